@@ -1,0 +1,96 @@
+"""The extension modules: one core, built once per instruction set and real type."""
+
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+CORE = "src/cbackprop/core"
+DEBUG = os.environ.get("CBACKPROP_DEBUG") == "1"
+
+# Never -Ofast or -ffast-math: with GCC before 13, loading such a library changes the floating-point
+# mode of the whole process. Never -march=native: a wheel runs elsewhere.
+FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
+
+# What _cpu.pyx looks for before it lets a build be imported.
+ISA_FLAGS = {
+    "baseline": [],
+    "v3": ["-mavx2", "-mfma"],
+    "v4": ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"],
+}
+if platform.machine().lower() not in {"x86_64", "amd64"}:
+    ISA_FLAGS = {"baseline": []}
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "initializedcheck": DEBUG,
+    "cdivision": True,
+    "freethreading_compatible": True,
+}
+
+
+def core(isa: str, real: str) -> Extension:
+    """One build of the core."""
+    name = f"_{isa}_{real}"
+    return Extension(
+        f"cbackprop.core.{name}",
+        [f"{CORE}/{name}.pyx"],
+        include_dirs=[CORE],
+        depends=[f"{CORE}/simd.h", *map(str, Path(CORE).glob("*.pxi"))],
+        define_macros=[
+            # The tile must be unrolled into every one of its sizes.
+            ("CYTHON_INLINE", "inline __attribute__((always_inline))"),
+            *([("CBP_DOUBLE", None)] if real == "float64" else []),
+        ],
+        extra_compile_args=FLAGS + ISA_FLAGS[isa],
+    )
+
+
+class BuildExt(build_ext):
+    """Leaves out, and says so, the instruction sets whose flags the compiler refuses."""
+
+    def build_extensions(self) -> None:
+        """Ask the compiler once per instruction set, then build."""
+        refused = [isa for isa, flags in ISA_FLAGS.items() if not self.accepts(flags)]
+        for isa in refused:
+            print(f"cbackprop: the compiler refuses {ISA_FLAGS[isa]}: no {isa} build of the core",
+                  file=sys.stderr)
+        self.extensions = [e for e in self.extensions
+                           if not any(f"._{isa}_" in e.name for isa in refused)]
+        super().build_extensions()
+
+    def accepts(self, flags: list[str]) -> bool:
+        """Whether the compiler takes these flags."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "flags.c")
+            source.write_text("int main(void) { return 0; }\n")
+            try:
+                self.compiler.compile([str(source)], output_dir=folder,
+                                      extra_postargs=["-Werror", *flags])
+            except Exception as error:  # each compiler class raises its own
+                print(error, file=sys.stderr)
+                return False
+        return True
+
+
+setup(
+    cmdclass={"build_ext": BuildExt},
+    ext_modules=cythonize(
+        [
+            Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"], include_dirs=[CORE]),
+            Extension("cbackprop.core._shared", [f"{CORE}/_shared.c"], extra_compile_args=["-O2"]),
+            *(core(isa, real) for isa in ISA_FLAGS for real in ("float32", "float64")),
+        ],
+        compiler_directives=DIRECTIVES,
+        # Memoryviews are compiled once, not in every build of the core.
+        shared_utility_qualified_name="cbackprop.core._shared",
+        nthreads=int(os.environ.get("CBACKPROP_BUILD_JOBS", "0")),
+    ),
+)

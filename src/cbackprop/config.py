@@ -1,0 +1,45 @@
+"""What this installation is, and what it chose to run."""
+
+import platform
+
+import numpy as np
+
+from cbackprop.core import _dispatch
+
+
+def config() -> dict[str, str]:
+    """
+    Return the installation as a dictionary of strings.
+
+    Examples
+    --------
+    >>> import cbackprop
+    >>> sorted(cbackprop.config.config())[:3]
+    ['built', 'cbackprop', 'instruction set']
+    """
+    from cbackprop import __version__
+
+    return {
+        "cbackprop": __version__,
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "built": ", ".join(_dispatch.BUILT),
+        "this CPU runs": ", ".join(_dispatch.SUPPORTED),
+        "instruction set": f"{_dispatch.ISA}: {_dispatch.WHY}",
+        "threads": "1",
+    }
+
+
+def show_config() -> None:
+    """
+    Print what this installation is, which instruction set it chose, and why.
+
+    Examples
+    --------
+    >>> import cbackprop
+    >>> cbackprop.show_config()  # doctest: +ELLIPSIS
+    cbackprop        ...
+    """
+    for name, value in config().items():
+        print(f"{name:<16} {value}")

@@ -1,0 +1,1 @@
+"""Chapter 2 in typed Cython. Open `backprop.pxi` first."""

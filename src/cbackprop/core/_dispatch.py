@@ -1,0 +1,62 @@
+"""Which build of the core to load: the highest that was built, that the CPU runs, and that is allowed.
+
+The environment variable ``CBACKPROP_ISA`` lowers the choice; it is read when the package is
+imported.
+"""
+
+import importlib
+import importlib.util
+import os
+from functools import cache
+from types import ModuleType
+
+from cbackprop.core import _cpu
+
+LEVELS = ("baseline", "v3", "v4")
+REALS = ("float32", "float64")
+
+SUPPORTED = _cpu.supported()
+BUILT = [
+    isa for isa in LEVELS
+    if all(importlib.util.find_spec(f"cbackprop.core._{isa}_{real}") for real in REALS)
+]
+
+
+def choose(asked: str | None) -> tuple[str, str]:
+    """
+    Choose the level of instructions.
+
+    Parameters
+    ----------
+    asked : str or None
+        The highest level allowed, as in ``CBACKPROP_ISA``.
+
+    Returns
+    -------
+    isa, why : str
+
+    Raises
+    ------
+    ImportError
+        If what was asked for is unknown, was not built, or cannot run here.
+    """
+    runnable = [isa for isa in BUILT if isa in SUPPORTED]
+    if not asked:
+        return runnable[-1], f"the highest of {runnable} that this CPU runs"
+    if asked not in LEVELS:
+        raise ImportError(f"CBACKPROP_ISA must be one of {list(LEVELS)}, got {asked!r}")
+    if asked not in BUILT:
+        raise ImportError(f"CBACKPROP_ISA={asked} was not built: this installation has {BUILT}")
+    if asked not in SUPPORTED:
+        raise ImportError(f"CBACKPROP_ISA={asked} is not supported by this CPU, "
+                          f"which runs {SUPPORTED}")
+    return asked, "CBACKPROP_ISA asks for it"
+
+
+ISA, WHY = choose(os.environ.get("CBACKPROP_ISA"))
+
+
+@cache
+def load(real: str, isa: str = ISA) -> ModuleType:
+    """Import one build of the core."""
+    return importlib.import_module(f"cbackprop.core._{isa}_{real}")

@@ -1,0 +1,8 @@
+# The core, built for v3 and float32: setup.py sets the flags and the real type.
+include "simd.pxi"
+include "elementwise.pxi"
+include "rows.pxi"
+include "gemm.pxi"
+include "backprop.pxi"
+include "core.pxi"
+include "peak.pxi"

@@ -1,0 +1,346 @@
+# Chapter 2: feedforward (25), the four equations, gradient descent.
+#
+# Design
+# ------
+# (a) Examples are rows. Layer l has K neurons before its weights and J behind them; a, delta are
+#     (m, J), rows `ld` apart; w is stored (K, J), input neuron first, so that output neurons are
+#     lanes. ld rounds J up to whole cache lines; padding of w, b, delta is zero and stays zero.
+# (b) Parameters lie in one arena. A gradient is an arena of the same layout, and `add_gradient`
+#     adds to either: where the whole mini-batch fits one slice, BP3 and BP4 add to the parameters
+#     themselves, and nabla_w is never stored.
+# (c) The step. Every equation behind BP1 is linear in delta, so BP1 takes the factor: -eta/m makes
+#     BP4 the update, 1/m the average gradient, 1 the book's.
+# (d) Slices. A mini-batch goes through the network SLICE rows at a time: scratch memory does not
+#     grow with the data, even where one mini-batch is all of it.
+# (e) A mini-batch is done whole or not at all: signals are looked for between its products, but
+#     not once the parameters have begun to change.
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.string cimport memcpy, memset
+
+cdef enum:
+    SLICE = 512             # rows of a mini-batch at a time
+    LINE = 64               # bytes of a cache line
+    WIDE = 128              # neurons from which rows lie an odd number of cache lines apart
+    AHEAD_PARTS = 8         # BP4 of the first layer makes room for that many parts of a prefetch
+    AHEAD_ROWS = 64         # a larger mini-batch fetches the next one in one go
+    LONG = 10_000_000       # multiplications of one product's order that take a millisecond or so
+    PATIENCE = 20_000_000   # nanoseconds between two looks for a signal
+
+
+cdef struct Layer:
+    Py_ssize_t K, J, ld
+    Activation activation
+    Py_ssize_t w, b         # where they begin in an arena: (K, ld) and (ld)
+
+
+cdef struct Network:
+    int n_layers
+    Layer* layers
+    Cost cost
+    real* parameters        # an arena
+    Py_ssize_t size         # of an arena
+    real scale              # of every input, ...
+    const real* scales      # ... or of each, (K); else NULL
+
+
+cdef struct Signals:        # what a slice leaves in a layer
+    const real** a_prev     # (m) rows of the layer before
+    real* a                 # (m, ld)
+    real* delta             # (m, ld)
+    const real** delta_rows # (m) rows of delta
+
+
+cdef struct Batch:
+    Py_ssize_t m
+    Signals* signals
+    real* x                 # (m, ld of the input): rows that had to be converted
+    Py_ssize_t ld_x
+    real* y                 # (m, ld of the output)
+    real* zeros             # (the widest ld)
+    real* panel
+    real* strips
+    real* step              # an arena, for mini-batches of several slices
+    double cost
+    const char** ahead      # rows of the next mini-batch
+    Py_ssize_t n_ahead, ahead_bytes
+    long long last_look
+
+
+cdef inline Py_ssize_t stride_of(Py_ssize_t J) noexcept nogil:
+    # Powers of two would make the rows of a wide layer collide in the L1 cache.
+    cdef Py_ssize_t per_line = LINE // sizeof(real)
+    cdef Py_ssize_t lines = (J + per_line - 1) // per_line
+    if J >= WIDE:
+        lines |= 1
+    return lines * per_line
+
+
+# ---- the chapter ----
+
+cdef void feedforward(const Network* net, Batch* batch) noexcept nogil:
+    # (25)  a^l = sigma(w^l a^(l-1) + b^l)
+    cdef int l
+    cdef Layer* layer
+    cdef Signals* at
+    cdef Product product
+    for l in range(net.n_layers):
+        layer, at = &net.layers[l], &batch.signals[l]
+        product = new_product(batch)
+        product.c, product.ldc = at.a, layer.ld
+        product.start, product.ld_start = net.parameters + layer.b, 0
+        product.rows = at.a_prev
+        product.b, product.ldb = net.parameters + layer.w, layer.ld
+        product.n_rows, product.depth, product.columns = batch.m, layer.K, layer.J
+        product.alpha = net.scale if l == 0 else 1
+        multiply(&product)
+        activate(layer.activation, at.a, at.a, batch.m, layer.J, layer.ld)
+
+
+cdef void output_error(
+    real* delta,                # OUT (m, J)
+    const real* a,              # IN  (m, J)
+    const real* y,              # IN  (m, J)
+    Cost cost, Activation activation, real step,
+    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+) noexcept nogil:
+    # BP1   delta^L = grad_a C * sigma'(z^L)
+    # (37)  delta^L_j = sum_k dC/da_k da_k/dz_j, where every a_k depends on z_j: softmax, for which
+    #       da_k/dz_j = a_k (1[j = k] - a_j), so that delta_j = a_j (dC/da_j - sum_k dC/da_k a_k)
+    # Two pairs cancel, and have no quotient left that could overflow.
+    cdef bint softmax = activation == SOFTMAX
+    if activation == SIGMOID and cost == CROSS_ENTROPY:
+        grad_rows(QUADRATIC, delta, a, y, step, m, J, ld)
+    elif softmax and cost == LOG_LIKELIHOOD:
+        softmax_minus_rows(delta, a, y, step, m, J, ld)
+    else:
+        if cost == QUADRATIC:
+            grad_rows(QUADRATIC, delta, a, y, step, m, J, ld)
+        elif cost == CROSS_ENTROPY:
+            grad_rows(CROSS_ENTROPY, delta, a, y, step, m, J, ld)
+        else:
+            grad_rows(LOG_LIKELIHOOD, delta, a, y, step, m, J, ld)
+        if softmax:
+            softmax_jacobian_rows(delta, a, m, J, ld)
+        else:
+            times_sigma_prime(activation, delta, a, m, J, ld)
+
+
+cdef void backpropagate_error(
+    real* delta,                # OUT (m, K)  error of layer l
+    const real* a,              # IN  (m, K)  its activation
+    const Layer* layer,         #             l: K neurons, their activation function
+    const real** delta_next,    # IN  (m) rows of the error of layer l+1
+    const Layer* next_layer,    #             l+1: J neurons, w from l to them
+    const Network* net, Batch* batch,
+) noexcept nogil:
+    # BP2   delta^l = ((w^(l+1))^T delta^(l+1)) * sigma'(z^l)
+    cdef Product product = new_product(batch)
+    product.c, product.ldc = delta, layer.ld
+    product.start, product.ld_start = batch.zeros, 0
+    product.rows = delta_next
+    product.b, product.ldb = net.parameters + next_layer.w, next_layer.ld
+    product.b_transposed = True
+    product.n_rows, product.depth, product.columns = batch.m, next_layer.J, layer.J
+    multiply(&product)
+    times_sigma_prime(layer.activation, delta, a, batch.m, layer.J, layer.ld)
+
+
+cdef void add_nabla_b(
+    real* b,                    # IN, OUT (J)
+    const real* delta,          # IN  (m, J)
+    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+) noexcept nogil:
+    # BP3   dC/db^l_j = delta^l_j
+    cdef Py_ssize_t i, v
+    cdef vec total
+    for v in range(vectors(J)):
+        total = splat(0)
+        for i in range(m):
+            total = total + load(delta + i * ld + v * LANES)
+        store(b + v * LANES, load(b + v * LANES) + total)
+
+
+cdef void add_nabla_w(
+    real* w,                    # IN, OUT (K, J)
+    const real** a_prev,        # IN  (m) rows of (K)
+    const real* delta,          # IN  (m, J)
+    const Layer* layer, Py_ssize_t first, Py_ssize_t last, Batch* batch,
+) noexcept nogil:
+    # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples, for first <= k < last
+    cdef Product product = new_product(batch)
+    cdef Py_ssize_t i
+    product.c = w + first * layer.ld
+    product.start = product.c
+    product.ldc = product.ld_start = layer.ld
+    product.rows, product.first_row = a_prev, first
+    product.across = True
+    product.b, product.ldb = delta, layer.ld
+    product.n_rows, product.depth, product.columns = last - first, batch.m, layer.J
+    multiply(&product)
+
+
+cdef int add_gradient(
+    real* to,                   # IN, OUT an arena: + step * sum_x of the gradient of C_x
+    real step,
+    const Network* net, Batch* batch,
+) except -1 nogil:
+    # BP1 to BP4 for one slice. No parameter changes before every delta is known.
+    cdef int l, last = net.n_layers - 1
+    cdef Layer* layer = &net.layers[last]
+    cdef Signals* at = &batch.signals[last]
+    feedforward(net, batch)
+    look_for_signals(net, batch)
+    output_error(at.delta, at.a, batch.y, net.cost, layer.activation, step,
+                 batch.m, layer.J, layer.ld)
+    batch.cost += sum_of_costs(net.cost, at.a, batch.y, batch.m, layer.J, layer.ld)
+    for l in range(last - 1, -1, -1):
+        layer, at = &net.layers[l], &batch.signals[l]
+        backpropagate_error(at.delta, at.a, layer, batch.signals[l + 1].delta_rows,
+                            &net.layers[l + 1], net, batch)
+        look_for_signals(net, batch)
+    for l in range(net.n_layers):
+        layer, at = &net.layers[l], &batch.signals[l]
+        add_nabla_b(to + layer.b, at.delta, batch.m, layer.J, layer.ld)
+        if l == 0:
+            add_first_nabla_w(to + layer.w, layer, at, net, batch)
+        else:
+            add_nabla_w(to + layer.w, at.a_prev, at.delta, layer, 0, layer.K, batch)
+    return 0
+
+
+cdef void add_first_nabla_w(
+    real* w, const Layer* layer, Signals* at, const Network* net, Batch* batch,
+) noexcept nogil:
+    # The first layer's inputs are scaled; and behind them the next rows of x are fetched in parts,
+    # so that neither memory nor arithmetic waits for the other.
+    cdef int part, parts = AHEAD_PARTS if batch.m <= AHEAD_ROWS and batch.n_ahead > 0 else 1
+    if net.scale != 1:
+        scale_rows(at.delta, net.scale, batch.m, layer.J, layer.ld)
+    for part in range(parts):
+        look_ahead(batch, part, parts)
+        add_nabla_w(w, at.a_prev, at.delta, layer,
+                    layer.K * part // parts, layer.K * (part + 1) // parts, batch)
+
+
+cdef int sum_gradients(
+    real* to, real step,
+    const Network* net, Batch* batch,
+    Rows rows, Targets targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
+) except -1 nogil:
+    # A mini-batch, slice by slice
+    cdef Layer* last = &net.layers[net.n_layers - 1]
+    cdef Py_ssize_t done = 0
+    while done < m:
+        batch.m = min(<Py_ssize_t>SLICE, m - done)
+        gather(batch.signals[0].a_prev, batch.x, batch.ld_x, rows, order, first + done, batch.m,
+               net.scales)
+        gather_targets(batch.y, last.ld, targets, order, first + done, batch.m, last.J)
+        add_gradient(to, step, net, batch)
+        done += batch.m
+    return 0
+
+
+cdef int update_mini_batch(
+    const Network* net, Batch* batch,
+    Rows rows, Targets targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
+    double eta,
+) except -1 nogil:
+    # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
+    cdef real step = <real>(-eta / m)
+    if m <= SLICE:
+        sum_gradients(net.parameters, step, net, batch, rows, targets, order, first, m)
+    else:
+        memset(batch.step, 0, net.size * sizeof(real))
+        sum_gradients(batch.step, step, net, batch, rows, targets, order, first, m)
+        add_arena(net.parameters, batch.step, net.size)
+    return 0
+
+
+cdef Py_ssize_t sgd(
+    const Network* net, Batch* batch,
+    Rows rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
+    Py_ssize_t mini_batch_size, double eta,
+    Py_ssize_t first, Py_ssize_t last,
+) except -1 nogil:
+    # The mini-batches that begin in rows first to last of the order. The last of an epoch may be
+    # shorter: the step divides by its own length.
+    cdef Py_ssize_t m
+    while first < last:
+        m = min(mini_batch_size, n - first)
+        plan_ahead(batch, rows, order, first + m, min(n, first + m + mini_batch_size))
+        update_mini_batch(net, batch, rows, targets, order, first, m, eta)
+        first += m
+    return first
+
+
+# ---- around it ----
+
+cdef extern from *:
+    """
+    #include <time.h>
+    static long long nanoseconds_now(void) {
+        struct timespec t;
+    #ifdef CLOCK_MONOTONIC
+        clock_gettime(CLOCK_MONOTONIC, &t);
+    #else
+        timespec_get(&t, TIME_UTC);
+    #endif
+        return (long long)t.tv_sec * 1000000000 + t.tv_nsec;
+    }
+    """
+    long long now "nanoseconds_now"() noexcept nogil
+
+
+cdef int look_for_signals(const Network* net, Batch* batch) except -1 nogil:
+    # Ctrl-C, between the products of long slices; short ones come back to Python soon enough.
+    cdef long long t
+    if net.size * batch.m < LONG:
+        return 0
+    t = now()
+    if t - batch.last_look > PATIENCE:
+        batch.last_look = t
+        with gil:
+            PyErr_CheckSignals()
+    return 0
+
+
+cdef void plan_ahead(
+    Batch* batch, Rows rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    batch.ahead_bytes = rows.K * rows.itemsize
+    batch.n_ahead = min(<Py_ssize_t>SLICE, last - first)
+    for i in range(batch.n_ahead):
+        batch.ahead[i] = rows.data + order[first + i] * batch.ahead_bytes
+
+
+cdef void look_ahead(const Batch* batch, int part, int parts) noexcept nogil:
+    cdef Py_ssize_t i, at
+    for i in range(batch.n_ahead * part // parts, batch.n_ahead * (part + 1) // parts):
+        for at in range(0, batch.ahead_bytes, 64):
+            prefetch(batch.ahead[i] + at)
+
+
+cdef void scale_rows(
+    real* delta, real scale, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+) noexcept nogil:
+    cdef Py_ssize_t i, v
+    for i in range(m):
+        for v in range(vectors(J)):
+            store(delta + i * ld + v * LANES, splat(scale) * load(delta + i * ld + v * LANES))
+
+
+cdef void add_arena(real* to, const real* step, Py_ssize_t size) noexcept nogil:
+    # Arenas are whole cache lines.
+    cdef Py_ssize_t v
+    for v in range(size // LANES):
+        store(to + v * LANES, load(to + v * LANES) + load(step + v * LANES))
+
+
+cdef Product new_product(Batch* batch) noexcept nogil:
+    cdef Product product
+    memset(&product, 0, sizeof(product))
+    product.alpha = 1
+    product.panel, product.strips = batch.panel, batch.strips
+    return product

@@ -1,0 +1,251 @@
+# One network's memory, and the boundary to Python. Arguments are checked there, and trusted here.
+
+cimport cython
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport uintptr_t
+
+import numpy as np
+
+REAL = "float64" if REAL_BYTES == 8 else "float32"
+
+
+def aligned(Py_ssize_t size):
+    """Zeros, from the beginning of a cache line on: an arena."""
+    whole = np.zeros(size + LINE // sizeof(real), dtype=REAL)
+    start = (-whole.ctypes.data % LINE) // sizeof(real)
+    return whole[start:start + size]
+
+
+cdef class Core:
+    """
+    The parameters of a dense network, and chapter 2 on them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+    activations : sequence of str
+        One for each layer of weights.
+    cost : str
+    scales : float, or array (sizes[0],) of this core's real type
+        What every input, or each, is multiplied by.
+    """
+
+    cdef Network net
+    cdef Scratch idle               # for the next call, unless another has it
+    cdef real[::1] parameters_view
+    cdef real[::1] scales_view
+    cdef readonly object parameters  # the arena
+
+    def __cinit__(self, sizes, activations, cost, scales):
+        cdef Py_ssize_t l, at = 0
+        cdef Layer* layer
+        self.net.n_layers = len(sizes) - 1
+        self.net.cost = COSTS[cost]
+        self.net.layers = <Layer*>PyMem_Calloc(self.net.n_layers, sizeof(Layer))
+        if self.net.layers == NULL:
+            raise MemoryError
+        for l in range(self.net.n_layers):
+            layer = &self.net.layers[l]
+            layer.K, layer.J = sizes[l], sizes[l + 1]
+            layer.ld = stride_of(layer.J)
+            layer.activation = ACTIVATIONS[activations[l]]
+            layer.w, at = at, at + layer.K * layer.ld
+            layer.b, at = at, at + layer.ld
+        self.net.size = at
+        self.parameters = aligned(at)
+        self.parameters_view = self.parameters
+        self.net.parameters = &self.parameters_view[0]
+        self.net.scale = 1
+        if isinstance(scales, float):
+            self.net.scale = scales
+        else:
+            self.scales_view = scales
+            self.net.scales = &self.scales_view[0]
+
+    def __dealloc__(self):
+        PyMem_Free(self.net.layers)
+
+    def views(self, arena):
+        """The weights (out, in) and the biases (out, 1) of an arena, as live views."""
+        cdef Py_ssize_t l
+        cdef Layer* layer
+        weights, biases = [], []
+        for l in range(self.net.n_layers):
+            layer = &self.net.layers[l]
+            stored = arena[layer.w:layer.w + layer.K * layer.ld].reshape(layer.K, layer.ld)
+            weights.append(stored[:, :layer.J].T)
+            biases.append(arena[layer.b:layer.b + layer.J].reshape(layer.J, 1))
+        return weights, biases
+
+    cdef Scratch scratch(self, Py_ssize_t m, bint training):
+        # The idle one if it is large enough. Two threads never share one: who takes it leaves none.
+        cdef Scratch scratch = self.idle
+        self.idle = None
+        if scratch is None or scratch.rows < min(m, <Py_ssize_t>SLICE) or (
+                training and not scratch.training) or (
+                training and m > SLICE and scratch.step is None):
+            scratch = Scratch(self, min(m, <Py_ssize_t>SLICE), training, training and m > SLICE)
+        return scratch
+
+    def all_finite(self):
+        """Whether no parameter is NaN or infinite."""
+        return zero_if_finite(self.net.parameters, self.net.size) == 0
+
+    def feedforward(self, x):
+        """(n, sizes[0]) rows -> (n, sizes[-1]) of the real type; None if x is not finite."""
+        cdef Rows rows = Rows(x)
+        cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
+        cdef Scratch scratch = self.scratch(rows.n, False)
+        out = np.empty((rows.n, last.J), dtype=REAL)
+        cdef real[:, ::1] a = out
+        cdef Py_ssize_t first = 0, i
+        cdef bint finite = True
+        with nogil:
+            while first < rows.n and finite:
+                self.forward_slice(scratch, rows, first)
+                finite = rows.finite(first, scratch.batch.m)
+                for i in range(scratch.batch.m):
+                    memcpy(&a[first + i, 0], scratch.output + i * last.ld, last.J * sizeof(real))
+                first += scratch.batch.m
+        self.idle = scratch
+        return out if finite else None
+
+    cdef int forward_slice(self, Scratch scratch, Rows rows, Py_ssize_t first) except -1 nogil:
+        scratch.batch.m = min(scratch.rows, rows.n - first)
+        gather(scratch.batch.signals[0].a_prev, scratch.batch.x, scratch.batch.ld_x, rows,
+               NULL, first, scratch.batch.m, self.net.scales)
+        feedforward(&self.net, &scratch.batch)
+        return look_for_signals(&self.net, &scratch.batch)
+
+    def evaluate(self, Rows rows, Targets targets):
+        """How many examples are classified as y says, and the sum of their costs."""
+        cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
+        cdef Scratch scratch = self.scratch(rows.n, False)
+        cdef Py_ssize_t first = 0, i, correct = 0
+        cdef double cost = 0
+        with nogil:
+            while first < rows.n:
+                self.forward_slice(scratch, rows, first)
+                gather_targets(scratch.batch.y, last.ld, targets, NULL, first, scratch.batch.m,
+                               last.J)
+                for i in range(scratch.batch.m):
+                    correct += (decision(scratch.output + i * last.ld, last.J)
+                                == decision(scratch.batch.y + i * last.ld, last.J))
+                cost += sum_of_costs(self.net.cost, scratch.output, scratch.batch.y,
+                                     scratch.batch.m, last.J, last.ld)
+                first += scratch.batch.m
+        self.idle = scratch
+        return correct, cost
+
+    def backprop(self, Rows rows, Targets targets, real[::1] nabla):
+        """Write the average gradient of the rows into an arena of zeros."""
+        cdef Scratch scratch = self.scratch(rows.n, True)
+        scratch.batch.n_ahead = 0
+        with nogil:
+            sum_gradients(&nabla[0], <real>(1.0 / rows.n), &self.net, &scratch.batch,
+                          rows, targets, NULL, 0, rows.n)
+        self.idle = scratch
+
+    def sgd(self, Rows rows, Targets targets, const Py_ssize_t[::1] order,
+            Py_ssize_t mini_batch_size, double eta, Py_ssize_t first, Py_ssize_t last):
+        """
+        Train on the mini-batches that begin in order[first:last].
+
+        Returns the row to go on with, and the sum of the costs, each before its update.
+        """
+        cdef Scratch scratch = self.scratch(mini_batch_size, True)
+        scratch.batch.cost = 0
+        with nogil:
+            first = sgd(&self.net, &scratch.batch, rows, targets, &order[0], order.shape[0],
+                        mini_batch_size, eta, first, last)
+        self.idle = scratch
+        return first, scratch.batch.cost
+
+    def cost_derivative(self, real[:, ::1] a, real[:, ::1] y):
+        """dC/da for rows of output activations: (n, sizes[-1])."""
+        cdef Py_ssize_t i, j
+        out = np.empty((a.shape[0], a.shape[1]), dtype=REAL)
+        cdef real[:, ::1] grad = out
+        for i in range(a.shape[0]):
+            for j in range(a.shape[1]):
+                grad[i, j] = lane(grad_a(self.net.cost, splat(a[i, j]), splat(y[i, j])), 0)
+        return out
+
+
+cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J) noexcept nogil:
+    # The class an output stands for: the largest, the first of equals; a single one against 1/2.
+    cdef Py_ssize_t j, best = 0
+    if J == 1:
+        return a[0] > <real>0.5
+    for j in range(1, J):
+        if a[j] > a[best]:
+            best = j
+    return best
+
+
+cdef class Scratch:
+    """What a mini-batch of at most `rows` examples needs on its way through the network."""
+
+    cdef Batch batch
+    cdef real* output               # the last layer's activations
+    cdef Py_ssize_t rows
+    cdef bint training
+    cdef object arena
+    cdef object step
+    cdef char* base
+    cdef Py_ssize_t taken
+
+    def __cinit__(self, Core core, Py_ssize_t rows, bint training, bint sliced):
+        cdef real[::1] view
+        self.rows = rows
+        self.training = training
+        self.taken = 0
+        self.carve(core, NULL)                                  # sizes first,
+        self.arena = aligned(self.taken // sizeof(real))        # then memory, once,
+        view = self.arena
+        self.taken = 0
+        self.carve(core, <char*>&view[0])                       # then pointers into it
+        if sliced:
+            self.step = aligned(core.net.size)
+            view = self.step
+            self.batch.step = &view[0]
+        self.batch.last_look = now()
+
+    cdef void* take(self, char* base, Py_ssize_t size) noexcept:
+        cdef Py_ssize_t at = self.taken
+        self.taken += (size + LINE - 1) // LINE * LINE
+        return base + at if base != NULL else NULL
+
+    cdef void carve(self, Core core, char* base) noexcept:
+        cdef const Network* net = &core.net
+        cdef Batch* batch = &self.batch
+        cdef Py_ssize_t m = self.rows, widest = 0, i
+        cdef Py_ssize_t pointers = m * sizeof(real*)
+        cdef int l
+        cdef Layer* layer
+        cdef Signals at
+        cdef const real** a_rows
+        batch.ld_x = stride_of(net.layers[0].K)
+        batch.x = <real*>self.take(base, m * batch.ld_x * sizeof(real))
+        batch.signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
+        a_rows = <const real**>self.take(base, pointers)        # of x, where they lie
+        for l in range(net.n_layers):
+            layer = &net.layers[l]
+            widest = max(widest, layer.ld)
+            at.a_prev = a_rows
+            at.a = self.output = <real*>self.take(base, m * layer.ld * sizeof(real))
+            a_rows = <const real**>self.take(base, pointers)
+            if self.training:
+                at.delta = <real*>self.take(base, m * layer.ld * sizeof(real))
+                at.delta_rows = <const real**>self.take(base, pointers)
+            if base != NULL:
+                batch.signals[l] = at
+                for i in range(m):
+                    a_rows[i] = at.a + i * layer.ld
+                    if self.training:
+                        at.delta_rows[i] = at.delta + i * layer.ld
+        batch.y = <real*>self.take(base, m * layer.ld * sizeof(real))
+        batch.zeros = <real*>self.take(base, widest * sizeof(real))
+        batch.panel = <real*>self.take(base, DEPTH * MAX_VECTORS * LANES * sizeof(real))
+        batch.strips = <real*>self.take(base, (m * DEPTH + LANES) * sizeof(real))
+        batch.ahead = <const char**>self.take(base, m * sizeof(char*))

@@ -1,0 +1,300 @@
+# The one product of the library:  c = start + alpha * sum_p a[p, r] b[p, :]
+#
+# Design
+# ------
+# (a) Lanes.   Columns of c are SIMD lanes. A *panel* is one or two vectors of columns.
+# (b) Tile.    Up to TILE_ROWS rows of a panel, a *strip*, are summed in registers: per p, one or
+#              two loads of b, and for each row one multiplier, which a load broadcasts.
+# (c) Multipliers are read where they lie, through pointers to rows:
+#              ROWS    a[p, r] = rows[r][p]   feedforward and BP2: a row of c is an example
+#              ACROSS  a[p, r] = rows[p][r]   BP4: examples are what is summed over
+#              PACKED  as ROWS, after a transposed copy of each strip that many panels share
+# (d) Depth.   p runs in equal blocks of at most DEPTH, so that a packed panel of b stays in the
+#              L1 cache while all strips pass it by; later blocks add to c. The order of each sum
+#              depends on the shapes alone.
+# (e) Epilogue. start is a bias (ld_start = 0), zeros, or c itself: with c = w, BP4's product *is*
+#              the step of gradient descent.
+#
+# This file knows nothing of neurons.
+
+cdef enum:
+    MAX_VECTORS = 2     # of a panel
+    DEPTH = 256         # of a block of p: a panel of b is at most 32 KB
+    ROW_BLOCK = 512     # most rows of c in one call where multipliers are not ACROSS
+    PACK_ROWS = 24      # fewer rows do not repay packing b
+    PACK_PANELS = 4     # fewer panels do not repay packing a
+    FAR = 64            # deep enough a tile to fetch its part of c ahead
+
+cdef enum Multipliers:
+    ROWS, ACROSS, PACKED
+
+
+cdef struct Product:
+    real* c                  # OUT (n_rows, columns)
+    const real* start        # IN  (n_rows, columns)
+    const real* const* rows  # IN  (n_rows) pointers to (depth); ACROSS: (depth) to (n_rows)
+    const real* b            # IN  (depth, columns), or, b_transposed: (columns, depth)
+    real* panel              #     (DEPTH, MAX_VECTORS * LANES) to pack b in
+    real* strips             #     (ROW_BLOCK, DEPTH) and a vector more, to pack a in
+    Py_ssize_t n_rows, columns, depth
+    Py_ssize_t ldc, ld_start, ldb
+    Py_ssize_t first_row     # ACROSS: c begins with this row of the whole
+    real alpha               # of ROWS and PACKED; for ACROSS it is 1: BP4 finds it in delta
+    bint across, b_transposed
+
+
+cdef struct Panel:           # what the strips of a panel share, for one block of p
+    real* c
+    const real* start
+    const real* const* rows
+    const real* b
+    Py_ssize_t p, depth, first_row
+    Py_ssize_t ldc, ld_start, ldb
+    real alpha
+
+
+cdef inline void tile(
+    const Panel* g, Py_ssize_t first, const real* packed, Multipliers kind,
+    const int R, const int V,
+) noexcept nogil:
+    # In locals first: for all that C knows, a store could change what g points to.
+    cdef vec acc[12][MAX_VECTORS]
+    cdef vec b_p[MAX_VECTORS]
+    cdef vec a_pr, alpha = splat(g.alpha)
+    cdef const real* row[12]
+    cdef const real* a_p = packed
+    cdef const real* const* rows = g.rows
+    cdef const real* b = g.b
+    cdef Py_ssize_t p, depth = g.depth, ldb = g.ldb, ldc = g.ldc, ld_start = g.ld_start
+    cdef const real* start = g.start + first * ld_start
+    cdef real* c = g.c + first * ldc
+    cdef Py_ssize_t across_from = g.first_row + first
+    cdef int r, v
+    for r in range(R):
+        if kind == ROWS:
+            row[r] = rows[first + r] + g.p
+        for v in range(V):
+            acc[r][v] = splat(0)
+    for p in range(depth):
+        for v in range(V):
+            b_p[v] = load(b + v * LANES)
+        if kind == ACROSS:
+            a_p = rows[g.p + p] + across_from
+        for r in range(R):
+            a_pr = splat(row[r][p] if kind == ROWS else a_p[r])
+            for v in range(V):
+                acc[r][v] = acc[r][v] + a_pr * b_p[v]
+        b += ldb
+        if kind == PACKED:
+            a_p += R
+    for r in range(R):
+        for v in range(V):
+            if kind != ACROSS:
+                acc[r][v] = alpha * acc[r][v]
+            store(c + v * LANES, load(start + v * LANES) + acc[r][v])
+        c += ldc
+        start += ld_start
+
+
+cdef inline void all_strips(
+    const Panel* g, Py_ssize_t n_rows, const real* packed, Multipliers kind, const int V,
+) noexcept nogil:
+    # Strips of equal height: 32 rows are 11 + 11 + 10, not 12 + 12 + 8. Constant sizes keep each
+    # tile's accumulators in registers; and GCC unrolls a tile's loops early enough for that only
+    # if they stand in another loop, this one (1,400 spilled vectors otherwise, GCC 12).
+    cdef Py_ssize_t n_strips = (n_rows + TILE_ROWS - 1) // TILE_ROWS
+    cdef Py_ssize_t height = n_rows // n_strips
+    cdef Py_ssize_t taller = n_rows - height * n_strips
+    cdef Py_ssize_t s, r, R, first = 0
+    cdef const real* ahead
+    for s in range(n_strips):
+        R = height + (s < taller)
+        if g.depth >= FAR:
+            ahead = g.start + first * g.ld_start
+            for r in range(R):
+                prefetch(ahead)
+                prefetch(ahead + (V - 1) * LANES)
+                ahead += g.ld_start
+        if R == 12:
+            tile(g, first, packed, kind, 12, V)
+        elif R == 11:
+            tile(g, first, packed, kind, 11, V)
+        elif R == 10:
+            tile(g, first, packed, kind, 10, V)
+        elif R == 9:
+            tile(g, first, packed, kind, 9, V)
+        elif R == 8:
+            tile(g, first, packed, kind, 8, V)
+        elif R == 7:
+            tile(g, first, packed, kind, 7, V)
+        elif R == 6:
+            tile(g, first, packed, kind, 6, V)
+        elif R == 5:
+            tile(g, first, packed, kind, 5, V)
+        elif R == 4:
+            tile(g, first, packed, kind, 4, V)
+        elif R == 3:
+            tile(g, first, packed, kind, 3, V)
+        elif R == 2:
+            tile(g, first, packed, kind, 2, V)
+        else:
+            tile(g, first, packed, kind, 1, V)
+        if kind == PACKED:
+            packed += R * g.depth
+        first += R
+
+
+cdef void rows_1(
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
+) noexcept nogil:
+    all_strips(g, n_rows, packed, ROWS, 1)
+
+cdef void rows_2(
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
+) noexcept nogil:
+    all_strips(g, n_rows, packed, ROWS, 2)
+
+cdef void across_1(
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
+) noexcept nogil:
+    all_strips(g, n_rows, packed, ACROSS, 1)
+
+cdef void across_2(
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
+) noexcept nogil:
+    all_strips(g, n_rows, packed, ACROSS, 2)
+
+cdef void packed_1(
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
+) noexcept nogil:
+    all_strips(g, n_rows, packed, PACKED, 1)
+
+cdef void packed_2(
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
+) noexcept nogil:
+    all_strips(g, n_rows, packed, PACKED, 2)
+
+ctypedef void (*Strips)(const Panel*, Py_ssize_t, const real*) noexcept nogil
+cdef Strips[3][2] strips_of = [[rows_1, rows_2], [across_1, across_2], [packed_1, packed_2]]
+
+
+cdef inline void transpose(vec* x) noexcept nogil:
+    # LANES x LANES, by log2(LANES) perfect shuffles
+    cdef vec y[LANES]
+    cdef int stage, i
+    for stage in range(4):
+        if 1 << stage < LANES:
+            for i in range(LANES // 2):
+                y[2 * i] = lower_lanes(x[i], x[i + LANES // 2])
+                y[2 * i + 1] = upper_lanes(x[i], x[i + LANES // 2])
+            for i in range(LANES):
+                x[i] = y[i]
+
+
+cdef void pack(
+    real* panel,                        # OUT (depth, V * LANES)
+    const real* b, Py_ssize_t ldb,      # IN  (depth, V * LANES)
+    Py_ssize_t depth, int V,
+) noexcept nogil:
+    cdef Py_ssize_t p
+    cdef int v
+    for p in range(depth):
+        for v in range(V):
+            store(panel + (p * V + v) * LANES, load(b + p * ldb + v * LANES))
+
+
+cdef void pack_transposed(
+    real* panel,                        # OUT (depth, V * LANES)
+    const real* b, Py_ssize_t ldb,      # IN  (n, depth), each row padded to whole vectors
+    Py_ssize_t depth, Py_ssize_t n, int V,
+) noexcept nogil:
+    # Columns of the panel beyond n are zero.
+    cdef vec x[LANES]
+    cdef Py_ssize_t block, p, q, last
+    cdef int v, i
+    for v in range(V):
+        for block in range((depth + LANES - 1) // LANES):
+            p = block * LANES
+            for i in range(LANES):
+                x[i] = load(b + (v * LANES + i) * ldb + p) if v * LANES + i < n else splat(0)
+            transpose(x)
+            last = min(<Py_ssize_t>LANES, depth - p)
+            for q in range(last):
+                store(panel + ((p + q) * V + v) * LANES, x[q])
+
+
+cdef void pack_strip(
+    real* packed,               # OUT (depth, R) and what is left of a vector
+    const real* const* rows,    # IN  (R) pointers to (depth) and no more: they may be the caller's
+    Py_ssize_t p0, Py_ssize_t depth, Py_ssize_t R,
+) noexcept nogil:
+    # Groups of LANES rows, the last first: its stores spill into lanes that are written later.
+    cdef vec x[LANES]
+    cdef Py_ssize_t n_groups = (R + LANES - 1) // LANES
+    cdef Py_ssize_t block, group, p, r
+    cdef int i
+    for block in range(depth // LANES):
+        p = block * LANES
+        for group in range(n_groups - 1, -1, -1):
+            for i in range(LANES):
+                r = group * LANES + i
+                x[i] = load(rows[r] + p0 + p) if r < R else splat(0)
+            transpose(x)
+            for i in range(LANES):
+                store(packed + (p + i) * R + group * LANES, x[i])
+    for p in range(depth // LANES * LANES, depth):
+        for r in range(R):
+            packed[p * R + r] = rows[r][p0 + p]
+
+
+cdef void pack_strips(
+    real* packed,               # OUT strips as all_strips takes them
+    const real* const* rows, Py_ssize_t n_rows, Py_ssize_t p0, Py_ssize_t depth,
+) noexcept nogil:
+    cdef Py_ssize_t n_strips = (n_rows + TILE_ROWS - 1) // TILE_ROWS
+    cdef Py_ssize_t height = n_rows // n_strips
+    cdef Py_ssize_t taller = n_rows - height * n_strips
+    cdef Py_ssize_t s, R
+    for s in range(n_strips):
+        R = height + (s < taller)
+        pack_strip(packed, rows, p0, depth, R)
+        packed += R * depth
+        rows += R
+
+
+cdef void multiply(const Product* of) noexcept nogil:
+    cdef Py_ssize_t width = MAX_VECTORS * LANES
+    cdef Py_ssize_t n_panels = (of.columns + width - 1) // width
+    cdef Py_ssize_t n_blocks = (of.depth + DEPTH - 1) // DEPTH
+    cdef bint packs_b = of.n_rows >= PACK_ROWS and of.ldb > width
+    cdef Multipliers kind = ROWS
+    cdef Panel g
+    cdef Py_ssize_t block, k, j
+    cdef int V
+    if of.across:
+        kind = ACROSS
+    elif of.n_rows >= PACK_ROWS and n_panels >= PACK_PANELS:
+        kind = PACKED
+    g.rows, g.alpha, g.ldc, g.first_row = of.rows, of.alpha, of.ldc, of.first_row
+    for block in range(n_blocks):
+        g.p = of.depth * block // n_blocks
+        g.depth = of.depth * (block + 1) // n_blocks - g.p
+        if kind == PACKED:
+            pack_strips(of.strips, of.rows, of.n_rows, g.p, g.depth)
+        for k in range(n_panels):
+            j = k * width
+            V = 2 if of.columns - j > LANES else 1
+            g.c = of.c + j
+            g.start, g.ld_start = g.c, g.ldc
+            if block == 0:
+                g.start, g.ld_start = of.start + j, of.ld_start
+            if of.b_transposed:
+                pack_transposed(
+                    of.panel, of.b + j * of.ldb + g.p, of.ldb, g.depth, of.columns - j, V)
+            elif packs_b:
+                pack(of.panel, of.b + g.p * of.ldb + j, of.ldb, g.depth, V)
+            if of.b_transposed or packs_b:
+                g.b, g.ldb = of.panel, V * LANES
+            else:
+                g.b, g.ldb = of.b + g.p * of.ldb + j, of.ldb
+            strips_of[<int>kind][V - 1](&g, of.n_rows, of.strips)

@@ -1,0 +1,151 @@
+# The caller's examples, where they lie: rows of x in one of three types, and what y says of them.
+
+cdef class Rows:
+    """Rows of x: a C-contiguous array of uint8, float32 or float64, kept alive and not copied."""
+
+    cdef const uint8_t[:, ::1] uint8_rows
+    cdef const float[:, ::1] float32_rows
+    cdef const double[:, ::1] float64_rows
+    cdef const char* data
+    cdef Py_ssize_t n, K, itemsize
+
+    def __init__(self, x):
+        self.n, self.K = x.shape
+        self.itemsize = x.itemsize
+        if self.itemsize == 1:
+            self.uint8_rows = x
+            self.data = <const char*>&self.uint8_rows[0, 0] if self.n else NULL
+        elif self.itemsize == 4:
+            self.float32_rows = x
+            self.data = <const char*>&self.float32_rows[0, 0] if self.n else NULL
+        else:
+            self.float64_rows = x
+            self.data = <const char*>&self.float64_rows[0, 0] if self.n else NULL
+
+    def __len__(self):
+        return self.n
+
+    def all_finite(self):
+        """Whether no number in the rows is NaN or infinite."""
+        cdef bint finite
+        with nogil:
+            finite = self.finite(0, self.n)
+        return finite
+
+    cdef bint finite(self, Py_ssize_t first, Py_ssize_t m) noexcept nogil:
+        cdef const char* at = self.data + first * self.K * self.itemsize
+        if self.itemsize == 4:
+            return zero_if_finite(<const float*>at, m * self.K) == 0
+        if self.itemsize == 8:
+            return zero_if_finite(<const double*>at, m * self.K) == 0
+        return True
+
+
+ctypedef fused floating:
+    float
+    double
+
+
+cdef floating zero_if_finite(const floating* x, Py_ssize_t count) noexcept nogil:
+    # 0 x is 0, or NaN where x is not finite; 16 sums, for the compiler to make vectors of
+    cdef floating total[16]
+    cdef Py_ssize_t i, k
+    for k in range(16):
+        total[k] = 0
+    for i in range(count // 16):
+        for k in range(16):
+            total[k] += 0 * x[16 * i + k]
+    for i in range(count // 16 * 16, count):
+        total[0] += 0 * x[i]
+    for k in range(1, 16):
+        total[0] += total[k]
+    return total[0]
+
+
+cdef class Targets:
+    """What y says: one row of real numbers for each example, or its label."""
+
+    cdef const real[:, ::1] rows
+    cdef const int[::1] labels
+    cdef bint are_labels
+
+    def __init__(self, y):
+        self.are_labels = y.ndim == 1
+        if self.are_labels:
+            self.labels = y
+        else:
+            self.rows = y
+
+    def __len__(self):
+        return self.labels.shape[0] if self.are_labels else self.rows.shape[0]
+
+
+cdef inline void convert_row(
+    real* out,              # OUT (K)
+    const char* row,        # IN  (K) of itemsize bytes each
+    const real* scale,      # IN  (K), or NULL
+    Py_ssize_t itemsize, Py_ssize_t K,
+) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef Py_ssize_t whole = K // LANES * LANES
+    cdef Py_ssize_t v
+    for v in range(K // LANES):
+        k = v * LANES
+        if itemsize == 1:
+            store(out + k, load_uint8(<const uint8_t*>row + k))
+        elif itemsize == 4:
+            store(out + k, load_float32(<const float*>row + k))
+        else:
+            store(out + k, load_float64(<const double*>row + k))
+    for k in range(whole, K):
+        if itemsize == 1:
+            out[k] = (<const uint8_t*>row)[k]
+        elif itemsize == 4:
+            out[k] = (<const float*>row)[k]
+        else:
+            out[k] = (<const double*>row)[k]
+    if scale != NULL:
+        for k in range(K):
+            out[k] = out[k] * scale[k]
+
+
+cdef void gather(
+    const real** x,             # OUT (m) pointers to rows: the caller's own, or those of `buffer`
+    real* buffer, Py_ssize_t ld,    # OUT (m, ld) where rows must be converted or scaled
+    Rows rows,
+    const Py_ssize_t* order,    # IN  (m) which rows, or NULL: first, first + 1, ...
+    Py_ssize_t first, Py_ssize_t m,
+    const real* scale,          # IN  (K), or NULL
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef Py_ssize_t row_bytes = rows.K * rows.itemsize
+    cdef bint in_place = rows.itemsize == REAL_BYTES and scale == NULL
+    cdef const char* row
+    for i in range(m):
+        row = rows.data + (order[first + i] if order != NULL else first + i) * row_bytes
+        if in_place:
+            x[i] = <const real*>row
+            continue
+        x[i] = buffer + i * ld
+        if rows.itemsize == 1:
+            convert_row(buffer + i * ld, row, scale, 1, rows.K)
+        elif rows.itemsize == 4:
+            convert_row(buffer + i * ld, row, scale, 4, rows.K)
+        else:
+            convert_row(buffer + i * ld, row, scale, 8, rows.K)
+
+
+cdef void gather_targets(
+    real* y, Py_ssize_t ld,     # OUT (m, J)
+    Targets targets,
+    const Py_ssize_t* order,
+    Py_ssize_t first, Py_ssize_t m, Py_ssize_t J,
+) noexcept nogil:
+    cdef Py_ssize_t i, which
+    for i in range(m):
+        which = order[first + i] if order != NULL else first + i
+        if targets.are_labels:
+            memset(y + i * ld, 0, J * sizeof(real))
+            y[i * ld + targets.labels[which]] = 1
+        else:
+            memcpy(y + i * ld, &targets.rows[which, 0], J * sizeof(real))

@@ -1,0 +1,139 @@
+/* What this CPU does in one or two instructions, under one set of names for every instruction
+ * set and both real types: a vocabulary. No loops, no algorithm.
+ *
+ * A build of the core defines CBP_DOUBLE for float64; the compiler's target flags decide the
+ * rest. Vectors are the compiler's own (GCC and clang), so that `a * b + c` in typed Cython
+ * already is one instruction.
+ */
+#ifndef CBACKPROP_SIMD_H
+#define CBACKPROP_SIMD_H
+
+#include <float.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* ---- the vector of this build, and the register tile that fits its registers ---- */
+
+#if defined(__AVX512F__) /* 32 registers: 12 x 2 accumulators, 2 of b */
+#define VEC_BYTES 64
+#define TILE_ROWS 12
+#elif defined(__AVX2__) /* 16 registers: 6 x 2 accumulators, 2 of b */
+#define VEC_BYTES 32
+#define TILE_ROWS 6
+#elif defined(__aarch64__) /* 32 registers */
+#define VEC_BYTES 16
+#define TILE_ROWS 12
+#else /* 16 registers; a product needs one of its own without fused multiply-add */
+#define VEC_BYTES 16
+#define TILE_ROWS 5
+#endif
+
+#ifdef CBP_DOUBLE
+#define REAL_BYTES 8
+#define MANTISSA_BITS 52
+typedef double real;
+typedef int64_t real_bits;
+#define SMALLEST DBL_MIN /* normal */
+#define LARGEST DBL_MAX
+#else
+#define REAL_BYTES 4
+#define MANTISSA_BITS 23
+typedef float real;
+typedef int32_t real_bits;
+#define SMALLEST FLT_MIN
+#define LARGEST FLT_MAX
+#endif
+
+#define LANES (VEC_BYTES / REAL_BYTES)
+
+#define VECTOR_OF(type) __attribute__((vector_size(LANES * sizeof(type))))
+#define UNALIGNED(type) __attribute__((vector_size(LANES * sizeof(type)), aligned(1), may_alias))
+typedef real vec VECTOR_OF(real);
+typedef real_bits mask VECTOR_OF(real_bits);
+typedef int32_t vec_int32 VECTOR_OF(int32_t);
+typedef real vec_at UNALIGNED(real);
+typedef uint8_t vec_uint8_at UNALIGNED(uint8_t);
+typedef float vec_float_at UNALIGNED(float);
+typedef double vec_double_at UNALIGNED(double);
+
+/* ---- memory ---- */
+
+INLINE vec splat(real x) { return x - (vec){0}; }
+INLINE vec load(const real *p) { return *(const vec_at *)p; }
+INLINE void store(real *p, vec x) { *(vec_at *)p = x; }
+INLINE vec load_float32(const float *p) { return __builtin_convertvector(*(const vec_float_at *)p, vec); }
+INLINE vec load_float64(const double *p) { return __builtin_convertvector(*(const vec_double_at *)p, vec); }
+INLINE vec load_uint8(const uint8_t *p) {
+    return __builtin_convertvector(__builtin_convertvector(*(const vec_uint8_at *)p, vec_int32), vec);
+}
+INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); } /* into the L2 cache */
+
+/* ---- lanes ---- */
+
+/* The two halves of a perfect shuffle: a0 b0 a1 b1 ..., from the lower or the upper lanes. */
+#if VEC_BYTES == 16 * REAL_BYTES
+#define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif VEC_BYTES == 8 * REAL_BYTES
+#define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7
+#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#elif VEC_BYTES == 4 * REAL_BYTES
+#define LANE_NUMBERS 0, 1, 2, 3
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
+#else
+#define LANE_NUMBERS 0, 1
+#define LOWER 0, 2
+#define UPPER 1, 3
+#endif
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (mask){__VA_ARGS__})
+#endif
+INLINE vec lower_lanes(vec a, vec b) { return SHUFFLE(a, b, LOWER); }
+INLINE vec upper_lanes(vec a, vec b) { return SHUFFLE(a, b, UPPER); }
+INLINE real lane(vec x, int i) { return x[i]; }
+
+/* ---- choice: a comparison's mask takes lanes from one vector or the other ---- */
+
+INLINE mask first_lanes(intptr_t n) { return (mask){LANE_NUMBERS} < (mask){0} + (real_bits)n; }
+INLINE mask less(vec a, vec b) { return a < b; }
+INLINE vec select_lanes(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) | (~m & (mask)no)); }
+/* A NaN in x stays one. */
+INLINE vec at_least(vec x, vec low) { return select_lanes(x < low, low, x); }
+INLINE vec at_most(vec x, vec high) { return select_lanes(x > high, high, x); }
+
+/* ---- bits of a real ---- */
+
+INLINE vec absolute(vec x) { return (vec)((mask)x & ~(mask)splat((real)-0.0)); }
+INLINE vec sign_of(vec x, vec of) { return (vec)((mask)x | ((mask)of & (mask)splat((real)-0.0))); }
+
+/* x + ROUND_TO_INT - ROUND_TO_INT is x rounded to an integer n; the low bits of the sum hold n. */
+#define ROUND_TO_INT ((real)1.5 * (real)((int64_t)1 << MANTISSA_BITS))
+INLINE vec power_of_two(vec sum) { return (vec)(((mask)sum << MANTISSA_BITS) + (mask)splat(1)); }
+
+/* x = 2^exponent * mantissa, with the mantissa in [sqrt(1/2), sqrt(2)), for normal x > 0 */
+INLINE mask exponent_bits(vec x) { return ((mask)x - (mask)splat((real)0.70710678118654752)) >> MANTISSA_BITS; }
+INLINE vec exponent_of(vec x) { return __builtin_convertvector(exponent_bits(x), vec); }
+INLINE vec mantissa_of(vec x) { return (vec)((mask)x - (exponent_bits(x) << MANTISSA_BITS)); }
+
+/* ---- 1 / x: an estimate of 14 bits, doubled by Newton's step; a division elsewhere ---- */
+
+#if defined(__AVX512F__) && !defined(CBP_DOUBLE)
+INLINE vec reciprocal(vec x) {
+    vec y = (vec)_mm512_rcp14_ps((__m512)x);
+    return y + y * (1 - x * y);
+}
+#else
+INLINE vec reciprocal(vec x) { return 1 / x; }
+#endif
+
+#endif

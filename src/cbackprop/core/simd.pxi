@@ -1,0 +1,32 @@
+# The vocabulary of simd.h, for Cython. `real` is float or double, `vec` a vector of them: Cython
+# takes both for float, and leaves their size and their arithmetic to the C compiler.
+
+from libc.stdint cimport uint8_t
+
+cdef extern from "simd.h":
+    ctypedef float real
+    ctypedef float vec
+    ctypedef int mask
+    const int REAL_BYTES, LANES, TILE_ROWS
+    const real SMALLEST, LARGEST, ROUND_TO_INT
+    vec splat(real x) noexcept nogil
+    vec load(const real* p) noexcept nogil
+    vec load_uint8(const uint8_t* p) noexcept nogil
+    vec load_float32(const float* p) noexcept nogil
+    vec load_float64(const double* p) noexcept nogil
+    void store(real* p, vec x) noexcept nogil
+    void prefetch(const void* p) noexcept nogil
+    vec lower_lanes(vec a, vec b) noexcept nogil
+    vec upper_lanes(vec a, vec b) noexcept nogil
+    real lane(vec x, int i) noexcept nogil
+    mask first_lanes(Py_ssize_t n) noexcept nogil
+    mask less(vec a, vec b) noexcept nogil
+    vec select_lanes(mask m, vec yes, vec no) noexcept nogil
+    vec at_least(vec x, vec low) noexcept nogil
+    vec at_most(vec x, vec high) noexcept nogil
+    vec absolute(vec x) noexcept nogil
+    vec sign_of(vec x, vec of) noexcept nogil
+    vec power_of_two(vec sum) noexcept nogil
+    vec exponent_of(vec x) noexcept nogil
+    vec mantissa_of(vec x) noexcept nogil
+    vec reciprocal(vec x) noexcept nogil

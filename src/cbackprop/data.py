@@ -1,0 +1,146 @@
+"""What callers bring, made into the rows and targets that the core takes; or one clear line."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+ROW_TYPES = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
+
+
+def numbers(values: ArrayLike, name: str) -> NDArray:
+    """
+    Return an array of real numbers of native byte order, not copied if it is one.
+
+    Raises
+    ------
+    TypeError
+        If the values are not numbers, or complex.
+    ValueError
+        If lists are ragged.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be rows of equal length: {error}") from None
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def finite(array: NDArray, name: str) -> NDArray:
+    """Return the array, or raise ValueError if a number in it is NaN or infinite."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        where = np.argwhere(~np.isfinite(array))[0].tolist()
+        raise ValueError(f"{name} must be finite, got {array[tuple(where)]} at {where}")
+    return array
+
+
+def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray:
+    """
+    Return x as C-contiguous rows `(n, width)` of uint8, float32 or float64.
+
+    One example may come as `(width,)`, or as the book's column `(width, 1)`. What is C-contiguous
+    and of one of these types is not copied.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is not numbers, or of another shape.
+    """
+    array = numbers(x, name)
+    if array.shape in {(width,), (width, 1)} and not (width == 1 and array.ndim == 2):
+        array = array.reshape(1, width)
+    if array.ndim != 2 or array.shape[1] != width:
+        raise ValueError(f"{name} must have sizes[0] = {width} columns, got shape {array.shape}")
+    if array.dtype not in ROW_TYPES:
+        array = array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
+    return np.ascontiguousarray(array)
+
+
+def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDArray:
+    """
+    Return y as labels `(n,)` of C int, or as rows `(n, width)` of the core's real type.
+
+    One example may come as a label, as `(width,)`, or as the book's column `(width, 1)`. A network
+    with one output takes `(n,)` numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If y is not numbers, of another shape, not finite, or a label is outside 0..width-1.
+    """
+    array = numbers(y, name)
+    if n == 1 and array.shape in {(width,), (width, 1)}:
+        array = array.reshape(1, width)
+    elif n == 1 and array.ndim == 0:
+        array = array.reshape(1)
+    if width == 1 and array.shape == (n,):
+        array = array.reshape(n, 1)
+    if array.shape == (n, width):
+        return finite(np.ascontiguousarray(array, dtype=real), name)
+    if array.shape != (n,):
+        raise ValueError(f"{name} must be {n} labels or have shape ({n}, {width}), "
+                         f"for x has {n} rows, got shape {array.shape}")
+    if array.dtype.kind not in "ui":
+        raise TypeError(f"{name} must hold integers where it holds labels, got {array.dtype}")
+    if n and not 0 <= array.min() <= array.max() < width:
+        wrong = array.min() if array.min() < 0 else array.max()
+        raise ValueError(f"{name} must hold labels in 0..{width - 1}, got {wrong}")
+    return array.astype(np.intc)
+
+
+def examples(
+    data: Any, sizes: tuple[int, ...], real: str, name: str
+) -> tuple[NDArray, NDArray]:
+    """
+    Return a data set as rows and targets.
+
+    Parameters
+    ----------
+    data : (x, y), or an iterable of pairs (x, y) of one example each
+        Arrays, or the book's list of pairs of columns; y of a pair may be a label.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither, empty, or has bad rows or targets.
+    """
+    if isinstance(data, tuple) and len(data) == 2 and not all(map(_is_pair, data)):
+        x, y = data
+    else:
+        x, y = _columns(data, name)
+    x = rows(x, sizes[0], f"x of {name}")
+    if len(x) == 0:
+        raise ValueError(f"{name} must hold at least one example, got none")
+    return x, targets(y, len(x), sizes[-1], real, f"y of {name}")
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, tuple) and len(item) == 2
+
+
+def _columns(data: Any, name: str) -> tuple[ArrayLike, ArrayLike]:
+    """Make the book's list of pairs into two arrays of rows."""
+    rule = f"{name} must be (x, y) arrays or a list of (x, y) pairs"
+    if isinstance(data, (str, bytes, np.ndarray)) or not isinstance(data, Iterable):
+        raise TypeError(f"{rule}, got {type(data).__name__}")
+    pairs = list(data)
+    if any(not isinstance(pair, (tuple, list)) or len(pair) != 2 for pair in pairs):
+        wrong = next(p for p in pairs if not isinstance(p, (tuple, list)) or len(p) != 2)
+        raise TypeError(f"{rule}, got a {type(wrong).__name__} in a {type(data).__name__}")
+    if not pairs:
+        raise ValueError(f"{name} must hold at least one example, got none")
+    x, y = zip(*pairs, strict=True)
+    return _stack(x, f"x of {name}"), _stack(y, f"y of {name}")
+
+
+def _stack(items: tuple[ArrayLike, ...], name: str) -> NDArray:
+    """Stack one example's values each into rows; labels into a vector."""
+    arrays = [numbers(item, name) for item in items]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        raise ValueError(f"{name} must have one shape in every pair, got {sorted(shapes)[:3]}")
+    stacked = np.stack(arrays)
+    return stacked if stacked.ndim == 1 else stacked.reshape(len(arrays), -1)

@@ -1,0 +1,72 @@
+"""One network in one ``.npz`` file: no pickled objects, written whole or not at all."""
+
+import json
+import os
+import uuid
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = "cbackprop network"
+VERSION = 1
+
+Path_ = str | os.PathLike[str]
+
+
+def save(
+    path: Path_, settings: dict[str, Any], weights: list[NDArray], biases: list[NDArray]
+) -> None:
+    """Write a network's settings and parameters; if that fails, a file that was there stays."""
+    arrays = {f"weights_{layer}": w for layer, w in enumerate(weights)}
+    arrays |= {f"biases_{layer}": b for layer, b in enumerate(biases)}
+    settings = dict(settings)
+    arrays["input_scale"] = np.asarray(settings.pop("input_scale"))
+    header = {"format": FORMAT, "version": VERSION, "settings": settings}
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(unfinished, "xb") as file:
+            np.savez(file, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def load(path: Path_) -> tuple[dict[str, Any], list[NDArray], list[NDArray]]:
+    """
+    Read what `save` wrote.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is foreign, damaged, or of a later version.
+    """
+    name = os.fspath(path)
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                header = json.loads(str(arrays["header"]))
+                if header["format"] != FORMAT:
+                    raise ValueError(f"format {header['format']!r}")
+                if header["version"] > VERSION:
+                    raise ValueError(f"version {header['version']}, this cbackprop "
+                                     f"reads up to {VERSION}")
+                settings = header["settings"]
+                scale = arrays["input_scale"]
+                settings["input_scale"] = float(scale) if scale.ndim == 0 else scale
+                layers = range(len(settings["sizes"]) - 1)
+                weights = [arrays[f"weights_{layer}"] for layer in layers]
+                biases = [arrays[f"biases_{layer}"] for layer in layers]
+        except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, AttributeError, EOFError,
+                NotImplementedError, ValueError) as error:
+            raise ValueError(f"{name} is not a whole {FORMAT} file: {error}") from None
+    return settings, weights, biases

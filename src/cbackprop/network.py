@@ -1,0 +1,607 @@
+"""The network as Python sees it: checks, views, the outer loop of SGD, evaluation. No arithmetic."""
+
+import copy
+import math
+import operator
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from cbackprop import data, files, initializers
+from cbackprop.core import _dispatch
+from cbackprop.progress import bar
+
+CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
+
+
+class DivergenceError(FloatingPointError):
+    """Training produced NaN or infinity; the parameters are those from before that epoch."""
+
+
+@dataclass
+class History:
+    """
+    What `Network.SGD` measured, one entry for each epoch.
+
+    Attributes
+    ----------
+    cost : list of float
+        Mean cost of the training examples, each just before the step that it took part in.
+    accuracy : list of float
+        Share of `test_data` classified correctly after the epoch; empty without test data.
+    seconds : list of float
+        Time spent in training, evaluation not counted.
+    rows_per_second : list of float
+        Training examples per second.
+    """
+
+    cost: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    rows_per_second: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.cost)
+
+
+class Views(Sequence):
+    """Live views of parameters, one for each layer; assigning to one copies into the network."""
+
+    def __init__(self, name: str, arrays: list[NDArray]) -> None:
+        self._name, self._arrays = name, arrays
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __getitem__(self, layer: Any) -> Any:
+        return self._arrays[layer]
+
+    def __setitem__(self, layer: int, value: ArrayLike) -> None:
+        layer = range(len(self))[layer]
+        self._arrays[layer][...] = self._checked(layer, value)
+
+    def __repr__(self) -> str:
+        return f"<{self._name} of shapes {[a.shape for a in self._arrays]}>"
+
+    def assign(self, values: Sequence[ArrayLike]) -> None:
+        """Copy all layers' values, or, if one has the wrong shape, none."""
+        if len(values) != len(self):
+            raise ValueError(f"{self._name} must be {len(self)} arrays, got {len(values)}")
+        checked = [self._checked(layer, value) for layer, value in enumerate(values)]
+        for view, value in zip(self._arrays, checked, strict=True):
+            view[...] = value
+
+    def _checked(self, layer: int, value: ArrayLike) -> NDArray:
+        name, shape = f"{self._name}[{layer}]", self._arrays[layer].shape
+        array = data.numbers(value, name)
+        if array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+        return array
+
+
+class Network:
+    """
+    A dense feedforward network, trained by stochastic gradient descent and backpropagation.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Neurons in each layer, inputs first: at least two layers of at least one.
+    activation : {"sigmoid", "tanh", "relu", "identity"}
+        Of the hidden layers.
+    output_activation : str, optional
+        Of the output layer; "softmax" too. By default what the cost goes with: "softmax" for
+        "log_likelihood", "sigmoid" for "cross_entropy", else `activation`.
+    cost : {"quadratic", "cross_entropy", "log_likelihood"}
+        Of one example: the sum over outputs of (a - y)^2 / 2, of -y ln a - (1 - y) ln(1 - a), or
+        of -y ln a. The latter two need outputs between 0 and 1: "sigmoid" or "softmax".
+    dtype : {"float32", "float64"}
+        Of parameters and arithmetic.
+    input_scale : float or array of shape (sizes[0],)
+        What inputs are multiplied by as they are read; 1/255 lets images train as they are.
+    initializer : {"default", "large"}
+        Weights N(0, 1) / sqrt(inputs of the neuron), or the book's first, N(0, 1). Biases N(0, 1).
+    seed : int, numpy.random.Generator or None
+        Of the initial parameters and of the order of the examples.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+    num_layers : int
+    weights, biases : sequences of arrays
+        Live, writable views of shape (out, in) and (out, 1), one for each layer but the inputs.
+    activation, output_activation, cost, dtype, input_scale
+        As given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, outside its range, or an unknown name.
+
+    Notes
+    -----
+    Notation and equations follow chapter 2 of M. Nielsen, *Neural Networks and Deep Learning*.
+
+    Examples
+    --------
+    >>> import cbackprop
+    >>> (x, y), test_data = cbackprop.datasets.load_mnist()
+    >>> net = cbackprop.Network([784, 30, 10], input_scale=1 / 255, seed=0)
+    >>> history = net.SGD((x, y), epochs=5, mini_batch_size=10, eta=3.0, test_data=test_data)
+    >>> history.accuracy[-1] > 0.85
+    True
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: str = "sigmoid",
+        output_activation: str | None = None,
+        cost: str = "quadratic",
+        dtype: DTypeLike = "float32",
+        input_scale: float | ArrayLike = 1.0,
+        initializer: str = "default",
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        self.sizes = _sizes(sizes)
+        self.num_layers = len(self.sizes)
+        self.dtype = _name("dtype", _real(dtype), _dispatch.REALS)
+        self._build = build = _dispatch.load(self.dtype)
+        self.cost = _name("cost", cost, build.COSTS)
+        self.activation = _name(
+            "activation", activation, [a for a in build.ACTIVATIONS if a not in build.OUTPUT_ONLY])
+        if output_activation is None:
+            output_activation = build.GOES_WITH.get(cost, activation)
+        self.output_activation = _name("output_activation", output_activation, build.ACTIVATIONS)
+        if cost in build.NEEDS_UNIT_RANGE and output_activation not in build.UNIT_RANGE:
+            raise ValueError(f"cost {cost!r} needs outputs between 0 and 1: output_activation must "
+                             f"be one of {sorted(build.UNIT_RANGE)}, got {output_activation!r}")
+        self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
+        activations = [self.activation] * (self.num_layers - 2) + [self.output_activation]
+        self._core = build.Core(self.sizes, activations, self.cost, self.input_scale)
+        self._weights, self._biases = map(
+            Views, ("weights", "biases"), self._core.views(self._core.parameters))
+        self._random = np.random.default_rng(seed)
+        self._in_training = threading.Lock()
+        fill = initializers.KNOWN[_name("initializer", initializer, initializers.KNOWN)]
+        fill(self._random, self.weights, self.biases)
+
+    def __repr__(self) -> str:
+        return (f"Network({list(self.sizes)}, activation={self.activation!r}, "
+                f"output_activation={self.output_activation!r}, cost={self.cost!r}, "
+                f"dtype={self.dtype!r})")
+
+    # ---- parameters ----
+
+    @property
+    def weights(self) -> Views:
+        """Weights, `(out, in)` for each layer; assign a list of arrays to set them all."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, values: Sequence[ArrayLike]) -> None:
+        self._weights.assign(values)
+
+    @property
+    def biases(self) -> Views:
+        """Biases, `(out, 1)` for each layer; assign a list of arrays to set them all."""
+        return self._biases
+
+    @biases.setter
+    def biases(self, values: Sequence[ArrayLike]) -> None:
+        self._biases.assign(values)
+
+    # ---- the chapter ----
+
+    def feedforward(self, a: ArrayLike) -> NDArray:
+        """
+        Return the output of the network, equation (25), for one example or many.
+
+        Parameters
+        ----------
+        a : array of shape (n, in), (in,), or a column (in, 1)
+
+        Returns
+        -------
+        array of shape (n, out), (out,), or (out, 1)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `a` has another shape, or is not finite real numbers.
+
+        Examples
+        --------
+        >>> net = cbackprop.Network([2, 3, 1], seed=0)
+        >>> net.feedforward([[0.0, 1.0], [1.0, 1.0]]).shape
+        (2, 1)
+        """
+        x = data.rows(a, self.sizes[0], "a")
+        out = self._core.feedforward(x)
+        if out is None:
+            data.finite(x, "a")
+        shape = np.shape(a)
+        if len(shape) == 1:
+            return out[0]
+        if shape[1] != self.sizes[0]:
+            return out.T
+        return out
+
+    def backprop(self, x: ArrayLike, y: ArrayLike) -> tuple[list[NDArray], list[NDArray]]:
+        """
+        Return the gradient of the cost, by BP1 to BP4.
+
+        Parameters
+        ----------
+        x : array of shape (n, in), (in,), or a column (in, 1)
+        y : array of shape (n, out), (out,), (out, 1), or labels (n,)
+
+        Returns
+        -------
+        nabla_b, nabla_w : lists of arrays
+            Shaped as `biases` and `weights`; the average over the examples.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x and y do not fit the network or each other, or are not finite.
+
+        Examples
+        --------
+        >>> net = cbackprop.Network([2, 3, 1], seed=0)
+        >>> nabla_b, nabla_w = net.backprop([0.0, 1.0], [1.0])
+        >>> [g.shape for g in nabla_w]
+        [(3, 2), (1, 3)]
+        """
+        x = data.rows(x, self.sizes[0])
+        rows, targets = self._examples((x, y), "backprop's data")
+        nabla = np.zeros_like(self._core.parameters)
+        with self._training():
+            self._core.backprop(rows, targets, nabla)
+        nabla_w, nabla_b = self._core.views(nabla)
+        return nabla_b, nabla_w
+
+    def update_mini_batch(self, mini_batch: Any, eta: float) -> None:
+        """
+        Take one step of gradient descent, w -> w - (eta/m) sum_x delta a^T and b likewise.
+
+        Parameters
+        ----------
+        mini_batch : (x, y), or a list of pairs
+            As `SGD` takes its training data.
+        eta : float
+            Learning rate.
+
+        Examples
+        --------
+        >>> net = cbackprop.Network([2, 3, 1], seed=0)
+        >>> net.update_mini_batch(([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]]), eta=0.5)
+        """
+        rows, targets = self._examples(mini_batch, "mini_batch")
+        with self._training():
+            self._core.sgd(rows, targets, np.arange(len(rows)), len(rows), _eta(eta), 0, len(rows))
+
+    def cost_derivative(self, output_activations: ArrayLike, y: ArrayLike) -> NDArray:
+        """
+        Return dC/da, the derivative of the cost by each output activation.
+
+        Parameters
+        ----------
+        output_activations, y : arrays of the same shape
+            (n, out), (out,), or columns (out, 1).
+
+        Examples
+        --------
+        >>> net = cbackprop.Network([2, 1], seed=0)
+        >>> net.cost_derivative([[0.75]], [[1.0]])
+        array([[-0.25]], dtype=float32)
+        """
+        a = data.numbers(output_activations, "output_activations").astype(self.dtype, order="C")
+        wanted = data.numbers(y, "y").astype(self.dtype, order="C")
+        if a.shape != wanted.shape:
+            raise ValueError(f"output_activations and y must have the same shape, "
+                             f"got {a.shape} and {wanted.shape}")
+        return self._core.cost_derivative(a.reshape(1, -1), wanted.reshape(1, -1)).reshape(a.shape)
+
+    def SGD(  # noqa: N802  the book's name
+        self,
+        training_data: Any,
+        epochs: int,
+        mini_batch_size: int,
+        eta: float,
+        test_data: Any = None,
+        *,
+        progress: bool | Callable[[int, int, int], object] | None = None,
+        callback: Callable[["Network", History], object] | None = None,
+    ) -> History:
+        """
+        Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
+
+        Can be called again to go on. The last mini-batch of an epoch may be shorter; its step
+        divides by its own length.
+
+        Parameters
+        ----------
+        training_data : (x, y), or a list of pairs
+            x of shape (n, in); y one-hot or other targets (n, out), or labels (n,). C-contiguous
+            rows of uint8, float32 or float64 are used where they lie. Or the book's list of pairs
+            of columns.
+        epochs : int
+        mini_batch_size : int
+            At least 1 and at most n.
+        eta : float
+            Learning rate.
+        test_data : as training_data, optional
+            Evaluated after every epoch.
+        progress : True, or callable (epoch, rows done, rows), optional
+            True shows a bar (extra ``progress``).
+        callback : callable (network, history), optional
+            Called after every epoch; training stops when it returns True.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument or the data is bad; nothing is changed then.
+        DivergenceError
+            If NaN or infinity arises; the parameters from before that epoch are kept.
+        RuntimeError
+            If another thread is training this network.
+
+        Examples
+        --------
+        >>> (x, y), _ = cbackprop.datasets.load_mnist()
+        >>> net = cbackprop.Network([784, 10], input_scale=1 / 255, seed=0)
+        >>> len(net.SGD((x, y), epochs=2, mini_batch_size=10, eta=0.5))
+        2
+        """
+        rows, targets = self._examples(training_data, "training_data")
+        epochs = _integer("epochs", epochs, 0)
+        m = _integer("mini_batch_size", mini_batch_size, 1, len(rows))
+        eta = _eta(eta)
+        test = None if test_data is None else self._examples(test_data, "test_data")
+        history = History()
+        with self._training(), bar(epochs, len(rows), progress) as report:
+            for epoch in range(epochs):
+                before = time.perf_counter()
+                cost = self._epoch(epoch, rows, targets, m, eta, report)
+                seconds = time.perf_counter() - before
+                history.cost.append(cost / len(rows))
+                history.seconds.append(seconds)
+                history.rows_per_second.append(len(rows) / seconds)
+                if test is not None:
+                    history.accuracy.append(self._evaluate(*test)[0] / len(test[0]))
+                if callback is not None and callback(self, history) is True:
+                    break
+        return history
+
+    def _epoch(
+        self, epoch: int, rows: Any, targets: Any, m: int, eta: float,
+        report: Callable[[int, int, int], object] | None,
+    ) -> float:
+        """Train one epoch, chunk by chunk, and return the sum of the costs."""
+        parameters = self._core.parameters
+        saved = parameters.copy()
+        order = self._random.permutation(len(rows)).astype(np.intp, copy=False)
+        cost, done, chunk, n = 0.0, 0, m, len(rows)
+        while done < n:
+            before = time.perf_counter()
+            done, of_chunk = self._core.sgd(rows, targets, order, m, eta, done,
+                                            min(n, done + chunk))
+            cost += of_chunk
+            seconds = time.perf_counter() - before
+            chunk = max(m, int(chunk * min(8.0, CHUNK_SECONDS / max(seconds, 1e-9))))
+            if not math.isfinite(cost) or (done == n and not self._core.all_finite()):
+                parameters[...] = saved
+                raise DivergenceError(
+                    f"training diverged in epoch {epoch}: parameters or cost are no longer finite, "
+                    f"and those from before the epoch are kept; eta = {eta:g} may be too large")
+            if report is not None:
+                report(epoch, done, n)
+        return cost
+
+    # ---- evaluation ----
+
+    def evaluate(self, test_data: Any) -> int:
+        """
+        Return how many examples the network classifies correctly.
+
+        The class is the largest output, as in the book; a single output is a class against 1/2.
+
+        Examples
+        --------
+        >>> _, test_data = cbackprop.datasets.load_mnist()
+        >>> 0 <= cbackprop.Network([784, 10], seed=0).evaluate(test_data) <= 1000
+        True
+        """
+        return self._evaluate(*self._examples(test_data, "test_data"))[0]
+
+    def accuracy(self, test_data: Any) -> float:
+        """
+        Return the share of examples that the network classifies correctly.
+
+        Examples
+        --------
+        >>> _, test_data = cbackprop.datasets.load_mnist()
+        >>> 0 <= cbackprop.Network([784, 10], seed=0).accuracy(test_data) <= 1
+        True
+        """
+        rows, targets = self._examples(test_data, "test_data")
+        return self._evaluate(rows, targets)[0] / len(rows)
+
+    def total_cost(self, test_data: Any) -> float:
+        """
+        Return the mean cost of the examples.
+
+        Examples
+        --------
+        >>> net = cbackprop.Network([2, 1], seed=0)
+        >>> net.total_cost(([[0.0, 1.0]], [[1.0]])) > 0
+        True
+        """
+        rows, targets = self._examples(test_data, "test_data")
+        return self._evaluate(rows, targets)[1] / len(rows)
+
+    def _evaluate(self, rows: Any, targets: Any) -> tuple[int, float]:
+        return self._core.evaluate(rows, targets)
+
+    def _examples(self, examples: Any, name: str) -> tuple[Any, Any]:
+        """Check a data set and hand it to the core."""
+        x, y = data.examples(examples, self.sizes, self.dtype, name)
+        rows = self._build.Rows(x)
+        if not rows.all_finite():
+            data.finite(x, f"x of {name}")
+        return rows, self._build.Targets(y)
+
+    @contextmanager
+    def _training(self) -> Iterator[None]:
+        if not self._in_training.acquire(blocking=False):
+            raise RuntimeError("this network is being trained by another thread; "
+                               "train a copy, or wait")
+        try:
+            yield
+        finally:
+            self._in_training.release()
+
+    # ---- copies and files ----
+
+    def copy(self) -> "Network":
+        """Return an independent copy: parameters, settings, and the state of the random order."""
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "settings": self._settings(),
+            "weights": [np.array(w) for w in self.weights],
+            "biases": [np.array(b) for b in self.biases],
+            "random": self._random,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state["settings"], initializer="zeros")  # type: ignore[misc]
+        self.weights, self.biases = state["weights"], state["biases"]
+        self._random = copy.deepcopy(state["random"])
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "sizes": list(self.sizes),
+            "activation": self.activation,
+            "output_activation": self.output_activation,
+            "cost": self.cost,
+            "dtype": self.dtype,
+            "input_scale": self.input_scale,
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """
+        Write the network to one ``.npz`` file, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; one that was there is kept.
+
+        See Also
+        --------
+        load
+        """
+        state = self.__getstate__()
+        files.save(path, state["settings"], state["weights"], state["biases"])
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Network":
+        """
+        Read a network that `save` wrote.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not such a file, or is damaged.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "net.npz")
+        >>> cbackprop.Network([2, 3, 1], seed=0).save(path)
+        >>> cbackprop.Network.load(path)
+        Network([2, 3, 1], activation='sigmoid', output_activation='sigmoid', cost='quadratic', \
+dtype='float32')
+        """
+        settings, weights, biases = files.load(path)
+        try:
+            network = cls(**settings, initializer="zeros")
+            network.weights, network.biases = weights, biases
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)} is not a usable network: {error}") from None
+        return network
+
+
+# ---- arguments ----
+
+
+def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    rule = "sizes must be at least two positive integers, inputs first"
+    try:
+        checked = tuple(operator.index(size) for size in sizes)
+    except TypeError:
+        raise TypeError(f"{rule}, got {sizes!r}") from None
+    if len(checked) < 2 or min(checked) < 1:
+        raise ValueError(f"{rule}, got {sizes!r}")
+    return checked
+
+
+def _name(argument: str, value: Any, known: Any) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{argument} must be one of {sorted(known)}, got {value!r}")
+    return value
+
+
+def _real(dtype: DTypeLike) -> Any:
+    try:
+        return np.dtype(dtype).name
+    except TypeError:
+        return dtype
+
+
+def _integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
+    rule = f"{argument} must be an integer of at least {low}"
+    if n is not None:
+        rule += f" and at most the {n} examples"
+    try:
+        integer = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{rule}, got {value!r}") from None
+    if integer < low or (n is not None and integer > n):
+        raise ValueError(f"{rule}, got {integer}")
+    return integer
+
+
+def _eta(eta: Any) -> float:
+    try:
+        value = float(eta)
+    except (TypeError, ValueError):
+        raise TypeError(f"eta must be a number, got {eta!r}") from None
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"eta must be finite and not negative, got {eta!r}")
+    return value
+
+
+def _scale(scale: Any, width: int, real: str) -> float | NDArray:
+    array = data.finite(data.numbers(scale, "input_scale"), "input_scale")
+    if array.shape not in {(), (width,)}:
+        raise ValueError(f"input_scale must be a number or have shape ({width},), "
+                         f"got shape {array.shape}")
+    return float(array) if array.ndim == 0 else array.astype(real)

@@ -1,0 +1,769 @@
+"""The bundled data, the readers, and where the full MNIST is looked for."""
+
+import gzip
+import os
+import pickle
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from cbackprop.datasets import (
+    load,
+    load_mnist,
+    mnist,
+    one_hot,
+    read_csv,
+    read_idx,
+    read_mnist_pickle,
+    read_npz,
+)
+
+FULL_SET = os.environ.get("CBACKPROP_DATA")  # before `empty_home` hides it
+IDX_CODES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
+
+
+def idx(array):
+    """The array as the bytes of an IDX file."""
+    dtype = array.dtype.newbyteorder(">")
+    header = bytes([0, 0, IDX_CODES[array.dtype.str[1:]], array.ndim])
+    return header + struct.pack(f">{array.ndim}I", *array.shape) + array.astype(dtype).tobytes()
+
+
+def write(path, data):
+    path.write_bytes(data)
+    return path
+
+
+def digits(n, seed):
+    """Images and labels of the right types, small enough to be told apart at a glance."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (n, 28, 28), np.uint8), rng.integers(0, 10, n, np.uint8)
+
+
+def idx_files():
+    """The four files of a small MNIST: name -> bytes."""
+    contents = digits(4, 0) + digits(2, 1)
+    return {name: idx(array) for name, array in zip(mnist.FILES, contents, strict=True)}
+
+
+def assert_is_small_mnist(sets):
+    for (x, y), (images, labels) in zip(sets, (digits(4, 0), digits(2, 1)), strict=True):
+        assert (x.dtype, y.dtype) == (np.uint8, np.int64)
+        assert x.flags.c_contiguous
+        np.testing.assert_array_equal(x, images.reshape(-1, 784))
+        np.testing.assert_array_equal(y, labels)
+
+
+@pytest.fixture(autouse=True)
+def empty_home(tmp_path, monkeypatch):
+    """No data anywhere that the tests did not put there; gives the cache's folder."""
+    home = tmp_path / "home"
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.delenv("CBACKPROP_DATA", raising=False)
+    return mnist._cache()
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    def refuse(folder):
+        raise AssertionError(f"a download into {folder} was tried")
+
+    monkeypatch.setattr(mnist, "_download", refuse)
+
+
+# ---------------------------------------------------------------- one_hot
+
+
+def test_one_hot():
+    vectors = one_hot([2, 0, 2], 3)
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, [[0, 0, 1], [1, 0, 0], [0, 0, 1]])
+
+
+def test_one_hot_of_nothing():
+    assert one_hot(np.empty(0, np.uint8), 10).shape == (0, 10)
+
+
+@pytest.mark.parametrize(("y", "got"), [([9, 10], "10"), ([-1, 3], "-1")])
+def test_one_hot_refuses_labels_outside_the_classes(y, got):
+    with pytest.raises(ValueError, match=rf"^labels must lie in 0\.\.9, got {got}$"):
+        one_hot(y, 10)
+
+
+@pytest.mark.parametrize("y", [[1.0, 2.0], [[1], [2]], [True, False], 3])
+def test_one_hot_refuses_what_is_not_a_row_of_integers(y):
+    with pytest.raises(ValueError, match=r"labels must be integers of shape \(n,\), got"):
+        one_hot(y, 10)
+
+
+# ---------------------------------------------------------------- the bundled subset
+
+
+def test_subset_is_balanced():
+    for (x, y), per_digit in zip(load_mnist(), (500, 100), strict=True):
+        assert (x.dtype, x.shape) == (np.uint8, (10 * per_digit, 784))
+        assert (y.dtype, y.shape) == (np.int64, (10 * per_digit,))
+        assert x.flags.c_contiguous
+        np.testing.assert_array_equal(np.bincount(y), [per_digit] * 10)
+        assert len(np.unique(x, axis=0)) == len(x)
+        assert (y[:100] != np.sort(y[:100])).any()  # in no order of the digits
+
+
+def test_subset_is_small():
+    assert mnist.SUBSET.stat().st_size <= 1_200_000
+
+
+def test_subset_comes_with_its_licence():
+    note = mnist.SUBSET.with_name("LICENSE-MNIST.md").read_text("utf-8")
+    for word in ("LeCun", "Cortes", "Burges", "CC BY-SA 3.0", "NIST"):
+        assert word in note
+
+
+def test_import_needs_numpy_alone():
+    code = "import sys, cbackprop.datasets; print({'pooch', 'requests'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+# ---------------------------------------------------------------- the full set
+
+
+def test_full_set():
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
+    folders = [Path(folder) for folder in (FULL_SET, beside) if folder]
+    folders += [folder / "mnist" for folder in folders]
+    found = next((folder for folder in folders if not mnist._missing(folder)), None)
+    if found is None:
+        pytest.skip("the full MNIST is not here: name its folder in CBACKPROP_DATA")
+    (x_train, y_train), (x_test, y_test) = load_mnist(found)
+    assert (x_train.dtype, x_train.shape) == (np.uint8, (60_000, 784))
+    assert (x_test.dtype, x_test.shape) == (np.uint8, (10_000, 784))
+    assert y_train[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert y_test[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    for (x, y), full_x, full_y in zip(
+        load_mnist(), (x_train, x_test), (y_train, y_test), strict=True
+    ):
+        labels = {row.tobytes(): label for row, label in zip(full_x, full_y, strict=True)}
+        assert [labels[row.tobytes()] for row in x] == y.tolist()
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("dot", [False, True])
+def test_folder_under_every_spelling(tmp_path, ending, dot):
+    for name, data in idx_files().items():
+        spelling = name.replace("-idx", ".idx") if dot else name
+        write(tmp_path / (spelling + ending), gzip.compress(data) if ending else data)
+    assert_is_small_mnist(load_mnist(tmp_path))
+    assert_is_small_mnist(load_mnist(str(tmp_path), full=True))
+    assert_is_small_mnist(load(tmp_path))
+
+
+def put_small_mnist(folder):
+    folder.mkdir(parents=True)
+    for name, data in idx_files().items():
+        write(folder / name, data)
+    return folder
+
+
+@pytest.mark.parametrize("subfolder", [".", "mnist"])
+def test_full_set_in_the_folder_of_the_environment(tmp_path, monkeypatch, no_download, subfolder):
+    put_small_mnist(tmp_path / "data" / subfolder)
+    monkeypatch.setenv("CBACKPROP_DATA", str(tmp_path / "data"))
+    assert_is_small_mnist(load_mnist(full=True))
+    assert_is_small_mnist(load("mnist-full"))
+
+
+def test_full_set_in_the_cache(tmp_path, monkeypatch, no_download, empty_home):
+    put_small_mnist(empty_home)
+    monkeypatch.setenv("CBACKPROP_DATA", str(tmp_path / "nowhere"))
+    assert_is_small_mnist(load_mnist(full=True))
+
+
+def test_environment_comes_before_the_cache(tmp_path, monkeypatch, no_download, empty_home):
+    put_small_mnist(empty_home).joinpath("train-images-idx3-ubyte").write_bytes(b"")
+    monkeypatch.setenv("CBACKPROP_DATA", str(put_small_mnist(tmp_path / "data")))
+    assert_is_small_mnist(load_mnist(full=True))
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable", "cache"),
+    [
+        ("linux", "XDG_CACHE_HOME", "chosen"),
+        ("linux", None, "home/.cache"),
+        ("darwin", None, "home/Library/Caches"),
+        ("win32", "LOCALAPPDATA", "chosen"),
+        ("win32", None, "home/AppData/Local"),
+    ],
+)
+def test_cache_of_each_system(tmp_path, monkeypatch, platform, variable, cache):
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "chosen"))
+    monkeypatch.setattr(sys, "platform", platform)
+    assert mnist._cache() == tmp_path / cache / "cbackprop" / "mnist"
+
+
+def test_a_path_is_the_only_place_searched(tmp_path, no_download, empty_home):
+    put_small_mnist(empty_home)
+    with pytest.raises(FileNotFoundError, match=r"nowhere: must hold MNIST's four files"):
+        load_mnist(tmp_path / "nowhere", full=True)
+
+
+def test_missing_file_is_named(tmp_path):
+    folder = put_small_mnist(tmp_path / "data")
+    folder.joinpath("t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(FileNotFoundError, match=r"missing t10k-labels-idx1-ubyte$"):
+        load_mnist(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("train-labels-idx1-ubyte", np.zeros(3, "u1"), r"got uint8 \(4, 28, 28\) and uint8 \(3,\)"),
+        ("train-images-idx3-ubyte", np.zeros(4, "u1"), r"got uint8 \(4,\) and"),
+        ("t10k-images-idx3-ubyte", np.zeros((2, 8, 8), "u1"), "got uint8 of 64 pixels"),
+        ("t10k-images-idx3-ubyte", np.zeros((2, 28, 28), "f4"), "got float32 of 784 pixels"),
+        ("t10k-labels-idx1-ubyte", np.zeros(2, "f4"), "of 784 pixels and float32"),
+    ],
+)
+def test_files_that_do_not_match_are_refused(tmp_path, name, array, message):
+    folder = put_small_mnist(tmp_path / "data")
+    write(folder / name, idx(array))
+    with pytest.raises(ValueError, match=message):
+        load_mnist(folder)
+
+
+# ---------------------------------------------------------------- downloads
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A server on this machine with a small MNIST; gives its address and its folder."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    hashes = {}
+    for name, data in idx_files().items():
+        packed = gzip.compress(data)
+        write(folder / f"{name}.gz", packed)
+        hashes[name] = sha256(packed).hexdigest()
+    monkeypatch.setattr(mnist, "FILES", hashes)
+    monkeypatch.setenv("NO_PROXY", "*")
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/", folder
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def dead():
+    """An address where nobody listens: bound, so that no one else can take it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
+
+
+@pytest.fixture
+def _pooch(monkeypatch):
+    pytest.importorskip("pooch")
+    pytest.importorskip("tqdm")
+
+
+@pytest.mark.usefixtures("_pooch")
+def test_download_from_the_second_mirror(monkeypatch, mirror, dead, empty_home):
+    address, served = mirror
+    monkeypatch.setattr(mnist, "MIRRORS", (dead, address))
+    assert_is_small_mnist(load_mnist(full=True))
+    assert sorted(empty_home.iterdir()) == sorted(empty_home / f"{name}.gz" for name in mnist.FILES)
+    for file in served.iterdir():
+        file.unlink()
+    assert_is_small_mnist(load_mnist(full=True))  # now from the cache
+
+
+@pytest.mark.usefixtures("_pooch")
+def test_download_of_other_bytes_is_refused(monkeypatch, mirror, empty_home):
+    address, served = mirror
+    monkeypatch.setattr(mnist, "MIRRORS", (address,))
+    write(served / "train-images-idx3-ubyte.gz", gzip.compress(idx(np.ones((4, 28, 28), "u1"))))
+    with pytest.raises(FileNotFoundError, match="SHA256 hash of downloaded file"):
+        load_mnist(full=True)
+    assert list(empty_home.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_pooch")
+def test_download_lacking_a_file_is_refused(monkeypatch, mirror):
+    address, served = mirror
+    monkeypatch.setattr(mnist, "MIRRORS", (address,))
+    served.joinpath("t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(FileNotFoundError, match="404"):
+        load_mnist(full=True)
+
+
+def assert_tells_how_to_get_it(text, folder):
+    for name in mnist.FILES:
+        assert f"{name}.gz" in text
+    for part in (*mnist.MIRRORS, "CBACKPROP_DATA", str(folder), "pip install 'cbackprop[data]'"):
+        assert part in text
+
+
+@pytest.mark.usefixtures("_pooch")
+def test_nothing_reachable(monkeypatch, dead, empty_home):
+    monkeypatch.setattr(mnist, "MIRRORS", (dead, dead + "second/"))
+    monkeypatch.setenv("NO_PROXY", "*")
+    with pytest.raises(FileNotFoundError) as caught:
+        load_mnist(full=True)
+    assert_tells_how_to_get_it(str(caught.value), empty_home)
+
+
+def test_pooch_not_installed(monkeypatch, empty_home):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(FileNotFoundError, match="pooch") as caught:
+        load_mnist(full=True)
+    assert_tells_how_to_get_it(str(caught.value), empty_home)
+
+
+# ---------------------------------------------------------------- read_idx
+
+
+@given(
+    st.sampled_from(list(IDX_CODES)).flatmap(
+        lambda code: arrays(code, array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
+    ),
+    st.booleans(),
+)
+def test_idx_round_trip(tmp_path_factory, array, packed):
+    data = idx(array)
+    path = tmp_path_factory.getbasetemp() / "array.idx"
+    read = read_idx(write(path, gzip.compress(data) if packed else data))
+    assert read.dtype == array.dtype
+    assert read.dtype.isnative
+    assert read.flags.writeable
+    np.testing.assert_array_equal(read, array)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "must begin with 00 00, a type .* and a rank, got an empty file"),
+        (b"\0\0\x08", "got 00 00 08$"),
+        (b"PK\3\4....", "got 50 4b 03 04$"),
+        (b"\0\0\x0a\1\0\0\0\0", "got 00 00 0a 01$"),
+        (b"\0\0\x08\3\0\0\0\1", "header of rank 3 must take 16 bytes, got 8"),
+        (idx(np.zeros((2, 3), "f4"))[:-1], r"float32 \(2, 3\) must take 36 bytes, got 35"),
+        (idx(np.zeros((2, 3), "f4")) + b"\0", r"float32 \(2, 3\) must take 36 bytes, got 37"),
+        (b"\0\0\x08\4" + b"\xff" * 16, r"must take \d+ bytes, got 20"),
+    ],
+)
+def test_idx_refuses(tmp_path, data, message):
+    path = write(tmp_path / "file", data)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_idx(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def damaged_gzips():
+    data = gzip.compress(idx(digits(4, 0)[0]))
+    yield "cut in the data", data[: len(data) // 2]
+    yield "cut in the checksum", data[:-1]
+    yield "cut in the header", data[:5]
+    yield "wrong checksum", data[:-8] + b"\0" * 8
+    yield "followed by something", data + b"trailing"
+    yield "damaged", data[:10] + b"\xff" * 30 + data[40:]
+
+
+@pytest.mark.parametrize("data", [pytest.param(data, id=what) for what, data in damaged_gzips()])
+@pytest.mark.parametrize("reader", [read_idx, read_csv, read_mnist_pickle])
+def test_damaged_gzip_is_refused(tmp_path, reader, data):
+    path = write(tmp_path / "file.gz", data)
+    with pytest.raises(ValueError, match=r"file\.gz: a gzip file must unpack whole, got"):
+        reader(path)
+
+
+@pytest.mark.parametrize("reader", [read_idx, read_csv, read_mnist_pickle, read_npz])
+def test_absent_file(tmp_path, reader):
+    with pytest.raises(FileNotFoundError):
+        reader(tmp_path / "absent")
+
+
+# ---------------------------------------------------------------- read_mnist_pickle
+
+
+def python2_array(array):
+    """The opcodes by which Python 2 pickles an array (protocol 2, bytes as str)."""
+    raw = array.tobytes()
+    shape = b"(" + b"".join(b"J" + struct.pack("<i", side) for side in array.shape) + b"t"
+    code = array.dtype.str[1:].encode()
+    return (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        + b"(K\x01" + shape
+        + b"cnumpy\ndtype\nU\x02" + code + b"K\x00K\x01\x87R"
+        + b"(K\x03U\x01" + array.dtype.newbyteorder("<").str[:1].encode() + b"NNN"
+        + b"J\xff\xff\xff\xff" * 2 + b"K\x00tb"
+        + b"\x89T" + struct.pack("<i", len(raw)) + raw + b"tb"
+    )  # fmt: skip
+
+
+def book_parts():
+    rng = np.random.default_rng(3)
+    return tuple(
+        (rng.random((n, 784), np.float32), rng.integers(0, 10, n, np.int64)) for n in (5, 2, 3)
+    )
+
+
+def python2_pickle(parts):
+    pairs = [b"(" + python2_array(x) + python2_array(y) + b"t" for x, y in parts]
+    return b"\x80\x02(" + b"".join(pairs) + b"t."
+
+
+def assert_is_book(read):
+    for (x, y), (images, labels) in zip(read, book_parts(), strict=True):
+        assert (x.dtype, y.dtype) == (np.float32, np.int64)
+        assert x.flags.c_contiguous
+        assert x.flags.writeable
+        np.testing.assert_array_equal(x, images)
+        np.testing.assert_array_equal(y, labels)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_pickle_of_python_2(tmp_path, pack):
+    data = python2_pickle(book_parts())
+    pairs = pickle.loads(data, encoding="latin1")  # the helper is right in NumPy's own eyes
+    np.testing.assert_array_equal(pairs[2][0], book_parts()[2][0])
+    assert_is_book(read_mnist_pickle(write(tmp_path / "mnist.pkl", pack(data))))
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
+def test_pickle_of_python_3(tmp_path, protocol):
+    data = pickle.dumps(book_parts(), protocol)
+    assert_is_book(read_mnist_pickle(write(tmp_path / "mnist.pkl", data)))
+    renamed = data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    if protocol < 4:  # from 4 on, names carry their length
+        assert_is_book(read_mnist_pickle(write(tmp_path / "mnist.pkl", renamed)))
+
+
+def test_pickle_in_fortran_order_and_big_endian(tmp_path):
+    parts = [(np.asfortranarray(x.astype(">f8")), y.astype(">i4")) for x, y in book_parts()]
+    data = pickle.dumps(parts, protocol=2)
+    assert_is_book(read_mnist_pickle(write(tmp_path / "mnist.pkl", data)))
+
+
+class Call:
+    """Pickles as a call of the function."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_pickle_runs_nothing(tmp_path, protocol):
+    target = tmp_path / "made"
+    data = pickle.dumps(Call(os.mkdir, str(target)), protocol)
+    pickle.loads(data)
+    target.rmdir()  # so the attack works on those who trust it
+    with pytest.raises(ValueError, match=r"arrays, got UnpicklingError: a reference to .*\.mkdir"):
+        read_mnist_pickle(write(tmp_path / "evil.pkl", data))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("name", ["builtins\neval", "numpy\nload", "numpy.core.multiarray\nscalar"])
+def test_pickle_imports_nothing(tmp_path, name):
+    data = b"\x80\x02c" + name.encode() + b"\nU\x011\x85R."
+    with pytest.raises(ValueError, match=f"a reference to {name}".replace("\n", r"\.")):
+        read_mnist_pickle(write(tmp_path / "evil.pkl", data))
+
+
+def pairs_with(x=None, y=None):
+    good = np.zeros((2, 784), np.float32), np.zeros(2, np.int64)
+    return good, good, (good[0] if x is None else x, good[1] if y is None else y)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (7, "must hold three .* pairs, got another int"),
+        (pairs_with()[:2], "must hold three .* pairs, got another tuple"),
+        ([(1, 2)] * 3, "must hold three .* pairs, got another list"),
+        (pairs_with(x=np.array([[{}], [{}]])), "UnpicklingError: an array of type O8"),
+        (pairs_with(x=np.zeros((3, 784), "f4")), r"got float32 \(3, 784\) and int64 \(2,\)"),
+        (pairs_with(x=np.zeros(2, "f4")), r"got float32 \(2,\) and int64"),
+        (pairs_with(x=np.zeros((2, 784), "u1")), "x must be floats"),
+        (pairs_with(y=np.zeros(2, "f4")), "y integers"),
+        (pairs_with(y=np.zeros((2, 2), "i8")), r"got float32 and int64 \(2, 2\)"),
+        (pairs_with(x=np.zeros((2, 1), "f4,f4")), "UnpicklingError|x and y must be numbers"),
+    ],
+)
+def test_pickle_refuses(tmp_path, content, message):
+    path = write(tmp_path / "mnist.pkl", pickle.dumps(content, protocol=2))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_mnist_pickle(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_pickle_with_pointers_for_objects_is_refused(tmp_path):
+    x = python2_array(np.zeros((2, 2), "f8")).replace(b"f8", b"O8")
+    data = b"\x80\x02((" + x + x + b"tNNt."
+    with pytest.raises(ValueError, match="must be a pickle of numeric arrays, got ValueError"):
+        read_mnist_pickle(write(tmp_path / "evil.pkl", data))
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x80\x02(", python2_pickle(book_parts())[:-900]])
+def test_broken_pickle_is_refused(tmp_path, data):
+    with pytest.raises(ValueError, match=r"broken\.pkl: must be a pickle of numeric arrays, got"):
+        read_mnist_pickle(write(tmp_path / "broken.pkl", data))
+
+
+def test_array_that_never_got_its_state_is_refused(tmp_path):
+    array = b"cnumpy.core.multiarray\n_reconstruct\n)R"
+    data = b"\x80\x02(" + (b"(" + array * 2 + b"t") * 3 + b"t."
+    with pytest.raises(ValueError, match="x and y must be numbers"):
+        read_mnist_pickle(write(tmp_path / "evil.pkl", data))
+
+
+# ---------------------------------------------------------------- read_npz
+
+
+def test_npz_with_a_test_set(tmp_path):
+    (x_train, y_train), (x_test, y_test) = digits(4, 0), digits(2, 1)
+    np.savez(tmp_path / "keras.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    assert_is_small_mnist(read_npz(tmp_path / "keras.npz"))
+    assert_is_small_mnist(load(tmp_path / "keras.npz"))
+
+
+def test_npz_without_a_test_set(tmp_path):
+    x = np.asfortranarray(np.arange(6, dtype=">f8").reshape(3, 2))
+    np.savez_compressed(tmp_path / "xy.npz", x=x, y=np.array([[2], [0], [1]], "u1"))
+    (read_x, read_y), test = read_npz(tmp_path / "xy.npz")
+    assert test is None
+    assert read_x.dtype == np.float64
+    assert read_x.dtype.isnative
+    assert read_x.flags.c_contiguous
+    np.testing.assert_array_equal(read_x, x)
+    np.testing.assert_array_equal(read_y, [2, 0, 1])
+    assert read_y.dtype == np.int64
+
+
+def test_npz_keeps_vectors_and_floats(tmp_path):
+    for y in (np.eye(3, dtype=np.uint8), np.array([0.5, 1, 2])):
+        np.savez(tmp_path / "xy.npz", x=np.ones((3, 2)), y=y)
+        (_, read_y), _ = read_npz(tmp_path / "xy.npz")
+        assert read_y.dtype == y.dtype
+        np.testing.assert_array_equal(read_y, y)
+
+
+def test_npz_of_nothing(tmp_path):
+    np.savez(tmp_path / "xy.npz", x=np.ones((0, 28, 28)), y=np.ones(0, int))
+    (x, y), _ = read_npz(tmp_path / "xy.npz")
+    assert (x.shape, y.shape) == ((0, 784), (0,))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a": [1], "x": [1]}, "must hold x_train, .* or x and y, got a, x$"),
+        ({}, "got nothing$"),
+        ({"x": [[1], [2]], "y": [1, 2, 3]}, r"got int64 \(2, 1\) and int64 \(3,\)"),
+        ({"x": [1, 2], "y": [1, 2]}, r"got int64 \(2,\)"),
+        ({"x": [[1], [2]], "y": 3}, r"and int64 \(\)"),
+        ({"x": [[1], [2]], "y": ["a", "b"]}, "must be numbers"),
+        ({"x": np.array([[{}]]), "y": [1]}, "must hold whole numeric arrays, got Object arrays"),
+    ],
+)
+def test_npz_refuses(tmp_path, content, message):
+    path = tmp_path / "xy.npz"
+    np.savez(path, **{name: np.array(value) for name, value in content.items()})
+    with pytest.raises(ValueError, match=message) as caught:
+        read_npz(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_npz_that_is_none_is_refused(tmp_path):
+    np.savez(tmp_path / "xy.npz", x=np.ones((3, 2)), y=np.ones(3))
+    whole = (tmp_path / "xy.npz").read_bytes()
+    np.save(tmp_path / "x.npy", np.ones(3))
+    for data in (b"", b"hello", whole[: len(whole) // 2], (tmp_path / "x.npy").read_bytes()):
+        with pytest.raises(ValueError, match=r"must be an archive as numpy\.savez"):
+            read_npz(write(tmp_path / "foreign.npz", data))
+
+
+def test_damaged_npz_is_refused(tmp_path):
+    np.savez(tmp_path / "xy.npz", x=np.ones((3, 2)), y=np.ones(3))
+    data = (tmp_path / "xy.npz").read_bytes()
+    data = data.replace(np.float64(1).tobytes(), np.float64(2).tobytes(), 1)
+    with pytest.raises(ValueError, match="must hold whole numeric arrays, got Bad CRC-32"):
+        read_npz(write(tmp_path / "xy.npz", data))
+
+
+# ---------------------------------------------------------------- read_csv
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "x", "y"),
+    [
+        ("1,2,0\n3,4,1\n", None, [[1, 2], [3, 4]], [0, 1]),
+        ("1,2,0\r\n\r\n3,4,1", None, [[1, 2], [3, 4]], [0, 1]),
+        ("1,2,0\n3,4,1\n", 0, [[2, 0], [4, 1]], [1, 3]),
+        ("1,2,0\n3,4,1\n", -2, [[1, 0], [3, 1]], [2, 4]),
+        ("a,b,c\n1,2,0\n", None, [[1, 2]], [0]),
+        ("a,class,c\n1,2,0\n", None, [[1, 0]], [2]),
+        ("y,label,c\n1,2,0\n", None, [[1, 0]], [2]),
+        ("labels,b,c\n1,2,0\n", None, [[1, 2]], [0]),
+        ("a,b,c\n1,2,0\n", "a", [[2, 0]], [1]),
+        ("label,0,1\n7,2,0\n", None, [[2, 0]], [7]),
+        ('\ufeff"target", "b"\n"1","2"\n', None, [[2]], [1]),
+        ("5,1\n", None, [[5]], [1]),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_csv(tmp_path, text, label, x, y, pack):
+    read_x, read_y = read_csv(write(tmp_path / "table.csv", pack(text.encode())), label)
+    assert (read_x.dtype, read_y.dtype) == (np.uint8, np.int64)
+    assert read_x.flags.c_contiguous
+    np.testing.assert_array_equal(read_x, x)
+    np.testing.assert_array_equal(read_y, y)
+
+
+@pytest.mark.parametrize(
+    ("row", "x_type", "y_type"),
+    [
+        ("255,0,9", np.uint8, np.int64),
+        ("256,0,9", np.float32, np.int64),
+        ("-1,0,9", np.float32, np.int64),
+        ("0.5,0,-9", np.float32, np.int64),
+        ("1e1,0,9.0", np.uint8, np.int64),
+        ("1,nan,0.5", np.float32, np.float64),
+        ("1,inf,nan", np.float32, np.float64),
+        ("1,2,1e300", np.uint8, np.float64),
+    ],
+)
+def test_csv_types(tmp_path, row, x_type, y_type):
+    x, y = read_csv(write(tmp_path / "table.csv", row.encode()))
+    *features, label = map(float, row.split(","))
+    assert (x.dtype, y.dtype) == (x_type, y_type)
+    np.testing.assert_array_equal(x, [features])
+    np.testing.assert_array_equal(y, [label])
+
+
+@given(arrays(np.float32, (3, 4), elements=st.floats(-1e6, 1e6, width=32)))
+def test_csv_round_trip(tmp_path_factory, table):
+    path = tmp_path_factory.getbasetemp() / "table.csv"
+    np.savetxt(path, table, delimiter=",", header="a,b,c,d", comments="")
+    x, y = read_csv(path)
+    np.testing.assert_array_equal(x, table[:, :3])
+    np.testing.assert_array_equal(y, table[:, 3])
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "message"),
+    [
+        ("", None, "must hold rows of two numbers or more, got 0 rows of 0 fields"),
+        ("a,b\n\n", None, "got 0 rows of 2 fields"),
+        ("1,2\n\n3,4\n5\n", None, "line 4 must have 2 fields like the first, got 1"),
+        ("a,b,c\n1,2\n", None, "line 2 must have 3 fields like the first, got 2"),
+        ("1,2\n3,\n", None, "line 2 must hold numbers, got ''"),
+        ("a,b\n1,2\n3,four\n", None, "line 3 must hold numbers, got 'four'"),
+        ("1,two\n3,4\n", None, "line 1 must hold numbers, got 'two'"),
+        ("1,2\n# 3,4\n", None, "line 2 must hold numbers, got '# 3'"),
+        ("1,2\n3,1_0\n", None, "1_0"),
+        ("1,2\n", 2, "must be a name in the header or an index below 2, got 2$"),
+        ("1,2\n", -3, "got -3$"),
+        ("1,2\n", "y", "got 'y'$"),
+        ("a,b\n1,2\n", "c", "got 'c'$"),
+        ("1\n2\n", None, "got 2 rows of 1 fields"),
+        ("<html>\n<body>\n", None, "got 1 rows of 1 fields"),
+        ("Dear Sir,\nyours,\n", None, "line 2 must hold numbers, got 'yours'"),
+    ],
+)
+def test_csv_refuses(tmp_path, text, label, message):
+    path = write(tmp_path / "table.csv", text.encode())
+    with pytest.raises(ValueError, match=message) as caught:
+        read_csv(path, label)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_csv_that_is_not_text_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"table\.csv: a CSV file must be text, got"):
+        read_csv(write(tmp_path / "table.csv", b"\x89PNG\r\n\xff\xfe"))
+
+
+# ---------------------------------------------------------------- load
+
+
+def test_load_by_name():
+    for (x, y), (other_x, other_y) in zip(load("mnist"), load_mnist(), strict=True):
+        np.testing.assert_array_equal(x, other_x)
+        np.testing.assert_array_equal(y, other_y)
+
+
+@pytest.mark.parametrize("name", ["table.csv", "TABLE.CSV", "table.csv.gz"])
+def test_load_csv(tmp_path, name):
+    data = b"1,2,0\n3,4,1\n"
+    path = write(tmp_path / name, gzip.compress(data) if name.endswith("gz") else data)
+    (x, y), test = load(str(path))
+    assert test is None
+    assert (x.tolist(), y.tolist()) == ([[1, 2], [3, 4]], [0, 1])
+
+
+@pytest.mark.parametrize("name", ["mnist.pkl", "mnist.pkl.gz"])
+def test_load_pickle_leaves_the_validation_part_out(tmp_path, name):
+    data = python2_pickle(book_parts())
+    sets = load(write(tmp_path / name, gzip.compress(data) if name.endswith("gz") else data))
+    for (x, y), part in zip(sets, (0, 2), strict=True):
+        np.testing.assert_array_equal(x, book_parts()[part][0])
+        np.testing.assert_array_equal(y, book_parts()[part][1])
+
+
+@pytest.mark.parametrize("images", ["train-images-idx3-ubyte", "train-images.idx3-ubyte"])
+@pytest.mark.parametrize("packed", ["", "images", "labels"])
+def test_load_images_with_the_labels_beside_them(tmp_path, images, packed):
+    labels = images.replace("images", "labels").replace("idx3", "idx1")
+    x, y = digits(4, 0)
+    paths = []
+    for name, array in ((images, x), (labels, y)):
+        data = idx(array)
+        if packed and packed in name:
+            paths.append(write(tmp_path / f"{name}.gz", gzip.compress(data)))
+        else:
+            paths.append(write(tmp_path / name, data))
+    (read_x, read_y), test = load(paths[0])
+    assert test is None
+    np.testing.assert_array_equal(read_x, x.reshape(4, 784))
+    np.testing.assert_array_equal(read_y, y)
+    paths[1].unlink()
+    with pytest.raises(FileNotFoundError, match="must have its labels beside it, missing train-la"):
+        load(paths[0])
+
+
+@pytest.mark.parametrize("source", ["minst", "data.parquet", "labels-idx1-ubyte"])
+def test_load_refuses_what_it_does_not_know(source):
+    with pytest.raises(ValueError, match=r"one of mnist, mnist-full, a folder, .*\.npz, \.csv"):
+        load(source)
+
+
+def test_load_of_an_absent_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "absent.npz")
