@@ -53,6 +53,9 @@ def load(path: Path_) -> tuple[dict[str, Any], list[NDArray], list[NDArray]]:
     name = os.fspath(path)
     with open(path, "rb") as file:
         try:
+            if not zipfile.is_zipfile(file):
+                raise ValueError("not a zip archive, or cut off")
+            file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 header = json.loads(str(arrays["header"]))
                 if header["format"] != FORMAT:

@@ -1,6 +1,7 @@
 """The network as Python sees it: checks, views, the outer loop of SGD, evaluation. No arithmetic."""
 
 import copy
+import itertools
 import math
 import operator
 import os
@@ -19,6 +20,7 @@ from cbackprop.core import _dispatch
 from cbackprop.progress import bar
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
+MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
 
 class DivergenceError(FloatingPointError):
@@ -161,6 +163,9 @@ class Network:
         if output_activation is None:
             output_activation = build.GOES_WITH.get(cost, activation)
         self.output_activation = _name("output_activation", output_activation, build.ACTIVATIONS)
+        if output_activation in build.OUTPUT_ONLY and self.sizes[-1] == 1:
+            raise ValueError(f"output_activation {output_activation!r} needs two outputs or more, "
+                             f"got sizes[-1] = 1")
         if cost in build.NEEDS_UNIT_RANGE and output_activation not in build.UNIT_RANGE:
             raise ValueError(f"cost {cost!r} needs outputs between 0 and 1: output_activation must "
                              f"be one of {sorted(build.UNIT_RANGE)}, got {output_activation!r}")
@@ -169,7 +174,7 @@ class Network:
         self._core = build.Core(self.sizes, activations, self.cost, self.input_scale)
         self._weights, self._biases = map(
             Views, ("weights", "biases"), self._core.views(self._core.parameters))
-        self._random = np.random.default_rng(seed)
+        self._random = _generator(seed)
         self._in_training = threading.Lock()
         fill = initializers.KNOWN[_name("initializer", initializer, initializers.KNOWN)]
         fill(self._random, self.weights, self.biases)
@@ -342,7 +347,8 @@ class Network:
         test_data : as training_data, optional
             Evaluated after every epoch.
         progress : True, or callable (epoch, rows done, rows), optional
-            True shows a bar (extra ``progress``).
+            True shows a bar (extra ``progress``). A callable hears of every chunk of some tens of
+            milliseconds; its first epoch is 0.
         callback : callable (network, history), optional
             Called after every epoch; training stops when it returns True.
 
@@ -355,7 +361,8 @@ class Network:
         TypeError, ValueError
             If an argument or the data is bad; nothing is changed then.
         DivergenceError
-            If NaN or infinity arises; the parameters from before that epoch are kept.
+            If NaN or infinity arises; it names the epoch, the first being 1, and the parameters
+            from before that epoch are kept.
         RuntimeError
             If another thread is training this network.
 
@@ -405,8 +412,9 @@ class Network:
             if not math.isfinite(cost) or (done == n and not self._core.all_finite()):
                 parameters[...] = saved
                 raise DivergenceError(
-                    f"training diverged in epoch {epoch}: parameters or cost are no longer finite, "
-                    f"and those from before the epoch are kept; eta = {eta:g} may be too large")
+                    f"training diverged in epoch {epoch + 1}: the cost or a parameter is no longer "
+                    f"finite; the parameters from before that epoch are kept; "
+                    f"eta = {eta:g} may be too large")
             if report is not None:
                 report(epoch, done, n)
         return cost
@@ -560,7 +568,18 @@ def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
         raise TypeError(f"{rule}, got {sizes!r}") from None
     if len(checked) < 2 or min(checked) < 1:
         raise ValueError(f"{rule}, got {sizes!r}")
+    weights = sum(k * j for k, j in itertools.pairwise(checked))
+    if weights > MOST_WEIGHTS:
+        raise MemoryError(f"sizes {list(checked)} ask for {weights:.2g} weights")
     return checked
+
+
+def _generator(seed: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"seed must be None, a Generator or a non-negative integer, "
+                          f"got {seed!r}") from None
 
 
 def _name(argument: str, value: Any, known: Any) -> str:

@@ -5,19 +5,16 @@ cdef extern from *:
     /* The compiler's own detector asks cpuid, and xgetbv whether the system saves the registers. */
     #if defined(__x86_64__) || defined(_M_X64)
     #define HAS(feature) (__builtin_cpu_supports(feature) != 0)
-    static const char *const machine = "x86-64";
     static int has_v3(void) { __builtin_cpu_init(); return HAS("avx2") && HAS("fma"); }
     static int has_v4(void) {
         return has_v3() && HAS("avx512f") && HAS("avx512dq") && HAS("avx512bw")
             && HAS("avx512vl");
     }
     #else
-    static const char *const machine = "not x86-64";
     static int has_v3(void) { return 0; }
     static int has_v4(void) { return 0; }
     #endif
     """
-    const char* machine
     bint has_v3()
     bint has_v4()
 

@@ -214,7 +214,9 @@ cdef void add_first_nabla_w(
 ) noexcept nogil:
     # The first layer's inputs are scaled; and behind them the next rows of x are fetched in parts,
     # so that neither memory nor arithmetic waits for the other.
-    cdef int part, parts = AHEAD_PARTS if batch.m <= AHEAD_ROWS and batch.n_ahead > 0 else 1
+    cdef Py_ssize_t part, parts = 1
+    if batch.n_ahead > 0 and batch.m <= AHEAD_ROWS:
+        parts = min(<Py_ssize_t>AHEAD_PARTS, layer.K)
     if net.scale != 1:
         scale_rows(at.delta, net.scale, batch.m, layer.J, layer.ld)
     for part in range(parts):
@@ -315,7 +317,7 @@ cdef void plan_ahead(
         batch.ahead[i] = rows.data + order[first + i] * batch.ahead_bytes
 
 
-cdef void look_ahead(const Batch* batch, int part, int parts) noexcept nogil:
+cdef void look_ahead(const Batch* batch, Py_ssize_t part, Py_ssize_t parts) noexcept nogil:
     cdef Py_ssize_t i, at
     for i in range(batch.n_ahead * part // parts, batch.n_ahead * (part + 1) // parts):
         for at in range(0, batch.ahead_bytes, 64):

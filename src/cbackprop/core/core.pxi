@@ -89,7 +89,9 @@ cdef class Core:
 
     def all_finite(self):
         """Whether no parameter is NaN or infinite."""
-        return zero_if_finite(self.net.parameters, self.net.size) == 0
+        if REAL_BYTES == 8:
+            return zero_if_finite(<const double*>self.net.parameters, self.net.size) == 0
+        return zero_if_finite(<const float*>self.net.parameters, self.net.size) == 0
 
     def feedforward(self, x):
         """(n, sizes[0]) rows -> (n, sizes[-1]) of the real type; None if x is not finite."""
@@ -146,6 +148,34 @@ cdef class Core:
                           rows, targets, NULL, 0, rows.n)
         self.idle = scratch
 
+    def trace(self, Rows rows, Targets targets):
+        """
+        What one pass over at most SLICE rows leaves behind, each example counted once.
+
+        Returns
+        -------
+        a, delta : lists of (n, sizes[l]) arrays, for each layer but the inputs
+        nabla : arena
+            The sum of the examples' gradients.
+        """
+        if rows.n > SLICE:
+            raise ValueError(f"trace takes at most {SLICE} rows, got {rows.n}")
+        cdef Scratch scratch = self.scratch(rows.n, True)
+        nabla = aligned(self.net.size)
+        cdef real[::1] to = nabla
+        cdef Py_ssize_t l, n = rows.n
+        cdef Layer* layer
+        scratch.batch.n_ahead = 0
+        with nogil:
+            sum_gradients(&to[0], 1, &self.net, &scratch.batch, rows, targets, NULL, 0, n)
+        a, delta = [], []
+        for l in range(self.net.n_layers):
+            layer = &self.net.layers[l]
+            a.append(rows_of(scratch.batch.signals[l].a, n, layer.J, layer.ld))
+            delta.append(rows_of(scratch.batch.signals[l].delta, n, layer.J, layer.ld))
+        self.idle = scratch
+        return a, delta, nabla
+
     def sgd(self, Rows rows, Targets targets, const Py_ssize_t[::1] order,
             Py_ssize_t mini_batch_size, double eta, Py_ssize_t first, Py_ssize_t last):
         """
@@ -170,6 +200,15 @@ cdef class Core:
             for j in range(a.shape[1]):
                 grad[i, j] = lane(grad_a(self.net.cost, splat(a[i, j]), splat(y[i, j])), 0)
         return out
+
+
+cdef rows_of(const real* a, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld):
+    out = np.empty((m, J), dtype=REAL)
+    cdef real[:, ::1] to = out
+    cdef Py_ssize_t i
+    for i in range(m):
+        memcpy(&to[i, 0], a + i * ld, J * sizeof(real))
+    return out
 
 
 cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J) noexcept nogil:
@@ -244,7 +283,7 @@ cdef class Scratch:
                     a_rows[i] = at.a + i * layer.ld
                     if self.training:
                         at.delta_rows[i] = at.delta + i * layer.ld
-        batch.y = <real*>self.take(base, m * layer.ld * sizeof(real))
+        batch.y = <real*>self.take(base, m * net.layers[net.n_layers - 1].ld * sizeof(real))
         batch.zeros = <real*>self.take(base, widest * sizeof(real))
         batch.panel = <real*>self.take(base, DEPTH * MAX_VECTORS * LANES * sizeof(real))
         batch.strips = <real*>self.take(base, (m * DEPTH + LANES) * sizeof(real))

@@ -2,25 +2,26 @@
 
 def peak_chain(Py_ssize_t n):
     """
-    Do n times 1,000 times 24 independent vector multiply-adds.
+    Do n times 1,000 times TILE_ROWS times 2 independent vector multiply-adds.
 
     Returns
     -------
     int
         Floating-point operations done.
     """
-    cdef vec acc[24]
+    cdef vec acc[12][2]
     cdef vec x = splat(<real>0.999), y = splat(<real>0.001)
     cdef real total = 0
     cdef Py_ssize_t i
-    cdef int j, k
-    for k in range(24):
-        acc[k] = splat(k)
+    cdef int j, k, v
+    for k in range(TILE_ROWS):
+        acc[k][0], acc[k][1] = splat(k), splat(-k)
     with nogil:
         for i in range(n):          # nested, for the reason in gemm.pxi's all_strips
             for j in range(1000):
-                for k in range(24):
-                    acc[k] = acc[k] * x + y
-    for k in range(24):
-        total += sum_lanes(acc[k])
-    return n * 1000 * 24 * LANES * 2 if total == total else 0
+                for k in range(TILE_ROWS):
+                    for v in range(2):
+                        acc[k][v] = acc[k][v] * x + y
+    for k in range(TILE_ROWS):
+        total += sum_lanes(acc[k][0] + acc[k][1])
+    return n * 1000 * TILE_ROWS * 2 * LANES * 2 if total == total else 0

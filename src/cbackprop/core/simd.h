@@ -11,7 +11,7 @@
 #include <float.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__AVX512F__)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -68,10 +68,25 @@ INLINE vec load(const real *p) { return *(const vec_at *)p; }
 INLINE void store(real *p, vec x) { *(vec_at *)p = x; }
 INLINE vec load_float32(const float *p) { return __builtin_convertvector(*(const vec_float_at *)p, vec); }
 INLINE vec load_float64(const double *p) { return __builtin_convertvector(*(const vec_double_at *)p, vec); }
-INLINE vec load_uint8(const uint8_t *p) {
-    return __builtin_convertvector(__builtin_convertvector(*(const vec_uint8_at *)p, vec_int32), vec);
-}
 INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); } /* into the L2 cache */
+
+/* LANES bytes, widened. GCC 12 makes one scalar load of each byte of a conversion in one step. */
+INLINE vec load_uint8(const uint8_t *p) {
+    vec_int32 wide;
+#if VEC_BYTES == 64 && REAL_BYTES == 4
+    wide = (vec_int32)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+#elif LANES == 8 && defined(__AVX2__)
+    wide = (vec_int32)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+#elif LANES == 4 && defined(__SSE2__)
+    int32_t bytes;
+    memcpy(&bytes, p, 4);
+    __m128i zero = _mm_setzero_si128();
+    wide = (vec_int32)_mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(bytes), zero), zero);
+#else
+    wide = __builtin_convertvector(*(const vec_uint8_at *)p, vec_int32);
+#endif
+    return __builtin_convertvector(wide, vec);
+}
 
 /* ---- lanes ---- */
 

@@ -1,11 +1,12 @@
 # The vocabulary of simd.h, for Cython. `real` is float or double, `vec` a vector of them: Cython
-# takes both for float, and leaves their size and their arithmetic to the C compiler.
+# takes both for double (so that a Python float loses nothing on its way to either), and leaves
+# their size and their arithmetic to the C compiler.
 
 from libc.stdint cimport uint8_t
 
 cdef extern from "simd.h":
-    ctypedef float real
-    ctypedef float vec
+    ctypedef double real
+    ctypedef double vec
     ctypedef int mask
     const int REAL_BYTES, LANES, TILE_ROWS
     const real SMALLEST, LARGEST, ROUND_TO_INT

@@ -1,0 +1,37 @@
+"""Fixtures that more than one test file uses."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cbackprop.core import _dispatch
+
+
+def pytest_generate_tests(metafunc):
+    """Run every test that asks for `build` on every variant of the core, in both real types."""
+    if "build" in metafunc.fixturenames:
+        builds = [(isa, real) for isa in _dispatch.LEVELS for real in _dispatch.REALS]
+        metafunc.parametrize("build", builds, indirect=True, ids=["-".join(b) for b in builds])
+
+
+@pytest.fixture
+def build(request):
+    """One build of the core; skipped, with the reason, where it does not exist or cannot run."""
+    isa, real = request.param
+    if isa not in _dispatch.BUILT:
+        pytest.skip(f"{isa} was not built")
+    if isa not in _dispatch.SUPPORTED:
+        pytest.skip(f"this CPU does not run {isa}")
+    return _dispatch.load(real, isa)
+
+
+@pytest.fixture(scope="session")
+def mnist_folder():
+    """Return the folder of the full MNIST, where there is one."""
+    places = [os.environ.get("CBACKPROP_DATA"), Path(__file__).parents[2] / "shared/data/mnist"]
+    for place in filter(None, places):
+        for folder in (Path(place), Path(place, "mnist")):
+            if (folder / "train-images-idx3-ubyte.gz").exists():
+                return folder
+    pytest.skip("the full MNIST is neither in $CBACKPROP_DATA nor in ../shared/data/mnist")

@@ -1,0 +1,101 @@
+"""The oracle: chapter 2 in NumPy and float64, as the book writes it. No speed, no tricks."""
+
+import numpy as np
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+ACTIVATIONS = {  # sigma(z), and sigma'(z) where a neuron depends on its own z alone
+    "sigmoid": (lambda z: 1 / (1 + np.exp(-z)),
+                lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
+    "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
+    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
+    "identity": (lambda z: z, np.ones_like),
+    "softmax": (softmax, None),
+}
+
+COSTS = {  # C(a, y) of each example, and dC/da
+    "quadratic": (lambda a, y: 0.5 * ((a - y) ** 2).sum(axis=1),
+                  lambda a, y: a - y),
+    "cross_entropy": (lambda a, y: -(y * np.log(a) + (1 - y) * np.log(1 - a)).sum(axis=1),
+                      lambda a, y: (a - y) / (a * (1 - a))),
+    "log_likelihood": (lambda a, y: -(y * np.log(a)).sum(axis=1),
+                       lambda a, y: -y / a),
+}
+
+
+def jacobian(activation, z):
+    """da_k/dz_j for each example: (n, k, j)."""
+    sigma, sigma_prime = ACTIVATIONS[activation]
+    if activation == "softmax":
+        a = sigma(z)
+        return a[:, :, None] * (np.eye(a.shape[1]) - a[:, None, :])
+    return sigma_prime(z)[:, :, None] * np.eye(z.shape[1])
+
+
+def output_error(cost, activation, z, y):
+    """BP1, as the whole sum (37): delta_j = sum_k dC/da_k da_k/dz_j."""
+    sigma = ACTIVATIONS[activation][0]
+    return np.einsum("nk,nkj->nj", COSTS[cost][1](sigma(z), y), jacobian(activation, z))
+
+
+class Reference:
+    """A network: weights (out, in), biases (out, 1), one activation for each layer of weights."""
+
+    def __init__(self, weights, biases, activations, cost):
+        self.weights = [np.array(w, dtype=float) for w in weights]
+        self.biases = [np.array(b, dtype=float) for b in biases]
+        self.activations, self.cost = activations, cost
+
+    def forward(self, x):
+        """(25): every z, and every a, the inputs first."""
+        zs, activations = [], [np.asarray(x, dtype=float)]
+        for w, b, activation in zip(self.weights, self.biases, self.activations, strict=True):
+            zs.append(activations[-1] @ w.T + b.T)
+            activations.append(ACTIVATIONS[activation][0](zs[-1]))
+        return zs, activations
+
+    def total_cost(self, x, y):
+        return COSTS[self.cost][0](self.forward(x)[1][-1], y).mean()
+
+    def backprop(self, x, y):
+        """BP1 to BP4: nabla_b, nabla_w, averaged over the examples."""
+        zs, activations = self.forward(x)
+        delta = output_error(self.cost, self.activations[-1], zs[-1], y)  # BP1
+        nabla_b, nabla_w = [], []
+        for layer in reversed(range(len(self.weights))):
+            nabla_b.insert(0, delta.mean(axis=0)[:, None])  # BP3
+            nabla_w.insert(0, delta.T @ activations[layer] / len(delta))  # BP4
+            if layer:
+                sigma_prime = ACTIVATIONS[self.activations[layer - 1]][1]
+                delta = (delta @ self.weights[layer]) * sigma_prime(zs[layer - 1])  # BP2
+        return nabla_b, nabla_w
+
+    def update_mini_batch(self, x, y, eta):
+        """w -> w - (eta/m) sum_x delta a^T, and b likewise."""
+        nabla_b, nabla_w = self.backprop(x, y)
+        self.weights = [w - eta * nw for w, nw in zip(self.weights, nabla_w, strict=True)]
+        self.biases = [b - eta * nb for b, nb in zip(self.biases, nabla_b, strict=True)]
+
+    def epoch(self, x, y, order, mini_batch_size, eta):
+        for first in range(0, len(order), mini_batch_size):
+            batch = order[first:first + mini_batch_size]
+            self.update_mini_batch(x[batch], y[batch], eta)
+
+    def finite_differences(self, x, y, eps=1e-3):
+        """(46), with four points: the error is of order eps^4."""
+        nabla_b, nabla_w = [], []
+        for parameters, nabla in ((self.biases, nabla_b), (self.weights, nabla_w)):
+            for p in parameters:
+                g = np.zeros_like(p)
+                for index in np.ndindex(p.shape):
+                    kept = p[index]
+                    for step, factor in ((-2, 1), (-1, -8), (1, 8), (2, -1)):
+                        p[index] = kept + step * eps
+                        g[index] += factor * self.total_cost(x, y) / (12 * eps)
+                    p[index] = kept
+                nabla.append(g)
+        return nabla_b, nabla_w

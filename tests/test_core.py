@@ -1,0 +1,332 @@
+"""Second step of the proof: every build of the core against the reference, equation by equation."""
+
+import itertools
+
+import numpy as np
+import pytest
+from reference import ACTIVATIONS, COSTS, Reference, output_error
+from test_reference import PAIRS, UNIT
+
+HIDDEN = [name for name in ACTIVATIONS if name != "softmax"]
+
+
+class Case:
+    """One network in a build of the core and in the reference, with data."""
+
+    def __init__(self, build, sizes, *, hidden="sigmoid", output="sigmoid", cost="quadratic",
+                 n=10, scales=1.0, seed=0):
+        rng = np.random.default_rng(seed)
+        activations = [hidden] * (len(sizes) - 2) + [output]
+        self.build, self.sizes, self.real = build, sizes, build.REAL
+        self.core = build.Core(sizes, activations, cost, scales)
+        self.weights, self.biases = self.core.views(self.core.parameters)
+        for w, b in zip(self.weights, self.biases, strict=True):
+            w[...] = rng.standard_normal(w.shape) / np.sqrt(w.shape[1])
+            b[...] = rng.standard_normal(b.shape)
+        self.reference = Reference(self.weights, self.biases, activations, cost)
+        self.x = rng.standard_normal((n, sizes[0])).astype(self.real)
+        self.y = rng.random((n, sizes[-1])).astype(self.real)
+        self.widest = max(sizes)
+
+    @property
+    def rows(self):
+        return self.build.Rows(self.x)
+
+    @property
+    def targets(self):
+        return self.build.Targets(self.y)
+
+    def close(self, actual, expected, terms=None):
+        """Compare: float64 to 1e-12, float32 to 1e-5 sqrt(K) of the largest entry's size."""
+        bound = 1e-12 if self.real == "float64" else 1e-5 * np.sqrt(terms or self.widest)
+        size = max(1.0, np.abs(expected).max(initial=0))
+        np.testing.assert_allclose(actual, expected, rtol=bound, atol=bound * size)
+
+    def padding(self):
+        """Where in an arena no parameter lies."""
+        free = np.ones_like(self.core.parameters)
+        for views in self.core.views(free):
+            for view in views:
+                view[...] = 0
+        return free == 1
+
+
+def lanes(build):
+    """Neurons in a vector of this build."""
+    width = {"baseline": 16, "v3": 32, "v4": 64}[build.__name__.split("_")[1]]
+    return width // np.dtype(build.REAL).itemsize
+
+
+def edges(build):
+    n = lanes(build)
+    return [1, n - 1, n, n + 1, 2 * n + 1, 2 * n + 2]
+
+
+# ---- each equation ----
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_25_feedforward(build, activation):
+    for n, k, j in itertools.product([1, 3, 10], edges(build), edges(build)):
+        case = Case(build, [k, j], output=activation, n=n)
+        case.close(case.core.feedforward(case.x), case.reference.forward(case.x)[1][-1])
+
+
+def test_25_feedforward_on_all_strips(build):
+    for n in [*range(1, 30), 63, 511, 512, 513, 1025]:
+        case = Case(build, [37, 5 * lanes(build) + 3, 2], n=n)
+        case.close(case.core.feedforward(case.x), case.reference.forward(case.x)[1][-1])
+
+
+def test_25_feedforward_of_deep_products(build):
+    for k in (255, 256, 257, 700):
+        for n in (5, 40):
+            case = Case(build, [k, 9 * lanes(build) + 1], output="identity", n=n)
+            case.close(case.core.feedforward(case.x), case.reference.forward(case.x)[1][-1])
+
+
+@pytest.mark.parametrize(("cost", "activation"), PAIRS)
+def test_bp1_output_error(build, cost, activation):
+    for n, j in itertools.product([1, 3, 10], edges(build)):
+        case = Case(build, [4, j], output=activation, cost=cost, n=n)
+        if activation == "softmax" and cost == "cross_entropy" and j == 1:
+            continue  # a = 1: its cost is infinite unless y = 1
+        z = case.reference.forward(case.x)[0][-1]
+        _, delta, _ = case.core.trace(case.rows, case.targets)
+        case.close(delta[-1], output_error(cost, activation, z, case.y), terms=100)
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_bp2_backpropagate_error(build, hidden):
+    for n, k, j in itertools.product([1, 3, 10, 30], edges(build), [*edges(build), 300]):
+        case = Case(build, [3, k, j], hidden=hidden, n=n)
+        a, delta, _ = case.core.trace(case.rows, case.targets)
+        z = case.reference.forward(case.x)[0][0]
+        expected = delta[1].astype(float) @ case.reference.weights[1] * ACTIVATIONS[hidden][1](z)
+        case.close(delta[0], expected)
+
+
+def test_bp3_bias_gradient(build):
+    for n, j in itertools.product([1, 3, 10], edges(build)):
+        case = Case(build, [3, j, 2], n=n)
+        _, delta, nabla = case.core.trace(case.rows, case.targets)
+        _, nabla_b = case.core.views(nabla)
+        for layer in range(2):
+            case.close(nabla_b[layer][:, 0], delta[layer].astype(float).sum(axis=0))
+
+
+def test_bp4_weight_gradient(build):
+    for n, k, j in itertools.product([1, 3, 10, 300], edges(build), edges(build)):
+        case = Case(build, [k, j, 2], n=n)
+        a, delta, nabla = case.core.trace(case.rows, case.targets)
+        nabla_w, _ = case.core.views(nabla)
+        for layer, a_prev in enumerate([case.x, a[0]]):
+            expected = delta[layer].astype(float).T @ a_prev.astype(float)
+            case.close(nabla_w[layer], expected, terms=n)
+
+
+def test_trace_refuses_more_than_a_slice(build):
+    case = Case(build, [2, 2], n=513)
+    with pytest.raises(ValueError, match="trace takes at most 512 rows, got 513"):
+        case.core.trace(case.rows, case.targets)
+
+
+# ---- together ----
+
+
+@pytest.mark.parametrize(("cost", "activation"), PAIRS)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_backprop_is_the_average_gradient(build, cost, activation, hidden):
+    case = Case(build, [7, 5, 6, 3], hidden=hidden, output=activation, cost=cost, n=9)
+    nabla = np.zeros_like(case.core.parameters)
+    case.core.backprop(case.rows, case.targets, nabla)
+    nabla_w, nabla_b = case.core.views(nabla)
+    expected_b, expected_w = case.reference.backprop(case.x, case.y)
+    for actual, expected in zip(nabla_w + nabla_b, expected_w + expected_b, strict=True):
+        case.close(actual, expected, terms=100)
+
+
+@pytest.mark.parametrize("sizes", [
+    (1, 1), (3, 1), (1, 2, 1), (2, 3, 4, 5), (16, 16, 16), (17, 33, 65, 3), (784, 30, 10),
+    (5,) * 21, (40, 300, 300, 10),
+], ids=str)
+@pytest.mark.parametrize("mini_batch_size", [1, 3, 10, 23])
+def test_an_epoch(build, sizes, mini_batch_size):
+    n = 23  # not divisible by 3 or 10: the last mini-batch is shorter
+    case = Case(build, sizes, n=n)
+    order = np.random.default_rng(1).permutation(n)
+    done, cost = case.core.sgd(case.rows, case.targets, order, mini_batch_size, 0.5, 0, n)
+    first_cost = case.reference.total_cost(case.x, case.y) * n
+    case.reference.epoch(case.x, case.y, order, mini_batch_size, 0.5)
+    assert done == n
+    for actual, expected in zip(case.weights + case.biases,
+                                case.reference.weights + case.reference.biases, strict=True):
+        case.close(actual, expected, terms=100)
+    if mini_batch_size == n:
+        case.close(cost, first_cost, terms=n)
+    assert not case.core.parameters[case.padding()].any()
+
+
+def test_an_epoch_in_chunks_is_the_same_epoch(build):
+    whole, parts = Case(build, [9, 7, 3], n=50), Case(build, [9, 7, 3], n=50)
+    order = np.arange(50)
+    whole.core.sgd(whole.rows, whole.targets, order, 8, 0.5, 0, 50)
+    done = 0
+    while done < 50:
+        done, _ = parts.core.sgd(parts.rows, parts.targets, order, 8, 0.5, done, min(50, done + 9))
+    np.testing.assert_array_equal(whole.core.parameters, parts.core.parameters)
+
+
+@pytest.mark.parametrize("n", [512, 513, 1300])
+def test_a_mini_batch_of_many_slices(build, n):
+    case = Case(build, [20, 11, 3], n=n)
+    case.core.sgd(case.rows, case.targets, np.arange(n), n, 2.0, 0, n)
+    case.reference.update_mini_batch(case.x, case.y, 2.0)
+    for actual, expected in zip(case.weights + case.biases,
+                                case.reference.weights + case.reference.biases, strict=True):
+        case.close(actual, expected, terms=n)
+
+
+def test_evaluate(build):
+    for cost, activation in PAIRS:
+        case = Case(build, [6, 5, 4], output=activation, cost=cost, n=600)
+        a = case.reference.forward(case.x)[1][-1]
+        correct, total = case.core.evaluate(case.rows, case.targets)
+        assert correct == (a.argmax(axis=1) == case.y.argmax(axis=1)).sum()
+        case.close(total / 600, COSTS[cost][0](a, case.y).mean())
+
+
+# ---- rows and targets in all their forms ----
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("scaled", ["no", "one", "each"])
+@pytest.mark.parametrize("width", [5, 16, 67])
+def test_rows_of_every_type_and_scale(build, kind, scaled, width):
+    rng = np.random.default_rng(3)
+    scales = {"no": 1.0, "one": 1 / 255,
+              "each": rng.random(width).astype(build.REAL)}[scaled]
+    case = Case(build, [width, 9, 3], n=30, scales=scales)
+    raw = rng.integers(0, 256, (30, width)).astype(kind)
+    raw.flags.writeable = False
+    x = raw * np.asarray(scales, dtype=float)
+    case.reference.weights[0] /= 100  # keeps neurons out of saturation
+    case.weights[0][...] /= 100
+    rows = build.Rows(raw)
+    case.close(case.core.feedforward(raw), case.reference.forward(x)[1][-1], terms=255 * width)
+    order = rng.permutation(30)
+    case.core.sgd(rows, case.targets, order, 4, 0.01, 0, 30)
+    case.reference.epoch(x, case.y, order, 4, 0.01)
+    for actual, expected in zip(case.weights, case.reference.weights, strict=True):
+        case.close(actual, expected, terms=255 * width)
+
+
+def test_labels_are_one_hot_rows(build):
+    by_label, by_row = Case(build, [6, 5, 4], n=20), Case(build, [6, 5, 4], n=20)
+    labels = np.arange(20, dtype=np.intc) % 4
+    one_hot = np.eye(4, dtype=build.REAL)[labels]
+    for case, y in ((by_label, labels), (by_row, one_hot)):
+        case.core.sgd(case.rows, build.Targets(y), np.arange(20), 3, 1.0, 0, 20)
+    np.testing.assert_array_equal(by_label.core.parameters, by_row.core.parameters)
+
+
+def test_rows_say_whether_they_are_finite(build):
+    for kind in ("float32", "float64"):
+        for where in (0, 15, 16, 70):
+            for bad in (np.nan, np.inf, -np.inf):
+                x = np.ones((1, 71), dtype=kind)
+                assert build.Rows(x).all_finite()
+                x[0, where] = bad
+                assert not build.Rows(x).all_finite()
+                assert Case(build, [71, 2]).core.feedforward(x) is None
+    assert build.Rows(np.full((3, 4), 255, dtype=np.uint8)).all_finite()
+
+
+def test_parameters_say_whether_they_are_finite(build):
+    case = Case(build, [4, 3])
+    assert case.core.all_finite()
+    for bad in (np.nan, np.inf):
+        case.weights[0][1, 2] = bad
+        assert not case.core.all_finite()
+
+
+# ---- the edges of arithmetic and of memory ----
+
+
+def test_poisoned_padding_changes_nothing(build):
+    """No result depends on a lane beyond the last neuron, whatever lies there."""
+    clean, poisoned = (Case(build, [5, lanes(build) + 1, 3], output="softmax",
+                            cost="cross_entropy", n=26) for _ in range(2))
+    poisoned.core.parameters[poisoned.padding()] = np.nan
+    for case in (clean, poisoned):
+        case.core.sgd(case.rows, case.targets, np.arange(26), 8, 0.5, 0, 26)
+    for a, b in zip(clean.weights + clean.biases, poisoned.weights + poisoned.biases, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(clean.core.feedforward(clean.x),
+                                  poisoned.core.feedforward(poisoned.x))
+    assert (clean.core.evaluate(clean.rows, clean.targets)
+            == poisoned.core.evaluate(poisoned.rows, poisoned.targets))
+
+
+@pytest.mark.parametrize(("cost", "activation"), PAIRS)
+@pytest.mark.parametrize("z", [1e4, -1e4])
+def test_saturated_neurons_stay_finite(build, cost, activation, z):
+    case = Case(build, [3, 4, 5], output=activation, cost=cost, n=8)
+    for w, b in zip(case.weights, case.biases, strict=True):
+        w[...] = 0
+        b[...] = z
+    case.biases[-1][1] = -z
+    labels = np.arange(8, dtype=np.intc) % 5
+    for targets in (case.targets, build.Targets(labels)):
+        a, delta, nabla = case.core.trace(case.rows, targets)
+        correct, total = case.core.evaluate(case.rows, targets)
+        assert all(np.isfinite(v).all() for v in [*a, *delta, nabla])
+        assert np.isfinite(total)
+    if activation in UNIT:
+        assert a[-1].min() >= 0
+        assert a[-1].max() <= 1
+
+
+def ulps(actual, expected):
+    """Largest error, in units of the last place of the expected value."""
+    expected = np.asarray(expected)
+    return np.max(np.abs(actual.astype(expected.dtype) - expected)
+                  / np.spacing(np.abs(expected).astype(actual.dtype)).astype(expected.dtype))
+
+
+@pytest.mark.parametrize(("activation", "sigma"), [
+    ("sigmoid", lambda z: 1 / (1 + np.exp(-z))), ("tanh", np.tanh)])
+def test_activations_to_the_last_places(build, activation, sigma):
+    """Against extended precision, over the range in which they are not yet constant."""
+    core = build.Core((1, 1), [activation], "quadratic", 1.0)
+    core.views(core.parameters)[0][0][...] = 1
+    z = np.linspace(-30, 30, 100_001).astype(build.REAL)[:, None]
+    z = np.concatenate([z, z / 100, z / 10_000])
+    assert ulps(core.feedforward(z), sigma(z.astype(np.longdouble))) < 4
+
+
+def test_costs_to_the_last_places(build):
+    """The logarithm inside, on one output from the smallest normal real to 1."""
+    core = build.Core((1, 2), ["softmax"], "log_likelihood", 1.0)
+    weights, _ = core.views(core.parameters)
+    weights[0][...] = [[0], [1]]
+    label = build.Targets(np.array([0], dtype=np.intc))
+    for z in (-20.0, -3.0, -0.1, 0.5, 2.0, 40.0):
+        x = np.array([[z]], dtype=build.REAL)
+        _, cost = core.evaluate(build.Rows(x), label)
+        a = core.feedforward(x)[0, 0]
+        bound = 4 * max(np.finfo(build.REAL).eps * abs(np.log(float(a))),
+                        np.finfo(build.REAL).tiny)
+        assert abs(cost - -np.log(float(a))) <= bound
+
+
+def test_peak_chain_counts_its_operations(build):
+    assert build.peak_chain(2) > 0
+    assert build.peak_chain(4) == 2 * build.peak_chain(2)
+
+
+def test_the_same_call_gives_the_same_bits(build):
+    cases = [Case(build, [33, 65, 10], n=64) for _ in range(2)]
+    for case in cases:
+        case.core.sgd(case.rows, case.targets, np.arange(64), 10, 0.5, 0, 64)
+    np.testing.assert_array_equal(cases[0].core.parameters, cases[1].core.parameters)
