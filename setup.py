@@ -16,6 +16,7 @@ DEBUG = os.environ.get("CBACKPROP_DEBUG") == "1"
 # Never -Ofast or -ffast-math: with GCC before 13, loading such a library changes the floating-point
 # mode of the whole process. Never -march=native: a wheel runs elsewhere.
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
+SYMBOLS = ["-g"] if DEBUG else ["-g0"]
 
 # What _cpu.pyx looks for before it lets a build be imported.
 ISA_FLAGS = {
@@ -49,12 +50,17 @@ def core(isa: str, real: str) -> Extension:
             ("CYTHON_INLINE", "inline __attribute__((always_inline))"),
             *([("CBP_DOUBLE", None)] if real == "float64" else []),
         ],
-        extra_compile_args=FLAGS + ISA_FLAGS[isa],
+        extra_compile_args=FLAGS + SYMBOLS + ISA_FLAGS[isa],
     )
 
 
 class BuildExt(build_ext):
     """Leaves out, and says so, the instruction sets whose flags the compiler refuses."""
+
+    def finalize_options(self) -> None:
+        """Compile on every core."""
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def build_extensions(self) -> None:
         """Ask the compiler once per instruction set, then build."""
@@ -84,13 +90,12 @@ setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
         [
-            Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"], include_dirs=[CORE]),
-            Extension("cbackprop.core._shared", [f"{CORE}/_shared.c"], extra_compile_args=["-O2"]),
+            Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"], extra_compile_args=SYMBOLS),
+            Extension("cbackprop.core._shared", [f"{CORE}/_shared.c"], extra_compile_args=SYMBOLS),
             *(core(isa, real) for isa in ISA_FLAGS for real in ("float32", "float64")),
         ],
         compiler_directives=DIRECTIVES,
         # Memoryviews are compiled once, not in every build of the core.
         shared_utility_qualified_name="cbackprop.core._shared",
-        nthreads=int(os.environ.get("CBACKPROP_BUILD_JOBS", "0")),
     ),
 )

@@ -100,7 +100,7 @@ def test_bp1_output_error(build, cost, activation):
 def test_bp2_backpropagate_error(build, hidden):
     for n, k, j in itertools.product([1, 3, 10, 30], edges(build), [*edges(build), 300]):
         case = Case(build, [3, k, j], hidden=hidden, n=n)
-        a, delta, _ = case.core.trace(case.rows, case.targets)
+        _, delta, _ = case.core.trace(case.rows, case.targets)
         z = case.reference.forward(case.x)[0][0]
         expected = delta[1].astype(float) @ case.reference.weights[1] * ACTIVATIONS[hidden][1](z)
         case.close(delta[0], expected)
@@ -279,7 +279,7 @@ def test_saturated_neurons_stay_finite(build, cost, activation, z):
     labels = np.arange(8, dtype=np.intc) % 5
     for targets in (case.targets, build.Targets(labels)):
         a, delta, nabla = case.core.trace(case.rows, targets)
-        correct, total = case.core.evaluate(case.rows, targets)
+        _, total = case.core.evaluate(case.rows, targets)
         assert all(np.isfinite(v).all() for v in [*a, *delta, nabla])
         assert np.isfinite(total)
     if activation in UNIT:

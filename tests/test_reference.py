@@ -1,5 +1,7 @@
 """First step of the proof: the reference against finite differences (46), and against itself."""
 
+import itertools
+
 import numpy as np
 import pytest
 from reference import ACTIVATIONS, COSTS, Reference
@@ -12,7 +14,7 @@ PAIRS = [(cost, activation) for cost in COSTS for activation in ACTIVATIONS
 def network(sizes, activation, output_activation, cost, seed=0):
     rng = np.random.default_rng(seed)
     weights = [rng.standard_normal((j, k)) / np.sqrt(k)
-               for k, j in zip(sizes, sizes[1:], strict=False)]
+               for k, j in itertools.pairwise(sizes)]
     biases = [rng.standard_normal((j, 1)) for j in sizes[1:]]
     activations = [activation] * (len(sizes) - 2) + [output_activation]
     return Reference(weights, biases, activations, cost)

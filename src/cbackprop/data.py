@@ -26,7 +26,7 @@ def numbers(values: ArrayLike, name: str) -> NDArray:
         raise ValueError(f"{name} must be rows of equal length: {error}") from None
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def finite(array: NDArray, name: str) -> NDArray:
@@ -49,6 +49,9 @@ def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray:
     TypeError, ValueError
         If x is not numbers, or of another shape.
     """
+    if (type(x) is np.ndarray and x.ndim == 2 and x.shape[1] == width and x.dtype in ROW_TYPES
+            and x.flags.carray):
+        return x  # what nearly everyone brings: 0.5 us less for one row
     array = numbers(x, name)
     if array.shape in {(width,), (width, 1)} and not (width == 1 and array.ndim == 2):
         array = array.reshape(1, width)

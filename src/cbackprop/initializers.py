@@ -9,7 +9,7 @@ Layers = Iterable[NDArray]
 
 
 def default(random: np.random.Generator, weights: Layers, biases: Layers) -> None:
-    """Biases N(0, 1); weights N(0, 1) / sqrt(in), so that no neuron starts saturated (chapter 3)."""
+    """Biases N(0, 1), weights N(0, 1) / sqrt(in): no neuron starts saturated (chapter 3)."""
     large(random, weights, biases)
     for w in weights:
         w /= np.sqrt(w.shape[1])

@@ -1,4 +1,4 @@
-"""The network as Python sees it: checks, views, the outer loop of SGD, evaluation. No arithmetic."""
+"""The network as Python sees it: checks, views, the outer loop of SGD. No arithmetic."""
 
 import copy
 import itertools
@@ -233,6 +233,8 @@ class Network:
         out = self._core.feedforward(x)
         if out is None:
             data.finite(x, "a")
+        if x is a:
+            return out
         shape = np.shape(a)
         if len(shape) == 1:
             return out[0]

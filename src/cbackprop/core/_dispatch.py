@@ -1,4 +1,4 @@
-"""Which build of the core to load: the highest that was built, that the CPU runs, and that is allowed.
+"""Which build of the core to load: the highest that was built, that can run, that is allowed.
 
 The environment variable ``CBACKPROP_ISA`` lowers the choice; it is read when the package is
 imported.

@@ -45,10 +45,10 @@ cdef struct Network:
 
 
 cdef struct Signals:        # what a slice leaves in a layer
-    const real** a_prev     # (m) rows of the layer before
-    real* a                 # (m, ld)
-    real* delta             # (m, ld)
-    const real** delta_rows # (m) rows of delta
+    const real** a_prev         # (m) rows of the layer before
+    real* a                     # (m, ld)
+    real* delta                 # (m, ld)
+    const real** delta_rows     # (m) rows of delta
 
 
 cdef struct Batch:
@@ -108,19 +108,13 @@ cdef void output_error(
     # (37)  delta^L_j = sum_k dC/da_k da_k/dz_j, where every a_k depends on z_j: softmax, for which
     #       da_k/dz_j = a_k (1[j = k] - a_j), so that delta_j = a_j (dC/da_j - sum_k dC/da_k a_k)
     # Two pairs cancel, and have no quotient left that could overflow.
-    cdef bint softmax = activation == SOFTMAX
     if activation == SIGMOID and cost == CROSS_ENTROPY:
-        grad_rows(QUADRATIC, delta, a, y, step, m, J, ld)
-    elif softmax and cost == LOG_LIKELIHOOD:
-        softmax_minus_rows(delta, a, y, step, m, J, ld)
+        cost_gradient(QUADRATIC, delta, a, y, step, m, J, ld)       # a - y
+    elif activation == SOFTMAX and cost == LOG_LIKELIHOOD:
+        softmax_minus_rows(delta, a, y, step, m, J, ld)             # a sum(y) - y
     else:
-        if cost == QUADRATIC:
-            grad_rows(QUADRATIC, delta, a, y, step, m, J, ld)
-        elif cost == CROSS_ENTROPY:
-            grad_rows(CROSS_ENTROPY, delta, a, y, step, m, J, ld)
-        else:
-            grad_rows(LOG_LIKELIHOOD, delta, a, y, step, m, J, ld)
-        if softmax:
+        cost_gradient(cost, delta, a, y, step, m, J, ld)
+        if activation == SOFTMAX:
             softmax_jacobian_rows(delta, a, m, J, ld)
         else:
             times_sigma_prime(activation, delta, a, m, J, ld)
@@ -129,9 +123,9 @@ cdef void output_error(
 cdef void backpropagate_error(
     real* delta,                # OUT (m, K)  error of layer l
     const real* a,              # IN  (m, K)  its activation
-    const Layer* layer,         #             l: K neurons, their activation function
+    const Layer* layer,         # IN  l: K neurons, their activation function
     const real** delta_next,    # IN  (m) rows of the error of layer l+1
-    const Layer* next_layer,    #             l+1: J neurons, w from l to them
+    const Layer* next_layer,    # IN  l+1: J neurons, and w from l to them
     const Network* net, Batch* batch,
 ) noexcept nogil:
     # BP2   delta^l = ((w^(l+1))^T delta^(l+1)) * sigma'(z^l)

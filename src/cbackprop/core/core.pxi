@@ -7,6 +7,7 @@ from libc.stdint cimport uintptr_t
 import numpy as np
 
 REAL = "float64" if REAL_BYTES == 8 else "float32"
+cdef object empty = np.empty, dtype = np.dtype(REAL)
 
 
 def aligned(Py_ssize_t size):
@@ -89,16 +90,14 @@ cdef class Core:
 
     def all_finite(self):
         """Whether no parameter is NaN or infinite."""
-        if REAL_BYTES == 8:
-            return zero_if_finite(<const double*>self.net.parameters, self.net.size) == 0
-        return zero_if_finite(<const float*>self.net.parameters, self.net.size) == 0
+        return all_finite(self.net.parameters, self.net.size)
 
     def feedforward(self, x):
         """(n, sizes[0]) rows -> (n, sizes[-1]) of the real type; None if x is not finite."""
         cdef Rows rows = Rows(x)
         cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
         cdef Scratch scratch = self.scratch(rows.n, False)
-        out = np.empty((rows.n, last.J), dtype=REAL)
+        out = empty((rows.n, last.J), dtype)
         cdef real[:, ::1] a = out
         cdef Py_ssize_t first = 0, i
         cdef bint finite = True

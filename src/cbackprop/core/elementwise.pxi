@@ -1,11 +1,12 @@
 # Activations and costs with their derivatives, on whole rows.
 #
-# A new activation is a name in the table, a line in `sigma`, one in `sigma_prime` and one in
-# `with_activation`; a new cost likewise in `cost_of`, `grad_a`. Nothing else knows them.
+# A new activation is its name in the table, its formulas in `sigma` and `sigma_prime`, and a line
+# in `activate` and `times_sigma_prime`; a new cost its formulas in `cost_of` and `grad_a`, and a
+# line in `sum_of_costs` and `cost_gradient`. Only BP1's two cancelling pairs know them elsewhere.
 #
 # Each formula is written once, on a vector of neurons. `kind` is a constant wherever a loop over
-# neurons is compiled, so that no neuron pays for the choice. Lanes beyond the last neuron hold
-# whatever comes out, except where a sum over neurons or a later product would see them.
+# neurons is compiled, so that no neuron pays for the choice. Rows are ld apart; lanes beyond the
+# last neuron hold whatever comes out, except where a sum or a later product would see them.
 
 cdef enum Activation:
     SIGMOID, TANH, RELU, IDENTITY, SOFTMAX
@@ -125,20 +126,21 @@ cdef inline vec sigma_prime(Activation kind, vec a) noexcept nogil:
 cdef inline void sigma_rows(
     Activation kind, real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    cdef Py_ssize_t i, v
+    cdef Py_ssize_t i, v, at
     for i in range(m):
         for v in range(vectors(J)):
-            store(a + i * ld + v * LANES, sigma(kind, load(z + i * ld + v * LANES)))
+            at = i * ld + v * LANES
+            store(a + at, sigma(kind, load(z + at)))
 
 
 cdef inline void sigma_prime_rows(
     Activation kind, real* delta, const real* a, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    cdef Py_ssize_t i, v
+    cdef Py_ssize_t i, v, at
     for i in range(m):
         for v in range(vectors(J)):
-            store(delta + i * ld + v * LANES,
-                  load(delta + i * ld + v * LANES) * sigma_prime(kind, load(a + i * ld + v * LANES)))
+            at = i * ld + v * LANES
+            store(delta + at, load(delta + at) * sigma_prime(kind, load(a + at)))
 
 
 cdef void activate(
@@ -177,7 +179,7 @@ cdef void softmax_rows(
     real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
     # a_j = e^(z_j - max z) / sum_k e^(z_k - max z)
-    cdef Py_ssize_t i, v
+    cdef Py_ssize_t i, v, at
     cdef vec highest, total
     for i in range(m):
         highest = splat(-LARGEST)
@@ -186,11 +188,13 @@ cdef void softmax_rows(
         highest = splat(max_lanes(highest))
         total = splat(0)
         for v in range(vectors(J)):
-            store(a + i * ld + v * LANES, exp(load(z + i * ld + v * LANES) - highest))
+            at = i * ld + v * LANES
+            store(a + at, exp(load(z + at) - highest))
             total = total + neurons(a + i * ld, v, J, splat(0))
         total = splat(1 / sum_lanes(total))
         for v in range(vectors(J)):
-            store(a + i * ld + v * LANES, total * load(a + i * ld + v * LANES))
+            at = i * ld + v * LANES
+            store(a + at, total * load(a + at))
 
 
 # ---- costs: C(a, y) of one example, by neuron, and dC/da ----
@@ -214,15 +218,14 @@ cdef inline vec grad_a(Cost kind, vec a, vec y) noexcept nogil:
 cdef inline double cost_rows(
     Cost kind, const real* a, const real* y, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    cdef Py_ssize_t i, v
+    cdef Py_ssize_t i, v, at
     cdef double total = 0
     cdef vec row
     for i in range(m):
         row = splat(0)
         for v in range(vectors(J)):
-            row = row + keep_neurons(
-                cost_of(kind, load(a + i * ld + v * LANES), load(y + i * ld + v * LANES)),
-                v, J, splat(0))
+            at = i * ld + v * LANES
+            row = row + keep_neurons(cost_of(kind, load(a + at), load(y + at)), v, J, splat(0))
         total += sum_lanes(row)
     return total
 
@@ -246,13 +249,27 @@ cdef inline void grad_rows(
     Cost kind, real* delta, const real* a, const real* y, real step,
     Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    cdef Py_ssize_t i, v
+    cdef Py_ssize_t i, v, at
     for i in range(m):
         for v in range(vectors(J)):
-            store(delta + i * ld + v * LANES, keep_neurons(
-                splat(step) * grad_a(
-                    kind, load(a + i * ld + v * LANES), load(y + i * ld + v * LANES)),
-                v, J, splat(0)))
+            at = i * ld + v * LANES
+            store(delta + at, keep_neurons(
+                splat(step) * grad_a(kind, load(a + at), load(y + at)), v, J, splat(0)))
+
+
+cdef void cost_gradient(
+    Cost kind,
+    real* delta,            # OUT (m, J)  step dC/da
+    const real* a,          # IN  (m, J)
+    const real* y,          # IN  (m, J)
+    real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+) noexcept nogil:
+    if kind == QUADRATIC:
+        grad_rows(QUADRATIC, delta, a, y, step, m, J, ld)
+    elif kind == CROSS_ENTROPY:
+        grad_rows(CROSS_ENTROPY, delta, a, y, step, m, J, ld)
+    else:
+        grad_rows(LOG_LIKELIHOOD, delta, a, y, step, m, J, ld)
 
 
 cdef void softmax_jacobian_rows(
@@ -260,23 +277,25 @@ cdef void softmax_jacobian_rows(
     const real* a,          # IN  (m, J)
     Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    cdef Py_ssize_t i, v
+    cdef Py_ssize_t i, v, at
     cdef vec total
     for i in range(m):
         total = splat(0)
         for v in range(vectors(J)):
-            total = total + load(delta + i * ld + v * LANES) * neurons(a + i * ld, v, J, splat(0))
+            at = i * ld + v * LANES
+            total = total + keep_neurons(load(delta + at) * load(a + at), v, J, splat(0))
         total = splat(sum_lanes(total))
         for v in range(vectors(J)):
-            store(delta + i * ld + v * LANES, neurons(a + i * ld, v, J, splat(0))
-                  * keep_neurons(load(delta + i * ld + v * LANES) - total, v, J, splat(0)))
+            at = i * ld + v * LANES
+            store(delta + at, keep_neurons(
+                load(a + at) * (load(delta + at) - total), v, J, splat(0)))
 
 
 cdef void softmax_minus_rows(
     real* delta,            # OUT (m, J)  a_j sum_k y_k - y_j: what is left of softmax and -y ln a
     const real* a, const real* y, real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    cdef Py_ssize_t i, v
+    cdef Py_ssize_t i, v, at
     cdef vec total
     for i in range(m):
         total = splat(0)
@@ -284,10 +303,9 @@ cdef void softmax_minus_rows(
             total = total + neurons(y + i * ld, v, J, splat(0))
         total = splat(sum_lanes(total))
         for v in range(vectors(J)):
-            store(delta + i * ld + v * LANES, keep_neurons(
-                splat(step) * (load(a + i * ld + v * LANES) * total
-                               - load(y + i * ld + v * LANES)),
-                v, J, splat(0)))
+            at = i * ld + v * LANES
+            store(delta + at, keep_neurons(
+                splat(step) * (load(a + at) * total - load(y + at)), v, J, splat(0)))
 
 
 # ---- vectors of neurons ----

@@ -20,7 +20,6 @@
 cdef enum:
     MAX_VECTORS = 2     # of a panel
     DEPTH = 256         # of a block of p: a panel of b is at most 32 KB
-    ROW_BLOCK = 512     # most rows of c in one call where multipliers are not ACROSS
     PACK_ROWS = 24      # fewer rows do not repay packing b
     PACK_PANELS = 4     # fewer panels do not repay packing a
     FAR = 64            # deep enough a tile to fetch its part of c ahead
@@ -34,8 +33,8 @@ cdef struct Product:
     const real* start        # IN  (n_rows, columns)
     const real* const* rows  # IN  (n_rows) pointers to (depth); ACROSS: (depth) to (n_rows)
     const real* b            # IN  (depth, columns), or, b_transposed: (columns, depth)
-    real* panel              #     (DEPTH, MAX_VECTORS * LANES) to pack b in
-    real* strips             #     (ROW_BLOCK, DEPTH) and a vector more, to pack a in
+    real* panel              # (DEPTH, MAX_VECTORS * LANES) to pack b in
+    real* strips             # (n_rows, DEPTH) and a vector more, to pack a in
     Py_ssize_t n_rows, columns, depth
     Py_ssize_t ldc, ld_start, ldb
     Py_ssize_t first_row     # ACROSS: c begins with this row of the whole
@@ -65,28 +64,42 @@ cdef inline void tile(
     cdef const real* a_p = packed
     cdef const real* const* rows = g.rows
     cdef const real* b = g.b
-    cdef Py_ssize_t p, depth = g.depth, ldb = g.ldb, ldc = g.ldc, ld_start = g.ld_start
+    cdef Py_ssize_t p, q, depth = g.depth, ldb = g.ldb, ldc = g.ldc, ld_start = g.ld_start
     cdef const real* start = g.start + first * ld_start
     cdef real* c = g.c + first * ldc
     cdef Py_ssize_t across_from = g.first_row + first
-    cdef int r, v
+    # One or two rows alone would wait for each sum: they keep several, of every U-th p.
+    cdef int U = 4 if R <= 2 and kind == ROWS else 1
+    cdef int r, v, u
     for r in range(R):
         if kind == ROWS:
             row[r] = rows[first + r] + g.p
+    for r in range(U * R):
         for v in range(V):
             acc[r][v] = splat(0)
-    for p in range(depth):
-        for v in range(V):
-            b_p[v] = load(b + v * LANES)
-        if kind == ACROSS:
-            a_p = rows[g.p + p] + across_from
-        for r in range(R):
-            a_pr = splat(row[r][p] if kind == ROWS else a_p[r])
+    for q in range(depth // U):
+        for u in range(U):
+            p = q * U + u
             for v in range(V):
-                acc[r][v] = acc[r][v] + a_pr * b_p[v]
+                b_p[v] = load(b + v * LANES)
+            if kind == ACROSS:
+                a_p = rows[g.p + p] + across_from
+            for r in range(R):
+                a_pr = splat(row[r][p] if kind == ROWS else a_p[r])
+                for v in range(V):
+                    acc[u * R + r][v] = acc[u * R + r][v] + a_pr * b_p[v]
+            b += ldb
+            if kind == PACKED:
+                a_p += R
+    for p in range(depth // U * U, depth):
+        for r in range(R):
+            for v in range(V):
+                acc[r][v] = acc[r][v] + splat(row[r][p]) * load(b + v * LANES)
         b += ldb
-        if kind == PACKED:
-            a_p += R
+    for u in range(1, U):
+        for r in range(R):
+            for v in range(V):
+                acc[r][v] = acc[r][v] + acc[u * R + r][v]
     for r in range(R):
         for v in range(V):
             if kind != ACROSS:

@@ -34,32 +34,44 @@ cdef class Rows:
 
     cdef bint finite(self, Py_ssize_t first, Py_ssize_t m) noexcept nogil:
         cdef const char* at = self.data + first * self.K * self.itemsize
+        if self.itemsize == REAL_BYTES:
+            return all_finite(<const real*>at, m * self.K)
         if self.itemsize == 4:
-            return zero_if_finite(<const float*>at, m * self.K) == 0
+            return other_all_finite(<const float*>at, m * self.K)
         if self.itemsize == 8:
-            return zero_if_finite(<const double*>at, m * self.K) == 0
+            return other_all_finite(<const double*>at, m * self.K)
         return True
 
 
-ctypedef fused floating:
+ctypedef fused other_real:
     float
     double
 
 
-cdef floating zero_if_finite(const floating* x, Py_ssize_t count) noexcept nogil:
-    # 0 x is 0, or NaN where x is not finite; 16 sums, for the compiler to make vectors of
-    cdef floating total[16]
-    cdef Py_ssize_t i, k
-    for k in range(16):
-        total[k] = 0
-    for i in range(count // 16):
-        for k in range(16):
-            total[k] += 0 * x[16 * i + k]
-    for i in range(count // 16 * 16, count):
-        total[0] += 0 * x[i]
-    for k in range(1, 16):
-        total[0] += total[k]
-    return total[0]
+cdef bint all_finite(const real* x, Py_ssize_t count) noexcept nogil:
+    # 0 x is 0, or NaN where x is not finite. Four sums, that none waits for the last.
+    cdef vec total[4]
+    cdef Py_ssize_t block, i
+    cdef int k
+    for k in range(4):
+        total[k] = splat(0)
+    for block in range(count // (4 * LANES)):
+        for k in range(4):
+            total[k] = total[k] + load(x + (4 * block + k) * LANES) * 0
+    for k in range(1, 4):
+        total[0] = total[0] + total[k]
+    for i in range(count // (4 * LANES) * 4 * LANES, count):
+        total[0] = total[0] + splat(x[i]) * 0
+    return sum_lanes(total[0]) == 0
+
+
+cdef bint other_all_finite(const other_real* x, Py_ssize_t count) noexcept nogil:
+    # as above, for rows that are not of the core's type
+    cdef other_real total = 0
+    cdef Py_ssize_t i
+    for i in range(count):
+        total += 0 * x[i]
+    return total == 0
 
 
 cdef class Targets:

@@ -1,0 +1,37 @@
+"""Examples in docstrings and in README run, and print what they say."""
+
+import doctest
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import cbackprop
+
+README = Path(__file__).parents[1] / "README.md"
+MODULES = [m.name for m in pkgutil.walk_packages(cbackprop.__path__, "cbackprop.")
+           if not m.name.startswith("cbackprop.core._") and m.name != "cbackprop.__main__"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(name)
+    assert not doctest.testmod(module, globs={**vars(module), "cbackprop": cbackprop}).failed
+
+
+def test_public_names_have_examples():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for name in ("feedforward", "backprop", "SGD", "evaluate", "load", "cost_derivative"):
+        found = finder.find(getattr(cbackprop.Network, name), name)
+        assert any(test.examples for test in found), name
+
+
+@pytest.mark.skipif(not README.exists(), reason="README.md is not beside the tests")
+def test_readme(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = README.read_text()
+    results = doctest.testfile(str(README), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert results.attempted
+    assert not results.failed
+    assert text.count("\n") <= 100
