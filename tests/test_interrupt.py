@@ -258,6 +258,15 @@ def test_infinite_parameters_are_not_trained():
     assert np.array_equal(parameters(net), before)
 
 
+def test_a_cost_beyond_the_numbers_is_divergence():
+    net = Network([4, 3], activation="identity", seed=0)
+    net.weights = [np.full((3, 4), 1e25)]  # itself finite, also after a small step
+    before = parameters(net)
+    with pytest.raises(DivergenceError, match="epoch 1:"):
+        net.SGD(data(8, [4, 3]), 1, 8, 1e-20)
+    assert np.array_equal(parameters(net), before)
+
+
 def test_saturated_neurons_do_not_diverge():
     sizes = [4, 5, 3]
     for cost in ("quadratic", "cross_entropy", "log_likelihood"):

@@ -425,6 +425,14 @@ def test_inputs_of_every_kind_give_the_same(name, dtype):
     assert np.array_equal(given, before)
 
 
+@pytest.mark.parametrize("given", ["int32", "uint32", "int64", "float32", "float64"])
+def test_large_numbers_keep_their_digits(given):
+    net = Network([2, 1], activation="identity", dtype="float64", seed=0)
+    net.weights, net.biases = [[[1.0, 1.0]]], [[[0.0]]]
+    x = np.array([[2**24, 0], [2**25 + 4, 3]]).astype(given)
+    assert net.feedforward(x).tolist() == [[2.0**24], [2.0**25 + 7]]
+
+
 def test_bool_rows_are_zeros_and_ones():
     x = digits(11)[0] > 50
     net = network()

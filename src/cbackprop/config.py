@@ -15,7 +15,7 @@ def config() -> dict[str, str]:
     --------
     >>> import cbackprop
     >>> sorted(cbackprop.config.config())[:3]
-    ['built', 'cbackprop', 'instruction set']
+    ['NumPy', 'Python', 'built']
     """
     from cbackprop import __version__
 

@@ -29,12 +29,29 @@ def numbers(values: ArrayLike, name: str) -> NDArray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def finite(array: NDArray, name: str) -> NDArray:
-    """Return the array, or raise ValueError if a number in it is NaN or infinite."""
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        where = np.argwhere(~np.isfinite(array))[0].tolist()
-        raise ValueError(f"{name} must be finite, got {array[tuple(where)]} at {where}")
-    return array
+def finite(array: NDArray, real: str, name: str) -> NDArray:
+    """
+    Return the array in the core's real type, C-contiguous, copied only if it must be.
+
+    Raises
+    ------
+    ValueError
+        If a number in it is NaN, infinite, or beyond that type.
+    """
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(array, dtype=real).reshape(array.shape)
+    if not np.isfinite(converted).all():
+        where = np.argwhere(~np.isfinite(converted))[0].tolist()
+        value = array[tuple(where)]
+        beyond = f", beyond {real}" if np.isfinite(value) else ""
+        raise ValueError(f"{name} must be finite, got {value} at {where}{beyond}")
+    return converted
+
+
+def shown(value: object) -> str:
+    """Show what came, on one line and not too long."""
+    line = " ".join(repr(value).split())
+    return line if len(line) <= 80 else f"{line[:77]}..."
 
 
 def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray:
@@ -82,7 +99,7 @@ def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDA
     if width == 1 and array.shape == (n,):
         array = array.reshape(n, 1)
     if array.shape == (n, width):
-        return finite(np.ascontiguousarray(array, dtype=real), name)
+        return finite(array, real, name)
     if array.shape != (n,):
         raise ValueError(f"{name} must be {n} labels or have shape ({n}, {width}), "
                          f"for x has {n} rows, got shape {array.shape}")

@@ -69,7 +69,7 @@ def load(path: Path_) -> tuple[dict[str, Any], list[NDArray], list[NDArray]]:
                 layers = range(len(settings["sizes"]) - 1)
                 weights = [arrays[f"weights_{layer}"] for layer in layers]
                 biases = [arrays[f"biases_{layer}"] for layer in layers]
-        except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, AttributeError, EOFError,
-                NotImplementedError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, KeyError, TypeError, AttributeError, EOFError,
+                RuntimeError, ValueError, MemoryError) as error:
             raise ValueError(f"{name} is not a whole {FORMAT} file: {error}") from None
     return settings, weights, biases

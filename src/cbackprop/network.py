@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import numbers
 import operator
 import os
 import threading
@@ -20,6 +21,8 @@ from cbackprop.core import _dispatch
 from cbackprop.progress import bar
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
+SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
+            "input_scale")
 MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
 
@@ -76,7 +79,7 @@ class Views(Sequence):
         """Copy all layers' values, or, if one has the wrong shape, none."""
         if len(values) != len(self):
             raise ValueError(f"{self._name} must be {len(self)} arrays, got {len(values)}")
-        checked = [self._checked(layer, value) for layer, value in enumerate(values)]
+        checked = [self._checked(layer, value).copy() for layer, value in enumerate(values)]
         for view, value in zip(self._arrays, checked, strict=True):
             view[...] = value
 
@@ -179,6 +182,11 @@ class Network:
         fill = initializers.KNOWN[_name("initializer", initializer, initializers.KNOWN)]
         fill(self._random, self.weights, self.biases)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in SETTINGS and name in self.__dict__:
+            raise AttributeError(f"{name} is settled when a network is made: make another")
+        super().__setattr__(name, value)
+
     def __repr__(self) -> str:
         return (f"Network({list(self.sizes)}, activation={self.activation!r}, "
                 f"output_activation={self.output_activation!r}, cost={self.cost!r}, "
@@ -232,7 +240,7 @@ class Network:
         x = data.rows(a, self.sizes[0], "a")
         out = self._core.feedforward(x)
         if out is None:
-            data.finite(x, "a")
+            data.finite(x, self.dtype, "a")
         if x is a:
             return out
         shape = np.shape(a)
@@ -271,8 +279,7 @@ class Network:
         x = data.rows(x, self.sizes[0])
         rows, targets = self._examples((x, y), "backprop's data")
         nabla = np.zeros_like(self._core.parameters)
-        with self._training():
-            self._core.backprop(rows, targets, nabla)
+        self._core.backprop(rows, targets, nabla)
         nabla_w, nabla_b = self._core.views(nabla)
         return nabla_b, nabla_w
 
@@ -379,6 +386,8 @@ class Network:
         epochs = _integer("epochs", epochs, 0)
         m = _integer("mini_batch_size", mini_batch_size, 1, len(rows))
         eta = _eta(eta)
+        if not (callback is None or callable(callback)):
+            raise TypeError(f"callback must be callable or None, got {data.shown(callback)}")
         test = None if test_data is None else self._examples(test_data, "test_data")
         history = History()
         with self._training(), bar(epochs, len(rows), progress) as report:
@@ -391,7 +400,7 @@ class Network:
                 history.rows_per_second.append(len(rows) / seconds)
                 if test is not None:
                     history.accuracy.append(self._evaluate(*test)[0] / len(test[0]))
-                if callback is not None and callback(self, history) is True:
+                if callback is not None and _is_true(callback(self, history)):
                     break
         return history
 
@@ -471,7 +480,7 @@ class Network:
         x, y = data.examples(examples, self.sizes, self.dtype, name)
         rows = self._build.Rows(x)
         if not rows.all_finite():
-            data.finite(x, f"x of {name}")
+            data.finite(x, self.dtype, f"x of {name}")
         return rows, self._build.Targets(y)
 
     @contextmanager
@@ -504,14 +513,7 @@ class Network:
         self._random = copy.deepcopy(state["random"])
 
     def _settings(self) -> dict[str, Any]:
-        return {
-            "sizes": list(self.sizes),
-            "activation": self.activation,
-            "output_activation": self.output_activation,
-            "cost": self.cost,
-            "dtype": self.dtype,
-            "input_scale": self.input_scale,
-        }
+        return {name: getattr(self, name) for name in SETTINGS if name != "num_layers"}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """
@@ -554,7 +556,7 @@ dtype='float32')
         try:
             network = cls(**settings, initializer="zeros")
             network.weights, network.biases = weights, biases
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, MemoryError) as error:
             raise ValueError(f"{os.fspath(path)} is not a usable network: {error}") from None
         return network
 
@@ -567,9 +569,9 @@ def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     try:
         checked = tuple(operator.index(size) for size in sizes)
     except TypeError:
-        raise TypeError(f"{rule}, got {sizes!r}") from None
+        raise TypeError(f"{rule}, got {data.shown(sizes)}") from None
     if len(checked) < 2 or min(checked) < 1:
-        raise ValueError(f"{rule}, got {sizes!r}")
+        raise ValueError(f"{rule}, got {data.shown(sizes)}")
     weights = sum(k * j for k, j in itertools.pairwise(checked))
     if weights > MOST_WEIGHTS:
         raise MemoryError(f"sizes {list(checked)} ask for {weights:.2g} weights")
@@ -581,12 +583,12 @@ def _generator(seed: Any) -> np.random.Generator:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise type(error)(f"seed must be None, a Generator or a non-negative integer, "
-                          f"got {seed!r}") from None
+                          f"got {data.shown(seed)}") from None
 
 
 def _name(argument: str, value: Any, known: Any) -> str:
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{argument} must be one of {sorted(known)}, got {value!r}")
+        raise ValueError(f"{argument} must be one of {sorted(known)}, got {data.shown(value)}")
     return value
 
 
@@ -604,7 +606,7 @@ def _integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
     try:
         integer = operator.index(value)
     except TypeError:
-        raise TypeError(f"{rule}, got {value!r}") from None
+        raise TypeError(f"{rule}, got {data.shown(value)}") from None
     if integer < low or (n is not None and integer > n):
         raise ValueError(f"{rule}, got {integer}")
     return integer
@@ -612,17 +614,26 @@ def _integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
 
 def _eta(eta: Any) -> float:
     try:
-        value = float(eta)
+        value = math.nan if isinstance(eta, (str, bytes)) else float(eta)
+    except OverflowError:
+        value = math.inf
     except (TypeError, ValueError):
-        raise TypeError(f"eta must be a number, got {eta!r}") from None
+        value = math.nan
+    if math.isnan(value) and not isinstance(eta, numbers.Real):
+        raise TypeError(f"eta must be a number, got {data.shown(eta)}")
     if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"eta must be finite and not negative, got {eta!r}")
+        raise ValueError(f"eta must be finite and not negative, got {data.shown(eta)}")
     return value
 
 
+def _is_true(answer: object) -> bool:
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+
 def _scale(scale: Any, width: int, real: str) -> float | NDArray:
-    array = data.finite(data.numbers(scale, "input_scale"), "input_scale")
+    array = data.numbers(scale, "input_scale")
     if array.shape not in {(), (width,)}:
         raise ValueError(f"input_scale must be a number or have shape ({width},), "
                          f"got shape {array.shape}")
-    return float(array) if array.ndim == 0 else array.astype(real)
+    converted = data.finite(array, real, "input_scale")
+    return float(array) if array.ndim == 0 else converted.copy()

@@ -24,7 +24,7 @@ cdef enum:
     WIDE = 128              # neurons from which rows lie an odd number of cache lines apart
     AHEAD_PARTS = 8         # BP4 of the first layer makes room for that many parts of a prefetch
     AHEAD_ROWS = 64         # a larger mini-batch fetches the next one in one go
-    LONG = 10_000_000       # multiplications of one product's order that take a millisecond or so
+    LONG = 10_000_000       # multiplications that take a millisecond or so
     PATIENCE = 20_000_000   # nanoseconds between two looks for a signal
 
 
@@ -62,8 +62,9 @@ cdef struct Batch:
     real* strips
     real* step              # an arena, for mini-batches of several slices
     double cost
-    const char** ahead      # rows of the next mini-batch
+    const char** ahead      # rows of the next slice
     Py_ssize_t n_ahead, ahead_bytes
+    Py_ssize_t work         # since the clock was last read
     long long last_look
 
 
@@ -222,33 +223,36 @@ cdef void add_first_nabla_w(
 cdef int sum_gradients(
     real* to, real step,
     const Network* net, Batch* batch,
-    Rows rows, Targets targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
+    Rows rows, Targets targets,
+    const Py_ssize_t* order, Py_ssize_t n,      # IN  (n) which rows, or NULL: as they lie
+    Py_ssize_t first, Py_ssize_t m,             # the mini-batch: m of them
 ) except -1 nogil:
-    # A mini-batch, slice by slice
+    # Slice by slice. What follows in the order is fetched meanwhile: the next slice or mini-batch.
     cdef Layer* last = &net.layers[net.n_layers - 1]
-    cdef Py_ssize_t done = 0
-    while done < m:
-        batch.m = min(<Py_ssize_t>SLICE, m - done)
-        gather(batch.signals[0].a_prev, batch.x, batch.ld_x, rows, order, first + done, batch.m,
+    cdef Py_ssize_t end = first + m
+    while first < end:
+        batch.m = min(<Py_ssize_t>SLICE, end - first)
+        gather(batch.signals[0].a_prev, batch.x, batch.ld_x, rows, order, first, batch.m,
                net.scales)
-        gather_targets(batch.y, last.ld, targets, order, first + done, batch.m, last.J)
+        gather_targets(batch.y, last.ld, targets, order, first, batch.m, last.J)
+        first += batch.m
+        plan_ahead(batch, rows, order, first, min(n, first + batch.m))
         add_gradient(to, step, net, batch)
-        done += batch.m
     return 0
 
 
 cdef int update_mini_batch(
     const Network* net, Batch* batch,
-    Rows rows, Targets targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
-    double eta,
+    Rows rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
+    Py_ssize_t first, Py_ssize_t m, double eta,
 ) except -1 nogil:
     # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
     cdef real step = <real>(-eta / m)
     if m <= SLICE:
-        sum_gradients(net.parameters, step, net, batch, rows, targets, order, first, m)
+        sum_gradients(net.parameters, step, net, batch, rows, targets, order, n, first, m)
     else:
         memset(batch.step, 0, net.size * sizeof(real))
-        sum_gradients(batch.step, step, net, batch, rows, targets, order, first, m)
+        sum_gradients(batch.step, step, net, batch, rows, targets, order, n, first, m)
         add_arena(net.parameters, batch.step, net.size)
     return 0
 
@@ -264,8 +268,7 @@ cdef Py_ssize_t sgd(
     cdef Py_ssize_t m
     while first < last:
         m = min(mini_batch_size, n - first)
-        plan_ahead(batch, rows, order, first + m, min(n, first + m + mini_batch_size))
-        update_mini_batch(net, batch, rows, targets, order, first, m, eta)
+        update_mini_batch(net, batch, rows, targets, order, n, first, m, eta)
         first += m
     return first
 
@@ -289,10 +292,12 @@ cdef extern from *:
 
 
 cdef int look_for_signals(const Network* net, Batch* batch) except -1 nogil:
-    # Ctrl-C, between the products of long slices; short ones come back to Python soon enough.
+    # Ctrl-C. The clock is read only after work that takes a millisecond or so.
     cdef long long t
-    if net.size * batch.m < LONG:
+    batch.work += net.size * batch.m
+    if batch.work < LONG:
         return 0
+    batch.work = 0
     t = now()
     if t - batch.last_look > PATIENCE:
         batch.last_look = t
@@ -304,9 +309,10 @@ cdef int look_for_signals(const Network* net, Batch* batch) except -1 nogil:
 cdef void plan_ahead(
     Batch* batch, Rows rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
 ) noexcept nogil:
+    # Rows in order the CPU foresees by itself.
     cdef Py_ssize_t i
     batch.ahead_bytes = rows.K * rows.itemsize
-    batch.n_ahead = min(<Py_ssize_t>SLICE, last - first)
+    batch.n_ahead = last - first if order != NULL else 0
     for i in range(batch.n_ahead):
         batch.ahead[i] = rows.data + order[first + i] * batch.ahead_bytes
 

@@ -2,7 +2,6 @@
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.stdint cimport uintptr_t
 
 import numpy as np
 
@@ -80,8 +79,10 @@ cdef class Core:
 
     cdef Scratch scratch(self, Py_ssize_t m, bint training):
         # The idle one if it is large enough. Two threads never share one: who takes it leaves none.
-        cdef Scratch scratch = self.idle
-        self.idle = None
+        cdef Scratch scratch
+        with cython.critical_section(self):
+            scratch = self.idle
+            self.idle = None
         if scratch is None or scratch.rows < min(m, <Py_ssize_t>SLICE) or (
                 training and not scratch.training) or (
                 training and m > SLICE and scratch.step is None):
@@ -141,10 +142,9 @@ cdef class Core:
     def backprop(self, Rows rows, Targets targets, real[::1] nabla):
         """Write the average gradient of the rows into an arena of zeros."""
         cdef Scratch scratch = self.scratch(rows.n, True)
-        scratch.batch.n_ahead = 0
         with nogil:
             sum_gradients(&nabla[0], <real>(1.0 / rows.n), &self.net, &scratch.batch,
-                          rows, targets, NULL, 0, rows.n)
+                          rows, targets, NULL, rows.n, 0, rows.n)
         self.idle = scratch
 
     def trace(self, Rows rows, Targets targets):
@@ -164,9 +164,8 @@ cdef class Core:
         cdef real[::1] to = nabla
         cdef Py_ssize_t l, n = rows.n
         cdef Layer* layer
-        scratch.batch.n_ahead = 0
         with nogil:
-            sum_gradients(&to[0], 1, &self.net, &scratch.batch, rows, targets, NULL, 0, n)
+            sum_gradients(&to[0], 1, &self.net, &scratch.batch, rows, targets, NULL, n, 0, n)
         a, delta = [], []
         for l in range(self.net.n_layers):
             layer = &self.net.layers[l]

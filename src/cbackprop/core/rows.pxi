@@ -26,7 +26,7 @@ cdef class Rows:
         return self.n
 
     def all_finite(self):
-        """Whether no number in the rows is NaN or infinite."""
+        """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
         cdef bint finite
         with nogil:
             finite = self.finite(0, self.n)
@@ -66,11 +66,11 @@ cdef bint all_finite(const real* x, Py_ssize_t count) noexcept nogil:
 
 
 cdef bint other_all_finite(const other_real* x, Py_ssize_t count) noexcept nogil:
-    # as above, for rows that are not of the core's type
-    cdef other_real total = 0
+    # as above, for rows of the other type: finite once they are of the core's
+    cdef real total = 0
     cdef Py_ssize_t i
     for i in range(count):
-        total += 0 * x[i]
+        total += 0 * <real>x[i]
     return total == 0
 
 
