@@ -11,6 +11,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 CORE = "src/cbackprop/core"
+# Memoryviews are compiled once, not in every build of the core. Cython enters the module under its
+# bare name as well, which must not clash with anyone's.
+SHARED = "cbackprop.core._cbackprop_shared"
 DEBUG = os.environ.get("CBACKPROP_DEBUG") == "1"
 
 # Never -Ofast or -ffast-math: with GCC before 13, loading such a library changes the floating-point
@@ -91,11 +94,10 @@ setup(
     ext_modules=cythonize(
         [
             Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"], extra_compile_args=SYMBOLS),
-            Extension("cbackprop.core._shared", [f"{CORE}/_shared.c"], extra_compile_args=SYMBOLS),
+            Extension(SHARED, [f"{CORE}/_cbackprop_shared.c"], extra_compile_args=SYMBOLS),
             *(core(isa, real) for isa in ISA_FLAGS for real in ("float32", "float64")),
         ],
         compiler_directives=DIRECTIVES,
-        # Memoryviews are compiled once, not in every build of the core.
-        shared_utility_qualified_name="cbackprop.core._shared",
+        shared_utility_qualified_name=SHARED,
     ),
 )

@@ -165,7 +165,7 @@ class Work:
     sizes: tuple[int, ...]
     mini_batch_size: int
     rows: int
-    eta: float = 3.0
+    eta: float
 
     @property
     def name(self) -> str:
@@ -184,9 +184,9 @@ class Work:
         return 4 * sum(products) + 2 * sum(products[1:])
 
     def tiny(self) -> "Work":
-        """Return the same network on a few mini-batches."""
-        batches = 2 if self.flops_per_row > 10_000_000 else 5
-        return Work(self.sizes, self.mini_batch_size, batches * self.mini_batch_size, self.eta)
+        """Return the same network on a few mini-batches, no large ones."""
+        m = min(self.mini_batch_size, 64)
+        return Work(self.sizes, m, (2 if m < self.mini_batch_size else 5) * m, self.eta)
 
     def __str__(self) -> str:
         return (f"{list(self.sizes)}, mini-batches of {self.mini_batch_size}, {self.rows:,} rows, "

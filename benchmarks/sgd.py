@@ -26,18 +26,19 @@ from numpy.typing import NDArray  # noqa: E402
 
 import cbackprop  # noqa: E402
 
+# eta is such that no neuron saturates: denormal numbers would slow some down.
 WORKS = {work.name: work for work in (
-    Work((784, 30, 10), 10, 10_000),
-    Work((784, 100, 10), 10, 10_000),
-    Work((784, 512, 512, 10), 128, 12_800),
-    Work((784, 2048, 2048, 10), 256, 5_120),
-    Work((64, 64, 64, 8), 64, 32_000),
-    Work((8, 16, 16, 1), 32, 32_000),
+    Work((784, 30, 10), 10, 10_000, 3.0),
+    Work((784, 100, 10), 10, 10_000, 1.0),
+    Work((784, 512, 512, 10), 128, 12_800, 0.3),
+    Work((784, 2048, 2048, 10), 256, 5_120, 0.03),
+    Work((64, 64, 64, 8), 64, 32_000, 1.0),
+    Work((8, 16, 16, 1), 32, 32_000, 3.0),
 )}
 OTHERS = ("feedforward", "import")
 
-TOLERANCE = {"float32": 1e-3, "float64": 1e-9}  # of the largest update
-BOOK_SECONDS = 2.0  # an epoch of the book's loop that takes longer is timed in part
+TOLERANCE = {"float32": 1e-5, "float64": 1e-9}  # of the largest update
+BOOK_SECONDS = 3.0  # an epoch of the book's loop that takes longer is timed in part
 BOOK_WEIGHTS = 1.5e8  # and gradients that it adds in a second, about: for the length of its check
 CALLS = 500  # of feedforward, in one measurement
 
@@ -248,12 +249,13 @@ class Matrix(Contestant):
     """
     NumPy over the whole mini-batch, as fast as we could write it.
 
-    Examples are rows. Everything is allocated once, and the loop works in place: fewer, larger
-    calls. So parameters lie in one array, as their gradients do: one addition is the update; and
-    activations in another: two calls make sigma' of all layers. BP1 takes the factor -eta/m, for
-    the equations behind it are linear in delta. Tried, and not faster: `matmul` for `dot`, a new
-    array for every gather or product, all rows gathered at once, `x[order]` for `take`,
-    `add.reduce` for the product with ones, biases as a row of the weights, examples as columns.
+    Examples are rows. Everything is allocated once, and the loop works in place, in few, large
+    calls. Parameters lie in one array, and their gradients: one addition is the update. Activations
+    lie in another: two calls make sigma' of all layers. BP1 takes the factor -eta/m, for the
+    equations behind it are linear in delta. Parameters are kept negated: 1 / (1 + exp(z)) is a call
+    less. Tried, and not faster: `matmul` for `dot`, `x[order]` for `take`, all rows gathered at
+    once, a new array for each product, `tanh` for `exp`, `add.reduce` for the product with ones,
+    biases as a row of the weights, examples as columns.
     """
 
     def __init__(
@@ -280,13 +282,13 @@ class Matrix(Contestant):
 
     def begin(self) -> None:  # noqa: D102
         for w, start in zip(self.w, self.start[0], strict=True):
-            w[...] = start if self.outputs_first else start.T
+            w[...] = -start if self.outputs_first else -start.T
         for b, start in zip(self.b, self.start[1], strict=True):
-            b[...] = start[:, 0]
+            b[...] = -start[:, 0]
 
     def parameters(self) -> list[NDArray]:  # noqa: D102
-        weights = self.w if self.outputs_first else [w.T for w in self.w]
-        return [*weights, *(b.reshape(-1, 1) for b in self.b)]
+        weights = [-w if self.outputs_first else -w.T for w in self.w]
+        return [*weights, *(-b.reshape(-1, 1) for b in self.b)]
 
     def epoch(self) -> None:  # noqa: D102
         order = self.random.permutation(self.work.rows)
@@ -294,7 +296,7 @@ class Matrix(Contestant):
 
     def train(self, batches: Iterable[NDArray]) -> None:  # noqa: D102
         dot, add, subtract, multiply = np.dot, np.add, np.subtract, np.multiply
-        negative, exp, reciprocal = np.negative, np.exp, np.reciprocal
+        exp, reciprocal = np.exp, np.reciprocal
         m = self.work.mini_batch_size
         one = np.array(1, self.real)
         minus_step = np.array(-self.work.eta / m, self.real)
@@ -324,12 +326,11 @@ class Matrix(Contestant):
             for w, b, z in forward:  # (25)
                 dot(a, w, z)
                 add(z, b, z)
-                negative(z, z)
                 exp(z, z)
                 add(z, one, z)
                 reciprocal(z, z)
                 a = z
-            subtract(one, a_all, prime_all)
+            subtract(a_all, one, prime_all)
             multiply(prime_all, a_all, prime_all)
             subtract(output, y_batch, delta)  # BP1
             multiply(delta, minus_step, delta)
@@ -345,9 +346,10 @@ class Matrix(Contestant):
 
 
 def carve(shapes: Sequence[tuple[int, ...]], real: str) -> tuple[NDArray, list[NDArray]]:
-    """Return one array, and views of these shapes that follow each other in it."""
+    """Return one array, from a cache line on, and views of these shapes that follow in it."""
     ends = np.cumsum([prod(shape) for shape in shapes])
-    whole = np.zeros(ends[-1], real)
+    whole = np.zeros(ends[-1] + 16, real)
+    whole = whole[-whole.ctypes.data % 64 // whole.itemsize:][:ends[-1]]
     parts = np.split(whole, ends[:-1])
     return whole, [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
@@ -393,16 +395,19 @@ def check(
     """
     Take three mini-batches with each, and compare the parameters with those of the reference.
 
+    Each step rounds a parameter by up to half a unit in its last place: more than the rest of the
+    rounding, and where steps are small, more than is allowed. What three steps make is taken off.
+
     Returns
     -------
     dict
-        By real type and contestant, the largest difference in any array, as a share of the largest
-        change that training made in that array.
+        By real type and contestant, the largest difference in any array, beyond that rounding, as a
+        share of the largest change that training made in that array.
 
     Raises
     ------
     SystemExit
-        If one of them is more than rounding.
+        If one of them is more than is allowed.
     """
     order = np.random.default_rng(4).permutation(work.rows)
     batches = np.resize(order, (3, work.mini_batch_size))
@@ -414,14 +419,15 @@ def check(
     for one in others:
         one.begin()
         one.train(batches)
+        rounding = 3 * float(np.finfo(one.real).eps) / 2
         worst = max(
-            float(np.abs(p - w).max() / np.abs(w - start).max())
+            float((np.abs(p - w) - rounding * np.abs(w)).max() / np.abs(w - start).max())
             for p, w, start in zip(one.parameters(), wanted, before, strict=True))
         if not worst <= TOLERANCE[one.real]:
             raise SystemExit(
                 f"{work.name}: {one.name} differs from {reference.name} by {worst:.1e} of the "
-                f"update, more than the {TOLERANCE[one.real]:.0e} of rounding: nothing is timed")
-        differences[one.real][f"{one.name} {one.form}".strip()] = worst
+                f"update, and only {TOLERANCE[one.real]:.0e} is rounding: nothing is timed")
+        differences[one.real][f"{one.name} {one.form}".strip()] = max(0.0, worst)
     return differences
 
 
@@ -437,10 +443,11 @@ def check_all(
     differences["float64"] |= check(
         few, examples, Matrix(reference.name, few, examples, "float64", False), [book])["float64"]
     worst = {real: max(found.values()) for real, found in differences.items()}
-    part = "" if m == work.mini_batch_size else f" ({book.name}: of {m} rows each)"
-    print(f"check: all agree after three mini-batches{part}; largest difference over largest update:",
-          ", ".join(f"{real} {worst[real]:.1e} (allowed {TOLERANCE[real]:.0e})" for real in worst),
-          sep="\n       ")
+    found = ", ".join(f"{real} {worst[real]:.1e} of {TOLERANCE[real]:.0e} allowed"
+                      for real in worst)
+    part = "" if m == work.mini_batch_size else f"\n       {book.name}: on {m} rows of each"
+    print(f"check: after three mini-batches all agree; largest difference over largest update,\n"
+          f"       beyond the rounding of the updated: {found}{part}")
     return {"differences": differences, "largest": worst, "mini_batch_size_of_book": m}
 
 
@@ -518,10 +525,11 @@ def one_row(repeat: int) -> dict[str, Any]:
         "cbackprop, (1, 784)": (net.feedforward, row.reshape(1, -1)),
         "NumPy, w (out, in)": (numpy_feedforward(w, b), row),
         "NumPy, w (in, out)": (numpy_feedforward(inputs_first, b), row),
+        "the book's, NumPy": (book_feedforward(w, b), row.reshape(-1, 1)),
     }
     wanted = net.feedforward(row)
     for name, (function, x) in calls.items():
-        if not np.allclose(function(x), wanted, rtol=0, atol=1e-5):
+        if not np.allclose(function(x).ravel(), wanted, rtol=0, atol=1e-5):
             raise SystemExit(f"feedforward: {name} differs from cbackprop: not timed")
     timings = dict(zip(calls, interleaved(
         [calls_of(function, x) for function, x in calls.values()], 5 * repeat), strict=True))
@@ -565,6 +573,20 @@ def numpy_feedforward(
         exp(z, z)
         add(z, one, z)
         return reciprocal(z, z)
+
+    return feedforward
+
+
+def book_feedforward(
+    weights: list[NDArray], biases: list[NDArray]
+) -> Callable[[NDArray], NDArray]:
+    """Return the book's feedforward, for a column; in float32."""
+    layers = [(b.reshape(-1, 1), w) for b, w in zip(biases, weights, strict=True)]
+
+    def feedforward(a: NDArray) -> NDArray:
+        for b, w in layers:
+            a = sigmoid(np.dot(w, a) + b)
+        return a
 
     return feedforward
 

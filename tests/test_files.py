@@ -103,6 +103,25 @@ def test_a_copy_has_its_own_generator():
     assert generator.bit_generator.state == state
 
 
+class Named(Network):
+    """A user's own class, with an __init__ and an attribute of its own."""
+
+    def __init__(self, name):
+        super().__init__([6, 5, 3], seed=0)
+        self.name = name
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_of_a_users_own_class(how):
+    net = Named("mine")
+    net.SGD(data(), 1, 7, 0.1)
+    other = COPIES[how](net)
+    assert type(other) is Named
+    assert other.name == "mine"
+    assert_same(net, other)
+    assert net.SGD(data(), 1, 7, 0.1).cost == other.SGD(data(), 1, 7, 0.1).cost
+
+
 def test_a_copy_survives_the_original():
     net = network()
     other, expected = net.copy(), parameters(net)

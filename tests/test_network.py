@@ -425,12 +425,12 @@ def test_inputs_of_every_kind_give_the_same(name, dtype):
     assert np.array_equal(given, before)
 
 
-@pytest.mark.parametrize("given", ["int32", "uint32", "int64", "float32", "float64"])
+@pytest.mark.parametrize("given", ["int32", "uint32", "int64", ">i4", "float64"])
 def test_large_numbers_keep_their_digits(given):
     net = Network([2, 1], activation="identity", dtype="float64", seed=0)
     net.weights, net.biases = [[[1.0, 1.0]]], [[[0.0]]]
-    x = np.array([[2**24, 0], [2**25 + 4, 3]]).astype(given)
-    assert net.feedforward(x).tolist() == [[2.0**24], [2.0**25 + 7]]
+    x = np.array([[2**24 + 1, 0], [2**25 + 4, 3]]).astype(given)
+    assert net.feedforward(x).tolist() == [[2.0**24 + 1], [2.0**25 + 7]]
 
 
 def test_bool_rows_are_zeros_and_ones():
@@ -481,6 +481,17 @@ def test_input_scale_is_copied():
     x, _ = digits(1)
     before = net.feedforward(x)
     scale[...] = 5
+    assert np.array_equal(net.feedforward(x), before)
+
+
+def test_input_scale_cannot_be_changed_in_place():
+    net = network(input_scale=np.linspace(1, 2, 13))
+    x, _ = digits(3)
+    before = net.feedforward(x)
+    with pytest.raises(ValueError, match="read-only"):
+        net.input_scale[0] = 5
+    with pytest.raises((AttributeError, ValueError)):
+        net.input_scale *= 2
     assert np.array_equal(net.feedforward(x), before)
 
 

@@ -18,8 +18,10 @@ def numbers(values: ArrayLike, name: str) -> NDArray:
     TypeError
         If the values are not numbers, or complex.
     ValueError
-        If lists are ragged.
+        If lists are ragged, or values masked.
     """
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} must not have masked values")
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -131,10 +133,15 @@ def examples(
         x, y = data
     else:
         x, y = _columns(data, name)
-    x = rows(x, sizes[0], f"x of {name}")
+    x = rows(x, sizes[0], part("x", name))
     if len(x) == 0:
-        raise ValueError(f"{name} must hold at least one example, got none")
-    return x, targets(y, len(x), sizes[-1], real, f"y of {name}")
+        raise ValueError(f"{name or 'x'} must hold at least one example, got none")
+    return x, targets(y, len(x), sizes[-1], real, part("y", name))
+
+
+def part(of: str, name: str) -> str:
+    """Name x or y of a data set."""
+    return f"{of} of {name}" if name else of
 
 
 def _is_pair(item: object) -> bool:
@@ -153,7 +160,7 @@ def _columns(data: Any, name: str) -> tuple[ArrayLike, ArrayLike]:
     if not pairs:
         raise ValueError(f"{name} must hold at least one example, got none")
     x, y = zip(*pairs, strict=True)
-    return _stack(x, f"x of {name}"), _stack(y, f"y of {name}")
+    return _stack(x, part("x", name)), _stack(y, part("y", name))
 
 
 def _stack(items: tuple[ArrayLike, ...], name: str) -> NDArray:

@@ -4,7 +4,6 @@ import json
 import os
 import uuid
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ def save(
     settings = dict(settings)
     arrays["input_scale"] = np.asarray(settings.pop("input_scale"))
     header = {"format": FORMAT, "version": VERSION, "settings": settings}
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    path = Path(os.path.realpath(path))  # a link stays one
+    unfinished = path.with_name(f".{uuid.uuid4().hex[:12]}.tmp")
     try:
         with open(unfinished, "xb") as file:
             np.savez(file, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)
@@ -69,7 +68,6 @@ def load(path: Path_) -> tuple[dict[str, Any], list[NDArray], list[NDArray]]:
                 layers = range(len(settings["sizes"]) - 1)
                 weights = [arrays[f"weights_{layer}"] for layer in layers]
                 biases = [arrays[f"biases_{layer}"] for layer in layers]
-        except (zipfile.BadZipFile, zlib.error, OSError, KeyError, TypeError, AttributeError, EOFError,
-                RuntimeError, ValueError, MemoryError) as error:
+        except Exception as error:  # whatever damage makes zipfile, zlib, NumPy and json raise
             raise ValueError(f"{name} is not a whole {FORMAT} file: {error}") from None
     return settings, weights, biases

@@ -8,7 +8,7 @@ import operator
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,7 @@ from cbackprop.progress import bar
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
+PRIVATE = ("_build", "_core", "_weights", "_biases", "_random", "_in_training")
 MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
 
@@ -75,8 +76,9 @@ class Views(Sequence):
     def __repr__(self) -> str:
         return f"<{self._name} of shapes {[a.shape for a in self._arrays]}>"
 
-    def assign(self, values: Sequence[ArrayLike]) -> None:
+    def assign(self, values: Iterable[ArrayLike]) -> None:
         """Copy all layers' values, or, if one has the wrong shape, none."""
+        values = list(values)
         if len(values) != len(self):
             raise ValueError(f"{self._name} must be {len(self)} arrays, got {len(values)}")
         checked = [self._checked(layer, value).copy() for layer, value in enumerate(values)]
@@ -277,7 +279,7 @@ class Network:
         [(3, 2), (1, 3)]
         """
         x = data.rows(x, self.sizes[0])
-        rows, targets = self._examples((x, y), "backprop's data")
+        rows, targets = self._examples((x, y), "")
         nabla = np.zeros_like(self._core.parameters)
         self._core.backprop(rows, targets, nabla)
         nabla_w, nabla_b = self._core.views(nabla)
@@ -294,14 +296,23 @@ class Network:
         eta : float
             Learning rate.
 
+        Raises
+        ------
+        TypeError, ValueError, DivergenceError, RuntimeError
+            As `SGD`; the parameters are then as before.
+
         Examples
         --------
         >>> net = cbackprop.Network([2, 3, 1], seed=0)
         >>> net.update_mini_batch(([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]]), eta=0.5)
         """
         rows, targets = self._examples(mini_batch, "mini_batch")
+        eta, n = _eta(eta), len(rows)
         with self._training():
-            self._core.sgd(rows, targets, np.arange(len(rows)), len(rows), _eta(eta), 0, len(rows))
+            saved = self._core.parameters.copy()
+            _, cost = self._core.sgd(rows, targets, np.arange(n), n, eta, 0, n)
+            if not (math.isfinite(cost) and self._core.all_finite()):
+                raise self._diverged("update_mini_batch diverged", saved, eta)
 
     def cost_derivative(self, output_activations: ArrayLike, y: ArrayLike) -> NDArray:
         """
@@ -409,8 +420,7 @@ class Network:
         report: Callable[[int, int, int], object] | None,
     ) -> float:
         """Train one epoch, chunk by chunk, and return the sum of the costs."""
-        parameters = self._core.parameters
-        saved = parameters.copy()
+        saved = self._core.parameters.copy()
         order = self._random.permutation(len(rows)).astype(np.intp, copy=False)
         cost, done, chunk, n = 0.0, 0, m, len(rows)
         while done < n:
@@ -421,14 +431,16 @@ class Network:
             seconds = time.perf_counter() - before
             chunk = max(m, int(chunk * min(8.0, CHUNK_SECONDS / max(seconds, 1e-9))))
             if not math.isfinite(cost) or (done == n and not self._core.all_finite()):
-                parameters[...] = saved
-                raise DivergenceError(
-                    f"training diverged in epoch {epoch + 1}: the cost or a parameter is no longer "
-                    f"finite; the parameters from before that epoch are kept; "
-                    f"eta = {eta:g} may be too large")
+                raise self._diverged(f"training diverged in epoch {epoch + 1}", saved, eta)
             if report is not None:
                 report(epoch, done, n)
         return cost
+
+    def _diverged(self, what: str, saved: NDArray, eta: float) -> DivergenceError:
+        """Put back the parameters from before, and say so."""
+        self._core.parameters[...] = saved
+        return DivergenceError(f"{what}: the cost or a parameter is no longer finite; the parameters "
+                               f"from before are kept; eta = {eta:g} may be too large")
 
     # ---- evaluation ----
 
@@ -480,7 +492,7 @@ class Network:
         x, y = data.examples(examples, self.sizes, self.dtype, name)
         rows = self._build.Rows(x)
         if not rows.all_finite():
-            data.finite(x, self.dtype, f"x of {name}")
+            data.finite(x, self.dtype, data.part("x", name))
         return rows, self._build.Targets(y)
 
     @contextmanager
@@ -505,12 +517,15 @@ class Network:
             "weights": [np.array(w) for w in self.weights],
             "biases": [np.array(b) for b in self.biases],
             "random": self._random,
+            "user's": {name: value for name, value in self.__dict__.items()
+                       if name not in SETTINGS and name not in PRIVATE},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state["settings"], initializer="zeros")  # type: ignore[misc]
+        Network.__init__(self, **state["settings"], initializer="zeros")
         self.weights, self.biases = state["weights"], state["biases"]
         self._random = copy.deepcopy(state["random"])
+        self.__dict__.update(state["user's"])
 
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SETTINGS if name != "num_layers"}
@@ -594,7 +609,7 @@ def _name(argument: str, value: Any, known: Any) -> str:
 
 def _real(dtype: DTypeLike) -> Any:
     try:
-        return np.dtype(dtype).name
+        return dtype if dtype is None else np.dtype(dtype).name
     except TypeError:
         return dtype
 
@@ -636,4 +651,8 @@ def _scale(scale: Any, width: int, real: str) -> float | NDArray:
         raise ValueError(f"input_scale must be a number or have shape ({width},), "
                          f"got shape {array.shape}")
     converted = data.finite(array, real, "input_scale")
-    return float(array) if array.ndim == 0 else converted.copy()
+    if array.ndim == 0:
+        return float(array)
+    converted = converted.copy()
+    converted.flags.writeable = False
+    return converted

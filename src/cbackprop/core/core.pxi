@@ -33,7 +33,7 @@ cdef class Core:
     cdef Network net
     cdef Scratch idle               # for the next call, unless another has it
     cdef real[::1] parameters_view
-    cdef real[::1] scales_view
+    cdef const real[::1] scales_view
     cdef readonly object parameters  # the arena
 
     def __cinit__(self, sizes, activations, cost, scales):
@@ -89,9 +89,13 @@ cdef class Core:
             scratch = Scratch(self, min(m, <Py_ssize_t>SLICE), training, training and m > SLICE)
         return scratch
 
+    cdef void give_back(self, Scratch scratch):
+        with cython.critical_section(self):
+            self.idle = scratch
+
     def all_finite(self):
         """Whether no parameter is NaN or infinite."""
-        return all_finite(self.net.parameters, self.net.size)
+        return all_finite(<const char*>self.net.parameters, self.net.size, REAL_BYTES)
 
     def feedforward(self, x):
         """(n, sizes[0]) rows -> (n, sizes[-1]) of the real type; None if x is not finite."""
@@ -109,7 +113,7 @@ cdef class Core:
                 for i in range(scratch.batch.m):
                     memcpy(&a[first + i, 0], scratch.output + i * last.ld, last.J * sizeof(real))
                 first += scratch.batch.m
-        self.idle = scratch
+        self.give_back(scratch)
         return out if finite else None
 
     cdef int forward_slice(self, Scratch scratch, Rows rows, Py_ssize_t first) except -1 nogil:
@@ -136,7 +140,7 @@ cdef class Core:
                 cost += sum_of_costs(self.net.cost, scratch.output, scratch.batch.y,
                                      scratch.batch.m, last.J, last.ld)
                 first += scratch.batch.m
-        self.idle = scratch
+        self.give_back(scratch)
         return correct, cost
 
     def backprop(self, Rows rows, Targets targets, real[::1] nabla):
@@ -145,7 +149,7 @@ cdef class Core:
         with nogil:
             sum_gradients(&nabla[0], <real>(1.0 / rows.n), &self.net, &scratch.batch,
                           rows, targets, NULL, rows.n, 0, rows.n)
-        self.idle = scratch
+        self.give_back(scratch)
 
     def trace(self, Rows rows, Targets targets):
         """
@@ -171,7 +175,7 @@ cdef class Core:
             layer = &self.net.layers[l]
             a.append(rows_of(scratch.batch.signals[l].a, n, layer.J, layer.ld))
             delta.append(rows_of(scratch.batch.signals[l].delta, n, layer.J, layer.ld))
-        self.idle = scratch
+        self.give_back(scratch)
         return a, delta, nabla
 
     def sgd(self, Rows rows, Targets targets, const Py_ssize_t[::1] order,
@@ -186,7 +190,7 @@ cdef class Core:
         with nogil:
             first = sgd(&self.net, &scratch.batch, rows, targets, &order[0], order.shape[0],
                         mini_batch_size, eta, first, last)
-        self.idle = scratch
+        self.give_back(scratch)
         return first, scratch.batch.cost
 
     def cost_derivative(self, real[:, ::1] a, real[:, ::1] y):

@@ -34,21 +34,33 @@ cdef class Rows:
 
     cdef bint finite(self, Py_ssize_t first, Py_ssize_t m) noexcept nogil:
         cdef const char* at = self.data + first * self.K * self.itemsize
-        if self.itemsize == REAL_BYTES:
-            return all_finite(<const real*>at, m * self.K)
         if self.itemsize == 4:
-            return other_all_finite(<const float*>at, m * self.K)
+            return all_finite(at, m * self.K, 4)
         if self.itemsize == 8:
-            return other_all_finite(<const double*>at, m * self.K)
+            return all_finite(at, m * self.K, 8)
         return True
 
 
-ctypedef fused other_real:
-    float
-    double
+cdef inline vec load_row(const char* row, Py_ssize_t k, Py_ssize_t itemsize) noexcept nogil:
+    # LANES numbers of a row, from the k-th on, as reals; itemsize is constant where this stands
+    if itemsize == 1:
+        return load_uint8(<const uint8_t*>row + k)
+    if itemsize == 4:
+        return load_float32(<const float*>row + k)
+    return load_float64(<const double*>row + k)
 
 
-cdef bint all_finite(const real* x, Py_ssize_t count) noexcept nogil:
+cdef inline real one_of_row(const char* row, Py_ssize_t k, Py_ssize_t itemsize) noexcept nogil:
+    if itemsize == 1:
+        return (<const uint8_t*>row)[k]
+    if itemsize == 4:
+        return (<const float*>row)[k]
+    return (<const double*>row)[k]
+
+
+cdef inline bint all_finite(
+    const char* x, Py_ssize_t count, Py_ssize_t itemsize,
+) noexcept nogil:
     # 0 x is 0, or NaN where x is not finite. Four sums, that none waits for the last.
     cdef vec total[4]
     cdef Py_ssize_t block, i
@@ -57,21 +69,12 @@ cdef bint all_finite(const real* x, Py_ssize_t count) noexcept nogil:
         total[k] = splat(0)
     for block in range(count // (4 * LANES)):
         for k in range(4):
-            total[k] = total[k] + load(x + (4 * block + k) * LANES) * 0
+            total[k] = total[k] + load_row(x, (4 * block + k) * LANES, itemsize) * 0
     for k in range(1, 4):
         total[0] = total[0] + total[k]
     for i in range(count // (4 * LANES) * 4 * LANES, count):
-        total[0] = total[0] + splat(x[i]) * 0
+        total[0] = total[0] + splat(one_of_row(x, i, itemsize)) * 0
     return sum_lanes(total[0]) == 0
-
-
-cdef bint other_all_finite(const other_real* x, Py_ssize_t count) noexcept nogil:
-    # as above, for rows of the other type: finite once they are of the core's
-    cdef real total = 0
-    cdef Py_ssize_t i
-    for i in range(count):
-        total += 0 * <real>x[i]
-    return total == 0
 
 
 cdef class Targets:
@@ -94,31 +97,18 @@ cdef class Targets:
 
 cdef inline void convert_row(
     real* out,              # OUT (K)
-    const char* row,        # IN  (K) of itemsize bytes each
+    const char* row,        # IN  (K)
     const real* scale,      # IN  (K), or NULL
-    Py_ssize_t itemsize, Py_ssize_t K,
+    Py_ssize_t K, Py_ssize_t itemsize,
 ) noexcept nogil:
-    cdef Py_ssize_t k
-    cdef Py_ssize_t whole = K // LANES * LANES
-    cdef Py_ssize_t v
+    cdef Py_ssize_t v, k
     for v in range(K // LANES):
-        k = v * LANES
-        if itemsize == 1:
-            store(out + k, load_uint8(<const uint8_t*>row + k))
-        elif itemsize == 4:
-            store(out + k, load_float32(<const float*>row + k))
-        else:
-            store(out + k, load_float64(<const double*>row + k))
-    for k in range(whole, K):
-        if itemsize == 1:
-            out[k] = (<const uint8_t*>row)[k]
-        elif itemsize == 4:
-            out[k] = (<const float*>row)[k]
-        else:
-            out[k] = (<const double*>row)[k]
+        store(out + v * LANES, load_row(row, v * LANES, itemsize))
+    for k in range(K // LANES * LANES, K):
+        out[k] = one_of_row(row, k, itemsize)
     if scale != NULL:
         for k in range(K):
-            out[k] = out[k] * scale[k]
+            out[k] *= scale[k]
 
 
 cdef void gather(
@@ -133,18 +123,20 @@ cdef void gather(
     cdef Py_ssize_t row_bytes = rows.K * rows.itemsize
     cdef bint in_place = rows.itemsize == REAL_BYTES and scale == NULL
     cdef const char* row
+    cdef real* x_i
     for i in range(m):
         row = rows.data + (order[first + i] if order != NULL else first + i) * row_bytes
         if in_place:
             x[i] = <const real*>row
             continue
-        x[i] = buffer + i * ld
+        x_i = buffer + i * ld
+        x[i] = x_i
         if rows.itemsize == 1:
-            convert_row(buffer + i * ld, row, scale, 1, rows.K)
+            convert_row(x_i, row, scale, rows.K, 1)
         elif rows.itemsize == 4:
-            convert_row(buffer + i * ld, row, scale, 4, rows.K)
+            convert_row(x_i, row, scale, rows.K, 4)
         else:
-            convert_row(buffer + i * ld, row, scale, 8, rows.K)
+            convert_row(x_i, row, scale, rows.K, 8)
 
 
 cdef void gather_targets(

@@ -1,0 +1,235 @@
+"""Every benchmark, run as a reader runs it but at tiny sizes: they must not rot, nor flatter us."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+import cbackprop
+from cbackprop.core import _dispatch
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SHARED = {"common.py"}
+if not FOLDER.is_dir():
+    pytest.skip("benchmarks/ is not beside the tests", allow_module_level=True)
+BENCHMARKS = sorted(path.name for path in FOLDER.glob("*.py") if path.name not in SHARED)
+
+SMALLEST = ("--tiny", "--work", "8-16-16-1")
+CONTESTANTS = {
+    "the book's loop", "NumPy float64", "NumPy float32", "cbackprop float64",
+    "cbackprop float64, uint8 rows", "cbackprop float32", "cbackprop float32, uint8 rows",
+}
+SLOWING = (  # what must not reach NumPy
+    "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_DEBUG_CPU_TYPE", "NVPL_BLAS_DEBUG_CPU_TYPE",
+    "BLIS_ARCH_TYPE",
+)
+CLEAN = {name: value for name, value in os.environ.items() if name not in SLOWING}
+
+
+def python(*args, **variables):
+    return subprocess.run(
+        [sys.executable, "-W", "error", *args], env=CLEAN | variables, capture_output=True,
+        text=True, timeout=120)
+
+
+def run(name, *args, **variables):
+    return python(str(FOLDER / name), *args, **variables)
+
+
+def run_code(*lines):
+    """Run lines of Python where `import sgd` finds the benchmark."""
+    return python("-c", "\n".join(("import sys", f"sys.path.insert(0, {str(FOLDER)!r})", *lines)))
+
+
+def no_such_number(name):
+    raise AssertionError(f"{name} was measured")
+
+
+@cache
+def tiny(name):
+    """Run all of a benchmark at tiny size, once: the process, and the JSON that it wrote."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "results.json")
+        done = run(name, "--tiny", "--json", str(path))
+        assert (done.returncode, done.stderr) == (0, "")
+        return done, json.loads(path.read_text(), parse_constant=no_such_number)
+
+
+@pytest.fixture
+def sgd():
+    return tiny("sgd.py")
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_it_runs_and_says_where(name):
+    done, results = tiny(name)
+    about = results["environment"]
+    assert about["cbackprop"] == cbackprop.__version__
+    assert about["variant"] == _dispatch.ISA
+    assert about["threads"] >= 1
+    lines = done.stdout.splitlines()
+    assert re.match(r"machine +\S", lines[0])
+    assert any(re.fullmatch(rf"cbackprop +\S+, {_dispatch.ISA}: .+", line) for line in lines)
+
+
+def test_sgd_runs_all_works_and_contestants(sgd):
+    _, results = sgd
+    sizes = {tuple(work["sizes"]) for work in results["works"].values()}
+    assert sizes == {
+        (784, 30, 10), (784, 100, 10), (784, 512, 512, 10), (784, 2048, 2048, 10),
+        (64, 64, 64, 8), (8, 16, 16, 1)}
+    for work in results["works"].values():
+        assert set(work["contestants"]) == CONTESTANTS
+        differences = work["check"]["differences"]
+        assert len(differences["float32"]) == 4
+        assert len(differences["float64"]) == 4  # and one that they are compared with
+        assert len(work["forms"]) == len(CONTESTANTS) + 2
+
+
+def test_sgd_counts_flops_without_padding(sgd):
+    _, results = sgd
+    assert results["works"]["784-30-10"]["flops_per_row"] == 4 * (784 * 30 + 30 * 10) + 2 * 30 * 10
+    assert results["works"]["8-16-16-1"]["flops_per_row"] == (
+        4 * (8 * 16 + 16 * 16 + 16) + 2 * (16 * 16 + 16))
+
+
+def test_sgd_derives_its_numbers_from_its_times(sgd):
+    _, results = sgd
+    for work in results["works"].values():
+        ours = work["contestants"]["cbackprop float32"]
+        for name, found in work["contestants"].items():
+            assert found["best"] == min(found["seconds"]) > 0
+            assert found["best"] <= found["median"]
+            assert found["best"] == min(
+                form["best"] for form in work["forms"] if form["name"] == name)
+            done = work["rows"] * work["flops_per_row"]
+            peak = work["peak_flops_per_second"][found["real"]]
+            assert found["share_of_peak"] == pytest.approx(done / found["best"] / peak)
+            assert found["times_cbackprop_float32"] == pytest.approx(
+                found["best"] / ours["best"])
+
+
+def test_sgd_prints_what_it_keeps(sgd):
+    done, results = sgd
+    for work in results["works"].values():
+        assert f"\n{work['sizes']}, mini-batches of {work['mini_batch_size']}, " in done.stdout
+        for name, found in work["contestants"].items():
+            name += f", {found['form']}" * bool(found["form"])
+            name += " (*)" * (found["rows_timed"] < work["rows"])
+            assert re.search(
+                rf"^{re.escape(name)} +{1e3 * found['best']:.2f} +{1e3 * found['median']:.2f} +"
+                rf"{found['flops_per_second'] / 1e9:.1f} +{100 * found['share_of_peak']:.1f} +",
+                done.stdout, re.MULTILINE)
+
+
+def test_sgd_says_that_it_scaled(sgd):
+    done, results = sgd
+    work = results["works"]["784-2048-2048-10"]
+    timed = work["contestants"]["the book's loop"]["rows_timed"]
+    assert timed < work["rows"]
+    assert (f"(*) {timed} of the {work['rows']} rows were timed, and the time scaled\n"
+            in done.stdout)
+
+
+def test_sgd_judges_every_bound(sgd):
+    done, results = sgd
+    assert len(results["bounds"]) == 16
+    assert "a tiny run says nothing" in done.stdout
+    for bound in results["bounds"]:
+        at_most = "at most" in bound["what"]
+        assert bound["reached"] == (bound["measured"] <= bound["to_reach"] if at_most else
+                                    bound["measured"] >= bound["to_reach"])
+        word = "reached" if bound["reached"] else "short"
+        assert re.search(rf"^{re.escape(bound['what'])} .* {word}$", done.stdout, re.MULTILINE)
+
+
+def test_sgd_measures_feedforward_and_import(sgd):
+    done, results = sgd
+    calls = results["feedforward"]["calls"]
+    assert len(calls) == 5
+    for name in calls:
+        assert re.search(rf"^{re.escape(name)} +\d+\.\d\d +\d+\.\d\d +", done.stdout, re.MULTILINE)
+    assert results["import"]["cbackprop"]["best"] > 0
+
+
+def test_only_what_was_asked_for_is_run():
+    done = run("sgd.py", "--tiny", "--repeat", "3", "--work", "8-16-16-1", "import")
+    assert done.returncode == 0
+    assert "rounds of all in turns: 3;" in done.stdout
+    assert "[8, 16, 16, 1]" in done.stdout
+    assert "[784" not in done.stdout
+    assert "import, in new processes" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+def test_it_runs_on_one_core(sgd):
+    done, results = sgd
+    assert len(results["environment"]["cores"]) == 1
+    assert "pinned to 1 core " in done.stdout
+
+
+def test_variables_that_slow_numpy_are_cleared_and_named():
+    values = dict.fromkeys(SLOWING, "0") | {"OPENBLAS_CORETYPE": "Prescott"}
+    done = run("sgd.py", *SMALLEST, **values)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name, value in values.items():
+        assert f"cleared    {name}={value}, before NumPy was imported: " in done.stdout
+    assert "Prescott kernels" not in done.stdout
+
+
+def test_it_says_so_where_nothing_had_to_be_cleared(sgd):
+    done, _ = sgd
+    assert "cleared    nothing: " in done.stdout
+
+
+def test_it_says_which_kernels_numpy_has(sgd):
+    pytest.importorskip("threadpoolctl")
+    done, results = sgd
+    assert re.search(r"^BLAS +\S", done.stdout, re.MULTILINE)
+    if isinstance(results["environment"]["blas"], list):
+        for pool in results["environment"]["blas"]:
+            assert pool["num_threads"] == 1
+            assert "filepath" not in pool
+
+
+def test_it_runs_without_threadpoolctl():
+    done = run_code("sys.modules['threadpoolctl'] = None", "import sgd", f"sgd.main({SMALLEST})")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "threadpoolctl is not installed: BLAS unknown\n" in done.stdout
+
+
+def test_numpy_must_not_be_there_before_the_environment_is_clean():
+    done = run_code("import numpy", "import sgd")
+    assert done.returncode == 1
+    assert "RuntimeError: before_numpy must be called before NumPy is imported" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", [
+    "Book.step = lambda self, nabla_b, nabla_w, m, step=sgd.Book.step: "
+    "step(self, nabla_b, nabla_w, 1.00001 * m)",
+    "Matrix.train = lambda self, batches, train=sgd.Matrix.train: train(self, batches[:2])",
+    "Cbackprop.train = lambda self, batches, train=sgd.Cbackprop.train: "
+    "train(self, batches[::-1])",
+], ids=["book", "NumPy", "cbackprop"])
+def test_what_computes_something_else_is_not_timed(wrong):
+    done = run_code("import sgd", f"sgd.{wrong}", f"sgd.main({SMALLEST})")
+    assert done.returncode == 1
+    assert re.search(r"8-16-16-1: .+ differs from NumPy float64 by \S+ of the update, .+: "
+                     r"nothing is timed\n", done.stderr)
+    assert "ms min" not in done.stdout
+
+
+@pytest.mark.parametrize(("args", "message"), [
+    (["--work", "784-31-10"], "invalid choice: '784-31-10'"),
+    (["--repeat", "0"], "--repeat must be at least 1, got 0"),
+])
+def test_bad_arguments(args, message):
+    done = run("sgd.py", *args)
+    assert done.returncode == 2
+    assert message in done.stderr
