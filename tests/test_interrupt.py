@@ -406,6 +406,6 @@ def test_a_forked_child_trains_the_same():
 def test_a_diverging_update_changes_nothing():
     net = Network([3, 2], activation="identity", seed=1)
     before = parameters(net)
-    with pytest.raises(DivergenceError, match="^update_mini_batch diverged: .* 1e\\+30 may be"):
+    with pytest.raises(DivergenceError, match=r"^update_mini_batch diverged: .* 1e\+30 may be"):
         net.update_mini_batch(([[1e30, 2, 3]], [[1, 0]]), 1e30)
     assert np.array_equal(parameters(net), before)

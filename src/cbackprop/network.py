@@ -439,8 +439,9 @@ class Network:
     def _diverged(self, what: str, saved: NDArray, eta: float) -> DivergenceError:
         """Put back the parameters from before, and say so."""
         self._core.parameters[...] = saved
-        return DivergenceError(f"{what}: the cost or a parameter is no longer finite; the parameters "
-                               f"from before are kept; eta = {eta:g} may be too large")
+        return DivergenceError(
+            f"{what}: the cost or a parameter is no longer finite; the parameters from before are "
+            f"kept; eta = {eta:g} may be too large")
 
     # ---- evaluation ----
 
