@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -46,9 +47,10 @@ def core(isa: str, real: str) -> Extension:
     return Extension(
         f"cbackprop.core.{name}",
         [f"{CORE}/{name}.pyx"],
-        include_dirs=[CORE],
+        include_dirs=[CORE, numpy.get_include()],
         depends=[f"{CORE}/simd.h", *map(str, Path(CORE).glob("*.pxi"))],
         define_macros=[
+            ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
             # The tile must be unrolled into every one of its sizes.
             ("CYTHON_INLINE", "inline __attribute__((always_inline))"),
             *([("CBP_DOUBLE", None)] if real == "float64" else []),

@@ -1,5 +1,7 @@
 """Initial parameters: a new scheme is one function and its entry in the table."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 
 import numpy as np

@@ -223,7 +223,7 @@ cdef void add_first_nabla_w(
 cdef int sum_gradients(
     real* to, real step,
     const Network* net, Batch* batch,
-    Rows rows, Targets targets,
+    const RowArray* rows, Targets targets,
     const Py_ssize_t* order, Py_ssize_t n,      # IN  (n) which rows, or NULL: as they lie
     Py_ssize_t first, Py_ssize_t m,             # the mini-batch: m of them
 ) except -1 nogil:
@@ -243,7 +243,7 @@ cdef int sum_gradients(
 
 cdef int update_mini_batch(
     const Network* net, Batch* batch,
-    Rows rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
+    const RowArray* rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t first, Py_ssize_t m, double eta,
 ) except -1 nogil:
     # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
@@ -259,7 +259,7 @@ cdef int update_mini_batch(
 
 cdef Py_ssize_t sgd(
     const Network* net, Batch* batch,
-    Rows rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
+    const RowArray* rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t mini_batch_size, double eta,
     Py_ssize_t first, Py_ssize_t last,
 ) except -1 nogil:
@@ -307,7 +307,8 @@ cdef int look_for_signals(const Network* net, Batch* batch) except -1 nogil:
 
 
 cdef void plan_ahead(
-    Batch* batch, Rows rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
+    Batch* batch, const RowArray* rows,
+    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
 ) noexcept nogil:
     # Rows in order the CPU foresees by itself.
     cdef Py_ssize_t i

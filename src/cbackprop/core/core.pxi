@@ -6,7 +6,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 import numpy as np
 
 REAL = "float64" if REAL_BYTES == 8 else "float32"
-cdef object empty = np.empty, dtype = np.dtype(REAL)
+cdef int REAL_TYPE = cnp.NPY_FLOAT64 if REAL_BYTES == 8 else cnp.NPY_FLOAT32
 
 
 def aligned(Py_ssize_t size):
@@ -98,25 +98,40 @@ cdef class Core:
         return all_finite(<const char*>self.net.parameters, self.net.size, REAL_BYTES)
 
     def feedforward(self, x):
-        """(n, sizes[0]) rows -> (n, sizes[-1]) of the real type; None if x is not finite."""
-        cdef Rows rows = Rows(x)
+        """
+        (25) for an array (n, sizes[0]), or one example as (sizes[0],) or a column.
+
+        Returns
+        -------
+        array (n, sizes[-1]) of the real type, (sizes[-1],) or a column; None if x is no array that
+        can be used as it lies, or not finite.
+        """
+        cdef RowArray rows
         cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
+        if not as_it_lies(&rows, x, self.net.layers[0].K):
+            return None
+        cdef cnp.npy_intp[2] shape = [last.J, 1]
+        if cnp.PyArray_NDIM(x) == 2 and cnp.PyArray_DIM(x, 1) == rows.K:
+            shape = [rows.n, last.J]
+        out = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(x), shape, REAL_TYPE)
+        cdef real* a = <real*>cnp.PyArray_DATA(out)
         cdef Scratch scratch = self.scratch(rows.n, False)
-        out = empty((rows.n, last.J), dtype)
-        cdef real[:, ::1] a = out
         cdef Py_ssize_t first = 0, i
         cdef bint finite = True
         with nogil:
             while first < rows.n and finite:
-                self.forward_slice(scratch, rows, first)
-                finite = rows.finite(first, scratch.batch.m)
+                self.forward_slice(scratch, &rows, first)
+                finite = rows_finite(&rows, first, scratch.batch.m)
                 for i in range(scratch.batch.m):
-                    memcpy(&a[first + i, 0], scratch.output + i * last.ld, last.J * sizeof(real))
+                    memcpy(a + (first + i) * last.J, scratch.output + i * last.ld,
+                           last.J * sizeof(real))
                 first += scratch.batch.m
         self.give_back(scratch)
         return out if finite else None
 
-    cdef int forward_slice(self, Scratch scratch, Rows rows, Py_ssize_t first) except -1 nogil:
+    cdef int forward_slice(
+        self, Scratch scratch, const RowArray* rows, Py_ssize_t first,
+    ) except -1 nogil:
         scratch.batch.m = min(scratch.rows, rows.n - first)
         gather(scratch.batch.signals[0].a_prev, scratch.batch.x, scratch.batch.ld_x, rows,
                NULL, first, scratch.batch.m, self.net.scales)
@@ -126,12 +141,12 @@ cdef class Core:
     def evaluate(self, Rows rows, Targets targets):
         """How many examples are classified as y says, and the sum of their costs."""
         cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
-        cdef Scratch scratch = self.scratch(rows.n, False)
+        cdef Scratch scratch = self.scratch(rows.array.n, False)
         cdef Py_ssize_t first = 0, i, correct = 0
         cdef double cost = 0
         with nogil:
-            while first < rows.n:
-                self.forward_slice(scratch, rows, first)
+            while first < rows.array.n:
+                self.forward_slice(scratch, &rows.array, first)
                 gather_targets(scratch.batch.y, last.ld, targets, NULL, first, scratch.batch.m,
                                last.J)
                 for i in range(scratch.batch.m):
@@ -145,10 +160,10 @@ cdef class Core:
 
     def backprop(self, Rows rows, Targets targets, real[::1] nabla):
         """Write the average gradient of the rows into an arena of zeros."""
-        cdef Scratch scratch = self.scratch(rows.n, True)
+        cdef Scratch scratch = self.scratch(rows.array.n, True)
         with nogil:
-            sum_gradients(&nabla[0], <real>(1.0 / rows.n), &self.net, &scratch.batch,
-                          rows, targets, NULL, rows.n, 0, rows.n)
+            sum_gradients(&nabla[0], <real>(1.0 / rows.array.n), &self.net, &scratch.batch,
+                          &rows.array, targets, NULL, rows.array.n, 0, rows.array.n)
         self.give_back(scratch)
 
     def trace(self, Rows rows, Targets targets):
@@ -161,15 +176,15 @@ cdef class Core:
         nabla : arena
             The sum of the examples' gradients.
         """
-        if rows.n > SLICE:
-            raise ValueError(f"trace takes at most {SLICE} rows, got {rows.n}")
-        cdef Scratch scratch = self.scratch(rows.n, True)
+        if rows.array.n > SLICE:
+            raise ValueError(f"trace takes at most {SLICE} rows, got {rows.array.n}")
+        cdef Scratch scratch = self.scratch(rows.array.n, True)
         nabla = aligned(self.net.size)
         cdef real[::1] to = nabla
-        cdef Py_ssize_t l, n = rows.n
+        cdef Py_ssize_t l, n = rows.array.n
         cdef Layer* layer
         with nogil:
-            sum_gradients(&to[0], 1, &self.net, &scratch.batch, rows, targets, NULL, n, 0, n)
+            sum_gradients(&to[0], 1, &self.net, &scratch.batch, &rows.array, targets, NULL, n, 0, n)
         a, delta = [], []
         for l in range(self.net.n_layers):
             layer = &self.net.layers[l]
@@ -188,7 +203,7 @@ cdef class Core:
         cdef Scratch scratch = self.scratch(mini_batch_size, True)
         scratch.batch.cost = 0
         with nogil:
-            first = sgd(&self.net, &scratch.batch, rows, targets, &order[0], order.shape[0],
+            first = sgd(&self.net, &scratch.batch, &rows.array, targets, &order[0], order.shape[0],
                         mini_batch_size, eta, first, last)
         self.give_back(scratch)
         return first, scratch.batch.cost

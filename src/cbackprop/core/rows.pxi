@@ -1,44 +1,78 @@
 # The caller's examples, where they lie: rows of x in one of three types, and what y says of them.
 
+cimport numpy as cnp
+
+cnp.import_array()
+
+
+cdef struct RowArray:           # rows of x, C-contiguous: uint8, float32 or float64
+    const char* data
+    Py_ssize_t n, K, itemsize
+
+
 cdef class Rows:
     """Rows of x: a C-contiguous array of uint8, float32 or float64, kept alive and not copied."""
 
     cdef const uint8_t[:, ::1] uint8_rows
     cdef const float[:, ::1] float32_rows
     cdef const double[:, ::1] float64_rows
-    cdef const char* data
-    cdef Py_ssize_t n, K, itemsize
+    cdef RowArray array
+    cdef readonly object x
 
     def __init__(self, x):
-        self.n, self.K = x.shape
-        self.itemsize = x.itemsize
-        if self.itemsize == 1:
+        cdef RowArray* array = &self.array
+        self.x = x
+        array.n, array.K = x.shape
+        array.itemsize = x.itemsize
+        if array.itemsize == 1:
             self.uint8_rows = x
-            self.data = <const char*>&self.uint8_rows[0, 0] if self.n else NULL
-        elif self.itemsize == 4:
+            array.data = <const char*>&self.uint8_rows[0, 0] if array.n else NULL
+        elif array.itemsize == 4:
             self.float32_rows = x
-            self.data = <const char*>&self.float32_rows[0, 0] if self.n else NULL
+            array.data = <const char*>&self.float32_rows[0, 0] if array.n else NULL
         else:
             self.float64_rows = x
-            self.data = <const char*>&self.float64_rows[0, 0] if self.n else NULL
+            array.data = <const char*>&self.float64_rows[0, 0] if array.n else NULL
 
     def __len__(self):
-        return self.n
+        return self.array.n
 
     def all_finite(self):
         """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
         cdef bint finite
         with nogil:
-            finite = self.finite(0, self.n)
+            finite = rows_finite(&self.array, 0, self.array.n)
         return finite
 
-    cdef bint finite(self, Py_ssize_t first, Py_ssize_t m) noexcept nogil:
-        cdef const char* at = self.data + first * self.K * self.itemsize
-        if self.itemsize == 4:
-            return all_finite(at, m * self.K, 4)
-        if self.itemsize == 8:
-            return all_finite(at, m * self.K, 8)
-        return True
+
+cdef bint as_it_lies(RowArray* rows, object x, Py_ssize_t K):
+    # Whether x is an array that needs no conversion: (n, K), or one example as (K,) or (K, 1).
+    # NumPy's own macros, because for one row a memoryview would cost as much as the arithmetic.
+    cdef cnp.npy_intp* shape
+    if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_ISCARRAY_RO(x):
+        return False
+    if cnp.PyArray_TYPE(x) not in (cnp.NPY_UINT8, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
+        return False
+    shape = cnp.PyArray_DIMS(x)
+    if cnp.PyArray_NDIM(x) == 2 and shape[1] == K:
+        rows.n = shape[0]
+    elif shape[0] == K and (cnp.PyArray_NDIM(x) == 1
+                            or cnp.PyArray_NDIM(x) == 2 and shape[1] == 1):
+        rows.n = 1
+    else:
+        return False
+    rows.data = <const char*>cnp.PyArray_DATA(x)
+    rows.K, rows.itemsize = K, cnp.PyArray_ITEMSIZE(x)
+    return True
+
+
+cdef bint rows_finite(const RowArray* rows, Py_ssize_t first, Py_ssize_t m) noexcept nogil:
+    cdef const char* at = rows.data + first * rows.K * rows.itemsize
+    if rows.itemsize == 4:
+        return all_finite(at, m * rows.K, 4)
+    if rows.itemsize == 8:
+        return all_finite(at, m * rows.K, 8)
+    return True
 
 
 cdef inline vec load_row(const char* row, Py_ssize_t k, Py_ssize_t itemsize) noexcept nogil:
@@ -114,7 +148,7 @@ cdef inline void convert_row(
 cdef void gather(
     const real** x,             # OUT (m) pointers to rows: the caller's own, or those of `buffer`
     real* buffer, Py_ssize_t ld,    # OUT (m, ld) where rows must be converted or scaled
-    Rows rows,
+    const RowArray* rows,
     const Py_ssize_t* order,    # IN  (m) which rows, or NULL: first, first + 1, ...
     Py_ssize_t first, Py_ssize_t m,
     const real* scale,          # IN  (K), or NULL
