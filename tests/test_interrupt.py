@@ -409,3 +409,28 @@ def test_a_diverging_update_changes_nothing():
     with pytest.raises(DivergenceError, match=r"^update_mini_batch diverged: .* 1e\+30 may be"):
         net.update_mini_batch(([[1e30, 2, 3]], [[1, 0]]), 1e30)
     assert np.array_equal(parameters(net), before)
+
+
+FORKED = """
+import os
+import numpy as np
+from cbackprop import Network
+net = Network([300, 1000, 10], seed=0)  # large enough for huge pages, which a fork must not share
+x = np.random.default_rng(0).random((300, 300), np.float32)
+y = np.arange(300) % 10
+net.SGD((x, y), 1, 100, 0.1)
+before = net.feedforward(x)
+child = os.fork()
+if child == 0:
+    net.SGD((x, y), 2, 100, 1.0)
+    os._exit(int(np.array_equal(net.feedforward(x), before)))
+_, status = os.waitpid(child, 0)
+print("child changed its own:", status == 0)
+print("parent's are as before:", np.array_equal(net.feedforward(x), before))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_has_parameters_of_its_own():
+    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60)
+    assert run.stdout == "child changed its own: True\nparent's are as before: True\n", run.stderr

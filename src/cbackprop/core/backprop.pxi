@@ -21,6 +21,7 @@ from libc.string cimport memcpy, memset
 cdef enum:
     SLICE = 512             # rows of a mini-batch at a time
     LINE = 64               # bytes of a cache line
+    HUGE = 2 * 1024 * 1024  # bytes of a huge page, on x86-64 and most aarch64
     WIDE = 128              # neurons from which rows lie an odd number of cache lines apart
     AHEAD_PARTS = 8         # BP4 of the first layer makes room for that many parts of a prefetch
     AHEAD_ROWS = 64         # a larger mini-batch fetches the next one in one go

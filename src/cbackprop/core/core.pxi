@@ -3,6 +3,9 @@
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
+import contextlib
+import mmap
+
 import numpy as np
 
 REAL = "float64" if REAL_BYTES == 8 else "float32"
@@ -10,9 +13,24 @@ cdef int REAL_TYPE = cnp.NPY_FLOAT64 if REAL_BYTES == 8 else cnp.NPY_FLOAT32
 
 
 def aligned(Py_ssize_t size):
-    """Zeros, from the beginning of a cache line on: an arena."""
-    whole = np.zeros(size + LINE // sizeof(real), dtype=REAL)
-    start = (-whole.ctypes.data % LINE) // sizeof(real)
+    """
+    Zeros, from the beginning of a cache line on: an arena.
+
+    A large one asks for huge pages, which Linux gives where they are allowed.
+    """
+    cdef Py_ssize_t bytes_ = size * sizeof(real), line = LINE
+    if bytes_ >= HUGE // 2 and hasattr(mmap, "MADV_HUGEPAGE"):
+        line = HUGE
+        try:        # private: after a fork, each process has its own
+            pages = mmap.mmap(-1, bytes_ + 2 * HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        except OSError as error:
+            raise MemoryError(f"unable to allocate {bytes_} bytes: {error}") from None
+        with contextlib.suppress(OSError):      # a kernel without them
+            pages.madvise(mmap.MADV_HUGEPAGE)
+        whole = np.frombuffer(pages, dtype=REAL)
+    else:
+        whole = np.zeros(size + line // sizeof(real), dtype=REAL)
+    start = (-whole.ctypes.data % line) // sizeof(real)
     return whole[start:start + size]
 
 

@@ -50,6 +50,8 @@ cdef struct Panel:           # what the strips of a panel share, for one block o
     Py_ssize_t p, depth, first_row
     Py_ssize_t ldc, ld_start, ldb
     real alpha
+    const real* b_ahead      # of the next panel, which its strips' time can fetch; or NULL
+    Py_ssize_t ld_ahead
 
 
 cdef inline void tile(
@@ -118,7 +120,7 @@ cdef inline void all_strips(
     cdef Py_ssize_t n_strips = (n_rows + TILE_ROWS - 1) // TILE_ROWS
     cdef Py_ssize_t height = n_rows // n_strips
     cdef Py_ssize_t taller = n_rows - height * n_strips
-    cdef Py_ssize_t s, r, R, first = 0
+    cdef Py_ssize_t s, r, p, R, first = 0
     cdef const real* ahead
     for s in range(n_strips):
         R = height + (s < taller)
@@ -128,6 +130,10 @@ cdef inline void all_strips(
                 prefetch(ahead)
                 prefetch(ahead + (V - 1) * LANES)
                 ahead += g.ld_start
+        if g.b_ahead != NULL:
+            for p in range(g.depth * s // n_strips, g.depth * (s + 1) // n_strips):
+                prefetch(g.b_ahead + p * g.ld_ahead)
+                prefetch(g.b_ahead + p * g.ld_ahead + LANES)
         if R == 12:
             tile(g, first, packed, kind, 12, V)
         elif R == 11:
@@ -221,7 +227,7 @@ cdef void pack_transposed(
     const real* b, Py_ssize_t ldb,      # IN  (n, depth), each row padded to whole vectors
     Py_ssize_t depth, Py_ssize_t n, int V,
 ) noexcept nogil:
-    # Columns of the panel beyond n are zero.
+    # Columns of the panel beyond n are zero. A block may read past a row, not past an arena.
     cdef vec x[LANES]
     cdef Py_ssize_t block, p, q, last
     cdef int v, i
@@ -306,6 +312,9 @@ cdef void multiply(const Product* of) noexcept nogil:
                     of.panel, of.b + j * of.ldb + g.p, of.ldb, g.depth, of.columns - j, V)
             elif packs_b:
                 pack(of.panel, of.b + g.p * of.ldb + j, of.ldb, g.depth, V)
+            g.b_ahead, g.ld_ahead = NULL, of.ldb
+            if packs_b and not of.b_transposed and k + 1 < n_panels:
+                g.b_ahead = of.b + g.p * of.ldb + j + width
             if of.b_transposed or packs_b:
                 g.b, g.ldb = of.panel, V * LANES
             else:
