@@ -8,6 +8,7 @@ counted, the drawing of the order too. The peak of the core is measured in the s
     python benchmarks/sgd.py [--work NAME ...] [--repeat N] [--tiny] [--json FILE]
 """
 
+import abc
 import argparse
 import random
 import subprocess
@@ -89,7 +90,7 @@ def _exact(array: NDArray) -> NDArray:
 # ---- the contestants ----
 
 
-class Contestant:
+class Contestant(abc.ABC):
     """
     One way to train.
 
@@ -111,24 +112,25 @@ class Contestant:
         self.start = examples.weights, examples.biases
         self.rows_timed = work.rows
 
+    @abc.abstractmethod
     def begin(self) -> None:
         """Set the parameters that all begin from."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def train(self, batches: Iterable[NDArray]) -> None:
         """Take one step for each mini-batch, given as indices of rows."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def parameters(self) -> list[NDArray]:
         """Return the weights (out, in), then the biases (out, 1)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def epoch(self) -> None:
         """Train on all rows in a new random order."""
-        raise NotImplementedError
 
     def choose_rows(self) -> None:
         """Choose how much of an epoch is timed: all of it, if nothing else is said."""
+        self.rows_timed = self.work.rows
 
     def seconds(self) -> float:
         """Measure an epoch."""
