@@ -85,18 +85,26 @@ cdef void feedforward(const Network* net, Batch* batch) noexcept nogil:
     cdef int l
     cdef Layer* layer
     cdef Signals* at
-    cdef Product product
     for l in range(net.n_layers):
         layer, at = &net.layers[l], &batch.signals[l]
-        product = new_product(batch)
-        product.c, product.ldc = at.a, layer.ld
-        product.start, product.ld_start = net.parameters + layer.b, 0
-        product.rows = at.a_prev
-        product.b, product.ldb = net.parameters + layer.w, layer.ld
-        product.n_rows, product.depth, product.columns = batch.m, layer.K, layer.J
-        product.alpha = net.scale if l == 0 else 1
-        multiply(&product)
+        weighted_input(at.a, at.a_prev, layer, net, batch)
         activate(layer.activation, at.a, at.a, batch.m, layer.J, layer.ld)
+
+
+cdef void weighted_input(
+    real* z,                    # OUT (m, J)
+    const real** a_prev,        # IN  (m) rows of (K)
+    const Layer* layer, const Network* net, Batch* batch,
+) noexcept nogil:
+    # z^l = w^l a^(l-1) + b^l
+    cdef Product product = new_product(batch)
+    product.c, product.ldc = z, layer.ld
+    product.start, product.ld_start = net.parameters + layer.b, 0
+    product.rows = a_prev
+    product.b, product.ldb = net.parameters + layer.w, layer.ld
+    product.n_rows, product.depth, product.columns = batch.m, layer.K, layer.J
+    product.alpha = net.scale if layer == net.layers else 1
+    multiply(&product)
 
 
 cdef void output_error(
@@ -131,6 +139,16 @@ cdef void backpropagate_error(
     const Network* net, Batch* batch,
 ) noexcept nogil:
     # BP2   delta^l = ((w^(l+1))^T delta^(l+1)) * sigma'(z^l)
+    weighted_error(delta, layer, delta_next, next_layer, net, batch)
+    times_sigma_prime(layer.activation, delta, a, batch.m, layer.J, layer.ld)
+
+
+cdef void weighted_error(
+    real* delta,                # OUT (m, K)
+    const Layer* layer, const real** delta_next, const Layer* next_layer,
+    const Network* net, Batch* batch,
+) noexcept nogil:
+    # (w^(l+1))^T delta^(l+1)
     cdef Product product = new_product(batch)
     product.c, product.ldc = delta, layer.ld
     product.start, product.ld_start = batch.zeros, 0
@@ -139,7 +157,6 @@ cdef void backpropagate_error(
     product.b_transposed = True
     product.n_rows, product.depth, product.columns = batch.m, next_layer.J, layer.J
     multiply(&product)
-    times_sigma_prime(layer.activation, delta, a, batch.m, layer.J, layer.ld)
 
 
 cdef void add_nabla_b(

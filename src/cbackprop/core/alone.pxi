@@ -1,0 +1,56 @@
+# Each step of a mini-batch alone, many times over: with these, benchmarks/kernels.py finds a loss.
+
+STEPS = ("gather", "targets", "z", "sigma", "BP1", "cost", "BP2", "sigma_prime", "BP3", "BP4")
+
+
+def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py_ssize_t m,
+          str step, int l, Py_ssize_t times):
+    """
+    Do one step of layer l for the mini-batches of an order, and go round until they are `times`.
+
+    Parameters are left as they are: every error is zero.
+
+    Parameters
+    ----------
+    rows, targets, order, m
+        As for `Core.sgd`; at most SLICE rows of order make a mini-batch.
+    step : str
+        One of STEPS. BP2 ("BP2") and its product with sigma' ("sigma_prime") give layer l's error.
+    l : int
+        The layer of weights; the last for BP1 and the cost, not the last for BP2.
+    """
+    cdef int kind = STEPS.index(step)
+    cdef Scratch scratch = core.scratch(m, True)
+    cdef Batch* batch = &scratch.batch
+    cdef const Network* net = &core.net
+    cdef int last = net.n_layers - 1
+    cdef Layer* layer = &net.layers[l]
+    cdef Signals* at = &batch.signals[l]
+    cdef Py_ssize_t n = order.shape[0], time, first
+    with nogil:
+        sum_gradients(net.parameters, 0, net, batch, &rows.array, targets, &order[0], n, 0, m)
+        for time in range(times):
+            first = time * m % (n - m + 1)
+            if kind == 0:
+                gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &order[0], first, m, net.scales)
+            elif kind == 1:
+                gather_targets(batch.y, layer.ld, targets, &order[0], first, m, layer.J)
+            elif kind == 2:
+                weighted_input(at.a, at.a_prev, layer, net, batch)
+            elif kind == 3:
+                activate(layer.activation, at.a, at.a, m, layer.J, layer.ld)
+            elif kind == 4:
+                output_error(at.delta, at.a, batch.y, net.cost, layer.activation, 0, m, layer.J,
+                             layer.ld)
+            elif kind == 5:
+                batch.cost += sum_of_costs(net.cost, at.a, batch.y, m, layer.J, layer.ld)
+            elif kind == 6:
+                weighted_error(at.delta, layer, batch.signals[l + 1].delta_rows,
+                               &net.layers[l + 1], net, batch)
+            elif kind == 7:
+                times_sigma_prime(layer.activation, at.delta, at.a, m, layer.J, layer.ld)
+            elif kind == 8:
+                add_nabla_b(net.parameters + layer.b, at.delta, m, layer.J, layer.ld)
+            else:
+                add_nabla_w(net.parameters + layer.w, at.a_prev, at.delta, layer, 0, layer.K, batch)
+    core.give_back(scratch)
