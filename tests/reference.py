@@ -99,3 +99,21 @@ class Reference:
                     p[index] = kept
                 nabla.append(g)
         return nabla_b, nabla_w
+
+
+def random_order(n, seed):
+    """Fisher and Yates' shuffle, inside out, with SplitMix64."""
+    order = []
+    for i in range(n):
+        seed = (seed + 0x9E3779B97F4A7C15) % 2**64
+        x = (seed ^ seed >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+        j = (x ^ x >> 31) * (i + 1) >> 64
+        order.append(i)
+        order[i], order[j] = order[j], i
+    return order
+
+
+def drawn_order(rng, n):
+    """Return the order of an epoch, as a network draws it from its generator."""
+    return np.array(random_order(n, int(rng.integers(2**64, dtype=np.uint64))))

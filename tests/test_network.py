@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import drawn_order
 
 from cbackprop import History, Network
 
@@ -82,7 +83,7 @@ def book_sgd(sizes, seed, x, y, epochs, mini_batch_size, eta):
     rng, weights, biases = book_start(sizes, seed)
     costs = []
     for _ in range(epochs):
-        order = rng.permutation(len(x))
+        order = drawn_order(rng, len(x))
         costs.append(0.0)
         for first in range(0, len(x), mini_batch_size):
             batch = order[first:first + mini_batch_size]
@@ -623,7 +624,7 @@ def test_sgd_is_update_mini_batch_in_the_order_of_the_generator():
     order, _, _ = book_start(SIZES, 0)
     history = net.SGD((x, y), 2, 600, 0.5)
     for epoch in range(2):
-        drawn = order.permutation(1300)
+        drawn = drawn_order(order, 1300)
         cost = 0.0
         for first in (0, 600, 1200):
             batch = drawn[first:first + 600]

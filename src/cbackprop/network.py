@@ -422,7 +422,7 @@ class Network:
     ) -> float:
         """Train one epoch, chunk by chunk, and return the sum of the costs."""
         saved, random = self._core.parameters.copy(), self._random.bit_generator.state
-        order = self._random.permutation(len(rows)).astype(np.intp, copy=False)
+        order = self._build.random_order(len(rows), self._random.integers(2**64, dtype=np.uint64))
         cost, done, chunk, n = 0.0, 0, m, len(rows)
         while done < n:
             before = time.perf_counter()

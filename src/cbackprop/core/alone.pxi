@@ -15,18 +15,21 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     rows, targets, order, m
         As for `Core.sgd`; at most SLICE rows of order make a mini-batch.
     step : str
-        One of STEPS. BP2 ("BP2") and its product with sigma' ("sigma_prime") give layer l's error.
+        One of STEPS. "BP2" is its product alone, behind which "sigma_prime" gives layer l's error.
     l : int
-        The layer of weights; the last for BP1 and the cost, not the last for BP2.
+        The layer of weights. Nothing is done for a step that it has not: BP2 of the last, for
+        example.
     """
     cdef int kind = STEPS.index(step)
-    cdef Scratch scratch = core.scratch(m, True)
+    cdef Scratch scratch = core.scratch(min(m, <Py_ssize_t>SLICE), True)
     cdef Batch* batch = &scratch.batch
     cdef const Network* net = &core.net
     cdef int last = net.n_layers - 1
     cdef Layer* layer = &net.layers[l]
     cdef Signals* at = &batch.signals[l]
     cdef Py_ssize_t n = order.shape[0], time, first
+    if (l > 0 if kind == 0 else l < last if kind in (1, 4, 5) else l == last and kind == 6):
+        return
     with nogil:
         sum_gradients(net.parameters, 0, net, batch, &rows.array, targets, &order[0], n, 0, m)
         for time in range(times):
@@ -34,23 +37,23 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
             if kind == 0:
                 gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &order[0], first, m, net.scales)
             elif kind == 1:
-                gather_targets(batch.y, layer.ld, targets, &order[0], first, m, layer.J)
+                gather_targets(batch.y, at.by_example, at.by_neuron, targets, &order[0], first, m,
+                               layer.J)
             elif kind == 2:
-                weighted_input(at.a, at.a_prev, layer, net, batch)
+                weighted_input(at.a, at, layer, net, batch)
             elif kind == 3:
-                activate(layer.activation, at.a, at.a, m, layer.J, layer.ld)
+                activate(layer.activation, at.a, at.a, at.rows, at.columns, at.ld)
             elif kind == 4:
-                output_error(at.delta, at.a, batch.y, net.cost, layer.activation, 0, m, layer.J,
-                             layer.ld)
+                output_error(at.delta, at.a, batch.y, net.cost, layer.activation, 0, at.rows,
+                             at.columns, at.ld)
             elif kind == 5:
-                batch.cost += sum_of_costs(net.cost, at.a, batch.y, m, layer.J, layer.ld)
+                batch.cost += sum_of_costs(net.cost, at.a, batch.y, at.rows, at.columns, at.ld)
             elif kind == 6:
-                weighted_error(at.delta, layer, batch.signals[l + 1].delta_rows,
-                               &net.layers[l + 1], net, batch)
+                weighted_error(at, layer + 1, net, batch)
             elif kind == 7:
-                times_sigma_prime(layer.activation, at.delta, at.a, m, layer.J, layer.ld)
+                times_sigma_prime(layer.activation, at.delta, at.a, at.rows, at.columns, at.ld)
             elif kind == 8:
-                add_nabla_b(net.parameters + layer.b, at.delta, m, layer.J, layer.ld)
+                add_nabla_b(net.parameters + layer.b, at, layer)
             else:
-                add_nabla_w(net.parameters + layer.w, at.a_prev, at.delta, layer, 0, layer.K, batch)
+                add_nabla_w(net.parameters + layer.w, at, layer, batch)
     core.give_back(scratch)

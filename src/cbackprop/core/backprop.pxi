@@ -12,7 +12,10 @@
 #     BP4 the update, 1/m the average gradient, 1 the book's.
 # (d) Slices. A mini-batch goes through the network SLICE rows at a time: scratch memory does not
 #     grow with the data, even where one mini-batch is all of it.
-# (e) A mini-batch is done whole or not at all: signals are looked for between its products, but
+# (e) Narrow outputs. A last layer of at most half as many neurons as a vector has lanes would leave
+#     the rest idle. There examples are the lanes: z, a, delta, y are (J, m), w is stored (J, K), and
+#     the product takes other operands. All but softmax, whose sums run over neurons.
+# (f) A mini-batch is done whole or not at all: signals are looked for between its products, but
 #     not once the parameters have begun to change.
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -20,19 +23,18 @@ from libc.string cimport memcpy, memset
 
 cdef enum:
     SLICE = 512             # rows of a mini-batch at a time
-    LINE = 64               # bytes of a cache line
     HUGE = 2 * 1024 * 1024  # bytes of a huge page, on x86-64 and most aarch64
     WIDE = 128              # neurons from which rows lie an odd number of cache lines apart
-    AHEAD_PARTS = 8         # BP4 of the first layer makes room for that many parts of a prefetch
-    AHEAD_ROWS = 64         # a larger mini-batch fetches the next one in one go
     LONG = 10_000_000       # multiplications that take a millisecond or so
     PATIENCE = 20_000_000   # nanoseconds between two looks for a signal
 
 
 cdef struct Layer:
-    Py_ssize_t K, J, ld
+    Py_ssize_t K, J
+    bint narrow
     Activation activation
-    Py_ssize_t w, b         # where they begin in an arena: (K, ld) and (ld)
+    Py_ssize_t w, b         # where they begin in an arena
+    Py_ssize_t ld           # of w: (K, ld), or narrow (J, ld)
 
 
 cdef struct Network:
@@ -47,9 +49,12 @@ cdef struct Network:
 
 cdef struct Signals:        # what a slice leaves in a layer
     const real** a_prev         # (m) rows of the layer before
-    real* a                     # (m, ld)
-    real* delta                 # (m, ld)
-    const real** delta_rows     # (m) rows of delta
+    real* a                     # (m, J), or narrow (J, m)
+    real* delta                 # as a
+    const real** delta_rows     # its rows
+    const real** w_rows         # narrow: (J) rows of w
+    Py_ssize_t rows, columns, ld
+    Py_ssize_t by_example, by_neuron    # from one to the next
 
 
 cdef struct Batch:
@@ -57,14 +62,13 @@ cdef struct Batch:
     Signals* signals
     real* x                 # (m, ld of the input): rows that had to be converted
     Py_ssize_t ld_x
-    real* y                 # (m, ld of the output)
+    real* y                 # as the output
     real* zeros             # (the widest ld)
     real* panel
     real* strips
     real* step              # an arena, for mini-batches of several slices
     double cost
-    const char** ahead      # rows of the next slice
-    Py_ssize_t n_ahead, ahead_bytes
+    Ahead ahead             # the rows of the next slice
     Py_ssize_t work         # since the clock was last read
     long long last_look
 
@@ -78,6 +82,10 @@ cdef inline Py_ssize_t stride_of(Py_ssize_t J) noexcept nogil:
     return lines * per_line
 
 
+cdef inline bint is_narrow(int l, int last, Activation activation, Py_ssize_t J) noexcept nogil:
+    return 0 < l == last and activation != SOFTMAX and 2 * J <= LANES
+
+
 # ---- the chapter ----
 
 cdef void feedforward(const Network* net, Batch* batch) noexcept nogil:
@@ -87,110 +95,132 @@ cdef void feedforward(const Network* net, Batch* batch) noexcept nogil:
     cdef Signals* at
     for l in range(net.n_layers):
         layer, at = &net.layers[l], &batch.signals[l]
-        weighted_input(at.a, at.a_prev, layer, net, batch)
-        activate(layer.activation, at.a, at.a, batch.m, layer.J, layer.ld)
+        at.rows, at.columns = batch.m, layer.J
+        if layer.narrow:
+            at.rows, at.columns = layer.J, batch.m
+        weighted_input(at.a, at, layer, net, batch)
+        activate(layer.activation, at.a, at.a, at.rows, at.columns, at.ld)
 
 
 cdef void weighted_input(
     real* z,                    # OUT (m, J)
-    const real** a_prev,        # IN  (m) rows of (K)
+    const Signals* at,          # IN  a_prev: (m) rows of (K)
     const Layer* layer, const Network* net, Batch* batch,
 ) noexcept nogil:
     # z^l = w^l a^(l-1) + b^l
     cdef Product product = new_product(batch)
-    product.c, product.ldc = z, layer.ld
-    product.start, product.ld_start = net.parameters + layer.b, 0
-    product.rows = a_prev
-    product.b, product.ldb = net.parameters + layer.w, layer.ld
-    product.n_rows, product.depth, product.columns = batch.m, layer.K, layer.J
+    cdef real* w = net.parameters + layer.w
+    cdef real* b = net.parameters + layer.b
+    product.c, product.ldc = z, at.ld
+    product.depth, product.n_rows, product.columns = layer.K, at.rows, at.columns
     product.alpha = net.scale if layer == net.layers else 1
+    if layer.narrow:            # z^T = w (a^(l-1))^T + b
+        fill_rows(z, b, at.rows, at.columns, at.ld)
+        product.start, product.ld_start = z, at.ld
+        product.rows = at.w_rows
+        product.b, product.ldb, product.b_transposed = (at - 1).a, (at - 1).ld, True
+    else:
+        product.start, product.ld_start = b, 0
+        product.rows = at.a_prev
+        product.b, product.ldb = w, layer.ld
     multiply(&product)
 
 
 cdef void output_error(
-    real* delta,                # OUT (m, J)
-    const real* a,              # IN  (m, J)
-    const real* y,              # IN  (m, J)
+    real* delta,                # OUT (rows, columns)
+    const real* a,              # IN  (rows, columns)
+    const real* y,              # IN  (rows, columns)
     Cost cost, Activation activation, real step,
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     # BP1   delta^L = grad_a C * sigma'(z^L)
     # (37)  delta^L_j = sum_k dC/da_k da_k/dz_j, where every a_k depends on z_j: softmax, for which
     #       da_k/dz_j = a_k (1[j = k] - a_j), so that delta_j = a_j (dC/da_j - sum_k dC/da_k a_k)
     # Two pairs cancel, and have no quotient left that could overflow.
     if activation == SIGMOID and cost == CROSS_ENTROPY:
-        cost_gradient(QUADRATIC, delta, a, y, step, m, J, ld)       # a - y
+        cost_gradient(QUADRATIC, delta, a, y, step, rows, columns, ld)       # a - y
     elif activation == SOFTMAX and cost == LOG_LIKELIHOOD:
-        softmax_minus_rows(delta, a, y, step, m, J, ld)             # a sum(y) - y
+        softmax_minus_rows(delta, a, y, step, rows, columns, ld)             # a sum(y) - y
     else:
-        cost_gradient(cost, delta, a, y, step, m, J, ld)
+        cost_gradient(cost, delta, a, y, step, rows, columns, ld)
         if activation == SOFTMAX:
-            softmax_jacobian_rows(delta, a, m, J, ld)
+            softmax_jacobian_rows(delta, a, rows, columns, ld)
         else:
-            times_sigma_prime(activation, delta, a, m, J, ld)
+            times_sigma_prime(activation, delta, a, rows, columns, ld)
 
 
 cdef void backpropagate_error(
-    real* delta,                # OUT (m, K)  error of layer l
-    const real* a,              # IN  (m, K)  its activation
+    Signals* at,                # OUT delta of layer l, (m, K); IN its activation
     const Layer* layer,         # IN  l: K neurons, their activation function
-    const real** delta_next,    # IN  (m) rows of the error of layer l+1
     const Layer* next_layer,    # IN  l+1: J neurons, and w from l to them
     const Network* net, Batch* batch,
 ) noexcept nogil:
     # BP2   delta^l = ((w^(l+1))^T delta^(l+1)) * sigma'(z^l)
-    weighted_error(delta, layer, delta_next, next_layer, net, batch)
-    times_sigma_prime(layer.activation, delta, a, batch.m, layer.J, layer.ld)
+    weighted_error(at, next_layer, net, batch)
+    times_sigma_prime(layer.activation, at.delta, at.a, at.rows, at.columns, at.ld)
 
 
 cdef void weighted_error(
-    real* delta,                # OUT (m, K)
-    const Layer* layer, const real** delta_next, const Layer* next_layer,
-    const Network* net, Batch* batch,
+    Signals* at,                # OUT delta, (m, K); IN behind it, that of layer l+1
+    const Layer* next_layer, const Network* net, Batch* batch,
 ) noexcept nogil:
     # (w^(l+1))^T delta^(l+1)
     cdef Product product = new_product(batch)
-    product.c, product.ldc = delta, layer.ld
+    product.c, product.ldc = at.delta, at.ld
     product.start, product.ld_start = batch.zeros, 0
-    product.rows = delta_next
+    product.rows = (at + 1).delta_rows
     product.b, product.ldb = net.parameters + next_layer.w, next_layer.ld
-    product.b_transposed = True
-    product.n_rows, product.depth, product.columns = batch.m, next_layer.J, layer.J
+    product.across = next_layer.narrow
+    product.b_transposed = not next_layer.narrow
+    product.depth, product.n_rows, product.columns = next_layer.J, at.rows, at.columns
     multiply(&product)
 
 
 cdef void add_nabla_b(
     real* b,                    # IN, OUT (J)
-    const real* delta,          # IN  (m, J)
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    const Signals* at,          # IN  delta, (m, J)
+    const Layer* layer,
 ) noexcept nogil:
-    # BP3   dC/db^l_j = delta^l_j
-    cdef Py_ssize_t i, v
+    # BP3   dC/db^l_j = delta^l_j, summed over the examples
+    cdef Py_ssize_t i, j, v
     cdef vec total
-    for v in range(vectors(J)):
+    if layer.narrow:
+        for j in range(layer.J):
+            total = splat(0)
+            for v in range(vectors(at.columns)):
+                total = total + load(at.delta + j * at.ld + v * LANES)
+            b[j] += sum_lanes(total)
+        return
+    for v in range(vectors(layer.J)):
         total = splat(0)
-        for i in range(m):
-            total = total + load(delta + i * ld + v * LANES)
+        for i in range(at.rows):
+            total = total + load(at.delta + i * at.ld + v * LANES)
         store(b + v * LANES, load(b + v * LANES) + total)
 
 
 cdef void add_nabla_w(
     real* w,                    # IN, OUT (K, J)
-    const real** a_prev,        # IN  (m) rows of (K)
-    const real* delta,          # IN  (m, J)
-    const Layer* layer, Py_ssize_t first, Py_ssize_t last, Batch* batch,
+    const Signals* at,          # IN  a_prev and delta
+    const Layer* layer, Batch* batch,
 ) noexcept nogil:
-    # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples, for first <= k < last
+    # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples
     cdef Product product = new_product(batch)
-    cdef Py_ssize_t i
-    product.c = w + first * layer.ld
-    product.start = product.c
+    product.c = product.start = w
     product.ldc = product.ld_start = layer.ld
-    product.rows, product.first_row = a_prev, first
-    product.across = True
-    product.b, product.ldb = delta, layer.ld
-    product.n_rows, product.depth, product.columns = last - first, batch.m, layer.J
+    product.depth = batch.m
+    if layer.narrow:            # (J, K)
+        product.rows = at.delta_rows
+        product.b, product.ldb = (at - 1).a, (at - 1).ld
+        product.n_rows, product.columns = layer.J, layer.K
+    else:
+        product.rows, product.across = at.a_prev, True
+        product.b, product.ldb = at.delta, at.ld
+        product.n_rows, product.columns = layer.K, layer.J
+    if at == batch.signals:     # the next rows of x flow in behind the first layer's arithmetic
+        product.ahead = &batch.ahead
     multiply(&product)
+    if layer.narrow:            # a has something in its padding
+        clear_padding(w, layer.J, layer.K, layer.ld)
 
 
 cdef int add_gradient(
@@ -205,37 +235,18 @@ cdef int add_gradient(
     feedforward(net, batch)
     look_for_signals(net, batch)
     output_error(at.delta, at.a, batch.y, net.cost, layer.activation, step,
-                 batch.m, layer.J, layer.ld)
-    batch.cost += sum_of_costs(net.cost, at.a, batch.y, batch.m, layer.J, layer.ld)
+                 at.rows, at.columns, at.ld)
+    batch.cost += sum_of_costs(net.cost, at.a, batch.y, at.rows, at.columns, at.ld)
     for l in range(last - 1, -1, -1):
-        layer, at = &net.layers[l], &batch.signals[l]
-        backpropagate_error(at.delta, at.a, layer, batch.signals[l + 1].delta_rows,
-                            &net.layers[l + 1], net, batch)
+        backpropagate_error(&batch.signals[l], &net.layers[l], &net.layers[l + 1], net, batch)
         look_for_signals(net, batch)
     for l in range(net.n_layers):
         layer, at = &net.layers[l], &batch.signals[l]
-        add_nabla_b(to + layer.b, at.delta, batch.m, layer.J, layer.ld)
-        if l == 0:
-            add_first_nabla_w(to + layer.w, layer, at, net, batch)
-        else:
-            add_nabla_w(to + layer.w, at.a_prev, at.delta, layer, 0, layer.K, batch)
+        add_nabla_b(to + layer.b, at, layer)
+        if l == 0 and net.scale != 1:       # of its inputs
+            scale_rows(at.delta, net.scale, at.rows, at.columns, at.ld)
+        add_nabla_w(to + layer.w, at, layer, batch)
     return 0
-
-
-cdef void add_first_nabla_w(
-    real* w, const Layer* layer, Signals* at, const Network* net, Batch* batch,
-) noexcept nogil:
-    # The first layer's inputs are scaled; and behind them the next rows of x are fetched in parts,
-    # so that neither memory nor arithmetic waits for the other.
-    cdef Py_ssize_t part, parts = 1
-    if batch.n_ahead > 0 and batch.m <= AHEAD_ROWS:
-        parts = min(<Py_ssize_t>AHEAD_PARTS, layer.K)
-    if net.scale != 1:
-        scale_rows(at.delta, net.scale, batch.m, layer.J, layer.ld)
-    for part in range(parts):
-        look_ahead(batch, part, parts)
-        add_nabla_w(w, at.a_prev, at.delta, layer,
-                    layer.K * part // parts, layer.K * (part + 1) // parts, batch)
 
 
 cdef int sum_gradients(
@@ -246,15 +257,17 @@ cdef int sum_gradients(
     Py_ssize_t first, Py_ssize_t m,             # the mini-batch: m of them
 ) except -1 nogil:
     # Slice by slice. What follows in the order is fetched meanwhile: the next slice or mini-batch.
-    cdef Layer* last = &net.layers[net.n_layers - 1]
     cdef Py_ssize_t end = first + m
+    cdef Py_ssize_t J = net.layers[net.n_layers - 1].J
+    cdef Signals* output = &batch.signals[net.n_layers - 1]
     while first < end:
         batch.m = min(<Py_ssize_t>SLICE, end - first)
         gather(batch.signals[0].a_prev, batch.x, batch.ld_x, rows, order, first, batch.m,
                net.scales)
-        gather_targets(batch.y, last.ld, targets, order, first, batch.m, last.J)
+        gather_targets(batch.y, output.by_example, output.by_neuron, targets, order, first,
+                       batch.m, J)
         first += batch.m
-        plan_ahead(batch, rows, order, first, min(n, first + batch.m))
+        plan_ahead(&batch.ahead, rows, order, first, min(n, first + batch.m))
         add_gradient(to, step, net, batch)
     return 0
 
@@ -325,31 +338,43 @@ cdef int look_for_signals(const Network* net, Batch* batch) except -1 nogil:
 
 
 cdef void plan_ahead(
-    Batch* batch, const RowArray* rows,
+    Ahead* ahead, const RowArray* rows,
     const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
 ) noexcept nogil:
     # Rows in order the CPU foresees by itself.
     cdef Py_ssize_t i
-    batch.ahead_bytes = rows.K * rows.itemsize
-    batch.n_ahead = last - first if order != NULL else 0
-    for i in range(batch.n_ahead):
-        batch.ahead[i] = rows.data + order[first + i] * batch.ahead_bytes
-
-
-cdef void look_ahead(const Batch* batch, Py_ssize_t part, Py_ssize_t parts) noexcept nogil:
-    cdef Py_ssize_t i, at
-    for i in range(batch.n_ahead * part // parts, batch.n_ahead * (part + 1) // parts):
-        for at in range(0, batch.ahead_bytes, 64):
-            prefetch(batch.ahead[i] + at)
+    ahead.bytes = rows.K * rows.itemsize
+    ahead.n = last - first if order != NULL else 0
+    ahead.row = ahead.at = 0
+    for i in range(ahead.n):
+        ahead.rows[i] = rows.data + order[first + i] * ahead.bytes
 
 
 cdef void scale_rows(
-    real* delta, real scale, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    real* delta, real scale, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     cdef Py_ssize_t i, v
-    for i in range(m):
-        for v in range(vectors(J)):
+    for i in range(rows):
+        for v in range(vectors(columns)):
             store(delta + i * ld + v * LANES, splat(scale) * load(delta + i * ld + v * LANES))
+
+
+cdef void fill_rows(
+    real* z, const real* b, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
+) noexcept nogil:
+    cdef Py_ssize_t i, v
+    for i in range(rows):
+        for v in range(vectors(columns)):
+            store(z + i * ld + v * LANES, splat(b[i]))
+
+
+cdef void clear_padding(
+    real* w, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
+) noexcept nogil:
+    # of the last vector in each row
+    cdef Py_ssize_t i, v = vectors(columns) - 1
+    for i in range(rows):
+        store(w + i * ld + v * LANES, of_columns(w + i * ld, v, columns, splat(0)))
 
 
 cdef void add_arena(real* to, const real* step, Py_ssize_t size) noexcept nogil:
@@ -359,7 +384,7 @@ cdef void add_arena(real* to, const real* step, Py_ssize_t size) noexcept nogil:
         store(to + v * LANES, load(to + v * LANES) + load(step + v * LANES))
 
 
-cdef Product new_product(Batch* batch) noexcept nogil:
+cdef inline Product new_product(Batch* batch) noexcept nogil:
     cdef Product product
     memset(&product, 0, sizeof(product))
     product.alpha = 1

@@ -65,10 +65,11 @@ cdef class Core:
         for l in range(self.net.n_layers):
             layer = &self.net.layers[l]
             layer.K, layer.J = sizes[l], sizes[l + 1]
-            layer.ld = stride_of(layer.J)
             layer.activation = ACTIVATIONS[activations[l]]
-            layer.w, at = at, at + layer.K * layer.ld
-            layer.b, at = at, at + layer.ld
+            layer.narrow = is_narrow(l, self.net.n_layers - 1, layer.activation, layer.J)
+            layer.ld = stride_of(layer.K if layer.narrow else layer.J)
+            layer.w, at = at, at + layer.ld * (layer.J if layer.narrow else layer.K)
+            layer.b, at = at, at + stride_of(layer.J)
         self.net.size = at
         self.parameters = aligned(at)
         self.parameters_view = self.parameters
@@ -90,8 +91,12 @@ cdef class Core:
         weights, biases = [], []
         for l in range(self.net.n_layers):
             layer = &self.net.layers[l]
-            stored = arena[layer.w:layer.w + layer.K * layer.ld].reshape(layer.K, layer.ld)
-            weights.append(stored[:, :layer.J].T)
+            if layer.narrow:
+                stored = arena[layer.w:layer.w + layer.J * layer.ld].reshape(layer.J, layer.ld)
+                weights.append(stored[:, :layer.K])
+            else:
+                stored = arena[layer.w:layer.w + layer.K * layer.ld].reshape(layer.K, layer.ld)
+                weights.append(stored[:, :layer.J].T)
             biases.append(arena[layer.b:layer.b + layer.J].reshape(layer.J, 1))
         return weights, biases
 
@@ -134,15 +139,14 @@ cdef class Core:
         out = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(x), shape, REAL_TYPE)
         cdef real* a = <real*>cnp.PyArray_DATA(out)
         cdef Scratch scratch = self.scratch(rows.n, False)
-        cdef Py_ssize_t first = 0, i
+        cdef Py_ssize_t first = 0
         cdef bint finite = True
         with nogil:
             while first < rows.n and finite:
                 self.forward_slice(scratch, &rows, first)
                 finite = rows_finite(&rows, first, scratch.batch.m)
-                for i in range(scratch.batch.m):
-                    memcpy(a + (first + i) * last.J, scratch.output + i * last.ld,
-                           last.J * sizeof(real))
+                copy_examples(a + first * last.J, scratch.output.a, scratch.output,
+                              scratch.batch.m, last.J)
                 first += scratch.batch.m
         self.give_back(scratch)
         return out if finite else None
@@ -160,18 +164,21 @@ cdef class Core:
         """How many examples are classified as y says, and the sum of their costs."""
         cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
         cdef Scratch scratch = self.scratch(rows.array.n, False)
+        cdef Signals* at
         cdef Py_ssize_t first = 0, i, correct = 0
         cdef double cost = 0
         with nogil:
             while first < rows.array.n:
                 self.forward_slice(scratch, &rows.array, first)
-                gather_targets(scratch.batch.y, last.ld, targets, NULL, first, scratch.batch.m,
-                               last.J)
+                at = scratch.output
+                gather_targets(scratch.batch.y, at.by_example, at.by_neuron, targets, NULL, first,
+                               scratch.batch.m, last.J)
                 for i in range(scratch.batch.m):
-                    correct += (decision(scratch.output + i * last.ld, last.J)
-                                == decision(scratch.batch.y + i * last.ld, last.J))
-                cost += sum_of_costs(self.net.cost, scratch.output, scratch.batch.y,
-                                     scratch.batch.m, last.J, last.ld)
+                    correct += (
+                        decision(at.a + i * at.by_example, last.J, at.by_neuron)
+                        == decision(scratch.batch.y + i * at.by_example, last.J, at.by_neuron))
+                cost += sum_of_costs(self.net.cost, at.a, scratch.batch.y, at.rows, at.columns,
+                                     at.ld)
                 first += scratch.batch.m
         self.give_back(scratch)
         return correct, cost
@@ -200,14 +207,14 @@ cdef class Core:
         nabla = aligned(self.net.size)
         cdef real[::1] to = nabla
         cdef Py_ssize_t l, n = rows.array.n
-        cdef Layer* layer
+        cdef Signals* at
         with nogil:
             sum_gradients(&to[0], 1, &self.net, &scratch.batch, &rows.array, targets, NULL, n, 0, n)
         a, delta = [], []
         for l in range(self.net.n_layers):
-            layer = &self.net.layers[l]
-            a.append(rows_of(scratch.batch.signals[l].a, n, layer.J, layer.ld))
-            delta.append(rows_of(scratch.batch.signals[l].delta, n, layer.J, layer.ld))
+            at = &scratch.batch.signals[l]
+            a.append(examples_of(at.a, at, n, self.net.layers[l].J))
+            delta.append(examples_of(at.delta, at, n, self.net.layers[l].J))
         self.give_back(scratch)
         return a, delta, nabla
 
@@ -237,22 +244,34 @@ cdef class Core:
         return out
 
 
-cdef rows_of(const real* a, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld):
+cdef void copy_examples(
+    real* out,                      # OUT (m, J)
+    const real* a, const Signals* at,   # IN  as its matrices are
+    Py_ssize_t m, Py_ssize_t J,
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    for i in range(m):
+        if at.by_neuron == 1:
+            memcpy(out + i * J, a + i * at.ld, J * sizeof(real))
+            continue
+        for j in range(J):
+            out[i * J + j] = a[i + j * at.ld]
+
+
+cdef examples_of(const real* a, const Signals* at, Py_ssize_t m, Py_ssize_t J):
     out = np.empty((m, J), dtype=REAL)
     cdef real[:, ::1] to = out
-    cdef Py_ssize_t i
-    for i in range(m):
-        memcpy(&to[i, 0], a + i * ld, J * sizeof(real))
+    copy_examples(&to[0, 0], a, at, m, J)
     return out
 
 
-cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J) noexcept nogil:
+cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J, Py_ssize_t step) noexcept nogil:
     # The class an output stands for: the largest, the first of equals; a single one against 1/2.
     cdef Py_ssize_t j, best = 0
     if J == 1:
         return a[0] > <real>0.5
     for j in range(1, J):
-        if a[j] > a[best]:
+        if a[j * step] > a[best * step]:
             best = j
     return best
 
@@ -261,7 +280,7 @@ cdef class Scratch:
     """What a mini-batch of at most `rows` examples needs on its way through the network."""
 
     cdef Batch batch
-    cdef real* output               # the last layer's activations
+    cdef Signals* output            # the last layer's
     cdef Py_ssize_t rows
     cdef bint training
     cdef object arena
@@ -293,8 +312,7 @@ cdef class Scratch:
     cdef void carve(self, Core core, char* base) noexcept:
         cdef const Network* net = &core.net
         cdef Batch* batch = &self.batch
-        cdef Py_ssize_t m = self.rows, widest = 0, i
-        cdef Py_ssize_t pointers = m * sizeof(real*)
+        cdef Py_ssize_t m = self.rows, widest = 0, size = 0, rows, i
         cdef int l
         cdef Layer* layer
         cdef Signals at
@@ -302,24 +320,40 @@ cdef class Scratch:
         batch.ld_x = stride_of(net.layers[0].K)
         batch.x = <real*>self.take(base, m * batch.ld_x * sizeof(real))
         batch.signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
-        a_rows = <const real**>self.take(base, pointers)        # of x, where they lie
+        self.output = batch.signals + (net.n_layers - 1)
+        a_rows = self.take_rows(base, m)                    # of x, where they lie
         for l in range(net.n_layers):
             layer = &net.layers[l]
             widest = max(widest, layer.ld)
+            memset(&at, 0, sizeof(at))
+            at.ld = stride_of(m if layer.narrow else layer.J)
+            at.by_example = 1 if layer.narrow else at.ld
+            at.by_neuron = at.ld if layer.narrow else 1
+            rows = layer.J if layer.narrow else m
+            size = rows * at.ld * sizeof(real)
             at.a_prev = a_rows
-            at.a = self.output = <real*>self.take(base, m * layer.ld * sizeof(real))
-            a_rows = <const real**>self.take(base, pointers)
+            at.a = <real*>self.take(base, size)
+            a_rows = self.take_rows(base, m)
+            if layer.narrow:
+                at.w_rows = self.take_rows(base, rows)
             if self.training:
-                at.delta = <real*>self.take(base, m * layer.ld * sizeof(real))
-                at.delta_rows = <const real**>self.take(base, pointers)
-            if base != NULL:
-                batch.signals[l] = at
-                for i in range(m):
-                    a_rows[i] = at.a + i * layer.ld
-                    if self.training:
-                        at.delta_rows[i] = at.delta + i * layer.ld
-        batch.y = <real*>self.take(base, m * net.layers[net.n_layers - 1].ld * sizeof(real))
+                at.delta = <real*>self.take(base, size)
+                at.delta_rows = self.take_rows(base, rows)
+            if base == NULL:
+                continue
+            for i in range(rows):
+                if layer.narrow:
+                    at.w_rows[i] = net.parameters + layer.w + i * layer.ld
+                else:
+                    a_rows[i] = at.a + i * at.ld
+                if self.training:
+                    at.delta_rows[i] = at.delta + i * at.ld
+            batch.signals[l] = at
+        batch.y = <real*>self.take(base, size)
         batch.zeros = <real*>self.take(base, widest * sizeof(real))
         batch.panel = <real*>self.take(base, DEPTH * MAX_VECTORS * LANES * sizeof(real))
         batch.strips = <real*>self.take(base, (m * DEPTH + LANES) * sizeof(real))
-        batch.ahead = <const char**>self.take(base, m * sizeof(char*))
+        batch.ahead.rows = <const char**>self.take(base, m * sizeof(char*))
+
+    cdef const real** take_rows(self, char* base, Py_ssize_t rows) noexcept:
+        return <const real**>self.take(base, rows * sizeof(real*))

@@ -5,8 +5,11 @@
 # line in `sum_of_costs` and `cost_gradient`. Only BP1's two cancelling pairs know them elsewhere.
 #
 # Each formula is written once, on a vector of neurons. `kind` is a constant wherever a loop over
-# neurons is compiled, so that no neuron pays for the choice. Rows are ld apart; lanes beyond the
-# last neuron hold whatever comes out, except where a sum or a later product would see them.
+# neurons is compiled, so that no neuron pays for the choice.
+#
+# Matrices are (rows, columns), rows ld apart: examples by neurons, or, for narrow outputs (see
+# backprop.pxi), neurons by examples. What lies beyond the last column is whatever comes out, except
+# where a sum or a later product would see it.
 
 cdef enum Activation:
     SIGMOID, TANH, RELU, IDENTITY, SOFTMAX
@@ -124,55 +127,59 @@ cdef inline vec sigma_prime(Activation kind, vec a) noexcept nogil:
 
 
 cdef inline void sigma_rows(
-    Activation kind, real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    Activation kind, real* a, const real* z, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     cdef Py_ssize_t i, v, at
-    for i in range(m):
-        for v in range(vectors(J)):
+    if vectors(columns) * LANES == ld:      # rows without a gap are one
+        rows, columns = 1, rows * ld
+    for i in range(rows):
+        for v in range(vectors(columns)):
             at = i * ld + v * LANES
             store(a + at, sigma(kind, load(z + at)))
 
 
 cdef inline void sigma_prime_rows(
-    Activation kind, real* delta, const real* a, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    Activation kind, real* delta, const real* a, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     cdef Py_ssize_t i, v, at
-    for i in range(m):
-        for v in range(vectors(J)):
+    if vectors(columns) * LANES == ld:
+        rows, columns = 1, rows * ld
+    for i in range(rows):
+        for v in range(vectors(columns)):
             at = i * ld + v * LANES
             store(delta + at, load(delta + at) * sigma_prime(kind, load(a + at)))
 
 
 cdef void activate(
     Activation kind,
-    real* a,                # OUT (m, J)  sigma(z); may be z itself
-    const real* z,          # IN  (m, J)
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    real* a,                # OUT (rows, columns)  sigma(z); may be z itself
+    const real* z,          # IN  (rows, columns)
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     if kind == SIGMOID:
-        sigma_rows(SIGMOID, a, z, m, J, ld)
+        sigma_rows(SIGMOID, a, z, rows, columns, ld)
     elif kind == TANH:
-        sigma_rows(TANH, a, z, m, J, ld)
+        sigma_rows(TANH, a, z, rows, columns, ld)
     elif kind == RELU:
-        sigma_rows(RELU, a, z, m, J, ld)
+        sigma_rows(RELU, a, z, rows, columns, ld)
     elif kind == SOFTMAX:
-        softmax_rows(a, z, m, J, ld)
+        softmax_rows(a, z, rows, columns, ld)
     elif a != z:
-        sigma_rows(IDENTITY, a, z, m, J, ld)
+        sigma_rows(IDENTITY, a, z, rows, columns, ld)
 
 
 cdef void times_sigma_prime(
     Activation kind,
-    real* delta,            # IN, OUT (m, J)  delta * sigma'(z)
-    const real* a,          # IN  (m, J)
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    real* delta,            # IN, OUT (rows, columns)  delta * sigma'(z)
+    const real* a,          # IN  (rows, columns)
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     if kind == SIGMOID:
-        sigma_prime_rows(SIGMOID, delta, a, m, J, ld)
+        sigma_prime_rows(SIGMOID, delta, a, rows, columns, ld)
     elif kind == TANH:
-        sigma_prime_rows(TANH, delta, a, m, J, ld)
+        sigma_prime_rows(TANH, delta, a, rows, columns, ld)
     elif kind == RELU:
-        sigma_prime_rows(RELU, delta, a, m, J, ld)
+        sigma_prime_rows(RELU, delta, a, rows, columns, ld)
 
 
 cdef void softmax_rows(
@@ -184,13 +191,13 @@ cdef void softmax_rows(
     for i in range(m):
         highest = splat(-LARGEST)
         for v in range(vectors(J)):
-            highest = at_least(neurons(z + i * ld, v, J, splat(-LARGEST)), highest)
+            highest = at_least(of_columns(z + i * ld, v, J, splat(-LARGEST)), highest)
         highest = splat(max_lanes(highest))
         total = splat(0)
         for v in range(vectors(J)):
             at = i * ld + v * LANES
             store(a + at, exp(load(z + at) - highest))
-            total = total + neurons(a + i * ld, v, J, splat(0))
+            total = total + of_columns(a + i * ld, v, J, splat(0))
         total = splat(1 / sum_lanes(total))
         for v in range(vectors(J)):
             at = i * ld + v * LANES
@@ -216,60 +223,63 @@ cdef inline vec grad_a(Cost kind, vec a, vec y) noexcept nogil:
 
 
 cdef inline double cost_rows(
-    Cost kind, const real* a, const real* y, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    Cost kind, const real* a, const real* y, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
-    cdef Py_ssize_t i, v, at
+    # A few rows at a time in float32: the sum of all is a double.
+    cdef Py_ssize_t first, i, v, at
     cdef double total = 0
-    cdef vec row
-    for i in range(m):
-        row = splat(0)
-        for v in range(vectors(J)):
-            at = i * ld + v * LANES
-            row = row + keep_neurons(cost_of(kind, load(a + at), load(y + at)), v, J, splat(0))
-        total += sum_lanes(row)
+    cdef vec some
+    for first in range(0, rows, 16):
+        some = splat(0)
+        for i in range(first, min(first + 16, rows)):
+            for v in range(vectors(columns)):
+                at = i * ld + v * LANES
+                some = some + keep_columns(
+                    cost_of(kind, load(a + at), load(y + at)), v, columns, splat(0))
+        total += sum_lanes(some)
     return total
 
 
 cdef double sum_of_costs(
     Cost kind,
-    const real* a,          # IN  (m, J)
-    const real* y,          # IN  (m, J)
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    const real* a,          # IN  (rows, columns)
+    const real* y,          # IN  (rows, columns)
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     if kind == QUADRATIC:
-        return cost_rows(QUADRATIC, a, y, m, J, ld)
+        return cost_rows(QUADRATIC, a, y, rows, columns, ld)
     if kind == CROSS_ENTROPY:
-        return cost_rows(CROSS_ENTROPY, a, y, m, J, ld)
-    return cost_rows(LOG_LIKELIHOOD, a, y, m, J, ld)
+        return cost_rows(CROSS_ENTROPY, a, y, rows, columns, ld)
+    return cost_rows(LOG_LIKELIHOOD, a, y, rows, columns, ld)
 
 
-# ---- the pieces of BP1: delta = step * ..., zero in the lanes beyond the last neuron ----
+# ---- the pieces of BP1: delta = step * ..., zero in the beyond the last column ----
 
 cdef inline void grad_rows(
     Cost kind, real* delta, const real* a, const real* y, real step,
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     cdef Py_ssize_t i, v, at
-    for i in range(m):
-        for v in range(vectors(J)):
+    for i in range(rows):
+        for v in range(vectors(columns)):
             at = i * ld + v * LANES
-            store(delta + at, keep_neurons(
-                splat(step) * grad_a(kind, load(a + at), load(y + at)), v, J, splat(0)))
+            store(delta + at, keep_columns(
+                splat(step) * grad_a(kind, load(a + at), load(y + at)), v, columns, splat(0)))
 
 
 cdef void cost_gradient(
     Cost kind,
-    real* delta,            # OUT (m, J)  step dC/da
-    const real* a,          # IN  (m, J)
-    const real* y,          # IN  (m, J)
-    real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    real* delta,            # OUT (rows, columns)  step dC/da
+    const real* a,          # IN  (rows, columns)
+    const real* y,          # IN  (rows, columns)
+    real step, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     if kind == QUADRATIC:
-        grad_rows(QUADRATIC, delta, a, y, step, m, J, ld)
+        grad_rows(QUADRATIC, delta, a, y, step, rows, columns, ld)
     elif kind == CROSS_ENTROPY:
-        grad_rows(CROSS_ENTROPY, delta, a, y, step, m, J, ld)
+        grad_rows(CROSS_ENTROPY, delta, a, y, step, rows, columns, ld)
     else:
-        grad_rows(LOG_LIKELIHOOD, delta, a, y, step, m, J, ld)
+        grad_rows(LOG_LIKELIHOOD, delta, a, y, step, rows, columns, ld)
 
 
 cdef void softmax_jacobian_rows(
@@ -283,11 +293,11 @@ cdef void softmax_jacobian_rows(
         total = splat(0)
         for v in range(vectors(J)):
             at = i * ld + v * LANES
-            total = total + keep_neurons(load(delta + at) * load(a + at), v, J, splat(0))
+            total = total + keep_columns(load(delta + at) * load(a + at), v, J, splat(0))
         total = splat(sum_lanes(total))
         for v in range(vectors(J)):
             at = i * ld + v * LANES
-            store(delta + at, keep_neurons(
+            store(delta + at, keep_columns(
                 load(a + at) * (load(delta + at) - total), v, J, splat(0)))
 
 
@@ -300,26 +310,26 @@ cdef void softmax_minus_rows(
     for i in range(m):
         total = splat(0)
         for v in range(vectors(J)):
-            total = total + neurons(y + i * ld, v, J, splat(0))
+            total = total + of_columns(y + i * ld, v, J, splat(0))
         total = splat(sum_lanes(total))
         for v in range(vectors(J)):
             at = i * ld + v * LANES
-            store(delta + at, keep_neurons(
+            store(delta + at, keep_columns(
                 splat(step) * (load(a + at) * total - load(y + at)), v, J, splat(0)))
 
 
-# ---- vectors of neurons ----
+# ---- vectors of a row ----
 
 cdef inline Py_ssize_t vectors(Py_ssize_t J) noexcept nogil:
     return (J + LANES - 1) // LANES
 
 
-cdef inline vec keep_neurons(vec x, Py_ssize_t v, Py_ssize_t J, vec rest) noexcept nogil:
+cdef inline vec keep_columns(vec x, Py_ssize_t v, Py_ssize_t J, vec rest) noexcept nogil:
     return select_lanes(first_lanes(J - v * LANES), x, rest)
 
 
-cdef inline vec neurons(const real* row, Py_ssize_t v, Py_ssize_t J, vec rest) noexcept nogil:
-    return keep_neurons(load(row + v * LANES), v, J, rest)
+cdef inline vec of_columns(const real* row, Py_ssize_t v, Py_ssize_t J, vec rest) noexcept nogil:
+    return keep_columns(load(row + v * LANES), v, J, rest)
 
 
 cdef inline real sum_lanes(vec x) noexcept nogil:

@@ -18,6 +18,7 @@
 # This file knows nothing of neurons.
 
 cdef enum:
+    LINE = 64           # bytes of a cache line
     MAX_VECTORS = 2     # of a panel
     DEPTH = 256         # of a block of p: a panel of b is at most 32 KB
     PACK_ROWS = 24      # fewer rows do not repay packing b
@@ -26,6 +27,12 @@ cdef enum:
 
 cdef enum Multipliers:
     ROWS, ACROSS, PACKED
+
+
+cdef struct Ahead:           # rows to be fetched from memory while a product is computed
+    const char** rows       # (n)
+    Py_ssize_t n, bytes     # of a row
+    Py_ssize_t row, at      # where it has got to
 
 
 cdef struct Product:
@@ -37,9 +44,9 @@ cdef struct Product:
     real* strips             # (n_rows, DEPTH) and a vector more, to pack a in
     Py_ssize_t n_rows, columns, depth
     Py_ssize_t ldc, ld_start, ldb
-    Py_ssize_t first_row     # ACROSS: c begins with this row of the whole
     real alpha               # of ROWS and PACKED; for ACROSS it is 1: BP4 finds it in delta
     bint across, b_transposed
+    Ahead* ahead             # or NULL
 
 
 cdef struct Panel:           # what the strips of a panel share, for one block of p
@@ -47,11 +54,13 @@ cdef struct Panel:           # what the strips of a panel share, for one block o
     const real* start
     const real* const* rows
     const real* b
-    Py_ssize_t p, depth, first_row
+    Py_ssize_t p, depth
     Py_ssize_t ldc, ld_start, ldb
     real alpha
     const real* b_ahead      # of the next panel, which its strips' time can fetch; or NULL
     Py_ssize_t ld_ahead
+    Ahead* ahead             # or NULL
+    Py_ssize_t lines_ahead   # for each strip
 
 
 cdef inline void tile(
@@ -69,7 +78,6 @@ cdef inline void tile(
     cdef Py_ssize_t p, q, depth = g.depth, ldb = g.ldb, ldc = g.ldc, ld_start = g.ld_start
     cdef const real* start = g.start + first * ld_start
     cdef real* c = g.c + first * ldc
-    cdef Py_ssize_t across_from = g.first_row + first
     # One or two rows alone would wait for each sum: they keep several, of every U-th p.
     cdef int U = 4 if R <= 2 and kind == ROWS else 1
     cdef int r, v, u
@@ -85,7 +93,7 @@ cdef inline void tile(
             for v in range(V):
                 b_p[v] = load(b + v * LANES)
             if kind == ACROSS:
-                a_p = rows[g.p + p] + across_from
+                a_p = rows[g.p + p] + first
             for r in range(R):
                 a_pr = splat(row[r][p] if kind == ROWS else a_p[r])
                 for v in range(V):
@@ -111,6 +119,15 @@ cdef inline void tile(
         start += ld_start
 
 
+cdef inline void fetch(Ahead* ahead, Py_ssize_t lines) noexcept nogil:
+    while lines > 0 and ahead.row < ahead.n:
+        prefetch(ahead.rows[ahead.row] + ahead.at)
+        ahead.at += LINE
+        if ahead.at >= ahead.bytes:
+            ahead.row, ahead.at = ahead.row + 1, 0
+        lines -= 1
+
+
 cdef inline void all_strips(
     const Panel* g, Py_ssize_t n_rows, const real* packed, Multipliers kind, const int V,
 ) noexcept nogil:
@@ -130,6 +147,8 @@ cdef inline void all_strips(
                 prefetch(ahead)
                 prefetch(ahead + (V - 1) * LANES)
                 ahead += g.ld_start
+        if g.ahead != NULL:
+            fetch(g.ahead, g.lines_ahead)
         if g.b_ahead != NULL:
             for p in range(g.depth * s // n_strips, g.depth * (s + 1) // n_strips):
                 prefetch(g.b_ahead + p * g.ld_ahead)
@@ -294,7 +313,11 @@ cdef void multiply(const Product* of) noexcept nogil:
         kind = ACROSS
     elif of.n_rows >= PACK_ROWS and n_panels >= PACK_PANELS:
         kind = PACKED
-    g.rows, g.alpha, g.ldc, g.first_row = of.rows, of.alpha, of.ldc, of.first_row
+    g.rows, g.alpha, g.ldc = of.rows, of.alpha, of.ldc
+    g.ahead = of.ahead
+    if g.ahead != NULL:
+        g.lines_ahead = 1 + g.ahead.n * (g.ahead.bytes // LINE + 1) // (
+            n_blocks * n_panels * ((of.n_rows + TILE_ROWS - 1) // TILE_ROWS))
     for block in range(n_blocks):
         g.p = of.depth * block // n_blocks
         g.depth = of.depth * (block + 1) // n_blocks - g.p

@@ -174,16 +174,49 @@ cdef void gather(
 
 
 cdef void gather_targets(
-    real* y, Py_ssize_t ld,     # OUT (m, J)
+    real* y, Py_ssize_t by_example, Py_ssize_t by_neuron,   # OUT (m, J)
     Targets targets,
     const Py_ssize_t* order,
     Py_ssize_t first, Py_ssize_t m, Py_ssize_t J,
 ) noexcept nogil:
-    cdef Py_ssize_t i, which
+    cdef Py_ssize_t i, j, which
+    cdef bint across = by_neuron > 1        # narrow outputs: examples are the columns
+    if targets.are_labels:
+        for i in range(J if across else m):
+            memset(y + i * max(by_example, by_neuron), 0, (m if across else J) * sizeof(real))
     for i in range(m):
         which = order[first + i] if order != NULL else first + i
         if targets.are_labels:
-            memset(y + i * ld, 0, J * sizeof(real))
-            y[i * ld + targets.labels[which]] = 1
+            y[i * by_example + targets.labels[which] * by_neuron] = 1
+        elif across:
+            for j in range(J):
+                y[i + j * by_neuron] = targets.rows[which, j]
         else:
-            memcpy(y + i * ld, &targets.rows[which, 0], J * sizeof(real))
+            memcpy(y + i * by_example, &targets.rows[which, 0], J * sizeof(real))
+
+
+def random_order(Py_ssize_t n, uint64_t seed):
+    """
+    The numbers below n, in any of their orders with the same probability.
+
+    Fisher and Yates' shuffle, inside out, with the generator SplitMix64 (Steele, Lea, Flood,
+    OOPSLA 2014): five times as fast as NumPy's, which takes a tenth of an epoch of small networks.
+
+    Returns
+    -------
+    array (n,) of intp
+    """
+    cdef cnp.npy_intp[1] shape = [n]
+    out = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
+    cdef Py_ssize_t* order = <Py_ssize_t*>cnp.PyArray_DATA(out)
+    cdef uint64_t x
+    cdef Py_ssize_t i, j
+    with nogil:
+        for i in range(n):
+            seed += <uint64_t>0x9E3779B97F4A7C15
+            x = (seed ^ (seed >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
+            x = (x ^ (x >> 27)) * <uint64_t>0x94D049BB133111EB
+            j = upper_product(x ^ (x >> 31), i + 1)
+            order[i] = order[j]
+            order[j] = i
+    return out

@@ -122,9 +122,40 @@ INLINE real lane(vec x, int i) { return x[i]; }
 INLINE mask first_lanes(intptr_t n) { return (mask){LANE_NUMBERS} < (mask){0} + (real_bits)n; }
 INLINE mask less(vec a, vec b) { return a < b; }
 INLINE vec select_lanes(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) | (~m & (mask)no)); }
-/* A NaN in x stays one. */
+
+/* A NaN in x stays one: x86 gives back the second of two that do not compare. */
+#if defined(__x86_64__)
+#if VEC_BYTES == 64
+#define MM _mm512_
+#elif VEC_BYTES == 32
+#define MM _mm256_
+#else
+#define MM _mm_
+#endif
+#ifdef CBP_DOUBLE
+#define SUFFIX _pd
+#else
+#define SUFFIX _ps
+#endif
+#define JOIN(a, b, c) a##b##c
+#define JOINED(a, b, c) JOIN(a, b, c)
+INLINE vec at_least(vec x, vec low) { return JOINED(MM, max, SUFFIX)(low, x); }
+INLINE vec at_most(vec x, vec high) { return JOINED(MM, min, SUFFIX)(high, x); }
+#else
 INLINE vec at_least(vec x, vec low) { return select_lanes(x < low, low, x); }
 INLINE vec at_most(vec x, vec high) { return select_lanes(x > high, high, x); }
+#endif
+
+/* ---- integers ---- */
+
+/* The upper half of a product: a number below n, where x is a random one. */
+INLINE uint64_t upper_product(uint64_t x, uint64_t n) {
+#ifdef __SIZEOF_INT128__
+    return (uint64_t)((unsigned __int128)x * n >> 64);
+#else /* 32-bit machines: n < 2^32 */
+    return (x >> 32) * n >> 32;
+#endif
+}
 
 /* ---- bits of a real ---- */
 

@@ -2,7 +2,7 @@
 # takes both for double (so that a Python float loses nothing on its way to either), and leaves
 # their size and their arithmetic to the C compiler.
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 
 cdef extern from "simd.h":
     ctypedef double real
@@ -25,6 +25,7 @@ cdef extern from "simd.h":
     vec select_lanes(mask m, vec yes, vec no) noexcept nogil
     vec at_least(vec x, vec low) noexcept nogil
     vec at_most(vec x, vec high) noexcept nogil
+    uint64_t upper_product(uint64_t x, uint64_t n) noexcept nogil
     vec absolute(vec x) noexcept nogil
     vec sign_of(vec x, vec of) noexcept nogil
     vec power_of_two(vec sum) noexcept nogil
