@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -160,12 +160,21 @@ def _count(number: int, name: str) -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """One epoch: a network of sigmoids with the quadratic cost, its mini-batches, its rows."""
+    """
+    One epoch: a network, its mini-batches, its rows.
+
+    An autoencoder's targets are its rows. Without an activation of its own, the output has that of
+    the others.
+    """
 
     sizes: tuple[int, ...]
     mini_batch_size: int
     rows: int
     eta: float
+    activation: str = "sigmoid"
+    output_activation: str | None = None
+    cost: str = "quadratic"
+    autoencoder: bool = False
 
     @property
     def name(self) -> str:
@@ -186,11 +195,13 @@ class Work:
     def tiny(self) -> "Work":
         """Return the same network on a few mini-batches, no large ones."""
         m = min(self.mini_batch_size, 64)
-        return Work(self.sizes, m, (2 if m < self.mini_batch_size else 5) * m, self.eta)
+        return replace(self, mini_batch_size=m, rows=(2 if m < self.mini_batch_size else 5) * m)
 
     def __str__(self) -> str:
         return (f"{list(self.sizes)}, mini-batches of {self.mini_batch_size}, {self.rows:,} rows, "
-                f"{self.flops_per_row:,} flops per row")
+                f"{self.flops_per_row:,} flops per row"
+                + f", {self.activation}" * (self.activation != "sigmoid")
+                + ", autoencoder" * self.autoencoder)
 
 
 # ---- timing ----

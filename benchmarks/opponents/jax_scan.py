@@ -1,0 +1,103 @@
+"""JAX: the whole epoch in one jitted loop."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+# XLA's own threads; how many, it asks the process's cores, which are as many as threads.
+if os.environ.get("OMP_NUM_THREADS") == "1":
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+
+import jax
+import jax.numpy as jnp
+from common import REALS, Work
+from numpy.typing import NDArray
+
+from opponents.contestant import Contestant, Examples
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_enable_x64", True)  # allows float64; float32 stays what it is
+
+
+class Scan(Contestant):
+    """
+    JAX over the whole epoch: one call, in which XLA fuses what it can, its parameters donated.
+
+    Rows are gathered mini-batch by mini-batch, or all before the loop. The order is drawn by NumPy,
+    which takes less time than JAX. Tried, and not faster on a Zen 4: `fori_loop`, and XLA's options
+    for fast mathematics, for XNNPACK, oneDNN and YNNPACK, against concurrent scheduling.
+    """
+
+    opponent = "JAX"
+    in_part = False  # another length would be compiled anew
+
+    def __init__(
+        self, work: Work, examples: Examples, real: str, rows: str, outputs_first: bool,
+        at_once: bool, width: int | None = None,
+    ) -> None:
+        super().__init__(work, examples, real, rows)
+        self.form = ("w (out, in)" if outputs_first else "w (in, out)")
+        self.form += ", rows gathered before" * at_once + f", {width} bits" * (width is not None)
+        self.outputs_first = outputs_first
+        self.x, self.y = jnp.asarray(self.x), jnp.asarray(self.y)
+        self.compiled = jax.jit(
+            partial(self.steps, at_once), donate_argnums=0,
+            compiler_options=width and {"xla_cpu_prefer_vector_width": str(width)})
+
+    def steps(self, at_once, parameters, x, y, batches):
+        """Take one step for each mini-batch: what is traced and compiled."""
+        def rows(array, batch):
+            return array.at[batch].get(mode="promise_in_bounds")
+
+        if at_once:
+            examples = rows(x, batches), rows(y, batches)
+            return jax.lax.scan(lambda p, xy: (self.step(p, *xy), None), parameters, examples)[0]
+        return jax.lax.scan(lambda p, batch: (self.step(p, rows(x, batch), rows(y, batch)), None),
+                            parameters, batches)[0]
+
+    def step(self, parameters, x, y):
+        """Return the parameters after one step."""
+        number = np.dtype(self.real).type
+        work = self.work
+        sigma, sigma_prime = {
+            "sigmoid": (jax.nn.sigmoid, lambda a: a * (1 - a)),
+            "tanh": (jnp.tanh, lambda a: 1 - a * a),
+        }[work.activation]
+        w, b = parameters
+        w, b = list(w), list(b)
+        a = [x.astype(self.real) * number(1 / 255) if self.rows == "uint8" else x]
+        for w_l, b_l in zip(w, b, strict=True):  # (25)
+            a.append(sigma(a[-1] @ (w_l.T if self.outputs_first else w_l) + b_l))
+        delta = (a[-1] - y) * sigma_prime(a[-1]) * number(-work.eta / work.mini_batch_size)  # BP1
+        for layer in range(len(w) - 1, -1, -1):
+            above, w_l = delta, w[layer]
+            if layer:  # BP2
+                delta = above @ (w_l if self.outputs_first else w_l.T) * sigma_prime(a[layer])
+            w[layer] = w_l + (above.T @ a[layer] if self.outputs_first else a[layer].T @ above)
+            b[layer] = b[layer] + above.sum(0)  # BP4 above, BP3 here
+        return w, b
+
+    def begin(self) -> None:  # noqa: D102
+        weights, biases = self.start
+        self.p = ([jnp.array(w if self.outputs_first else w.T, self.real) for w in weights],
+                  [jnp.array(b[:, 0], self.real) for b in biases])
+
+    def parameters(self) -> list[NDArray]:  # noqa: D102
+        weights, biases = self.p
+        return [*(np.asarray(w if self.outputs_first else w.T) for w in weights),
+                *(np.asarray(b).reshape(-1, 1) for b in biases)]
+
+    def train(self, batches: NDArray) -> None:  # noqa: D102
+        self.p = jax.block_until_ready(
+            self.compiled(self.p, self.x, self.y, batches.astype(np.int32)))
+
+
+def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
+    for real in REALS[::-1]:
+        for rows in (real, "uint8"):
+            yield Scan(work, examples, real, rows, outputs_first=False, at_once=False)
+            yield Scan(work, examples, real, rows, outputs_first=True, at_once=False)
+            yield Scan(work, examples, real, rows, outputs_first=True, at_once=True)
+            yield Scan(work, examples, real, rows, outputs_first=True, at_once=False, width=512)

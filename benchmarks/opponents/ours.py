@@ -1,0 +1,41 @@
+"""What all others are compared with."""
+
+from collections.abc import Iterator
+
+from common import REALS, Work
+from numpy.typing import NDArray
+
+import cbackprop
+from opponents.contestant import Contestant, Examples
+
+
+class Cbackprop(Contestant):
+    """`Network.SGD`, as a user calls it."""
+
+    opponent = "cbackprop"
+    in_part = False
+
+    def __init__(self, work: Work, examples: Examples, real: str, rows: str) -> None:
+        super().__init__(work, examples, real, rows)
+        self.net = cbackprop.Network(
+            work.sizes, activation=work.activation, output_activation=work.output_activation,
+            cost=work.cost, dtype=real, input_scale=1 / 255 if rows == "uint8" else 1.0, seed=3)
+
+    def begin(self) -> None:  # noqa: D102
+        self.net.weights, self.net.biases = self.start
+
+    def train(self, batches: NDArray) -> None:  # noqa: D102
+        for batch in batches:
+            self.net.update_mini_batch((self.x[batch], self.y[batch]), self.work.eta)
+
+    def parameters(self) -> list[NDArray]:  # noqa: D102
+        return [*self.net.weights, *self.net.biases]
+
+    def epoch(self) -> None:  # noqa: D102
+        self.net.SGD((self.x, self.y), 1, self.work.mini_batch_size, self.work.eta)
+
+
+def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
+    for real in REALS[::-1]:
+        for rows in (real, "uint8"):
+            yield Cbackprop(work, examples, real, rows)
