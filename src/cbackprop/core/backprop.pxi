@@ -69,6 +69,8 @@ cdef struct Batch:
     real* step              # an arena, for mini-batches of several slices
     double cost
     Ahead ahead             # the rows of the next slice
+    bint training
+    bint finite             # if not training: whether the first layer's z is
     Py_ssize_t work         # since the clock was last read
     long long last_look
 
@@ -99,6 +101,8 @@ cdef void feedforward(const Network* net, Batch* batch) noexcept nogil:
         if layer.narrow:
             at.rows, at.columns = layer.J, batch.m
         weighted_input(at.a, at, layer, net, batch)
+        if l == 0 and not batch.training:
+            batch.finite = all_finite(<const char*>at.a, at.rows * at.ld, REAL_BYTES)
         activate(layer.activation, at.a, at.a, at.rows, at.columns, at.ld)
 
 
@@ -113,7 +117,8 @@ cdef void weighted_input(
     cdef real* b = net.parameters + layer.b
     product.c, product.ldc = z, at.ld
     product.depth, product.n_rows, product.columns = layer.K, at.rows, at.columns
-    product.alpha = net.scale if layer == net.layers else 1
+    if layer == net.layers:
+        product.alpha, product.streams = net.scale, not batch.training
     if layer.narrow:            # z^T = w (a^(l-1))^T + b
         fill_rows(z, b, at.rows, at.columns, at.ld)
         product.start, product.ld_start = z, at.ld

@@ -110,6 +110,7 @@ cdef class Core:
                 training and not scratch.training) or (
                 training and m > SLICE and scratch.step is None):
             scratch = Scratch(self, min(m, <Py_ssize_t>SLICE), training, training and m > SLICE)
+        scratch.batch.training = training
         return scratch
 
     cdef void give_back(self, Scratch scratch):
@@ -144,7 +145,7 @@ cdef class Core:
         with nogil:
             while first < rows.n and finite:
                 self.forward_slice(scratch, &rows, first)
-                finite = rows_finite(&rows, first, scratch.batch.m)
+                finite = scratch.batch.finite or rows_finite(&rows, first, scratch.batch.m)
                 copy_examples(a + first * last.J, scratch.output.a, scratch.output,
                               scratch.batch.m, last.J)
                 first += scratch.batch.m
@@ -356,4 +357,4 @@ cdef class Scratch:
         batch.ahead.rows = <const char**>self.take(base, m * sizeof(char*))
 
     cdef const real** take_rows(self, char* base, Py_ssize_t rows) noexcept:
-        return <const real**>self.take(base, rows * sizeof(real*))
+        return <const real**>self.take(base, (rows + TILE_ROWS) * sizeof(real*))

@@ -9,6 +9,8 @@
 #              ROWS    a[p, r] = rows[r][p]   feedforward and BP2: a row of c is an example
 #              ACROSS  a[p, r] = rows[p][r]   BP4: examples are what is summed over
 #              PACKED  as ROWS, after a transposed copy of each strip that many panels share
+#              STREAM  as ROWS, which come from memory: each strip fetches the one behind it, a
+#                      line of each row at a time
 # (d) Depth.   p runs in equal blocks of at most DEPTH, so that a packed panel of b stays in the
 #              L1 cache while all strips pass it by; later blocks add to c. The order of each sum
 #              depends on the shapes alone.
@@ -26,7 +28,7 @@ cdef enum:
     FAR = 64            # deep enough a tile to fetch its part of c ahead
 
 cdef enum Multipliers:
-    ROWS, ACROSS, PACKED
+    ROWS, ACROSS, PACKED, STREAM
 
 
 cdef struct Ahead:           # rows to be fetched from memory while a product is computed
@@ -38,7 +40,8 @@ cdef struct Ahead:           # rows to be fetched from memory while a product is
 cdef struct Product:
     real* c                  # OUT (n_rows, columns)
     const real* start        # IN  (n_rows, columns)
-    const real* const* rows  # IN  (n_rows) pointers to (depth); ACROSS: (depth) to (n_rows)
+    const real* const* rows  # IN  (n_rows) pointers to (depth); ACROSS: (depth) to (n_rows).
+                             #     TILE_ROWS more follow: what they point to is fetched, not read
     const real* b            # IN  (depth, columns), or, b_transposed: (columns, depth)
     real* panel              # (DEPTH, MAX_VECTORS * LANES) to pack b in
     real* strips             # (n_rows, DEPTH) and a vector more, to pack a in
@@ -46,6 +49,7 @@ cdef struct Product:
     Py_ssize_t ldc, ld_start, ldb
     real alpha               # of ROWS and PACKED; for ACROSS it is 1: BP4 finds it in delta
     bint across, b_transposed
+    bint streams             # rows come from memory
     Ahead* ahead             # or NULL
 
 
@@ -57,8 +61,8 @@ cdef struct Panel:           # what the strips of a panel share, for one block o
     Py_ssize_t p, depth
     Py_ssize_t ldc, ld_start, ldb
     real alpha
-    const real* b_ahead      # of the next panel, which its strips' time can fetch; or NULL
-    Py_ssize_t ld_ahead
+    const real* b_ahead      # of the next panel, which is fetched while this one is computed
+    Py_ssize_t ld_ahead, b_rows_ahead, b_lines_ahead    # rows apart, how many, lines of each
     Ahead* ahead             # or NULL
     Py_ssize_t lines_ahead   # for each strip
 
@@ -79,29 +83,34 @@ cdef inline void tile(
     cdef const real* start = g.start + first * ld_start
     cdef real* c = g.c + first * ldc
     # One or two rows alone would wait for each sum: they keep several, of every U-th p.
-    cdef int U = 4 if R <= 2 and kind == ROWS else 1
+    cdef bint in_rows = kind == ROWS or kind == STREAM
+    cdef int U = 4 if R <= 2 and in_rows else 1
+    cdef int STEP = LINE // REAL_BYTES if kind == STREAM else U
     cdef int r, v, u
     for r in range(R):
-        if kind == ROWS:
+        if in_rows:
             row[r] = rows[first + r] + g.p
     for r in range(U * R):
         for v in range(V):
             acc[r][v] = splat(0)
-    for q in range(depth // U):
-        for u in range(U):
-            p = q * U + u
+    for q in range(depth // STEP):
+        if kind == STREAM:
+            for r in range(R):
+                prefetch(rows[first + R + r] + g.p + q * STEP)
+        for u in range(STEP):
+            p = q * STEP + u
             for v in range(V):
                 b_p[v] = load(b + v * LANES)
             if kind == ACROSS:
                 a_p = rows[g.p + p] + first
             for r in range(R):
-                a_pr = splat(row[r][p] if kind == ROWS else a_p[r])
+                a_pr = splat(row[r][p] if in_rows else a_p[r])
                 for v in range(V):
-                    acc[u * R + r][v] = acc[u * R + r][v] + a_pr * b_p[v]
+                    acc[u % U * R + r][v] = acc[u % U * R + r][v] + a_pr * b_p[v]
             b += ldb
             if kind == PACKED:
                 a_p += R
-    for p in range(depth // U * U, depth):
+    for p in range(depth // STEP * STEP, depth):
         for r in range(R):
             for v in range(V):
                 acc[r][v] = acc[r][v] + splat(row[r][p]) * load(b + v * LANES)
@@ -149,10 +158,10 @@ cdef inline void all_strips(
                 ahead += g.ld_start
         if g.ahead != NULL:
             fetch(g.ahead, g.lines_ahead)
-        if g.b_ahead != NULL:
-            for p in range(g.depth * s // n_strips, g.depth * (s + 1) // n_strips):
-                prefetch(g.b_ahead + p * g.ld_ahead)
-                prefetch(g.b_ahead + p * g.ld_ahead + LANES)
+        if g.b_rows_ahead > 0:
+            for p in range(g.b_rows_ahead * s // n_strips, g.b_rows_ahead * (s + 1) // n_strips):
+                for r in range(g.b_lines_ahead):
+                    prefetch(<const char*>(g.b_ahead + p * g.ld_ahead) + r * LINE)
         if R == 12:
             tile(g, first, packed, kind, 12, V)
         elif R == 11:
@@ -212,8 +221,19 @@ cdef void packed_2(
 ) noexcept nogil:
     all_strips(g, n_rows, packed, PACKED, 2)
 
+cdef void stream_1(
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
+) noexcept nogil:
+    all_strips(g, n_rows, packed, STREAM, 1)
+
+cdef void stream_2(
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
+) noexcept nogil:
+    all_strips(g, n_rows, packed, STREAM, 2)
+
 ctypedef void (*Strips)(const Panel*, Py_ssize_t, const real*) noexcept nogil
-cdef Strips[3][2] strips_of = [[rows_1, rows_2], [across_1, across_2], [packed_1, packed_2]]
+cdef Strips[4][2] strips_of = [
+    [rows_1, rows_2], [across_1, across_2], [packed_1, packed_2], [stream_1, stream_2]]
 
 
 cdef inline void transpose(vec* x) noexcept nogil:
@@ -263,7 +283,8 @@ cdef void pack_transposed(
 
 cdef void pack_strip(
     real* packed,               # OUT (depth, R) and what is left of a vector
-    const real* const* rows,    # IN  (R) pointers to (depth) and no more: they may be the caller's
+    const real* const* rows,    # IN  (R) pointers to (depth) and no more: they may be the caller's;
+                                #     and (R) of the strip behind
     Py_ssize_t p0, Py_ssize_t depth, Py_ssize_t R,
 ) noexcept nogil:
     # Groups of LANES rows, the last first: its stores spill into lanes that are written later.
@@ -273,6 +294,8 @@ cdef void pack_strip(
     cdef int i
     for block in range(depth // LANES):
         p = block * LANES
+        for r in range(R):              # of the next strip
+            prefetch(rows[R + r] + p0 + p)
         for group in range(n_groups - 1, -1, -1):
             for i in range(LANES):
                 r = group * LANES + i
@@ -303,8 +326,8 @@ cdef void pack_strips(
 cdef void multiply(const Product* of) noexcept nogil:
     cdef Py_ssize_t width = MAX_VECTORS * LANES
     cdef Py_ssize_t n_panels = (of.columns + width - 1) // width
-    cdef Py_ssize_t n_blocks = (of.depth + DEPTH - 1) // DEPTH
-    cdef bint packs_b = of.n_rows >= PACK_ROWS and of.ldb > width
+    cdef bint packs_b = of.b_transposed or (of.n_rows >= PACK_ROWS and of.ldb > width)
+    cdef Py_ssize_t n_blocks = (of.depth + DEPTH - 1) // DEPTH if packs_b else 1
     cdef Multipliers kind = ROWS
     cdef Panel g
     cdef Py_ssize_t block, k, j
@@ -313,6 +336,8 @@ cdef void multiply(const Product* of) noexcept nogil:
         kind = ACROSS
     elif of.n_rows >= PACK_ROWS and n_panels >= PACK_PANELS:
         kind = PACKED
+    elif of.streams and of.n_rows > TILE_ROWS:
+        kind = STREAM
     g.rows, g.alpha, g.ldc = of.rows, of.alpha, of.ldc
     g.ahead = of.ahead
     if g.ahead != NULL:
@@ -335,10 +360,15 @@ cdef void multiply(const Product* of) noexcept nogil:
                     of.panel, of.b + j * of.ldb + g.p, of.ldb, g.depth, of.columns - j, V)
             elif packs_b:
                 pack(of.panel, of.b + g.p * of.ldb + j, of.ldb, g.depth, V)
-            g.b_ahead, g.ld_ahead = NULL, of.ldb
-            if packs_b and not of.b_transposed and k + 1 < n_panels:
+            g.b_rows_ahead, g.ld_ahead = 0, of.ldb
+            if of.b_transposed and k + 1 < n_panels:
+                g.b_ahead = of.b + (j + width) * of.ldb + g.p
+                g.b_rows_ahead = min(width, of.columns - j - width)
+                g.b_lines_ahead = g.depth * sizeof(real) // LINE + 1
+            elif packs_b and k + 1 < n_panels:
                 g.b_ahead = of.b + g.p * of.ldb + j + width
-            if of.b_transposed or packs_b:
+                g.b_rows_ahead, g.b_lines_ahead = g.depth, width * sizeof(real) // LINE
+            if packs_b:
                 g.b, g.ldb = of.panel, V * LANES
             else:
                 g.b, g.ldb = of.b + g.p * of.ldb + j, of.ldb
