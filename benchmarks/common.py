@@ -276,7 +276,7 @@ def interleaved(measures: Sequence[Callable[[], float]], rounds: int) -> list[Ti
 
 class Peak:
     """
-    The most that one core can do in multiply-adds of one real type, in the variant chosen.
+    The most that one core can do in multiply-adds of one real type, in one variant.
 
     Attributes
     ----------
@@ -284,10 +284,10 @@ class Peak:
         Of one measurement.
     """
 
-    def __init__(self, real: str) -> None:
+    def __init__(self, real: str, variant: str | None = None) -> None:
         from cbackprop.core import _dispatch
 
-        self._chain = _dispatch.load(real).peak_chain
+        self._chain = _dispatch.load(real, variant or _dispatch.ISA).peak_chain
         self._n = 20
         self.measure()  # the first finds the clock low
         self._n = max(1, round(self._n * PEAK_SECONDS / self.measure()))

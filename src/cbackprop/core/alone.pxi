@@ -17,8 +17,12 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     step : str
         One of STEPS. "BP2" is its product alone, behind which "sigma_prime" gives layer l's error.
     l : int
-        The layer of weights. Nothing is done for a step that it has not: BP2 of the last, for
-        example.
+        The layer of weights.
+
+    Returns
+    -------
+    float
+        Seconds; or None if this layer has no such step: BP2 in the last, for example.
     """
     cdef int kind = STEPS.index(step)
     cdef Scratch scratch = core.scratch(min(m, <Py_ssize_t>SLICE), True)
@@ -28,10 +32,12 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     cdef Layer* layer = &net.layers[l]
     cdef Signals* at = &batch.signals[l]
     cdef Py_ssize_t n = order.shape[0], time, first
-    if (l > 0 if kind == 0 else l < last if kind in (1, 4, 5) else l == last and kind == 6):
-        return
+    cdef long long start
+    if (l > 0 if kind == 0 else l < last if kind in (1, 4, 5) else l == last and kind in (6, 7)):
+        return None
     with nogil:
         sum_gradients(net.parameters, 0, net, batch, &rows.array, targets, &order[0], n, 0, m)
+        start = now()
         for time in range(times):
             first = time * m % (n - m + 1)
             if kind == 0:
@@ -56,4 +62,6 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
                 add_nabla_b(net.parameters + layer.b, at, layer)
             else:
                 add_nabla_w(net.parameters + layer.w, at, layer, batch)
+        start = now() - start
     core.give_back(scratch)
+    return 1e-9 * start
