@@ -1,0 +1,1 @@
+"""Results as tables and figures: what report.py is made of."""

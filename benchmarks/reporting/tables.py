@@ -1,0 +1,122 @@
+"""Results as text and tables in Markdown."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from reporting.words import (
+    BOOK,
+    OURS,
+    Results,
+    absentees,
+    call_name,
+    fastest,
+    machine,
+    milliseconds,
+    opponents,
+    ours,
+    percent,
+    rows,
+    times,
+    work_name,
+)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def wrapped(text: str) -> str:
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def measured_on(results: Results) -> str:
+    """Return a sentence about the run, and one about who was not there."""
+    absent = f" Absent: {absentees(results)}." if results.get("absent") else ""
+    return wrapped(f"Measured on {machine(results)}.{absent}")
+
+
+# ---- peers ----
+
+
+def epochs(results: Results, real: str = "float32") -> str:
+    """Return the epochs of all works in ms, our share of the peak, and the fastest opponent."""
+    works = list(results["works"].values())
+    lines = []
+    for name in opponents(results, works):
+        # the book knows float64 only
+        of = "float64" if name == BOOK else real
+        label = f"{name}, {of}" if of != real else name
+        found = [fastest(work, [name], of) for work in works]
+        if any(found) or name in results["absent"]:
+            lines.append([label, *(_time(one, name, results) for one in found)])
+    own = [ours(work, real) for work in works]
+    lines.append([f"**{OURS}**", *(_time(one, OURS, results) for one in own)])
+    narrow = [fastest(work, [OURS], real, "uint8") for work in works]
+    if any(narrow):
+        lines.append([f"{OURS}, from uint8 rows",
+                      *(_time(one, OURS, results) for one in narrow)])
+    lines.append([f"{OURS}'s share of the peak",
+                  *(percent(one["share_of_peak"]) if one else "-" for one in own)])
+    best = [work.get("fastest_opponent", {}).get(real) for work in works]
+    lines.append(["the fastest opponent takes",
+                  *(f"{times(one['ratio'])} ({one['name']})" if one else "-" for one in best)])
+    lines.append(["rows in an epoch", *(f"{work['rows']:,}" for work in works)])
+    return markdown([f"epoch in {real}, ms", *map(work_name, works)], lines)
+
+
+def _time(one: Results | None, name: str, results: Results) -> str:
+    if one is not None:
+        return milliseconds(one["best"])
+    return "absent" if name in results["absent"] else "-"
+
+
+def speed(results: Results) -> str:
+    """Return README's part: where it was measured, and the table."""
+    return f"{measured_on(results)}\n\n{epochs(results)}"
+
+
+def all_epochs(results: Results) -> str:
+    return "\n\n".join([measured_on(results), epochs(results), epochs(results, "float64")])
+
+
+def inference(results: Results) -> str:
+    """Return the calls of feedforward in microseconds."""
+    calls = list(results["inference"].values())
+    lines = []
+    for name in [*opponents(results, calls), OURS]:
+        found = [fastest(call, [name], "float32") for call in calls]
+        if any(found) or name in results["absent"]:
+            label = f"**{name}**" if name == OURS else name
+            lines.append([label, *(
+                f"{1e6 * one['best']:,.2f}" if one else _time(one, name, results)
+                for one in found)])
+    return markdown(["feedforward in float32, us", *map(call_name, calls)], lines)
+
+
+# ---- backpropagation against differences ----
+
+
+def passes(results: Results) -> str:
+    """Return what backpropagation costs, in forward passes."""
+    found = {(tuple(one["sizes"]), one["batch"]): one for one in results["forward_passes"]}
+    networks = dict.fromkeys(sizes for sizes, _ in found)
+    batches = dict.fromkeys(batch for _, batch in found)
+    lines = []
+    for sizes in networks:
+        of_network = [found[sizes, batch] for batch in batches]
+        lines.append(["-".join(map(str, sizes)), f"{of_network[0]['flops']:.2f}",
+                      *(f"{one['forward_passes_of_step']:.2f}" for one in of_network),
+                      *(f"{one['forward_passes']:.2f}" for one in of_network)])
+    return f"{measured_on(results)}\n\n" + markdown(
+        ["in forward passes", "by flops", *(f"step, {rows(batch)}" for batch in batches),
+         *(f"`backprop`, {rows(batch)}" for batch in batches)], lines)
+
+
+def differences(results: Results) -> str:
+    """Return what differences cost, against backpropagation."""
+    return markdown(
+        ["weights", "examples", "backpropagation, ms", "differences, s", "times backpropagation"],
+        [(f"{one['weights']:,}", str(one["examples"]), milliseconds(one["backprop"]["best"]),
+          f"{one['differences_seconds']:.3g}", f"{one['times_backprop']:,.0f}")
+         for one in results["differences"]])

@@ -1,0 +1,404 @@
+"""The report: results of the benchmarks as tables and figures, made up here or run tiny."""
+
+import copy
+import importlib.util
+import itertools
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+PAGE = FOLDER.parent / "docs" / "benchmarks.md"
+if not (FOLDER / "report.py").exists():
+    pytest.skip("benchmarks/ is not beside the tests", allow_module_level=True)
+
+WORKS = {  # times of cbackprop in float32, ms
+    (784, 30, 10): (10, 10_000, 7.6), (784, 100, 10): (10, 10_000, 19.0),
+    (784, 512, 512, 10): (128, 12_800, 188.0), (784, 2048, 2048, 10): (256, 5_120, 850.0),
+    (64, 64, 64, 8): (64, 32_000, 10.2), (8, 16, 16, 1): (32, 32_000, 1.65),
+    (4, 32, 16, 4): (10_000, 10_000, 2.4), (784, 128, 32, 128, 784): (64, 10_000, 61.0),
+}
+FACTORS = {
+    "the book's loop": 90.0, "NumPy": 3.1, "scikit-learn": 9.0, "PyTorch eager": 21.0,
+    "PyTorch compiled": 7.0, "JAX": 2.2, "Numba": 2.1,
+}
+MARKERS = ("speed", "epochs", "inference", "growth", "passes", "differences")
+
+
+def made_up():
+    """Results of peers.py, as it would write them; JAX is absent."""
+    works = {}
+    for at, (sizes, (m, rows, ms)) in enumerate(WORKS.items()):
+        name = "-".join(map(str, sizes))
+        products = [j * k for j, k in itertools.pairwise(sizes)]
+        flops = 4 * sum(products) + 2 * sum(products[1:])
+        contestants = {}
+
+        def add(opponent, real, of_rows, factor, of_work=(flops, rows, ms, contestants)):
+            flops, rows, ms, contestants = of_work
+            best = 1e-3 * ms * factor
+            speed = rows * flops / best
+            contestants[f"{opponent} {real}, {of_rows} rows"] = {
+                "name": opponent, "opponent": opponent, "form": "", "real": real, "rows": of_rows,
+                "rows_timed": rows, "best": best, "median": 1.1 * best,
+                "seconds": [best, 1.1 * best, 1.2 * best], "flops_per_second": speed,
+                "share_of_peak": speed / (256e9 if real == "float32" else 128e9),
+                "times_cbackprop": factor}
+
+        for real, slower in (("float32", 1.0), ("float64", 2.0)):
+            add("cbackprop", real, real, slower)
+            for opponent, factor in FACTORS.items():
+                if opponent != "JAX" and (opponent != "the book's loop" or real == "float64"):
+                    add(opponent, real, real, slower * factor / (1 + 0.3 * at))
+        add("cbackprop", "float32", "uint8", 0.83)
+        fastest = FACTORS["Numba"] / (1 + 0.3 * at)
+        works[name] = {
+            "name": name, "sizes": sizes, "mini_batch_size": m, "rows": rows, "eta": 1.0,
+            "activation": "sigmoid", "flops_per_row": flops, "check": {},
+            "peak_flops_per_second": {"float32": 256e9, "float64": 128e9},
+            "roofline": {real: {"seconds": rows * flops / peak, "bytes": rows * flops / (3.0 + at),
+                                "bound": "FMA", "flops_per_byte": 3.0 + at}
+                         for real, peak in (("float32", 256e9), ("float64", 128e9))},
+            "contestants": contestants, "forms": list(contestants.values()),
+            "fastest_opponent": {real: {"name": "Numba", "ratio": fastest}
+                                 for real in ("float32", "float64")}}
+    calls = {}
+    for sizes, rows in (((784, 30, 10), 1), ((784, 30, 10), 10_000), ((784, 512, 512, 10), 10_000)):
+        best = 1.3e-6 * rows
+        calls[f"{rows} {sizes}"] = {
+            "sizes": sizes, "rows": rows, "flops_per_row": 48_000, "contestants": {
+                name: {"opponent": name, "best": best * factor, "median": best * factor,
+                       "seconds": [best * factor], "share_of_peak": 0.5 / factor,
+                       "times_cbackprop": factor}
+                for name, factor in (("cbackprop", 1.0), ("NumPy", 5.2), ("ONNX Runtime", 4.1))}}
+    return {
+        "benchmark": "peers", "tiny": False, "repeat": 3, "absent": {"JAX": "not installed"},
+        "environment": {
+            "date": "2026-01-02T03:04:05+00:00", "cpu": "AMD EPYC 9B45 (x)", "threads": 1,
+            "system": "Linux x86_64", "cores": [1], "load": 0.1, "python": "3.12.1",
+            "numpy": "2.4.0", "cbackprop": "0.1.0", "variant": "v4", "why": "the highest",
+            "blas": [], "cleared": {}, "packages": {"torch": "2.13.0", "numba": "0.66.0"}},
+        "limits": {"peak_flops_per_second": {"float32": 256e9, "float64": 128e9},
+                   "bytes_per_second": {"L1": 430e9, "L2": 160e9, "L3": 95e9, "memory": 35e9}},
+        "works": works, "inference": calls, "bounds": []}
+
+
+def python(*args):
+    return subprocess.run([sys.executable, "-W", "error", *map(str, args)], capture_output=True,
+                          text=True, timeout=120)
+
+
+@cache
+def run_tiny(kind):
+    """Run a benchmark at tiny size, once, and return the text of its JSON."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "results.json")
+        done = python(FOLDER / f"{kind}.py", "--tiny", "--json", path)
+        assert (done.returncode, done.stderr) == (0, "")
+        return path.read_text()
+
+
+def results_of(kind):
+    return made_up() if kind == "peers" else json.loads(run_tiny(kind))
+
+
+KINDS = ("peers", "growth", "backprop_vs_differences")
+
+
+@pytest.fixture(scope="module")
+def report():
+    """Import report.py, which finds its own modules beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        spec = importlib.util.spec_from_file_location("report", FOLDER / "report.py")
+        module = importlib.util.module_from_spec(spec)
+        patch.setitem(sys.modules, "report", module)
+        spec.loader.exec_module(module)
+        yield module
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Files for the report to read and to write, apart from the project's."""
+    for name in ("README.md", "page.md"):
+        markers = "".join(f"<!-- {one} -->\nold\n<!-- /{one} -->\n" for one in MARKERS)
+        (tmp_path / name).write_text(f"before\n{markers}after\n")
+    return ["--readme", tmp_path / "README.md", "--page", tmp_path / "page.md",
+            "--figures", tmp_path / "figures"]
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+# ---- tables ----
+
+
+def test_readme_table(report):
+    results = made_up()
+    lines = [cells(line) for line in report.tables.epochs(results).splitlines()]
+    header, rows = lines[0], {line[0]: line[1:] for line in lines[2:]}
+    assert header[:2] == ["epoch in float32, ms", "784-30-10 x10"]
+    assert "4-32-16-4 x10,000" in header
+    assert list(rows)[:7] == [
+        "the book's loop, float64", "NumPy", "scikit-learn", "PyTorch eager", "PyTorch compiled",
+        "JAX", "Numba"]
+    assert rows["**cbackprop**"][:3] == ["7.60", "19.0", "188"]
+    assert rows["cbackprop, from uint8 rows"][0] == "6.31"
+    assert rows["the book's loop, float64"][0] == "1,368"
+    assert rows["the fastest opponent takes"][0] == "2.10 x (Numba)"
+    share = results["works"]["784-30-10"]["contestants"]["cbackprop float32, float32 rows"]
+    assert rows["cbackprop's share of the peak"][0] == f"{100 * share['share_of_peak']:.0f} %"
+    assert {len(line) for line in lines} == {len(WORKS) + 1}
+
+
+def test_who_is_absent_is_shown(report):
+    results = made_up()
+    assert set(cells(next(line for line in report.tables.epochs(results).splitlines()
+                          if line.startswith("| JAX |")))[1:]) == {"absent"}
+    assert "Absent: JAX (not installed)." in report.tables.speed(results).replace("\n", " ")
+    assert "| JAX | absent | absent | absent |" in report.tables.inference(results)
+
+
+def test_who_was_not_measured_on_a_work_is_shown(report):
+    results = made_up()
+    del results["works"]["784-30-10"]["contestants"]["Numba float32, float32 rows"]
+    line = next(line for line in report.tables.epochs(results).splitlines()
+                if line.startswith("| Numba |"))
+    assert cells(line)[1] == "-"
+
+
+def test_machine_and_variant_are_named(report):
+    text = report.tables.speed(made_up())
+    assert max(map(len, text.partition("\n\n")[0].splitlines())) <= 100
+    for what in ("AMD EPYC 9B45", "variant v4", "256 GFLOP/s in float32", "torch 2.13.0",
+                 "2026-01-02", "best of 3 interleaved rounds"):
+        assert what in text.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (1.6849, "1,685"), (0.09996, "100"), (0.0999, "99.9"), (0.0099951, "10.0"), (0.00999, "9.99"),
+    (0.00165, "1.65"), (0.000123, "0.123")])
+def test_milliseconds(report, seconds, text):
+    assert report.tables.milliseconds(seconds) == text
+
+
+def test_differences_in_a_table(report):
+    results = results_of("backprop_vs_differences")
+    lines = report.tables.differences(results).splitlines()
+    assert len(lines) == 2 + len(results["differences"])
+    assert f"| {results['differences'][0]['times_backprop']:,.0f} |" in lines[2]
+    assert len(report.tables.passes(results).splitlines()) > 4
+
+
+# ---- what the two benchmarks measure ----
+
+
+def test_growth_derives_its_numbers_from_its_times():
+    results = results_of("growth")
+    assert {sweep["axis"] for sweep in results["sweeps"]} == {
+        "width", "mini-batch", "depth", "rows"}
+    peak = results["peak_flops_per_second"]["float32"]
+    points = [point for sweep in results["sweeps"] for point in sweep["points"]]
+    for point in points:
+        sizes = point["sizes"]
+        products = [j * k for j, k in itertools.pairwise(sizes)]
+        assert point["flops_per_row"] == 4 * sum(products) + 2 * sum(products[1:])
+        assert point["seconds_per_row"] == pytest.approx(min(point["seconds"]) / point["rows"])
+        assert point["share_of_peak"] == pytest.approx(
+            point["flops_per_row"] / point["seconds_per_row"] / peak)
+    assert results["line_share_of_peak"] == max(point["share_of_peak"] for point in points)
+
+
+def test_differences_agree_and_are_scaled():
+    results = results_of("backprop_vs_differences")
+    for one in results["differences"]:
+        assert one["largest_difference"] < 1e-5
+        each = min(one["differences_of_timed"]["seconds"]) / one["timed"]
+        assert one["differences_seconds"] == pytest.approx(
+            one["weights"] * each + one["cost"]["best"])
+    for one in results["forward_passes"]:
+        assert one["forward_passes"] == pytest.approx(
+            one["backprop"]["best"] / one["forward"]["best"])
+        assert 2 <= one["flops"] < 3
+
+
+def test_a_wrong_gradient_is_not_timed():
+    done = python("-c", "\n".join((
+        f"import sys; sys.path.insert(0, {str(FOLDER)!r})",
+        "import backprop_vs_differences as benchmark, cbackprop",
+        "right = cbackprop.Network.backprop",
+        "def wrong(self, x, y):",
+        "    nabla_b, nabla_w = right(self, x, y)",
+        "    return nabla_b, [1.001 * nabla for nabla in nabla_w]",
+        "cbackprop.Network.backprop = wrong",
+        "benchmark.main(['--tiny'])")))
+    assert done.returncode == 1
+    assert re.search(r"\(46\) differs from backpropagation by \S+ of the largest derivative, "
+                     r"1e-04 allowed: nothing is timed", done.stderr)
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_repeat_must_be_positive(kind):
+    done = python(FOLDER / f"{kind}.py", "--repeat", "0")
+    assert done.returncode == 2
+    assert "--repeat must be at least 1, got 0" in done.stderr
+
+
+# ---- files ----
+
+
+def test_kept_names(report):
+    results = made_up()
+    assert report.kept_name(results) == "0.1.0-amd-epyc-9b45-x.json"
+    results["environment"] |= {"why": "CBACKPROP_ISA asks for it", "variant": "v3", "threads": 2}
+    results["benchmark"] = "growth"
+    assert report.kept_name(results) == "0.1.0-amd-epyc-9b45-x-v3-2-threads-growth.json"
+
+
+def test_the_newest_kept_results_count(report, tmp_path):
+    old, new, lowered = made_up(), made_up(), made_up()
+    new["environment"]["date"] = "2026-02-02T03:04:05+00:00"
+    lowered["environment"] |= {"why": "CBACKPROP_ISA asks for it",
+                               "date": "2026-03-02T03:04:05+00:00"}
+    for name, results in (("a", new), ("b", old), ("c", lowered)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(results))
+    assert report.newest(tmp_path)["peers"]["environment"] == new["environment"]
+
+
+def test_only_what_is_between_the_markers_changes(report, tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- speed -->\nold\n<!-- /speed -->\nafter\n")
+    for text in ("new", "newer"):
+        report.rewrite(page, "speed", text)
+        assert page.read_text() == f"before\n<!-- speed -->\n{text}\n<!-- /speed -->\nafter\n"
+
+
+@pytest.mark.parametrize("text", [
+    "", "<!-- speed -->", "<!-- /speed -->\n<!-- speed -->",
+    "<!-- speed --><!-- /speed --><!-- speed --><!-- /speed -->"])
+def test_markers_must_be_there(report, tmp_path, text):
+    page = tmp_path / "README.md"
+    page.write_text(text)
+    with pytest.raises(SystemExit, match="must have <!-- speed --> and <!-- /speed --> once each"):
+        report.rewrite(page, "speed", "new")
+    assert page.read_text() == text
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("{", "Expecting property name"), ("[]", '"benchmark" must be one of'),
+    ('{"benchmark": "sgd"}', "got 'sgd'")])
+def test_other_files_are_refused(report, tmp_path, text, message):
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(SystemExit, match=re.escape(message)):
+        report.read(path)
+
+
+def test_a_tiny_run_is_not_reported(report, tmp_path, places, capsys):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(made_up() | {"tiny": True}))
+    with pytest.raises(SystemExit):
+        report.main([str(path), *map(str, places)])
+    assert "a tiny run says nothing" in capsys.readouterr().err
+    assert "old" in (tmp_path / "README.md").read_text()
+
+
+def test_the_page_has_the_markers_and_the_figures(report):
+    page = PAGE.read_text()
+    for parts in report.REPORTS.values():
+        for marker in parts.page:
+            assert page.count(f"<!-- {marker} -->\n") == page.count(f"<!-- /{marker} -->\n") == 1
+        for name in parts.figures:
+            assert f"](figures/{name}.svg)" in page
+    for letter in report.figures.LETTERS:
+        assert page.count(f"\n- **{letter}** ") == 1
+
+
+# ---- figures ----
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_report_on_a_file(report, tmp_path, places, kind, monkeypatch):
+    pytest.importorskip("matplotlib", reason="figures need the extra bench")
+    monkeypatch.setattr(report, "KEPT", tmp_path / "results")
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results_of(kind) | {"tiny": False}))
+    report.main([str(path), "--keep", *map(str, places)])
+    parts = report.REPORTS[kind]
+    assert json.loads(next((tmp_path / "results").iterdir()).read_text())["benchmark"] == kind
+    for name, markers in (("README.md", parts.readme), ("page.md", parts.page)):
+        text = (tmp_path / name).read_text()
+        assert text.count("\nold\n") == len(MARKERS) - len(markers)
+        assert text.startswith("before\n")
+        assert text.endswith("after\n")
+    drawn = {figure.name: figure.read_bytes() for figure in (tmp_path / "figures").iterdir()}
+    assert set(drawn) == {f"{name}.svg" for name in parts.figures}
+    assert max(map(len, drawn.values())) < 150_000
+    report.main([*map(str, places)])  # what was kept
+    for name, before in drawn.items():
+        assert (tmp_path / "figures" / name).read_bytes() == before
+
+
+def texts_of(figure):
+    """Return where each text of a figure is, once drawn; ticks beyond the axes are not."""
+    from matplotlib.text import Text
+
+    figure.draw_without_rendering()
+    found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    for axes in figure.axes:
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            for tick in axis.get_major_ticks():
+                if not min(limits) <= tick.get_loc() <= max(limits):
+                    found = [text for text in found
+                             if text not in (tick.label1, tick.label2)]
+    return [(text.get_text(), Text.get_window_extent(text)) for text in found]  # no arrows
+
+
+@pytest.mark.parametrize(("kind", "name"), [
+    ("peers", "epochs"), ("peers", "inference"), ("peers", "roofline"), ("growth", "growth"),
+    ("backprop_vs_differences", "differences")])
+def test_labels_are_whole_and_apart(report, kind, name):
+    pytest.importorskip("matplotlib", reason="figures need the extra bench")
+    from matplotlib.transforms import Bbox
+
+    figure = report.REPORTS[kind].figures[name](results_of(kind))
+    texts = texts_of(figure)
+    assert len(texts) > 6
+    whole = figure.bbox.padded(1)
+    for text, box in texts:
+        assert whole.contains(box.x0, box.y0), text
+        assert whole.contains(box.x1, box.y1), text
+    for (one, a), (other, b) in itertools.combinations(texts, 2):
+        common = Bbox.intersection(a, b)
+        assert common is None or min(common.width, common.height) < 1, (one, other)
+
+
+def test_figures_name_who_is_absent(report):
+    pytest.importorskip("matplotlib", reason="figures need the extra bench")
+    results = made_up()
+    figure = report.figures.epochs(copy.deepcopy(results))
+    assert "JAX (absent: not installed)" in {text for text, _ in texts_of(figure)}
+
+
+def test_without_matplotlib_the_extra_is_named(report, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(SystemExit, match=r"figures need matplotlib: pip install 'cbackprop"):
+        report.figures.epochs(made_up())
+
+
+def test_tiny_runs_into_a_temporary_folder(report, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib", reason="figures need the extra bench")
+    monkeypatch.setattr(report, "KEPT", tmp_path)
+    for kind in KINDS[:2]:
+        (tmp_path / f"{kind}.json").write_text(json.dumps(results_of(kind)))
+    report.main(["--tiny"])  # backprop_vs_differences.py is run
+    assert "differences.svg" in capsys.readouterr().out
+    assert len(list(tmp_path.iterdir())) == 2
