@@ -162,19 +162,19 @@ cdef inline void all_strips(
             for p in range(g.b_rows_ahead * s // n_strips, g.b_rows_ahead * (s + 1) // n_strips):
                 for r in range(g.b_lines_ahead):
                     prefetch(<const char*>(g.b_ahead + p * g.ld_ahead) + r * LINE)
-        if R == 12:
+        if R == 12 <= TILE_ROWS:        # what no build's strips need is not compiled
             tile(g, first, packed, kind, 12, V)
-        elif R == 11:
+        elif R == 11 <= TILE_ROWS:
             tile(g, first, packed, kind, 11, V)
-        elif R == 10:
+        elif R == 10 <= TILE_ROWS:
             tile(g, first, packed, kind, 10, V)
-        elif R == 9:
+        elif R == 9 <= TILE_ROWS:
             tile(g, first, packed, kind, 9, V)
-        elif R == 8:
+        elif R == 8 <= TILE_ROWS:
             tile(g, first, packed, kind, 8, V)
-        elif R == 7:
+        elif R == 7 <= TILE_ROWS:
             tile(g, first, packed, kind, 7, V)
-        elif R == 6:
+        elif R == 6 <= TILE_ROWS:
             tile(g, first, packed, kind, 6, V)
         elif R == 5:
             tile(g, first, packed, kind, 5, V)
