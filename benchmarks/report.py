@@ -162,6 +162,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for results in found:
         if results["tiny"]:
             parser.error("a tiny run says nothing: not reported")
+        if not all(results.get(part, True) for part in ("works", "inference")):
+            parser.error("a run of some works only: not reported")
     if asked.keep:
         for path, results in zip(asked.files, found, strict=True):
             KEPT.mkdir(exist_ok=True)

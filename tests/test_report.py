@@ -1,6 +1,5 @@
 """The report: results of the benchmarks as tables and figures, made up here or run tiny."""
 
-import copy
 import importlib.util
 import itertools
 import json
@@ -59,13 +58,13 @@ def made_up():
         fastest = FACTORS["Numba"] / (1 + 0.3 * at)
         works[name] = {
             "name": name, "sizes": sizes, "mini_batch_size": m, "rows": rows, "eta": 1.0,
-            "activation": "sigmoid", "flops_per_row": flops, "check": {},
+            "activation": "sigmoid", "flops_per_row": flops, "check": {"refused": {}},
             "peak_flops_per_second": {"float32": 256e9, "float64": 128e9},
             "roofline": {real: {"seconds": rows * flops / peak, "bytes": rows * flops / (3.0 + at),
-                                "bound": "FMA", "flops_per_byte": 3.0 + at}
+                                "bound": "FMA", "level": "L2", "flops_per_byte": 3.0 + at}
                          for real, peak in (("float32", 256e9), ("float64", 128e9))},
             "contestants": contestants, "forms": list(contestants.values()),
-            "fastest_opponent": {real: {"name": "Numba", "ratio": fastest}
+            "fastest_opponent": {real: {"name": f"Numba {real}", "form": "", "ratio": fastest}
                                  for real in ("float32", "float64")}}
     calls = {}
     for sizes, rows in (((784, 30, 10), 1), ((784, 30, 10), 10_000), ((784, 512, 512, 10), 10_000)):
@@ -170,9 +169,11 @@ def test_who_is_absent_is_shown(report):
 def test_who_was_not_measured_on_a_work_is_shown(report):
     results = made_up()
     del results["works"]["784-30-10"]["contestants"]["Numba float32, float32 rows"]
+    results["works"]["784-30-10"]["check"]["refused"] = {"Numba": "Numba float32 differs by 2"}
     line = next(line for line in report.tables.epochs(results).splitlines()
                 if line.startswith("| Numba |"))
     assert cells(line)[1] == "-"
+    assert "Refused: Numba float32 differs by 2." in report.tables.speed(results).replace("\n", " ")
 
 
 def test_machine_and_variant_are_named(report):
@@ -311,6 +312,15 @@ def test_a_tiny_run_is_not_reported(report, tmp_path, places, capsys):
     assert "old" in (tmp_path / "README.md").read_text()
 
 
+def test_a_run_in_part_is_not_reported(report, tmp_path, places, capsys):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(made_up() | {"inference": {}}))
+    with pytest.raises(SystemExit):
+        report.main([str(path), *map(str, places)])
+    assert "a run of some works only" in capsys.readouterr().err
+    assert "old" in (tmp_path / "README.md").read_text()
+
+
 def test_the_page_has_the_markers_and_the_figures(report):
     page = PAGE.read_text()
     for parts in report.REPORTS.values():
@@ -384,8 +394,11 @@ def test_labels_are_whole_and_apart(report, kind, name):
 def test_figures_name_who_is_absent(report):
     pytest.importorskip("matplotlib", reason="figures need the extra bench")
     results = made_up()
-    figure = report.figures.epochs(copy.deepcopy(results))
-    assert "JAX (absent: not installed)" in {text for text, _ in texts_of(figure)}
+    results["absent"]["ONNX Runtime"] = "not installed"
+    for draw, onnx in ((report.figures.epochs, False), (report.figures.inference, True)):
+        texts = {text for text, _ in texts_of(draw(results))}
+        assert "JAX (absent)" in texts
+        assert ("ONNX Runtime (absent)" in texts) == onnx  # it does not train
 
 
 def test_without_matplotlib_the_extra_is_named(report, monkeypatch):

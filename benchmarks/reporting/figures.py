@@ -6,7 +6,7 @@ only where something is drawn.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,42 +106,40 @@ def log_axis(axis: Any, low: float, high: float, steps: Sequence[int] = (1,)) ->
 def epochs(results: Results) -> Any:
     """Draw each opponent's epoch against ours."""
     works = {work_name(work): work for work in results["works"].values()}
-    return _ratios(results, works, ["float32", "float64"], "An epoch of training")
+    return _ratios(works, opponents(results, "works"), results["absent"], ["float32", "float64"],
+                   "An epoch of training")
 
 
 def inference(results: Results) -> Any:
     """Draw each opponent's feedforward against ours."""
     calls = {call_name(call): call for call in results["inference"].values()}
-    return _ratios(results, calls, ["float32"], "Feedforward")
+    return _ratios(calls, opponents(results, "inference"), results["absent"], ["float32"],
+                   "Feedforward")
 
 
 def _ratios(
-    results: Results, works: Mapping[str, Results], reals: Sequence[str], what: str
+    works: Mapping[str, Results], names: Sequence[str], absent: Container[str],
+    reals: Sequence[str], what: str,
 ) -> Any:
-    from_works = opponents(results, works.values())
-    absent = results["absent"]
     with drawing() as make:
         from matplotlib.lines import Line2D
 
-        known = [*OPPONENTS, *(name for name in from_works if name not in MARKERS)]
+        known = [*OPPONENTS, *(name for name in names if name not in MARKERS)]
         shades = dict(zip(known, colours(len(known)), strict=True))
         spare = iter(SPARE_MARKERS)
         style = {name: {"marker": MARKERS.get(name) or next(spare), "color": shades[name],
                         "markeredgecolor": "black", "markeredgewidth": 0.6, "markersize": 6.5,
-                        "linestyle": "none"} for name in from_works}
-        labels = [name + f" (absent: {absent.get(name)})" * (name in absent)
-                  for name in from_works]
-        columns = 2 if absent else 4
-        figure = make(2.2 + 4.0 * len(reals),
-                      1.5 + 0.62 * len(works) + 0.2 * math.ceil(len(labels) / columns),
+                        "linestyle": "none"} for name in names}
+        figure = make(2.2 + 4.0 * len(reals), 1.9 + 0.62 * len(works),
                       f"{what}: what others take, as a multiple of {OURS}'s time")
         panels = figure.subplots(1, len(reals), sharey=True, squeeze=False)[0]
         for axes, real in zip(panels, reals, strict=True):
             _ratio_panel(axes, works, real, style)
         panels[0].set_yticks(range(len(works)), works)
         panels[0].set_ylim(len(works) - 0.5, -0.5)
-        figure.legend([Line2D([], [], **style[name]) for name in from_works], labels,
-                      loc="outside lower center", ncols=columns)
+        figure.legend([Line2D([], [], **style[name]) for name in names],
+                      [name + " (absent)" * (name in absent) for name in names],
+                      loc="outside lower center", ncols=4)
     return figure
 
 
@@ -203,10 +201,12 @@ def roofline(results: Results, real: str = "float32") -> Any:
         for work, roof, y, other, colour, height in zip(
                 works, roofs, own, their, colours(len(works)), heights, strict=True):
             x, mine = roof["flops_per_byte"], ours(work, real)
+            text = (f"{work_name(work)}: {percent(mine['share_of_peak'])} of the peak; "
+                    f"its bytes from {roof['level']}")
+            if roof["bound"] != "FMA":
+                text += f": {percent(roof['seconds'] / mine['best'])} of the roof"
             axes.annotate(
-                f"{work_name(work)}: {percent(mine['share_of_peak'])} of the peak, "
-                f"{percent(roof['seconds'] / mine['best'])} of the roof ({roof['bound']})",
-                (x, y), (1.02, height), textcoords=axes.get_yaxis_transform(), va="center",
+                text, (x, y), (1.02, height), textcoords=axes.get_yaxis_transform(), va="center",
                 fontsize=8, arrowprops={"arrowstyle": "-", "color": "0.65", "linewidth": 0.7,
                                         "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 4})
             if other is not None:

@@ -7,11 +7,11 @@ from reporting.words import (
     BOOK,
     OURS,
     Results,
-    absentees,
     call_name,
     fastest,
     machine,
     milliseconds,
+    missing,
     opponents,
     ours,
     percent,
@@ -31,9 +31,8 @@ def wrapped(text: str) -> str:
 
 
 def measured_on(results: Results) -> str:
-    """Return a sentence about the run, and one about who was not there."""
-    absent = f" Absent: {absentees(results)}." if results.get("absent") else ""
-    return wrapped(f"Measured on {machine(results)}.{absent}")
+    """Return a sentence about the run, and about who was not there."""
+    return wrapped(f"Measured on {machine(results)}.{missing(results)}")
 
 
 # ---- peers ----
@@ -43,7 +42,7 @@ def epochs(results: Results, real: str = "float32") -> str:
     """Return the epochs of all works in ms, our share of the peak, and the fastest opponent."""
     works = list(results["works"].values())
     lines = []
-    for name in opponents(results, works):
+    for name in opponents(results, "works"):
         # the book knows float64 only
         of = "float64" if name == BOOK else real
         label = f"{name}, {of}" if of != real else name
@@ -60,7 +59,8 @@ def epochs(results: Results, real: str = "float32") -> str:
                   *(percent(one["share_of_peak"]) if one else "-" for one in own)])
     best = [work.get("fastest_opponent", {}).get(real) for work in works]
     lines.append(["the fastest opponent takes",
-                  *(f"{times(one['ratio'])} ({one['name']})" if one else "-" for one in best)])
+                  *(f"{times(one['ratio'])} ({one['name'].replace(f' {real}', '')})" if one else "-"
+                    for one in best)])
     lines.append(["rows in an epoch", *(f"{work['rows']:,}" for work in works)])
     return markdown([f"epoch in {real}, ms", *map(work_name, works)], lines)
 
@@ -84,7 +84,7 @@ def inference(results: Results) -> str:
     """Return the calls of feedforward in microseconds."""
     calls = list(results["inference"].values())
     lines = []
-    for name in [*opponents(results, calls), OURS]:
+    for name in [*opponents(results, "inference"), OURS]:
         found = [fastest(call, [name], "float32") for call in calls]
         if any(found) or name in results["absent"]:
             label = f"**{name}**" if name == OURS else name

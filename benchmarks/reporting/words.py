@@ -12,18 +12,23 @@ OPPONENTS = (
     BOOK, "NumPy", "scikit-learn", "PyTorch eager", "PyTorch compiled", "JAX", "Numba",
     "ONNX Runtime",
 )
+ONLY_INFER = {"ONNX Runtime"}
 
 
-def opponents(results: Results, works: Iterable[Results]) -> list[str]:
-    """List all that were measured, and all that are absent."""
-    found = {one["opponent"] for work in works for one in work["contestants"].values()}
-    found = (found | set(results["absent"])) - {OURS}
-    return sorted(found, key=lambda name: ([*OPPONENTS, name].index(name), name))
+def opponents(results: Results, kind: str) -> list[str]:
+    """List all that were measured in "works" or "inference", and all that are absent."""
+    found = {one["opponent"] for of in results[kind].values() for one in of["contestants"].values()}
+    absent = set(results["absent"]) - (ONLY_INFER if kind == "works" else set())
+    return sorted((found | absent) - {OURS},
+                  key=lambda name: ([*OPPONENTS, name].index(name), name))
 
 
-def absentees(results: Results) -> str:
-    """Say who is absent, and why."""
-    return "; ".join(f"{name} ({why})" for name, why in results["absent"].items())
+def missing(results: Results) -> str:
+    """Say who is absent or was refused, and why; nothing if none is."""
+    absent = "; ".join(f"{name} ({why})" for name, why in results.get("absent", {}).items())
+    refused = "; ".join(why for work in results.get("works", {}).values()
+                        for why in work["check"].get("refused", {}).values())
+    return f" Absent: {absent}." * bool(absent) + f" Refused: {refused}." * bool(refused)
 
 
 def fastest(
