@@ -4,5 +4,5 @@ from cbackprop import datasets
 from cbackprop.config import show_config
 from cbackprop.network import DivergenceError, History, Network
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["DivergenceError", "History", "Network", "datasets", "show_config"]
