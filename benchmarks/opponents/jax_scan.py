@@ -1,21 +1,16 @@
 """JAX: the whole epoch in one jitted loop."""
 
-import os
 from collections.abc import Iterator
 from functools import partial
 
-import numpy as np
-
-# XLA's own threads; how many, it asks the process's cores, which are as many as threads.
-if os.environ.get("OMP_NUM_THREADS") == "1":
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 from common import REALS, Work
 from numpy.typing import NDArray
 
 from opponents.contestant import Contestant, Examples
+from opponents.feedforward import Call, Trained
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)  # allows float64; float32 stays what it is
@@ -101,3 +96,19 @@ def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
             yield Scan(work, examples, real, rows, outputs_first=True, at_once=False)
             yield Scan(work, examples, real, rows, outputs_first=True, at_once=True)
             yield Scan(work, examples, real, rows, outputs_first=True, at_once=False, width=512)
+
+
+def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
+    b = [jnp.asarray(b) for b in net.biases]
+    given = jnp.asarray(x[0] if len(x) == 1 else x)
+    for outputs_first in (True, False):
+        w = [jnp.asarray(w if outputs_first else w.T) for w in net.weights]
+
+        def feedforward(a, w=w, outputs_first=outputs_first):
+            for w_l, b_l in zip(w, b, strict=True):
+                a = jax.nn.sigmoid(a @ (w_l.T if outputs_first else w_l) + b_l)
+            return a
+
+        compiled = jax.jit(feedforward)
+        yield Call(Scan.opponent, "w (out, in)" if outputs_first else "w (in, out)",
+                   lambda compiled=compiled: compiled(given).block_until_ready())
