@@ -58,7 +58,7 @@ TOO_LONG = 5.0  # seconds to compile, for the others
 
 LEAST_SECONDS, MOST_SECONDS = 0.01, 3.0  # of one measurement: several epochs, or part of one
 BOOK_WEIGHTS = 1.5e8  # and gradients that the book's loop adds in a second, about: for its check
-OTHER_FORMS = 1.25  # times an opponent's fastest form: slower ones are measured once only
+OTHER_FORMS = 1.4  # times an opponent's fastest form: slower ones are measured once only
 FAR_BEHIND = 20  # times the fastest of all: measured in the first and every third round only
 BUDGET = 75.0  # seconds of one work's rounds; after that, no more than LEAST_ROUNDS
 LEAST_ROUNDS = 3
@@ -92,7 +92,8 @@ def contestants(
         for one in module.contestants(work, examples):
             elsewhere, seconds = work.name != SMALLEST, compiles[name]
             if tiny and (
-                    (one.name in seen and (elsewhere or seconds)) or (elsewhere and seconds > TOO_LONG)
+                    (one.name in seen and (elsewhere or seconds))
+                    or (elsewhere and seconds > TOO_LONG)
                     or (seconds and one.rows != "float32")):
                 continue
             seen.add(one.name)

@@ -40,7 +40,7 @@ OPPONENTS = {  # by their names on the command line
     "sklearn": Opponent("scikit-learn", "sklearn_mlp", ("scikit-learn", "scipy")),
     "torch": Opponent("PyTorch eager", "torch_eager", ("torch",)),
     "torch-compile": Opponent("PyTorch compiled", "torch_compiled", ("torch",), 8.0),
-    "jax": Opponent("JAX", "jax_scan", ("jax", "jaxlib"), 0.8),
+    "jax": Opponent("JAX", "jax_loop", ("jax", "jaxlib"), 0.8),
     "numba": Opponent("Numba", "numba_loops", ("numba", "llvmlite"), 3.0),
     "onnxruntime": Opponent("ONNX Runtime", "onnx_runtime", ("onnxruntime", "onnx")),
 }

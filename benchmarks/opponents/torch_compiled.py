@@ -38,8 +38,9 @@ class Compiled(Eager):
     The same arithmetic through `torch.compile`, which fuses all but the products.
 
     The graph takes several mini-batches, for each call of it costs as much as a small layer. Where
-    fewer are left, it is called with steps of length zero. Tried, and not faster: w (in, out), and
-    by far, one mini-batch in a graph and the wrapper in Python.
+    fewer are left, it is called with steps of length zero. Tried, and not faster: w (in, out), no
+    `addmm_` where that does not round too often, no guards; and by far, one mini-batch in a graph,
+    and the wrapper in Python.
     """
 
     opponent = "PyTorch compiled"
@@ -89,9 +90,7 @@ class Compiled(Eager):
 
 def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
     for real in REALS[::-1]:
-        for in_place in (False, True):
-            if not in_place or work.mini_batch_size <= MOST_ROUNDINGS:
-                yield Compiled(work, examples, real, in_place)
+        yield Compiled(work, examples, real, work.mini_batch_size <= MOST_ROUNDINGS)
 
 
 def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
