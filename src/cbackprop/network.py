@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from cbackprop import data, files, initializers
+from cbackprop import data, files, initializers, optimizers
 from cbackprop.core import _dispatch
 from cbackprop.progress import bar
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
-PRIVATE = ("_build", "_core", "_weights", "_biases", "_random", "_in_training")
+PRIVATE = ("_build", "_core", "_weights", "_biases", "_random", "_in_training", "_memory")
 MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
 
@@ -183,6 +183,7 @@ class Network:
             Views, ("weights", "biases"), self._core.views(self._core.parameters))
         self._random = _generator(seed)
         self._in_training = threading.Lock()
+        self._memory: optimizers.Memory | None = None
         fill = initializers.KNOWN[_name("initializer", initializer, initializers.KNOWN)]
         fill(self._random, self.weights, self.biases)
 
@@ -345,6 +346,15 @@ class Network:
         eta: float,
         test_data: Any = None,
         *,
+        optimizer: str | optimizers.Optimizer = "sgd",
+        lmbda: float = 0.0,
+        l1: float = 0.0,
+        weight_decay: float = 0.0,
+        max_norm: float | None = None,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        noise: float = 0.0,
         progress: bool | Callable[[int, int, int], object] | None = None,
         callback: Callable[[Network, History], object] | None = None,
     ) -> History:
@@ -367,6 +377,26 @@ class Network:
             Learning rate.
         test_data : as training_data, optional
             Evaluated after every epoch.
+        optimizer : str or cbackprop.optimizers.Optimizer
+            What a step does with the average gradient g: "sgd", "momentum", "nesterov", "adagrad",
+            "rmsprop", "adam", "rprop"; or one of its class, with other numbers. What it remembers
+            survives until a call with another, and is saved.
+        lmbda : float
+            The book's L2 regularisation: lmbda / n w is added to g, so that "sgd" scales w by
+            1 - eta lmbda / n. Biases are left alone, here and in the next three.
+        l1 : float
+            l1 sign(w) is added to g.
+        weight_decay : float
+            Decoupled: w is scaled by 1 - eta weight_decay before the step ("adam": AdamW).
+        max_norm : float, optional
+            The most that the weights of one neuron may measure together.
+        clip_value, clip_norm : float, optional
+            The most that one derivative, or the whole gradient, may measure; before the former.
+        dropout : float or sequence of float
+            The probability that an activation is left out; a number for the hidden layers, or one
+            for the inputs and each hidden layer. The others are scaled up (inverted dropout).
+        noise : float
+            The standard deviation of what is added to the inputs.
         progress : True, or callable (epoch, rows done, rows), optional
             True shows a bar (extra ``progress``). A callable hears of every chunk of some tens of
             milliseconds; its first epoch is 0.
@@ -400,9 +430,13 @@ class Network:
         eta = _eta(eta)
         if not (callback is None or callable(callback)):
             raise TypeError(f"callback must be callable or None, got {data.shown(callback)}")
+        rules = optimizers.rules(
+            self.num_layers - 1, optimizer, lmbda, l1, weight_decay, max_norm, clip_value,
+            clip_norm, dropout, noise)
         test = None if test_data is None else self._examples(test_data, "test_data")
         history = History()
         with self._training(), bar(epochs, len(rows), progress) as report:
+            self._remember(rules, len(rows), eta)
             for epoch in range(epochs):
                 before = time.perf_counter()
                 cost = self._epoch(epoch, rows, targets, m, eta, report)
@@ -422,23 +456,40 @@ class Network:
     ) -> float:
         """Train one epoch, chunk by chunk, and return the sum of the costs."""
         saved, random = self._core.parameters.copy(), self._random.bit_generator.state
+        memory = self._memory
+        learning = None if memory is None else memory.learning
+        remembered = None if memory is None else memory.copies()
         order = self._build.random_order(len(rows), self._random.integers(2**64, dtype=np.uint64))
         cost, done, chunk, n = 0.0, 0, m, len(rows)
         while done < n:
             before = time.perf_counter()
             done, of_chunk = self._core.sgd(rows, targets, order, m, eta, done,
-                                            min(n, done + chunk))
+                                            min(n, done + chunk), learning)
             cost += of_chunk
             seconds = time.perf_counter() - before
             chunk = max(m, int(chunk * min(8.0, CHUNK_SECONDS / max(seconds, 1e-9))))
             if not math.isfinite(cost) or (done == n and not self._core.all_finite()):
                 diverged = self._diverged(f"training diverged in epoch {epoch + 1}", saved, eta)
+                if memory is not None and remembered is not None:
+                    memory.restore(remembered)
                 self._random.bit_generator.state = random
                 self._check_finite(rows, "training_data")  # only now: it costs a tenth of an epoch
                 raise diverged
             if report is not None:
                 report(epoch, done, n)
         return cost
+
+    def _remember(self, rules: optimizers.Rules, n: int, eta: float) -> None:
+        """Set up the core's optimizer: the last one if it is the same, none if none is needed."""
+        if rules.plain:
+            self._memory = None
+            return
+        name = rules.optimizer.NAME
+        if self._memory is None or self._memory.optimizer != name:
+            self._memory = optimizers.Memory(self._build, self._core, name)
+        noisy = rules.noise or any(rules.dropout)
+        seed = int(self._random.integers(2**64, dtype=np.uint64)) if noisy else 0
+        self._memory.set(rules, n, eta, seed)
 
     def _diverged(self, what: str, saved: NDArray, eta: float) -> DivergenceError:
         """Put back the parameters from before, and say so."""
@@ -526,6 +577,7 @@ class Network:
             "weights": [np.array(w) for w in self.weights],
             "biases": [np.array(b) for b in self.biases],
             "random": self._random,
+            "memory": self._memory and self._memory.__getstate__(),
             "user's": {name: value for name, value in self.__dict__.items()
                        if name not in SETTINGS and name not in PRIVATE},
         }
@@ -534,6 +586,8 @@ class Network:
         Network.__init__(self, **state["settings"], initializer="zeros")
         self.weights, self.biases = state["weights"], state["biases"]
         self._random = copy.deepcopy(state["random"])
+        if state.get("memory"):
+            self._memory = optimizers.Memory.of(self._build, self._core, state["memory"])
         self.__dict__.update(state["user's"])
 
     def _settings(self) -> dict[str, Any]:
@@ -553,7 +607,7 @@ class Network:
         load
         """
         state = self.__getstate__()
-        files.save(path, state["settings"], state["weights"], state["biases"])
+        files.save(path, state["settings"], state["weights"], state["biases"], state["memory"])
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
@@ -576,10 +630,12 @@ class Network:
         Network([2, 3, 1], activation='sigmoid', output_activation='sigmoid', cost='quadratic', \
 dtype='float32')
         """
-        settings, weights, biases = files.load(path)
+        settings, weights, biases, memory = files.load(path)
         try:
             network = cls(**settings, initializer="zeros")
             network.weights, network.biases = weights, biases
+            if memory:
+                network._memory = optimizers.Memory.of(network._build, network._core, memory)
         except (TypeError, ValueError, MemoryError) as error:
             raise ValueError(f"{os.fspath(path)} is not a usable network: {error}") from None
         return network
