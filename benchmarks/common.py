@@ -32,10 +32,21 @@ SLOWING = {
     "BLIS_ARCH_TYPE": "pins BLIS to the kernels of one CPU",
     "NPY_DISABLE_CPU_FEATURES": "keeps NumPy's own loops from newer instructions",
     "NPY_ENABLE_CPU_FEATURES": "keeps NumPy's own loops from all other instructions",
+    "ATEN_CPU_CAPABILITY": "keeps PyTorch's own loops from newer instructions",
+    "ONEDNN_MAX_CPU_ISA": "keeps oneDNN from newer instructions",
+    "DNNL_MAX_CPU_ISA": "keeps oneDNN from newer instructions",
+    "TORCHDYNAMO_DISABLE": "makes torch.compile do nothing",
+    "TORCH_COMPILE_DISABLE": "makes torch.compile do nothing",
+    "JAX_DISABLE_JIT": "makes JAX compile nothing",
+    "XLA_FLAGS": "may keep XLA from newer instructions, or from optimising",
+    "NUMBA_DISABLE_JIT": "makes Numba compile nothing",
+    "NUMBA_OPT": "may keep Numba from optimising",
+    "NUMBA_CPU_NAME": "keeps Numba from newer instructions",
+    "NUMBA_CPU_FEATURES": "keeps Numba from newer instructions",
 }
 THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS",
 )
 REALS = ("float32", "float64")
 PEAK_SECONDS = 0.01  # of one measurement of the peak
@@ -64,6 +75,8 @@ def before_numpy(threads: int = 1) -> Start:
     cleared = {name: os.environ.pop(name) for name in SLOWING if name in os.environ}
     for name in THREADS:
         os.environ[name] = str(threads)
+    if threads == 1:  # else XLA takes as many as there are cores: those that the process has
+        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     cores = None
     if hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):

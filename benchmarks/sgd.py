@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402  only now
 from numpy.typing import NDArray  # noqa: E402
 from opponents.book import Book, sigmoid  # noqa: E402
 from opponents.contestant import TOLERANCE, Contestant, Examples, check  # noqa: E402
-from opponents.matrix import Matrix  # noqa: E402
+from opponents.matrix import Matrix, one_row_feedforward  # noqa: E402
 from opponents.ours import Cbackprop  # noqa: E402
 
 import cbackprop  # noqa: E402
@@ -79,7 +79,7 @@ def check_all(
     differences = check(work, reference, others)
     weights = sum(map(prod, work.shapes))
     m = min(work.mini_batch_size, max(2, int(book_limit * BOOK_WEIGHTS / 3 / weights)))
-    few = replace(work, mini_batch_size=m, rows=3 * m)
+    few = replace(work, mini_batch_size=m, rows=min(3 * m, work.rows))
     differences["float64"] |= check(
         few, Matrix(few, examples, "float64", False), [book])["float64"]
     worst = {real: max(found.values()) for real, found in differences.items()}
@@ -162,8 +162,8 @@ def one_row(repeat: int) -> dict[str, Any]:
     calls = {
         "cbackprop, (784,)": (net.feedforward, row),
         "cbackprop, (1, 784)": (net.feedforward, row.reshape(1, -1)),
-        "NumPy, w (out, in)": (numpy_feedforward(w, b), row),
-        "NumPy, w (in, out)": (numpy_feedforward(inputs_first, b), row),
+        "NumPy, w (out, in)": (one_row_feedforward(w, b), row),
+        "NumPy, w (in, out)": (one_row_feedforward(inputs_first, b), row),
         "the book's, NumPy": (book_feedforward(w, b), row.reshape(-1, 1)),
     }
     wanted = net.feedforward(row)
@@ -189,31 +189,6 @@ def calls_of(function: Callable[[NDArray], object], x: NDArray) -> Callable[[], 
         for _ in range(CALLS):
             function(x)
     return lambda: stopwatch(calls) / CALLS
-
-
-def numpy_feedforward(
-    weights: list[NDArray], biases: list[NDArray]
-) -> Callable[[NDArray], NDArray]:
-    """Two products and sigmoids, in place."""
-    add, negative, exp, reciprocal = np.add, np.negative, np.exp, np.reciprocal
-    (w1, w2), (b1, b2) = weights, biases
-    one = np.array(1, np.float32)
-
-    def feedforward(a: NDArray) -> NDArray:
-        z = w1.dot(a)
-        add(z, b1, z)
-        negative(z, z)
-        exp(z, z)
-        add(z, one, z)
-        reciprocal(z, z)
-        z = w2.dot(z)
-        add(z, b2, z)
-        negative(z, z)
-        exp(z, z)
-        add(z, one, z)
-        return reciprocal(z, z)
-
-    return feedforward
 
 
 def book_feedforward(

@@ -1,5 +1,6 @@
 """Every benchmark, run as a reader runs it but at tiny sizes: they must not rot, nor flatter us."""
 
+import importlib.util
 import json
 import os
 import re
@@ -15,12 +16,16 @@ import cbackprop
 from cbackprop.core import _dispatch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SHARED = {"common.py"}
 if not FOLDER.is_dir():
     pytest.skip("benchmarks/ is not beside the tests", allow_module_level=True)
-BENCHMARKS = sorted(path.name for path in FOLDER.glob("*.py") if path.name not in SHARED)
 
 SMALLEST = ("--tiny", "--work", "8-16-16-1")
+BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
+    "sgd.py": ("--tiny",),
+    "peers.py": (*SMALLEST, "inference", "--opponents", "book", "numpy", "sklearn", "torch", "jax",
+                 "numba", "onnxruntime"),  # torch.compile takes too long
+    "kernels.py": ("--tiny", "--work", "8-16-16-1x32", "--real", "float32"),
+}
 CONTESTANTS = {
     "the book's loop", "NumPy float64", "NumPy float32", "cbackprop float64",
     "cbackprop float64, uint8 rows", "cbackprop float32", "cbackprop float32, uint8 rows",
@@ -28,7 +33,10 @@ CONTESTANTS = {
 SLOWING = (  # what must not reach NumPy
     "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_BLOCK_FACTOR", "MKL_DEBUG_CPU_TYPE",
     "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "NVPL_BLAS_DEBUG_CPU_TYPE", "BLIS_ARCH_TYPE",
-    "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES",
+    "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE",
+    "JAX_DISABLE_JIT", "XLA_FLAGS", "NUMBA_DISABLE_JIT", "NUMBA_OPT", "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
 )
 CLEAN = {name: value for name, value in os.environ.items() if name not in SLOWING}
 
@@ -54,10 +62,10 @@ def no_such_number(name):
 
 @cache
 def tiny(name):
-    """Run all of a benchmark at tiny size, once: the process, and the JSON that it wrote."""
+    """Run a benchmark at tiny size, once: the process, and the JSON that it wrote."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "results.json")
-        done = run(name, "--tiny", "--json", str(path))
+        done = run(name, *BENCHMARKS[name], "--json", str(path))
         assert (done.returncode, done.stderr) == (0, "")
         return done, json.loads(path.read_text(), parse_constant=no_such_number)
 
@@ -65,6 +73,11 @@ def tiny(name):
 @pytest.fixture
 def sgd():
     return tiny("sgd.py")
+
+
+@pytest.fixture
+def peers():
+    return tiny("peers.py")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -232,5 +245,159 @@ def test_what_computes_something_else_is_not_timed(wrong):
 ])
 def test_bad_arguments(args, message):
     done = run("sgd.py", *args)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+# ---- peers.py ----
+
+OPPONENTS = {  # on the command line: as reported, and the package that it needs
+    "sklearn": ("scikit-learn", "sklearn"), "torch": ("PyTorch eager", "torch"),
+    "torch-compile": ("PyTorch compiled", "torch"), "jax": ("JAX", "jax"),
+    "numba": ("Numba", "numba"), "onnxruntime": ("ONNX Runtime", "onnxruntime"),
+}
+
+
+def test_peers_are_measured_or_reported_absent(peers):
+    done, results = peers
+    absent = set(results["absent"])
+    for name, (opponent, package) in OPPONENTS.items():
+        if name == "torch-compile":  # not asked for
+            assert opponent not in absent
+        elif opponent in absent:
+            assert f"ABSENT     {opponent}: {results['absent'][opponent]}\n" in done.stdout
+        else:
+            assert importlib.util.find_spec(package)
+    expected = {opponent for opponent, _ in OPPONENTS.values()} - absent - {"PyTorch compiled"}
+    expected |= {"NumPy", "cbackprop"}
+    (work,) = results["works"].values()
+    trained = {one["opponent"] for one in work["contestants"].values()}
+    assert trained == (expected | {"the book's loop"}) - {"ONNX Runtime"}
+    one_row, *many = results["inference"].values()
+    assert set(one_row["contestants"]) == expected
+    for call in many:
+        assert set(call["contestants"]) == expected - {"Numba"}
+
+
+def test_peers_derive_their_numbers_from_their_times(peers):
+    _, results = peers
+    (work,) = results["works"].values()
+    for name, found in work["contestants"].items():
+        assert found["name"] == name
+        forms = [form for form in work["forms"] if form["name"] == name]
+        assert found["best"] == min(found["seconds"]) == min(form["best"] for form in forms) > 0
+        ours = work["contestants"][f"cbackprop {found['real']}"]
+        assert found["times_cbackprop"] == pytest.approx(found["best"] / ours["best"])
+        done = work["rows"] * work["flops_per_row"]
+        peak = work["peak_flops_per_second"][found["real"]]
+        assert found["share_of_peak"] == pytest.approx(done / found["best"] / peak)
+    for real, fastest in work["fastest_opponent"].items():
+        others = [one for one in work["contestants"].values()
+                  if one["real"] == real and one["opponent"] != "cbackprop"]
+        assert fastest["ratio"] == min(one["times_cbackprop"] for one in others)
+    for call in results["inference"].values():
+        ours = call["contestants"]["cbackprop"]["best"]
+        for found in call["contestants"].values():
+            assert found["times_cbackprop"] == pytest.approx(found["best"] / ours)
+
+
+def test_peers_compare_their_results_first(peers):
+    _, results = peers
+    (work,) = results["works"].values()
+    check = work["check"]
+    assert check["refused"] == {}
+    for real, most in (("float32", 1e-5), ("float64", 1e-9)):
+        found = check["differences"][real]
+        forms = {f"{form['name']} {form['form']}".strip() for form in work["forms"]
+                 if form["real"] == real}
+        assert set(found) == forms
+        assert max(found.values()) == check["largest"][real] <= most
+
+
+def test_peers_print_what_they_keep(peers):
+    done, results = peers
+    (work,) = results["works"].values()
+    for name, found in work["contestants"].items():
+        name += f", {found['form']}" * bool(found["form"])
+        name += " (*)" * (found["rows_timed"] < work["rows"])
+        assert re.search(
+            rf"^{re.escape(name)} +{1e3 * found['best']:.2f} +{1e3 * found['median']:.2f} +"
+            rf"{found['flops_per_second'] / 1e9:.1f} +{100 * found['share_of_peak']:.1f} +",
+            done.stdout, re.MULTILINE)
+    for bound in results["bounds"]:
+        assert bound["reached"] == (bound["measured"] >= bound["to_reach"])
+        word = "reached" if bound["reached"] else "short"
+        assert re.search(rf"^{re.escape(bound['what'])} .* {word}$", done.stdout, re.MULTILINE)
+
+
+def test_the_roofline_is_the_slowest_of_arithmetic_and_memory(peers):
+    _, results = peers
+    (work,) = results["works"].values()
+    flops = work["rows"] * work["flops_per_row"]
+    for real, roof in work["roofline"].items():
+        speeds = work["bytes_per_second"] | {"FMA": work["peak_flops_per_second"][real]}
+        amounts = roof["bytes_by_level"] | {"FMA": flops}
+        seconds = {name: amounts[name] / speeds[name] for name in speeds}
+        assert roof["seconds"] == pytest.approx(seconds[roof["bound"]])
+        assert roof["seconds"] == pytest.approx(max(seconds.values()))
+        assert roof["flops_per_byte"] == pytest.approx(flops / roof["bytes"])
+    weights = 8 * 16 + 16 * 16 + 16  # read by (25), BP2 but for the first layer's, and BP4; written
+    crossing = work["rows"] * (8 + 1) + work["rows"] // 32 * (4 * weights - 8 * 16)
+    assert sum(work["roofline"]["float64"]["bytes_by_level"].values()) == 8 * crossing
+
+
+@pytest.mark.parametrize("name", OPPONENTS)
+def test_peers_run_without(name, tmp_path):
+    opponent, package = OPPONENTS[name]
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("raise ImportError('taken away')\n")
+    path = tmp_path / "results.json"
+    done = run("peers.py", *SMALLEST, "--opponents", "numpy", name, "--json", str(path),
+               PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"ABSENT     {opponent}: ImportError: taken away\n" in done.stdout
+    results = json.loads(path.read_text())
+    assert results["absent"] == {opponent: "ImportError: taken away"}
+    (work,) = results["works"].values()
+    assert {one["opponent"] for one in work["contestants"].values()} == {"cbackprop", "NumPy"}
+
+
+def test_peers_run_alone():
+    done = run_code("sys.argv = ['peers.py']", "import peers",
+                    f"peers.main({(*SMALLEST, '--opponents', 'book')})")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_peer_that_computes_something_else_is_refused():
+    done = run_code(
+        "sys.argv = ['peers.py']", "import peers",
+        "peers.Book.step = lambda self, nabla_b, nabla_w, m, step=peers.Book.step: "
+        "step(self, nabla_b, nabla_w, 1.00001 * m)",
+        f"peers.main({(*SMALLEST, '--opponents', 'book', 'numpy')})")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^REFUSED: 8-16-16-1: the book's loop differs from NumPy float64 by \S+ of "
+                     r"the update, .+", done.stdout, re.MULTILINE)
+    assert not re.search(r"^the book's loop", done.stdout, re.MULTILINE)
+
+
+def test_if_cbackprop_computes_something_else_nothing_is_timed():
+    done = run_code(
+        "sys.argv = ['peers.py']", "import peers",
+        "peers.Cbackprop.train = lambda self, batches, train=peers.Cbackprop.train: "
+        "train(self, batches[::-1])",
+        f"peers.main({(*SMALLEST, '--opponents', 'numpy')})")
+    assert done.returncode == 1
+    assert "8-16-16-1: cbackprop float64 differs from NumPy float64" in done.stderr
+    assert "ms min" not in done.stdout
+
+
+@pytest.mark.parametrize(("args", "message"), [
+    (["--work", "784-31-10"], "invalid choice: '784-31-10'"),
+    (["--opponents", "fann"], "invalid choice: 'fann'"),
+    (["--repeat", "0"], "--repeat must be at least 1, got 0"),
+    (["--threads", "0"], "--threads must be given when the process starts, and at least 1, got 0"),
+])
+def test_bad_arguments_of_peers(args, message):
+    done = run("peers.py", *args)
     assert done.returncode == 2
     assert message in done.stderr

@@ -102,9 +102,12 @@ class Contestant(abc.ABC):
 
     def choose_rows(self, least: float, limit: float) -> None:
         """Choose what is timed for at least and at most so long: several epochs, or part of one."""
-        self.begin()
-        seconds = stopwatch(self.epoch)
         n, m = self.work.rows, self.work.mini_batch_size
+        self.begin()
+        if self.in_part:
+            self.rows_timed = max(1, n // m // 10) * m
+        seconds = stopwatch(self.epoch) * n / self.rows_timed
+        self.rows_timed = n
         if seconds < least:
             self.epochs_timed = math.ceil(least / seconds)
         elif seconds > limit and self.in_part:
@@ -117,47 +120,60 @@ class Contestant(abc.ABC):
         return seconds / self.epochs_timed * self.work.rows / self.rows_timed
 
 
-def check(
-    work: Work, reference: Contestant, others: Iterable[Contestant]
-) -> dict[str, dict[str, float]]:
+class Check:
     """
-    Take three mini-batches with each, and compare the parameters with those of the reference.
+    What a reference makes of three mini-batches, for others to be compared with.
 
     Each step rounds a parameter by up to half a unit in its last place: more than the rest of the
     rounding, and where steps are small, more than is allowed. What three steps make, of parameters
     and of their changes, is taken off; where a form rounds more often, its lines in float64 show
     that it is only that.
-
-    Returns
-    -------
-    dict
-        By real type and contestant, the largest difference in any array, beyond that rounding, as a
-        share of the largest change that training made in that array.
-
-    Raises
-    ------
-    SystemExit
-        If one of them is more than is allowed.
     """
-    order = np.random.default_rng(4).permutation(work.rows)
-    batches = np.resize(order, (3, work.mini_batch_size))
-    reference.begin()
-    before = [p.copy() for p in reference.parameters()]
-    reference.train(batches)
-    wanted = reference.parameters()
-    differences: dict[str, dict[str, float]] = {real: {} for real in REALS}
-    for one in others:
+
+    def __init__(self, work: Work, reference: Contestant) -> None:
+        self.work, self.reference = work, reference
+        order = np.random.default_rng(4).permutation(work.rows)
+        self.batches = np.resize(order, (3, work.mini_batch_size))
+        reference.begin()
+        self.before = [p.copy() for p in reference.parameters()]
+        reference.train(self.batches)
+        self.wanted = [p.copy() for p in reference.parameters()]
+
+    def difference(self, one: Contestant) -> float:
+        """
+        Return how far this contestant's parameters are from the reference's.
+
+        Returns
+        -------
+        float
+            The largest difference in any array, beyond that rounding, as a share of the largest
+            change that training made in that array.
+
+        Raises
+        ------
+        SystemExit
+            If that is more than is allowed.
+        """
         one.begin()
-        one.train(batches)
+        one.train(self.batches)
         rounding = 3 * one.roundings * float(np.finfo(one.real).eps) / 2
         worst = max(
             float((np.abs(p - w) - rounding * np.abs(w)).max() / np.abs(w - start).max())
-            for p, w, start in zip(one.parameters(), wanted, before, strict=True)) - rounding
-        if not worst <= TOLERANCE[one.real]:
+            for p, w, start in zip(one.parameters(), self.wanted, self.before, strict=True))
+        if not worst - rounding <= TOLERANCE[one.real]:
             raise SystemExit(
-                f"{work.name}: {one.name} differs from {reference.name} by {worst:.1e} of the "
-                f"update, and only {TOLERANCE[one.real]:.0e} is rounding: nothing is timed")
-        differences[one.real][f"{one.name} {one.form}".strip()] = max(0.0, worst)
+                f"{self.work.name}: {one.name} differs from {self.reference.name} by "
+                f"{worst:.1e} of the update, and only {TOLERANCE[one.real]:.0e} is rounding: "
+                f"nothing is timed")
+        return max(0.0, worst - rounding)
+
+
+def check(
+    work: Work, reference: Contestant, others: Iterable[Contestant]
+) -> dict[str, dict[str, float]]:
+    """Return the differences of all, by real type and contestant; or end if one is too large."""
+    against = Check(work, reference)
+    differences: dict[str, dict[str, float]] = {real: {} for real in REALS}
+    for one in others:
+        differences[one.real][f"{one.name} {one.form}".strip()] = against.difference(one)
     return differences
-
-

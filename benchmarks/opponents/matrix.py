@@ -1,6 +1,7 @@
 """NumPy in matrix form."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -8,6 +9,9 @@ from common import REALS, Work
 from numpy.typing import NDArray
 
 from opponents.contestant import Contestant, Examples
+from opponents.feedforward import Call, Trained
+
+SLICE = 500  # rows
 
 
 class Matrix(Contestant):
@@ -144,3 +148,67 @@ def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
     for real in REALS[::-1]:
         for outputs_first in (False, True):
             yield Matrix(work, examples, real, outputs_first)
+
+
+def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
+    """One row as two calls of `dot`; many rows whole, or in slices that stay in the L2."""
+    for form, weights in (("w (out, in)", net.weights),
+                          ("w (in, out)", [np.ascontiguousarray(w.T).T for w in net.weights])):
+        if len(x) == 1 and len(weights) == 2:
+            function = one_row_feedforward(weights, net.biases)
+            yield Call("NumPy", form, partial(function, x[0]))
+            continue
+        for rows in (len(x), SLICE):
+            function = many_rows_feedforward(weights, net.biases, x, rows)
+            yield Call("NumPy", form + f", slices of {rows} rows" * (rows < len(x)), function)
+
+
+def many_rows_feedforward(
+    weights: list[NDArray], biases: list[NDArray], x: NDArray, rows: int
+) -> Callable[[], NDArray]:
+    """Return products and sigmoids, in place, for so many rows of x at a time."""
+    dot, add, exp, reciprocal = np.dot, np.add, np.exp, np.reciprocal
+    one = np.array(1, np.float32)
+    out = np.empty((len(x), len(biases[-1])), np.float32)
+    hidden = [np.empty((rows, len(b)), np.float32) for b in biases[:-1]]
+    layers = [(-w.T, -b) for w, b in zip(weights, biases, strict=True)]
+
+    def feedforward() -> NDArray:
+        for begin in range(0, len(x), rows):
+            a = x[begin:begin + rows]
+            for (w, b), z in zip(layers, [*hidden, out[begin:begin + rows]], strict=True):
+                z = z[:len(a)]
+                dot(a, w, z)
+                add(z, b, z)
+                exp(z, z)
+                add(z, one, z)
+                reciprocal(z, z)
+                a = z
+        return out
+
+    return feedforward
+
+
+def one_row_feedforward(
+    weights: list[NDArray], biases: list[NDArray]
+) -> Callable[[NDArray], NDArray]:
+    """Return two products and sigmoids, in place, for one row."""
+    add, negative, exp, reciprocal = np.add, np.negative, np.exp, np.reciprocal
+    (w1, w2), (b1, b2) = weights, biases
+    one = np.array(1, np.float32)
+
+    def feedforward(a: NDArray) -> NDArray:
+        z = w1.dot(a)
+        add(z, b1, z)
+        negative(z, z)
+        exp(z, z)
+        add(z, one, z)
+        reciprocal(z, z)
+        z = w2.dot(z)
+        add(z, b2, z)
+        negative(z, z)
+        exp(z, z)
+        add(z, one, z)
+        return reciprocal(z, z)
+
+    return feedforward

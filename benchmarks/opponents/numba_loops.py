@@ -9,7 +9,9 @@ from common import REALS, Work
 from numpy.typing import NDArray
 
 from opponents.contestant import MOST_ROUNDINGS, Contestant, Examples
+from opponents.feedforward import Call, Trained
 
+set_threads = numba.set_num_threads  # though its loops here have only one
 jit = numba.njit(fastmath=True, error_model="numpy")
 inlined = numba.njit(fastmath=True, error_model="numpy", inline="always")
 
@@ -341,3 +343,43 @@ def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
         for form in FORMS:
             if roundings(work, form) <= MOST_ROUNDINGS:
                 yield Loops(work, examples, real, form)
+
+
+# ---- one row ----
+
+
+@jit
+def one_row(x, w, b):
+    """Return x w^T + b for one row: four outputs at a time, vectorised over the inputs."""
+    outputs = len(b)
+    z = np.empty(outputs, x.dtype)
+    zero = x.dtype.type(0)
+    for j in range(0, outputs, 4):
+        j1, j2, j3 = min(j + 1, outputs - 1), min(j + 2, outputs - 1), min(j + 3, outputs - 1)
+        w0, w1, w2, w3 = w[j], w[j1], w[j2], w[j3]
+        s0 = s1 = s2 = s3 = zero
+        for k in range(len(x)):
+            s0 += x[k] * w0[k]
+            s1 += x[k] * w1[k]
+            s2 += x[k] * w2[k]
+            s3 += x[k] * w3[k]
+        z[j], z[j1], z[j2], z[j3] = s0 + b[j], s1 + b[j1], s2 + b[j2], s3 + b[j3]
+    return z
+
+
+def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
+    """One row only; parameters are constants of the compiled function, so that only x is passed."""
+    if len(x) > 1:
+        return
+    sigma, _ = sigma_of("sigmoid", "float32")
+    weights, biases = tuple(net.weights), tuple(net.biases)
+
+    @jit
+    def feedforward(a):
+        for layer in range(len(weights)):
+            a = one_row(a, weights[layer], biases[layer])
+            for j in range(len(a)):
+                a[j] = sigma(a[j])
+        return a
+
+    yield Call(Loops.opponent, "over the inputs", lambda row=x[0]: feedforward(row))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 import cbackprop
 from opponents.contestant import Contestant, Examples
+from opponents.feedforward import Call, Trained
 
 
 class Cbackprop(Contestant):
@@ -39,3 +40,10 @@ def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
     for real in REALS[::-1]:
         for rows in (real, "uint8"):
             yield Cbackprop(work, examples, real, rows)
+
+
+def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
+    own = cbackprop.Network(net.sizes)
+    own.weights, own.biases = net.weights, [b.reshape(-1, 1) for b in net.biases]
+    given = x[0] if len(x) == 1 else x
+    yield Call("cbackprop", "", lambda: own.feedforward(given))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from opponents.contestant import Contestant, Examples
+from opponents.feedforward import Call, Trained
 
 ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh"}
 
@@ -74,3 +75,15 @@ class Sklearn(Contestant):
 def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
     for real in REALS[::-1]:
         yield Sklearn(work, examples, real)
+
+
+def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
+    """Yield `predict_proba` of targets that are rows of zeros and ones: sigmoids, one by one."""
+    m = 10
+    work = Work(net.sizes, m, m, 1.0)
+    own = perceptron(work, work.eta, m)
+    classes = np.arange(net.sizes[-1])
+    own.partial_fit(np.zeros((m, net.sizes[0]), np.float32), np.eye(m, net.sizes[-1], dtype=int),
+                    classes=classes)
+    fill(own, net.weights, [b.reshape(-1, 1) for b in net.biases])
+    yield Call(Sklearn.opponent, "predict_proba", lambda: own.predict_proba(x))

@@ -1,7 +1,8 @@
 """PyTorch, several mini-batches compiled as one."""
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
@@ -11,6 +12,7 @@ from common import REALS, Work
 from numpy.typing import NDArray
 
 from opponents.contestant import MOST_ROUNDINGS, Contestant, Examples
+from opponents.feedforward import Call, Trained
 from opponents.torch_eager import Eager
 
 STEPS = 10  # in one graph; 25 were 5 to 10 % faster in small layers, and took 20 s to compile
@@ -22,13 +24,23 @@ except Exception as error:  # whatever it lacks: a C++ compiler, Python's header
     raise ImportError(f"torch.compile does not work here: {str(error).splitlines()[0]}") from error
 
 
+def compiled(function: Callable) -> Callable:
+    """Compile a function whose code is no other's: else all share a cache, and search it."""
+    function.__code__ = function.__code__.replace(co_name=f"{function.__name__}_{next(number)}")
+    return torch.compile(function, fullgraph=True, dynamic=False, options=OPTIONS)
+
+
+number = itertools.count()
+
+
 class Compiled(Eager):
     """
     The same arithmetic through `torch.compile`, which fuses all but the products.
 
     The graph takes several mini-batches, for each call of it costs as much as a small layer. Where
-    fewer are left, it is called with steps of length zero. Tried, and not faster: w (in, out), and
-    by far, one mini-batch in a graph and the wrapper in Python.
+    fewer are left, it is called with steps of length zero. Tried, and not faster: w (in, out), no
+    `addmm_` where that does not round too often, no guards; and by far, one mini-batch in a graph,
+    and the wrapper in Python.
     """
 
     opponent = "PyTorch compiled"
@@ -61,8 +73,7 @@ class Compiled(Eager):
                         b[layer].add_(length * delta.sum(0))
                     delta = below
 
-        torch._dynamo.reset()
-        self.compiled = torch.compile(steps, fullgraph=True, dynamic=False, options=OPTIONS)
+        self.compiled = compiled(steps)
 
     @torch.inference_mode()
     def train(self, batches: NDArray) -> None:  # noqa: D102
@@ -79,6 +90,17 @@ class Compiled(Eager):
 
 def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
     for real in REALS[::-1]:
-        for in_place in (False, True):
-            if not in_place or work.mini_batch_size <= MOST_ROUNDINGS:
-                yield Compiled(work, examples, real, in_place)
+        yield Compiled(work, examples, real, work.mini_batch_size <= MOST_ROUNDINGS)
+
+
+def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
+    w, b = ([torch.from_numpy(p) for p in ps] for ps in (net.weights, net.biases))
+    given = torch.from_numpy(x)
+
+    def feedforward(a):
+        for w_l, b_l in zip(w, b, strict=True):
+            a = torch.sigmoid(torch.nn.functional.linear(a, w_l, b_l))
+        return a
+
+    function = compiled(feedforward)
+    yield Call(Compiled.opponent, "", torch.inference_mode()(lambda: function(given)))

@@ -8,12 +8,15 @@ from common import REALS, Work
 from numpy.typing import NDArray
 
 from opponents.contestant import MOST_ROUNDINGS, Contestant, Examples
+from opponents.feedforward import Call, Trained
 
 aten = torch.ops.aten
 FUNCTIONS = {  # in place; and the error by the activation, times sigma', in one pass
     "sigmoid": (torch.sigmoid_, aten.sigmoid_backward.grad_input),
     "tanh": (torch.tanh_, aten.tanh_backward.grad_input),
 }
+
+set_threads = torch.set_num_threads
 
 
 class Eager(Contestant):
@@ -113,3 +116,22 @@ def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
             for in_place in (False, True):
                 if not in_place or work.mini_batch_size <= MOST_ROUNDINGS:
                     yield Eager(work, examples, real, outputs_first, in_place)
+
+
+def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
+    b = [torch.from_numpy(b) for b in net.biases]
+    given = torch.from_numpy(x[0] if len(x) == 1 else x)
+    product = torch.addmv if len(x) == 1 else torch.addmm
+    for outputs_first in (True, False):
+        w = [torch.from_numpy(w) if outputs_first else torch.from_numpy(w).T.contiguous().T
+             for w in net.weights]
+        layers = [(b_l, w_l if len(x) == 1 else w_l.T) for b_l, w_l in zip(b, w, strict=True)]
+
+        @torch.inference_mode()
+        def feedforward(layers=layers):
+            a = given
+            for b, w in layers:
+                a = (product(b, w, a) if len(x) == 1 else product(b, a, w)).sigmoid_()
+            return a
+
+        yield Call(Eager.opponent, "w (out, in)" if outputs_first else "w (in, out)", feedforward)

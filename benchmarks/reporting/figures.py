@@ -43,7 +43,6 @@ LETTERS = {
     "E": ("below", "width", 1, 4096), "F": ("below", "mini-batch", 1, 2),
     "G": ("below", "mini-batch", 0, 512), "H": ("below", "depth", 0, 1),
     "I": ("above", "depth", 1, 20), "J": ("below", "rows", 0, 1_000_000),
-    "K": ("below", "width", 2, 128),
 }
 
 

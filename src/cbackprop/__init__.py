@@ -1,6 +1,6 @@
 """Dense neural networks trained by backpropagation, at the speed of the CPU."""
 
-from cbackprop import callbacks, datasets, schedules
+from cbackprop import callbacks, datasets, optimizers, schedules
 from cbackprop.config import show_config
 from cbackprop.history import History
 from cbackprop.network import DivergenceError, Network
@@ -8,4 +8,4 @@ from cbackprop.rowsource import RowSource
 
 __version__ = "0.2.0"
 __all__ = ["DivergenceError", "History", "Network", "RowSource", "callbacks", "datasets",
-           "schedules", "show_config"]
+           "optimizers", "schedules", "show_config"]

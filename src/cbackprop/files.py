@@ -11,20 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "cbackprop network"
-VERSION = 1
+VERSION = 2  # 2: what an optimizer remembers
 
 Path_ = str | os.PathLike[str]
 
 
 def save(
-    path: Path_, settings: dict[str, Any], weights: list[NDArray], biases: list[NDArray]
+    path: Path_, settings: dict[str, Any], weights: list[NDArray], biases: list[NDArray],
+    memory: dict[str, Any] | None = None,
 ) -> None:
     """Write a network's settings and parameters; if that fails, a file that was there stays."""
     arrays = {f"weights_{layer}": w for layer, w in enumerate(weights)}
     arrays |= {f"biases_{layer}": b for layer, b in enumerate(biases)}
+    optimizer = None
+    if memory:
+        arrays |= {f"memory_{at}": array for at, array in enumerate(memory["memory"])}
+        optimizer = {key: value for key, value in memory.items() if key != "memory"}
     settings = dict(settings)
     arrays["input_scale"] = np.asarray(settings.pop("input_scale"))
-    header = {"format": FORMAT, "version": VERSION, "settings": settings}
+    header = {"format": FORMAT, "version": VERSION, "settings": settings, "optimizer": optimizer}
     path = Path(os.path.realpath(path))  # a link stays one
     unfinished = path.with_name(f".{uuid.uuid4().hex[:12]}.tmp")
     try:
@@ -38,7 +43,9 @@ def save(
         raise
 
 
-def load(path: Path_) -> tuple[dict[str, Any], list[NDArray], list[NDArray]]:
+def load(
+    path: Path_
+) -> tuple[dict[str, Any], list[NDArray], list[NDArray], dict[str, Any] | None]:
     """
     Read what `save` wrote.
 
@@ -68,6 +75,11 @@ def load(path: Path_) -> tuple[dict[str, Any], list[NDArray], list[NDArray]]:
                 layers = range(len(settings["sizes"]) - 1)
                 weights = [arrays[f"weights_{layer}"] for layer in layers]
                 biases = [arrays[f"biases_{layer}"] for layer in layers]
+                memory = header.get("optimizer")
+                if memory:
+                    names = sorted((n for n in arrays.files if n.startswith("memory_")),
+                                   key=lambda n: int(n[7:]))
+                    memory["memory"] = [arrays[n] for n in names]
         except Exception as error:  # whatever damage makes zipfile, zlib, NumPy and json raise
             raise ValueError(f"{name} is not a whole {FORMAT} file: {error}") from None
-    return settings, weights, biases
+    return settings, weights, biases, memory

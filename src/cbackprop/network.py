@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbackprop import callbacks as calls
-from cbackprop import data, files, initializers, schedules, training
+from cbackprop import data, files, initializers, optimizers, schedules, training
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
 
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
-PRIVATE = ("_build", "_core", "_weights", "_biases", "_random", "_in_training")
+PRIVATE = ("_build", "_core", "_weights", "_biases", "_random", "_in_training", "_memory")
 MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
 
@@ -158,6 +158,7 @@ class Network:
             Views, ("weights", "biases"), self._core.views(self._core.parameters))
         self._random = _generator(seed)
         self._in_training = threading.Lock()
+        self._memory: optimizers.Memory | None = None
         initializers.fill(initializer, self._random, self.weights, self.biases)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -320,6 +321,15 @@ class Network:
         eta: float | schedules.Schedule | Callable[[int], float],
         test_data: Any = None,
         *,
+        optimizer: str | optimizers.Optimizer = "sgd",
+        lmbda: float = 0.0,
+        l1: float = 0.0,
+        weight_decay: float = 0.0,
+        max_norm: float | None = None,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        noise: float = 0.0,
         evaluation_data: Any = None,
         monitor: Iterable[str] | None = None,
         progress: bool | calls.Report | None = None,
@@ -346,6 +356,26 @@ class Network:
             done in this call. Before each epoch it is asked for all rates of that epoch.
         test_data : as training_data, optional
             Evaluated after every epoch.
+        optimizer : str or cbackprop.optimizers.Optimizer
+            What a step does with the average gradient g: "sgd", "momentum", "nesterov", "adagrad",
+            "rmsprop", "adam", "rprop"; or one of its class, with other numbers. What it remembers
+            survives until a call with another, and is saved.
+        lmbda : float
+            The book's L2 regularisation: lmbda / n w is added to g, so that "sgd" scales w by
+            1 - eta lmbda / n. Biases are left alone, here and in the next three.
+        l1 : float
+            l1 sign(w) is added to g.
+        weight_decay : float
+            Decoupled: w is scaled by 1 - eta weight_decay before the step ("adam": AdamW).
+        max_norm : float, optional
+            The most that the weights of one neuron may measure together.
+        clip_value, clip_norm : float, optional
+            The most that one derivative, or the whole gradient, may measure; before the former.
+        dropout : float or sequence of float
+            The probability that an activation is left out; a number for the hidden layers, or one
+            for the inputs and each hidden layer. The others are scaled up (inverted dropout).
+        noise : float
+            The standard deviation of what is added to the inputs.
         evaluation_data : as training_data, optional
             Validation data for monitors.
         monitor : names out of training_cost, training_accuracy, evaluation_cost, \
@@ -388,10 +418,36 @@ class Network:
         evaluation, test = (
             None if given is None else self._set(given, name)
             for given, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
+        rules = optimizers.rules(
+            self.num_layers - 1, optimizer, lmbda, l1, weight_decay, max_norm, clip_value,
+            clip_norm, dropout, noise)
         monitors = training.monitors(monitor, examples, evaluation, test)
         called = calls.collected(callbacks, callback, progress)
         with self._training():
-            return training.Training(self, examples, m, eta, monitors, called).run(epochs)
+            return training.Training(self, examples, m, eta, rules, monitors, called).run(epochs)
+
+    def _remember(self, rules: optimizers.Rules, n: int, eta: float) -> None:
+        """Set up the core's optimizer: the last one if it is the same, none if none is needed."""
+        if rules.plain:
+            self._memory = None
+            return
+        name = rules.optimizer.NAME
+        if self._memory is None or self._memory.optimizer != name:
+            self._memory = optimizers.Memory(self._build, self._core, name)
+        noisy = rules.noise or any(rules.dropout)
+        seed = int(self._random.integers(2**64, dtype=np.uint64)) if noisy else 0
+        self._memory.set(rules, n, eta, seed)
+
+    def _state(self) -> tuple[Any, ...]:
+        """Return a copy of all that training changes."""
+        return (self._core.parameters.copy(), self._random.bit_generator.state,
+                self._memory and self._memory.copies())
+
+    def _go_back(self, state: tuple[Any, ...]) -> None:
+        """Put back what `_state` returned."""
+        self._core.parameters[...], self._random.bit_generator.state, remembered = state
+        if self._memory is not None:
+            self._memory.restore(remembered)
 
     def _diverged(self, what: str, eta: float, rows: Any) -> DivergenceError:
         """Say so; or, if these rows are the cause, that they are not finite."""
@@ -489,6 +545,7 @@ class Network:
             "weights": [np.array(w) for w in self.weights],
             "biases": [np.array(b) for b in self.biases],
             "random": self._random,
+            "memory": self._memory and self._memory.__getstate__(),
             "user's": {name: value for name, value in self.__dict__.items()
                        if name not in SETTINGS and name not in PRIVATE},
         }
@@ -497,6 +554,8 @@ class Network:
         Network.__init__(self, **state["settings"], initializer="zeros")
         self.weights, self.biases = state["weights"], state["biases"]
         self._random = copy.deepcopy(state["random"])
+        if state.get("memory"):
+            self._memory = optimizers.Memory.of(self._build, self._core, state["memory"])
         self.__dict__.update(state["user's"])
 
     def _settings(self) -> dict[str, Any]:
@@ -516,7 +575,7 @@ class Network:
         load
         """
         state = self.__getstate__()
-        files.save(path, state["settings"], state["weights"], state["biases"])
+        files.save(path, state["settings"], state["weights"], state["biases"], state["memory"])
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
@@ -539,10 +598,12 @@ class Network:
         Network([2, 3, 1], activation='sigmoid', output_activation='sigmoid', cost='quadratic', \
 dtype='float32')
         """
-        settings, weights, biases = files.load(path)
+        settings, weights, biases, memory = files.load(path)
         try:
             network = cls(**settings, initializer="zeros")
             network.weights, network.biases = weights, biases
+            if memory:
+                network._memory = optimizers.Memory.of(network._build, network._core, memory)
         except (TypeError, ValueError, MemoryError) as error:
             raise ValueError(f"{os.fspath(path)} is not a usable network: {error}") from None
         return network

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cbackprop import data, schedules
 from cbackprop.callbacks import Callback, StopTraining
 from cbackprop.history import MEASURED, MONITORS, History
+from cbackprop.optimizers import Rules
 from cbackprop.rowsource import Examples
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Training:
     examples : Examples
     mini_batch_size : int
     eta : Schedule
+    rules : Rules
+        What a step does, and regularisation.
     monitors : dict
         Name of an entry of the history -> the examples that it is measured on.
     callbacks : sequence of Callback
@@ -39,10 +42,11 @@ class Training:
 
     def __init__(
         self, network: Network, examples: Examples, mini_batch_size: int,
-        eta: schedules.Schedule, monitors: dict[str, Examples], callbacks: Sequence[Callback],
+        eta: schedules.Schedule, rules: Rules, monitors: dict[str, Examples],
+        callbacks: Sequence[Callback],
     ) -> None:
         self.network, self.examples, self.m = network, examples, mini_batch_size
-        self.eta, self.monitors, self.callbacks = eta, monitors, callbacks
+        self.eta, self.rules, self.monitors, self.callbacks = eta, rules, monitors, callbacks
         self.steps = -(-len(examples) // mini_batch_size)  # of an epoch
         self.chunk = 1  # steps that take about CHUNK_SECONDS
         recorded = {"eta", "cost", "seconds", "rows_per_second", *monitors}
@@ -67,7 +71,9 @@ class Training:
         core, random, n = self.network._core, self.network._random, len(self.examples)
         step = epoch * self.steps  # before this epoch
         etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
-        saved, state = core.parameters.copy(), random.bit_generator.state
+        if epoch == 0:
+            self.network._remember(self.rules, n, float(etas[0]))
+        saved = self.network._state()
         order = self.network._build.random_order(n, random.integers(2**64, dtype=np.uint64))
         cost, seconds, done = 0.0, 0.0, 0
         while done < self.steps:
@@ -80,7 +86,7 @@ class Training:
                     raise self.network._diverged(f"training diverged in epoch {epoch + 1}",
                                                  etas[until - 1], part[0])
             except Exception:
-                core.parameters[...], random.bit_generator.state = saved, state
+                self.network._go_back(saved)
                 raise
             took = time.perf_counter() - before
             self.chunk = max(1, int((until - done) * min(8.0, CHUNK_SECONDS / max(took, 1e-9))))
@@ -101,7 +107,9 @@ class Training:
         cost: float,
     ) -> float:
         """Train on the mini-batches in order[first:last], and add up their costs."""
-        return self.network._core.sgd(rows, targets, order, self.m, etas, first, last, cost)[1]
+        memory = self.network._memory
+        return self.network._core.sgd(rows, targets, order, self.m, etas, first, last,
+                                      memory and memory.learning, cost)[1]
 
     def monitored(self) -> dict[str, float]:
         """Measure what is monitored, each set of examples once."""

@@ -1,8 +1,10 @@
 # The core, built for baseline and float64: setup.py sets the flags and the real type.
 include "simd.pxi"
 include "elementwise.pxi"
+include "noise.pxi"
 include "rows.pxi"
 include "gemm.pxi"
+include "optimizers.pxi"
 include "backprop.pxi"
 include "core.pxi"
 include "limits.pxi"

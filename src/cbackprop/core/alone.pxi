@@ -41,7 +41,8 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
         for time in range(times):
             first = time * m % (n - m + 1)
             if kind == 0:
-                gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &order[0], first, m, net.scales)
+                gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &order[0], first, m, net.scales,
+                       False)
             elif kind == 1:
                 gather_targets(batch.y, at.by_example, at.by_neuron, targets, &order[0], first, m,
                                layer.J)

@@ -10,11 +10,13 @@
 #     themselves, and nabla_w is never stored.
 # (c) The step. Every equation behind BP1 is linear in delta, so BP1 takes the factor: -eta/m makes
 #     BP4 the update, 1/m the average gradient, 1 the book's.
+#     Other optimizers than plain descent take the average gradient (optimizers.pxi): tile by tile
+#     from BP4's product, or, where it must be complete first, from an arena.
 # (d) Slices. A mini-batch goes through the network SLICE rows at a time: scratch memory does not
 #     grow with the data, even where one mini-batch is all of it.
 # (e) Narrow outputs. A last layer of at most half as many neurons as a vector has lanes would leave
-#     the rest idle. There examples are the lanes: z, a, delta, y are (J, m), w is stored (J, K), and
-#     the product takes other operands. All but softmax, whose sums run over neurons.
+#     the rest idle. There examples are the lanes: z, a, delta, y are (J, m), w is (J, K), and the
+#     product takes other operands. All but softmax, whose sums run over neurons.
 # (f) A mini-batch is done whole or not at all: signals are looked for between its products, but
 #     not once the parameters have begun to change.
 
@@ -50,6 +52,8 @@ cdef struct Network:
 cdef struct Signals:        # what a slice leaves in a layer
     const real** a_prev         # (m) rows of the layer before
     real* a                     # (m, J), or narrow (J, m)
+    real* out                   # what the next layer sees: a, or what dropout leaves of it
+    real* kept                  # (m, J) for that; or NULL
     real* delta                 # as a
     const real** delta_rows     # its rows
     const real** w_rows         # narrow: (J) rows of w
@@ -66,7 +70,11 @@ cdef struct Batch:
     real* zeros             # (the widest ld)
     real* panel
     real* strips
-    real* step              # an arena, for mini-batches of several slices
+    real* step              # an arena, for gradients that must be complete
+    real* tile              # for what BP4 hands over
+    const Update* update    # what BP3 and BP4 do to parameters, or NULL: they add
+    const Update* update_b  # the same for biases
+    Noise* noise            # or NULL
     double cost
     Ahead ahead             # the rows of the next slice
     bint training
@@ -104,6 +112,8 @@ cdef void feedforward(const Network* net, Batch* batch) noexcept nogil:
         if l == 0 and not batch.training:
             batch.finite = all_finite(<const char*>at.a, at.rows * at.ld, REAL_BYTES)
         activate(layer.activation, at.a, at.a, at.rows, at.columns, at.ld)
+        if at.out != at.a:
+            drop(at.out, at.a, batch.noise, l + 1, at.rows, at.columns, at.ld)
 
 
 cdef void weighted_input(
@@ -123,7 +133,7 @@ cdef void weighted_input(
         fill_rows(z, b, at.rows, at.columns, at.ld)
         product.start, product.ld_start = z, at.ld
         product.rows = at.w_rows
-        product.b, product.ldb, product.b_transposed = (at - 1).a, (at - 1).ld, True
+        product.b, product.ldb, product.b_transposed = (at - 1).out, (at - 1).ld, True
     else:
         product.start, product.ld_start = b, 0
         product.rows = at.a_prev
@@ -162,6 +172,9 @@ cdef void backpropagate_error(
 ) noexcept nogil:
     # BP2   delta^l = ((w^(l+1))^T delta^(l+1)) * sigma'(z^l)
     weighted_error(at, next_layer, net, batch)
+    if at.out != at.a:          # dropout is one more function behind sigma
+        drop(at.delta, at.delta, batch.noise, <int>(at - batch.signals) + 1, at.rows, at.columns,
+             at.ld)
     times_sigma_prime(layer.activation, at.delta, at.a, at.rows, at.columns, at.ld)
 
 
@@ -203,6 +216,15 @@ cdef void add_nabla_b(
         store(b + v * LANES, load(b + v * LANES) + total)
 
 
+cdef void update_b(
+    real* b, const Signals* at, const Layer* layer, Batch* batch,
+) noexcept nogil:
+    # BP3, and what an optimizer makes of it
+    memset(batch.panel, 0, vectors(layer.J) * LANES * sizeof(real))
+    add_nabla_b(batch.panel, at, layer)
+    update(batch.update_b, b, 0, batch.panel, 0, 1, layer.J)
+
+
 cdef void add_nabla_w(
     real* w,                    # IN, OUT (K, J)
     const Signals* at,          # IN  a_prev and delta
@@ -210,17 +232,23 @@ cdef void add_nabla_w(
 ) noexcept nogil:
     # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples
     cdef Product product = new_product(batch)
+    cdef int k
     product.c = product.start = w
     product.ldc = product.ld_start = layer.ld
     product.depth = batch.m
     if layer.narrow:            # (J, K)
         product.rows = at.delta_rows
-        product.b, product.ldb = (at - 1).a, (at - 1).ld
+        product.b, product.ldb = (at - 1).out, (at - 1).ld
         product.n_rows, product.columns = layer.J, layer.K
     else:
         product.rows, product.across = at.a_prev, True
         product.b, product.ldb = at.delta, at.ld
         product.n_rows, product.columns = layer.K, layer.J
+    if batch.update != NULL:
+        product.start, product.ld_start = batch.zeros, 0
+        product.epilogue, product.context, product.tile = update, batch.update, batch.tile
+        for k in range(memories(batch.update.kind)):
+            product.more[k] = batch.update.memory[k] + (w - batch.update.w)
     if at == batch.signals:     # the next rows of x flow in behind the first layer's arithmetic
         product.ahead = &batch.ahead
     multiply(&product)
@@ -247,7 +275,10 @@ cdef int add_gradient(
         look_for_signals(net, batch)
     for l in range(net.n_layers):
         layer, at = &net.layers[l], &batch.signals[l]
-        add_nabla_b(to + layer.b, at, layer)
+        if batch.update != NULL:
+            update_b(to + layer.b, at, layer, batch)
+        else:
+            add_nabla_b(to + layer.b, at, layer)
         if l == 0 and net.scale != 1:       # of its inputs
             scale_rows(at.delta, net.scale, at.rows, at.columns, at.ld)
         add_nabla_w(to + layer.w, at, layer, batch)
@@ -268,22 +299,31 @@ cdef int sum_gradients(
     while first < end:
         batch.m = min(<Py_ssize_t>SLICE, end - first)
         gather(batch.signals[0].a_prev, batch.x, batch.ld_x, rows, order, first, batch.m,
-               net.scales)
+               net.scales, batch.noise != NULL)
+        if batch.noise != NULL:
+            batch.noise.first = first - (end - m)
+            disturb(net, batch)
         gather_targets(batch.y, output.by_example, output.by_neuron, targets, order, first,
                        batch.m, J)
         first += batch.m
-        plan_ahead(&batch.ahead, rows, order, first, min(n, first + batch.m))
+        plan_ahead(&batch.ahead, rows, targets, order, first, min(n, first + batch.m))
         add_gradient(to, step, net, batch)
     return 0
 
 
 cdef int update_mini_batch(
-    const Network* net, Batch* batch,
+    const Network* net, Batch* batch, Optimization* how,     # plain descent if NULL
     const RowArray* rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t first, Py_ssize_t m, double eta,
 ) except -1 nogil:
     # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
     cdef real step = <real>(-eta / m)
+    if how != NULL:
+        how.steps += 1
+        if batch.noise != NULL:
+            batch.noise.step = how.steps
+    if how != NULL and not how.plain:
+        return optimize_mini_batch(net, batch, how, rows, targets, order, n, first, m, eta)
     if m <= SLICE:
         sum_gradients(net.parameters, step, net, batch, rows, targets, order, n, first, m)
     else:
@@ -293,8 +333,77 @@ cdef int update_mini_batch(
     return 0
 
 
+cdef int optimize_mini_batch(
+    const Network* net, Batch* batch, Optimization* how,
+    const RowArray* rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
+    Py_ssize_t first, Py_ssize_t m, double eta,
+) except -1 nogil:
+    # What an optimizer makes of the average gradient.
+    cdef Update of_w, of_b
+    cdef Layer* layer
+    cdef real* w
+    cdef int l
+    next_step(how, eta, &of_w, &of_b)
+    if m <= SLICE and how.clip_norm == INFINITY:
+        batch.update, batch.update_b = &of_w, &of_b
+        try:
+            sum_gradients(net.parameters, <real>(1.0 / m), net, batch, rows, targets, order, n,
+                          first, m)
+        finally:
+            batch.update = NULL
+    else:
+        memset(batch.step, 0, net.size * sizeof(real))
+        sum_gradients(batch.step, <real>(1.0 / m), net, batch, rows, targets, order, n, first, m)
+        clip_to_norm(batch.step, net.size, how.clip_norm)
+        for l in range(net.n_layers):
+            layer = &net.layers[l]
+            w = net.parameters + layer.w
+            update(&of_w, w, 0, batch.step + layer.w, 0, 1, layer.b - layer.w)
+            update(&of_b, net.parameters + layer.b, 0, batch.step + layer.b, 0, 1, layer.J)
+    if how.max_norm < INFINITY:
+        for l in range(net.n_layers):
+            hold_norms(net.parameters + net.layers[l].w, &net.layers[l], how.max_norm)
+    return 0
+
+
+cdef void hold_norms(real* w, const Layer* layer, double most) noexcept nogil:
+    # No neuron's weights are longer than that (Srivastava et al., JMLR 2014).
+    cdef Py_ssize_t i, v
+    cdef vec total
+    if layer.narrow:
+        for i in range(layer.J):
+            shorten_row(w + i * layer.ld, layer.K, most)
+        return
+    for v in range(vectors(layer.J)):
+        total = splat(0)
+        for i in range(layer.K):
+            total = total + load(w + i * layer.ld + v * LANES) * load(w + i * layer.ld + v * LANES)
+        total = splat(<real>most) / at_least(square_root(total), splat(<real>most))
+        for i in range(layer.K):
+            store(w + i * layer.ld + v * LANES, total * load(w + i * layer.ld + v * LANES))
+
+
+cdef void shorten_row(real* w, Py_ssize_t columns, double most) noexcept nogil:
+    cdef Py_ssize_t v
+    cdef vec total = splat(0)
+    for v in range(vectors(columns)):
+        total = total + load(w + v * LANES) * load(w + v * LANES)
+    total = splat(<real>(most / max(most, sqrt(sum_lanes(total)))))
+    for v in range(vectors(columns)):
+        store(w + v * LANES, total * load(w + v * LANES))
+
+
+cdef void disturb(const Network* net, Batch* batch) noexcept nogil:
+    # x as it is kept for this slice; its scale, if it is one number, is applied later
+    cdef Noise* noise = batch.noise
+    if noise.deviation > 0:
+        add_noise(batch.x, noise, noise.deviation / net.scale, batch.m, net.layers[0].K, batch.ld_x)
+    if noise.rates[0] > 0:
+        drop(batch.x, batch.x, noise, 0, batch.m, net.layers[0].K, batch.ld_x)
+
+
 cdef Py_ssize_t sgd(
-    const Network* net, Batch* batch,
+    const Network* net, Batch* batch, Optimization* how,
     const RowArray* rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t mini_batch_size,
     const double* eta,          # IN  one for each mini-batch
@@ -305,7 +414,7 @@ cdef Py_ssize_t sgd(
     cdef Py_ssize_t m
     while first < last:
         m = min(mini_batch_size, n - first)
-        update_mini_batch(net, batch, rows, targets, order, n, first, m, eta[0])
+        update_mini_batch(net, batch, how, rows, targets, order, n, first, m, eta[0])
         first += m
         eta += 1
     return first
@@ -345,7 +454,7 @@ cdef int look_for_signals(const Network* net, Batch* batch) except -1 nogil:
 
 
 cdef void plan_ahead(
-    Ahead* ahead, const RowArray* rows,
+    Ahead* ahead, const RowArray* rows, Targets targets,
     const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
 ) noexcept nogil:
     # Rows in order the CPU foresees by itself.
@@ -355,6 +464,8 @@ cdef void plan_ahead(
     ahead.row = ahead.at = 0
     for i in range(ahead.n):
         ahead.rows[i] = rows.data + order[first + i] * ahead.bytes
+        if not targets.are_labels:      # at least where they begin
+            prefetch(&targets.rows[order[first + i], 0])
 
 
 cdef void scale_rows(

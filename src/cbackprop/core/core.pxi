@@ -100,17 +100,24 @@ cdef class Core:
             biases.append(arena[layer.b:layer.b + layer.J].reshape(layer.J, 1))
         return weights, biases
 
-    cdef Scratch scratch(self, Py_ssize_t m, bint training):
+    cdef Scratch scratch(self, Py_ssize_t m, bint training, Learning learning=None):
         # The idle one if it is large enough. Two threads never share one: who takes it leaves none.
+        cdef bint whole = learning is not None and learning.how.clip_norm < INFINITY
+        cdef bint drops = learning is not None and learning.drops
         cdef Scratch scratch
         with cython.critical_section(self):
             scratch = self.idle
             self.idle = None
         if scratch is None or scratch.rows < min(m, <Py_ssize_t>SLICE) or (
                 training and not scratch.training) or (
-                training and m > SLICE and scratch.step is None):
-            scratch = Scratch(self, min(m, <Py_ssize_t>SLICE), training, training and m > SLICE)
+                training and (whole or m > SLICE) and scratch.step is None) or (
+                drops and not scratch.drops):
+            scratch = Scratch(self, min(m, <Py_ssize_t>SLICE), training,
+                              training and (whole or m > SLICE), drops)
         scratch.batch.training = training
+        scratch.batch.noise = &learning.noise if learning is not None and learning.noisy else NULL
+        if scratch.drops:
+            scratch.aim(self.net.n_layers)
         return scratch
 
     cdef void give_back(self, Scratch scratch):
@@ -157,7 +164,7 @@ cdef class Core:
     ) except -1 nogil:
         scratch.batch.m = min(scratch.rows, rows.n - first)
         gather(scratch.batch.signals[0].a_prev, scratch.batch.x, scratch.batch.ld_x, rows,
-               NULL, first, scratch.batch.m, self.net.scales)
+               NULL, first, scratch.batch.m, self.net.scales, False)
         feedforward(&self.net, &scratch.batch)
         return look_for_signals(&self.net, &scratch.batch)
 
@@ -221,18 +228,20 @@ cdef class Core:
 
     def sgd(self, Rows rows, Targets targets, const Py_ssize_t[::1] order,
             Py_ssize_t mini_batch_size, const double[::1] etas, Py_ssize_t first,
-            Py_ssize_t last, double cost=0):
+            Py_ssize_t last, Learning learning=None, double cost=0):
         """
-        Train on the mini-batches that begin in order[first:last], each with its own of the etas.
+        Train on the mini-batches that begin in order[first:last], each with its own of the etas: by
+        plain descent, or as learning says.
 
         Returns the row to go on with, and `cost` plus the costs, each before its update: summed up
         in one order, whatever the chunks.
         """
-        cdef Scratch scratch = self.scratch(mini_batch_size, True)
+        cdef Optimization* how = &learning.how if learning is not None else NULL
+        cdef Scratch scratch = self.scratch(mini_batch_size, True, learning)
         scratch.batch.cost = cost
         with nogil:
-            first = sgd(&self.net, &scratch.batch, &rows.array, targets, &order[0], order.shape[0],
-                        mini_batch_size, &etas[0], first, last)
+            first = sgd(&self.net, &scratch.batch, how, &rows.array, targets, &order[0],
+                        order.shape[0], mini_batch_size, &etas[0], first, last)
         self.give_back(scratch)
         return first, scratch.batch.cost
 
@@ -245,6 +254,74 @@ cdef class Core:
             for j in range(a.shape[1]):
                 grad[i, j] = lane(grad_a(self.net.cost, splat(a[i, j]), splat(y[i, j])), 0)
         return out
+
+
+cdef class Learning:
+    """
+    An optimizer, and what it remembers of one network.
+
+    Parameters
+    ----------
+    core : Core
+    optimizer : str
+        One of OPTIMIZERS.
+
+    Attributes
+    ----------
+    memory : tuple of arenas
+    """
+
+    cdef Optimization how
+    cdef Noise noise
+    cdef bint noisy, drops
+    cdef const real[::1] rates
+    cdef readonly tuple memory
+
+    def __init__(self, Core core, optimizer):
+        cdef real[::1] view
+        cdef int k
+        self.how.kind = OPTIMIZERS[optimizer]
+        self.how.parameters = core.net.parameters
+        self.memory = tuple(aligned(core.net.size) for k in range(memories(self.how.kind)))
+        for k in range(memories(self.how.kind)):
+            view = self.memory[k]
+            self.how.memory[k] = &view[0]
+
+    def set(self, double decay, double square_decay, double epsilon, double largest, double l2,
+            double l1, double weight_decay, double clip_value, double clip_norm, double max_norm,
+            uint64_t seed, const real[::1] rates, double deviation):
+        """
+        Set everything but what is remembered.
+
+        Parameters
+        ----------
+        rates : array (layers of weights,)
+            Of dropout: of x, then of the hidden layers.
+        """
+        cdef Py_ssize_t l
+        self.how.decay, self.how.square_decay = decay, square_decay
+        self.how.epsilon, self.how.largest = epsilon, largest
+        self.how.l2, self.how.l1, self.how.weight_decay = l2, l1, weight_decay
+        self.how.clip_value, self.how.clip_norm = clip_value, clip_norm
+        self.how.max_norm = max_norm
+        self.how.plain = (self.how.kind == SGD and l2 == l1 == weight_decay == 0
+                          and clip_value == clip_norm == max_norm == INFINITY)
+        self.rates = rates
+        self.noise.seed, self.noise.deviation = seed, deviation
+        self.noise.rates = &rates[0]
+        self.drops = False
+        for l in range(1, rates.shape[0]):
+            self.drops = self.drops or rates[l] > 0
+        self.noisy = self.drops or rates[0] > 0 or deviation > 0
+
+    @property
+    def steps(self):
+        """How many were taken."""
+        return self.how.steps
+
+    @steps.setter
+    def steps(self, Py_ssize_t steps):
+        self.how.steps = steps
 
 
 cdef void copy_examples(
@@ -285,23 +362,23 @@ cdef class Scratch:
     cdef Batch batch
     cdef Signals* output            # the last layer's
     cdef Py_ssize_t rows
-    cdef bint training
+    cdef bint training, drops
     cdef object arena
     cdef object step
     cdef char* base
     cdef Py_ssize_t taken
 
-    def __cinit__(self, Core core, Py_ssize_t rows, bint training, bint sliced):
+    def __cinit__(self, Core core, Py_ssize_t rows, bint training, bint whole, bint drops):
         cdef real[::1] view
         self.rows = rows
-        self.training = training
+        self.training, self.drops = training, drops
         self.taken = 0
         self.carve(core, NULL)                                  # sizes first,
         self.arena = aligned(self.taken // sizeof(real))        # then memory, once,
         view = self.arena
         self.taken = 0
         self.carve(core, <char*>&view[0])                       # then pointers into it
-        if sliced:
+        if whole:
             self.step = aligned(core.net.size)
             view = self.step
             self.batch.step = &view[0]
@@ -335,7 +412,9 @@ cdef class Scratch:
             rows = layer.J if layer.narrow else m
             size = rows * at.ld * sizeof(real)
             at.a_prev = a_rows
-            at.a = <real*>self.take(base, size)
+            at.a = at.out = <real*>self.take(base, size)
+            if self.drops and l < net.n_layers - 1:
+                at.kept = <real*>self.take(base, size)
             a_rows = self.take_rows(base, m)
             if layer.narrow:
                 at.w_rows = self.take_rows(base, rows)
@@ -354,9 +433,23 @@ cdef class Scratch:
             batch.signals[l] = at
         batch.y = <real*>self.take(base, size)
         batch.zeros = <real*>self.take(base, widest * sizeof(real))
-        batch.panel = <real*>self.take(base, DEPTH * MAX_VECTORS * LANES * sizeof(real))
+        batch.panel = <real*>self.take(
+            base, max(<Py_ssize_t>SLICE * MAX_VECTORS * LANES, widest) * sizeof(real))
+        batch.tile = <real*>self.take(base, TILE_ROWS * MAX_VECTORS * LANES * sizeof(real))
         batch.strips = <real*>self.take(base, (m * DEPTH + LANES) * sizeof(real))
         batch.ahead.rows = <const char**>self.take(base, m * sizeof(char*))
 
     cdef const real** take_rows(self, char* base, Py_ssize_t rows) noexcept:
         return <const real**>self.take(base, (rows + TILE_ROWS) * sizeof(real*))
+
+    cdef void aim(self, int n_layers) noexcept:
+        # What a layer hands on is what dropout leaves of it, if there is any now.
+        cdef Batch* batch = &self.batch
+        cdef Signals* at
+        cdef Py_ssize_t i
+        cdef int l
+        for l in range(n_layers - 1):
+            at = &batch.signals[l]
+            at.out = at.kept if batch.noise != NULL and batch.noise.rates[l + 1] > 0 else at.a
+            for i in range(self.rows):
+                (at + 1).a_prev[i] = at.out + i * at.ld

@@ -15,7 +15,8 @@
 #              L1 cache while all strips pass it by; later blocks add to c. The order of each sum
 #              depends on the shapes alone.
 # (e) Epilogue. start is a bias (ld_start = 0), zeros, or c itself: with c = w, BP4's product *is*
-#              the step of gradient descent.
+#              the step of gradient descent. Or a function, which takes each tile of the sums while
+#              it is in the L1 cache.
 #
 # This file knows nothing of neurons.
 
@@ -31,6 +32,11 @@ cdef enum Multipliers:
     ROWS, ACROSS, PACKED, STREAM
 
 
+ctypedef void (*Epilogue)(
+    const void* context, real* c, Py_ssize_t ldc, const real* tile, Py_ssize_t ld_tile,
+    Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+
+
 cdef struct Ahead:           # rows to be fetched from memory while a product is computed
     const char** rows       # (n)
     Py_ssize_t n, bytes     # of a row
@@ -40,10 +46,11 @@ cdef struct Ahead:           # rows to be fetched from memory while a product is
 cdef struct Product:
     real* c                  # OUT (n_rows, columns)
     const real* start        # IN  (n_rows, columns)
-    const real* const* rows  # IN  (n_rows) pointers to (depth); ACROSS: (depth) to (n_rows).
-                             #     TILE_ROWS more follow: what they point to is fetched, not read
+    # IN  (n_rows) pointers to (depth); ACROSS: (depth) to (n_rows). TILE_ROWS more follow: what
+    #     they point to is fetched, not read.
+    const real* const* rows
     const real* b            # IN  (depth, columns), or, b_transposed: (columns, depth)
-    real* panel              # (DEPTH, MAX_VECTORS * LANES) to pack b in
+    real* panel              # (DEPTH, or with an epilogue depth; MAX_VECTORS * LANES) to pack b in
     real* strips             # (n_rows, DEPTH) and a vector more, to pack a in
     Py_ssize_t n_rows, columns, depth
     Py_ssize_t ldc, ld_start, ldb
@@ -51,6 +58,10 @@ cdef struct Product:
     bint across, b_transposed
     bint streams             # rows come from memory
     Ahead* ahead             # or NULL
+    Epilogue epilogue        # or NULL; then start is zeros
+    const void* context
+    real* tile               # (TILE_ROWS, MAX_VECTORS * LANES) for it
+    const real* more[2]      # laid out as c: what else it reads, to be fetched ahead; or NULL
 
 
 cdef struct Panel:           # what the strips of a panel share, for one block of p
@@ -65,6 +76,12 @@ cdef struct Panel:           # what the strips of a panel share, for one block o
     Py_ssize_t ld_ahead, b_rows_ahead, b_lines_ahead    # rows apart, how many, lines of each
     Ahead* ahead             # or NULL
     Py_ssize_t lines_ahead   # for each strip
+    Epilogue epilogue
+    const void* context
+    real* tile
+    real* with_tile          # IN, OUT what the epilogue changes, ...
+    const real* more[2]      # ... and more of the kind, or NULL
+    Py_ssize_t ld_with       # rows apart
 
 
 cdef inline void tile(
@@ -137,8 +154,15 @@ cdef inline void fetch(Ahead* ahead, Py_ssize_t lines) noexcept nogil:
         lines -= 1
 
 
+cdef inline void fetch_tile(const real* c, Py_ssize_t ld, Py_ssize_t R, int V) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(R):
+        prefetch(c + r * ld)
+        prefetch(c + r * ld + (V - 1) * LANES)
+
+
 cdef inline void all_strips(
-    const Panel* g, Py_ssize_t n_rows, const real* packed, Multipliers kind, const int V,
+    Panel* g, Py_ssize_t n_rows, const real* packed, Multipliers kind, const int V,
 ) noexcept nogil:
     # Strips of equal height: 32 rows are 11 + 11 + 10, not 12 + 12 + 8. Constant sizes keep each
     # tile's accumulators in registers; and GCC unrolls a tile's loops early enough for that only
@@ -147,21 +171,22 @@ cdef inline void all_strips(
     cdef Py_ssize_t height = n_rows // n_strips
     cdef Py_ssize_t taller = n_rows - height * n_strips
     cdef Py_ssize_t s, r, p, R, first = 0
-    cdef const real* ahead
+    cdef int k
     for s in range(n_strips):
         R = height + (s < taller)
         if g.depth >= FAR:
-            ahead = g.start + first * g.ld_start
-            for r in range(R):
-                prefetch(ahead)
-                prefetch(ahead + (V - 1) * LANES)
-                ahead += g.ld_start
+            fetch_tile(g.with_tile + first * g.ld_with, g.ld_with, R, V)
+            for k in range(2):
+                if g.more[k] != NULL:
+                    fetch_tile(g.more[k] + first * g.ld_with, g.ld_with, R, V)
         if g.ahead != NULL:
             fetch(g.ahead, g.lines_ahead)
         if g.b_rows_ahead > 0:
             for p in range(g.b_rows_ahead * s // n_strips, g.b_rows_ahead * (s + 1) // n_strips):
                 for r in range(g.b_lines_ahead):
                     prefetch(<const char*>(g.b_ahead + p * g.ld_ahead) + r * LINE)
+        if g.epilogue != NULL:
+            g.c = g.tile - first * g.ldc        # where the tile looks for its first row
         if R == 12 <= TILE_ROWS:        # what no build's strips need is not compiled
             tile(g, first, packed, kind, 12, V)
         elif R == 11 <= TILE_ROWS:
@@ -186,52 +211,55 @@ cdef inline void all_strips(
             tile(g, first, packed, kind, 2, V)
         else:
             tile(g, first, packed, kind, 1, V)
+        if g.epilogue != NULL:
+            g.epilogue(g.context, g.with_tile + first * g.ld_with, g.ld_with, g.tile, g.ldc, R,
+                       V * LANES)
         if kind == PACKED:
             packed += R * g.depth
         first += R
 
 
 cdef void rows_1(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, ROWS, 1)
 
 cdef void rows_2(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, ROWS, 2)
 
 cdef void across_1(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, ACROSS, 1)
 
 cdef void across_2(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, ACROSS, 2)
 
 cdef void packed_1(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, PACKED, 1)
 
 cdef void packed_2(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, PACKED, 2)
 
 cdef void stream_1(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, STREAM, 1)
 
 cdef void stream_2(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, STREAM, 2)
 
-ctypedef void (*Strips)(const Panel*, Py_ssize_t, const real*) noexcept nogil
+ctypedef void (*Strips)(Panel*, Py_ssize_t, const real*) noexcept nogil
 cdef Strips[4][2] strips_of = [
     [rows_1, rows_2], [across_1, across_2], [packed_1, packed_2], [stream_1, stream_2]]
 
@@ -327,11 +355,13 @@ cdef void multiply(const Product* of) noexcept nogil:
     cdef Py_ssize_t width = MAX_VECTORS * LANES
     cdef Py_ssize_t n_panels = (of.columns + width - 1) // width
     cdef bint packs_b = of.b_transposed or (of.n_rows >= PACK_ROWS and of.ldb > width)
-    cdef Py_ssize_t n_blocks = (of.depth + DEPTH - 1) // DEPTH if packs_b else 1
+    cdef Py_ssize_t n_blocks = 1
     cdef Multipliers kind = ROWS
     cdef Panel g
     cdef Py_ssize_t block, k, j
     cdef int V
+    if packs_b and of.epilogue == NULL:
+        n_blocks = (of.depth + DEPTH - 1) // DEPTH
     if of.across:
         kind = ACROSS
     elif of.n_rows >= PACK_ROWS and n_panels >= PACK_PANELS:
@@ -339,7 +369,7 @@ cdef void multiply(const Product* of) noexcept nogil:
     elif of.streams and of.n_rows > TILE_ROWS:
         kind = STREAM
     g.rows, g.alpha, g.ldc = of.rows, of.alpha, of.ldc
-    g.ahead = of.ahead
+    g.ahead, g.epilogue, g.context, g.tile = of.ahead, of.epilogue, of.context, of.tile
     if g.ahead != NULL:
         g.lines_ahead = 1 + g.ahead.n * (g.ahead.bytes // LINE + 1) // (
             n_blocks * n_panels * ((of.n_rows + TILE_ROWS - 1) // TILE_ROWS))
@@ -355,6 +385,14 @@ cdef void multiply(const Product* of) noexcept nogil:
             g.start, g.ld_start = g.c, g.ldc
             if block == 0:
                 g.start, g.ld_start = of.start + j, of.ld_start
+            g.with_tile, g.ld_with = <real*>g.start, g.ld_start
+            g.more[0] = g.more[1] = NULL
+            if of.epilogue != NULL:
+                g.with_tile, g.ld_with, g.ldc = g.c, of.ldc, V * LANES
+                if of.more[0] != NULL:
+                    g.more[0] = of.more[0] + j
+                if of.more[1] != NULL:
+                    g.more[1] = of.more[1] + j
             if of.b_transposed:
                 pack_transposed(
                     of.panel, of.b + j * of.ldb + g.p, of.ldb, g.depth, of.columns - j, V)

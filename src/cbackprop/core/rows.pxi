@@ -152,10 +152,11 @@ cdef void gather(
     const Py_ssize_t* order,    # IN  (m) which rows, or NULL: first, first + 1, ...
     Py_ssize_t first, Py_ssize_t m,
     const real* scale,          # IN  (K), or NULL
+    bint copies,                # to be changed
 ) noexcept nogil:
     cdef Py_ssize_t i
     cdef Py_ssize_t row_bytes = rows.K * rows.itemsize
-    cdef bint in_place = rows.itemsize == REAL_BYTES and scale == NULL
+    cdef bint in_place = rows.itemsize == REAL_BYTES and scale == NULL and not copies
     cdef const char* row
     cdef real* x_i
     for i in range(m):
@@ -209,14 +210,11 @@ def random_order(Py_ssize_t n, uint64_t seed):
     cdef cnp.npy_intp[1] shape = [n]
     out = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
     cdef Py_ssize_t* order = <Py_ssize_t*>cnp.PyArray_DATA(out)
-    cdef uint64_t x
     cdef Py_ssize_t i, j
     with nogil:
         for i in range(n):
             seed += <uint64_t>0x9E3779B97F4A7C15
-            x = (seed ^ (seed >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
-            x = (x ^ (x >> 27)) * <uint64_t>0x94D049BB133111EB
-            j = upper_product(x ^ (x >> 31), i + 1)
+            j = upper_product(mixed(seed), i + 1)
             order[i] = order[j]
             order[j] = i
     return out

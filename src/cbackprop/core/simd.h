@@ -9,6 +9,7 @@
 #define CBACKPROP_SIMD_H
 
 #include <float.h>
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 #if defined(__x86_64__)
@@ -56,6 +57,7 @@ typedef int32_t real_bits;
 typedef real vec VECTOR_OF(real);
 typedef real_bits mask VECTOR_OF(real_bits);
 typedef int32_t vec_int32 VECTOR_OF(int32_t);
+typedef uint32_t vec_uint32 VECTOR_OF(uint32_t);
 typedef real vec_at UNALIGNED(real);
 typedef uint8_t vec_uint8_at UNALIGNED(uint8_t);
 typedef float vec_float_at UNALIGNED(float);
@@ -141,12 +143,20 @@ INLINE vec select_lanes(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) 
 #define JOINED(a, b, c) JOIN(a, b, c)
 INLINE vec at_least(vec x, vec low) { return JOINED(MM, max, SUFFIX)(low, x); }
 INLINE vec at_most(vec x, vec high) { return JOINED(MM, min, SUFFIX)(high, x); }
+INLINE vec square_root(vec x) { return JOINED(MM, sqrt, SUFFIX)(x); }
 #else
 INLINE vec at_least(vec x, vec low) { return select_lanes(x < low, low, x); }
 INLINE vec at_most(vec x, vec high) { return select_lanes(x > high, high, x); }
+INLINE vec square_root(vec x) {
+    for (int i = 0; i < LANES; i++) x[i] = (real)sqrt(x[i]);
+    return x;
+}
 #endif
 
 /* ---- integers ---- */
+
+INLINE vec_uint32 count_from(uint32_t first) { return (vec_uint32){LANE_NUMBERS} + first; }
+INLINE vec to_real(vec_uint32 x) { return __builtin_convertvector((vec_int32)x, vec); } /* < 2^31 */
 
 /* The upper half of a product: a number below n, where x is a random one. */
 INLINE uint64_t upper_product(uint64_t x, uint64_t n) {

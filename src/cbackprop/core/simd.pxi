@@ -2,12 +2,13 @@
 # takes both for double (so that a Python float loses nothing on its way to either), and leaves
 # their size and their arithmetic to the C compiler.
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef extern from "simd.h":
     ctypedef double real
     ctypedef double vec
     ctypedef int mask
+    ctypedef unsigned int vec_uint32
     const int REAL_BYTES, LANES, TILE_ROWS
     const real SMALLEST, LARGEST, ROUND_TO_INT
     vec splat(real x) noexcept nogil
@@ -25,7 +26,10 @@ cdef extern from "simd.h":
     vec select_lanes(mask m, vec yes, vec no) noexcept nogil
     vec at_least(vec x, vec low) noexcept nogil
     vec at_most(vec x, vec high) noexcept nogil
+    vec_uint32 count_from(uint32_t first) noexcept nogil
+    vec to_real(vec_uint32 x) noexcept nogil
     uint64_t upper_product(uint64_t x, uint64_t n) noexcept nogil
+    vec square_root(vec x) noexcept nogil
     vec absolute(vec x) noexcept nogil
     vec sign_of(vec x, vec of) noexcept nogil
     vec power_of_two(vec sum) noexcept nogil

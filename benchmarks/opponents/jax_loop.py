@@ -1,33 +1,28 @@
 """JAX: the whole epoch in one jitted loop."""
 
-import os
 from collections.abc import Iterator
 from functools import partial
 
-import numpy as np
-
-# XLA's own threads; how many, it asks the process's cores, which are as many as threads.
-if os.environ.get("OMP_NUM_THREADS") == "1":
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 from common import REALS, Work
 from numpy.typing import NDArray
 
 from opponents.contestant import Contestant, Examples
+from opponents.feedforward import Call, Trained
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)  # allows float64; float32 stays what it is
 
 
-class Scan(Contestant):
+class Loop(Contestant):
     """
     JAX over the whole epoch: one call, in which XLA fuses what it can, its parameters donated.
 
     Rows are gathered mini-batch by mini-batch, or all before the loop. The order is drawn by NumPy,
-    which takes less time than JAX. Tried, and not faster on a Zen 4: `fori_loop`, and XLA's options
-    for fast mathematics, for XNNPACK, oneDNN and YNNPACK, against concurrent scheduling.
+    which takes less time than JAX. Tried, and not faster on a Zen 4: `scan`, and XLA's options for
+    fast mathematics, for XNNPACK, oneDNN and YNNPACK, against concurrent scheduling.
     """
 
     opponent = "JAX"
@@ -46,16 +41,18 @@ class Scan(Contestant):
             partial(self.steps, at_once), donate_argnums=0,
             compiler_options=width and {"xla_cpu_prefer_vector_width": str(width)})
 
-    def steps(self, at_once, parameters, x, y, batches):
-        """Take one step for each mini-batch: what is traced and compiled."""
+    def steps(self, at_once, parameters, x, y, batches, count):
+        """Take one step for each of the first mini-batches: what is traced and compiled."""
         def rows(array, batch):
             return array.at[batch].get(mode="promise_in_bounds")
 
         if at_once:
-            examples = rows(x, batches), rows(y, batches)
-            return jax.lax.scan(lambda p, xy: (self.step(p, *xy), None), parameters, examples)[0]
-        return jax.lax.scan(lambda p, batch: (self.step(p, rows(x, batch), rows(y, batch)), None),
-                            parameters, batches)[0]
+            x, y = rows(x, batches), rows(y, batches)
+            return jax.lax.fori_loop(
+                0, count, lambda i, p: self.step(p, x[i], y[i]), parameters)
+        return jax.lax.fori_loop(
+            0, count, lambda i, p: self.step(p, rows(x, batches[i]), rows(y, batches[i])),
+            parameters)
 
     def step(self, parameters, x, y):
         """Return the parameters after one step."""
@@ -90,14 +87,35 @@ class Scan(Contestant):
                 *(np.asarray(b).reshape(-1, 1) for b in biases)]
 
     def train(self, batches: NDArray) -> None:  # noqa: D102
-        self.p = jax.block_until_ready(
-            self.compiled(self.p, self.x, self.y, batches.astype(np.int32)))
+        n, m = self.work.rows, self.work.mini_batch_size
+        whole = np.zeros((n // m, m), np.int32)  # always as many: another shape would be compiled
+        for begin in range(0, len(batches), len(whole)):
+            part = batches[begin:begin + len(whole)]
+            whole[:len(part)] = part
+            self.p = self.compiled(self.p, self.x, self.y, whole, np.int32(len(part)))
+        jax.block_until_ready(self.p)
 
 
 def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
     for real in REALS[::-1]:
         for rows in (real, "uint8"):
-            yield Scan(work, examples, real, rows, outputs_first=False, at_once=False)
-            yield Scan(work, examples, real, rows, outputs_first=True, at_once=False)
-            yield Scan(work, examples, real, rows, outputs_first=True, at_once=True)
-            yield Scan(work, examples, real, rows, outputs_first=True, at_once=False, width=512)
+            yield Loop(work, examples, real, rows, outputs_first=False, at_once=False)
+            yield Loop(work, examples, real, rows, outputs_first=True, at_once=False)
+            yield Loop(work, examples, real, rows, outputs_first=True, at_once=True)
+            yield Loop(work, examples, real, rows, outputs_first=True, at_once=False, width=512)
+
+
+def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
+    b = [jnp.asarray(b) for b in net.biases]
+    given = jnp.asarray(x[0] if len(x) == 1 else x)
+    for outputs_first in (True, False):
+        w = [jnp.asarray(w if outputs_first else w.T) for w in net.weights]
+
+        def feedforward(a, w=w, outputs_first=outputs_first):
+            for w_l, b_l in zip(w, b, strict=True):
+                a = jax.nn.sigmoid(a @ (w_l.T if outputs_first else w_l) + b_l)
+            return a
+
+        compiled = jax.jit(feedforward)
+        yield Call(Loop.opponent, "w (out, in)" if outputs_first else "w (in, out)",
+                   lambda compiled=compiled: compiled(given).block_until_ready())

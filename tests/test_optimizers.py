@@ -1,0 +1,275 @@
+"""Every optimizer and regulariser, in every build, against the published rules in NumPy."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from reference import OPTIMIZERS, mask, optimized
+from test_core import Case, lanes
+
+import cbackprop
+from cbackprop import Network, optimizers
+
+DECAYS = {
+    "sgd": (0, 0, 0, 0), "momentum": (0.9, 0, 0, 0), "nesterov": (0.8, 0, 0, 0),
+    "adagrad": (0, 0, 1e-10, 0), "rmsprop": (0, 0.9, 1e-8, 0), "adam": (0.9, 0.99, 1e-8, 0),
+    "rprop": (0.5, 1.2, 1e-6, 50.0),
+}
+REGULARISERS = {
+    "none": {}, "l2": {"l2": 0.3}, "l1": {"l1": 0.02}, "weight_decay": {"weight_decay": 0.2},
+    "clip_value": {"clip_value": 0.003}, "clip_norm": {"clip_norm": 0.01},
+    "max_norm": {"max_norm": 0.8},
+    "all": {"l2": 0.1, "l1": 0.01, "weight_decay": 0.1, "clip_value": 0.01, "clip_norm": 0.05,
+            "max_norm": 0.9},
+}
+INF = np.inf
+
+
+def learning(case, optimizer, rates=None, noise=0.0, seed=7, **rules):
+    made = case.build.Learning(case.core, optimizer)
+    names = ("l2", "l1", "weight_decay", "clip_value", "clip_norm", "max_norm")
+    values = [rules.get(name, INF if name.startswith(("clip", "max")) else 0) for name in names]
+    rates = np.zeros(len(case.sizes) - 1) if rates is None else np.asarray(rates)
+    made.set(*DECAYS[optimizer], *values, seed, rates.astype(case.real), noise)
+    return made
+
+
+def steps_agree(build, optimizer, sizes, m, rates=None, **rules):
+    eta = 0.05
+    case = Case(build, sizes, n=3 * m)
+    made = learning(case, optimizer, rates, **rules)
+    if optimizer == "rprop":
+        made.memory[1][...] = eta
+    memory = [{} for _ in range(2 * len(sizes))]
+    for step in range(1, 4):
+        batch = slice((step - 1) * m, step * m)
+        case.core.sgd(case.rows, case.targets, np.arange(3 * m), m, np.full(1, eta),
+                      batch.start, batch.stop, made)
+        masks = rates and [mask(rate, 7, step, layer, (m, width))
+                           for layer, (rate, width) in enumerate(zip(rates, sizes, strict=False))]
+        optimized(case.reference, memory, case.x[batch], case.y[batch], step, eta, optimizer,
+                  DECAYS[optimizer], masks=masks, **rules)
+    assert made.steps == 3
+    # Adam's first step is eta times the sign of g, whatever its size: float32 may round that away.
+    bound = 1e-11 if build.REAL == "float64" else 0.006
+    for actual, expected in zip(case.weights + case.biases,
+                                case.reference.weights + case.reference.biases, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=bound)
+    return case
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("rules", REGULARISERS.values(), ids=REGULARISERS)
+def test_steps_follow_the_published_rules(build, optimizer, rules):
+    for sizes in ((5, lanes(build) + 1, 2), (6, 3 * lanes(build), 2 * lanes(build) + 3)):
+        case = steps_agree(build, optimizer, sizes, 7, **rules)
+        assert not case.core.parameters[case.padding()].any()
+    steps_agree(build, optimizer, (40, 30, 3), 600, **rules)  # slices: the whole gradient first
+    steps_agree(build, optimizer, (80, 70, 60), 130, **rules)  # deep tiles
+
+
+@pytest.mark.parametrize("sizes", [(6, 5, 4), (20, 40, 33, 2), (3, 90, 17)], ids=str)
+@pytest.mark.parametrize("m", [1, 9, 600])
+def test_dropout_is_a_mask_of_seed_step_layer_example_and_neuron(build, sizes, m):
+    rates = [0.2, 0.5, 0.25][:len(sizes) - 1]
+    for optimizer in ("sgd", "momentum"):
+        steps_agree(build, optimizer, sizes, m, rates)
+    steps_agree(build, "sgd", sizes, m, [0, *rates[1:]])
+
+
+def test_dropout_leaves_out_as_many_as_it_says():
+    kept = mask(0.3, 5, 2, 1, (1000, 100))
+    assert abs((kept == 0).mean() - 0.3) < 4 * np.sqrt(0.21 / 1e5)
+    assert kept.max() == 1 / 0.7
+    other = mask(0.3, 5, 3, 1, (1000, 100))
+    assert abs(np.corrcoef(kept.ravel(), other.ravel())[0, 1]) < 0.02
+
+
+def test_noise_is_normal(build):
+    """What a linear neuron's first gradient shows of it: x + noise, with x = 0."""
+    n = 20_000
+    case = Case(build, [n, 1], output="identity", n=1)
+    case.x[...] = 0
+    case.core.parameters[...] = 0
+    case.y[...] = -1
+    case.core.sgd(case.rows, case.targets, np.arange(1), 1, np.ones(1), 0, 1,
+                  learning(case, "sgd", noise=0.5))
+    drawn = -case.weights[0][0].astype(float)
+    assert abs(drawn.mean()) < 4 * 0.5 / np.sqrt(n)
+    assert abs(drawn.std() - 0.5) < 4 * 0.5 / np.sqrt(2 * n)
+    ordered = np.sort(drawn / 0.5)
+    assert abs((ordered < 1).mean() - 0.8413) < 4 * np.sqrt(0.84 * 0.16 / n)
+    assert abs((ordered < -2).mean() - 0.02275) < 4 * np.sqrt(0.023 / n)
+
+
+def test_noise_is_that_of_the_scaled_inputs(build):
+    for scales in (1 / 255, np.full(300, 1 / 255, build.REAL)):
+        case = Case(build, [300, 1], output="identity", n=1, scales=scales)
+        case.x[...] = 0
+        case.core.parameters[...] = 0
+        case.y[...] = -1
+        case.core.sgd(case.rows, case.targets, np.arange(1), 1, np.ones(1), 0, 1,
+                      learning(case, "sgd", noise=0.5))
+        deviation = case.weights[0].std() * (1 if np.ndim(scales) == 0 else 255)
+        assert 0.4 < deviation * (1 if np.ndim(scales) == 0 else 1 / 255) < 0.6
+
+
+# ---- Network.SGD ----
+
+
+def data(n=60):
+    rng = np.random.default_rng(4)
+    return rng.random((n, 6)), rng.integers(0, 3, n)
+
+
+def trained(calls=1, epochs=2, **rules):
+    net = Network([6, 9, 3], dtype="float64", seed=1)
+    for _ in range(calls):
+        net.SGD(data(), epochs, 7, 0.1, **rules)
+    return net
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(
+        [*one.weights, *one.biases], [*other.weights, *other.biases], strict=True))
+
+
+def test_lmbda_scales_weights_by_1_minus_eta_lmbda_over_n():
+    net = Network([6, 9, 3], dtype="float64", seed=1)
+    twin = net.copy()
+    x, y = data()
+    net.SGD((x, y), 1, 60, 0.1, lmbda=5.0)
+    nabla_b, nabla_w = twin.backprop(x, y)
+    for layer in range(2):
+        np.testing.assert_allclose(
+            net.weights[layer],
+            (1 - 0.1 * 5 / 60) * twin.weights[layer] - 0.1 * nabla_w[layer], rtol=1e-12)
+        np.testing.assert_allclose(
+            net.biases[layer], twin.biases[layer] - 0.1 * nabla_b[layer], rtol=1e-12)
+
+
+@pytest.mark.parametrize("rules", [
+    {"optimizer": "adam"}, {"optimizer": optimizers.Adam(beta1=0.8), "weight_decay": 0.01},
+    {"optimizer": "momentum", "lmbda": 0.1}, {"dropout": 0.5}, {"dropout": [0.1, 0.2]},
+    {"noise": 0.1}, {"clip_norm": 0.1}, {"max_norm": 1.0}, {"l1": 0.001}, {"clip_value": 0.01},
+], ids=str)
+def test_a_seed_gives_the_same_bits_and_rules_change_them(rules):
+    assert same(trained(**rules), trained(**rules))
+    assert not same(trained(**rules), trained())
+
+
+def test_the_plain_rules_change_nothing():
+    assert same(trained(), trained(optimizer=optimizers.SGD(), lmbda=0, dropout=[0, 0],
+                                   max_norm=None))
+
+
+def test_memory_survives_calls_copies_pickles_and_files(tmp_path):
+    whole = trained(calls=3, optimizer="adam")
+    for twin_of in (copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))):
+        net = trained(calls=2, optimizer="adam")
+        net = twin_of(net)
+        net.SGD(data(), 2, 7, 0.1, optimizer="adam")
+        assert same(net, whole)
+    net = trained(calls=2, optimizer="adam")
+    net.save(tmp_path / "net.npz")
+    loaded = Network.load(tmp_path / "net.npz")
+    loaded._random = copy.deepcopy(net._random)  # files do not hold it
+    loaded.SGD(data(), 2, 7, 0.1, optimizer="adam")
+    assert same(loaded, whole)
+
+
+def test_another_optimizer_begins_anew():
+    net, twin = trained(optimizer="adam"), trained(optimizer="adam")
+    twin._memory = None
+    for each in (net, twin):
+        each.SGD(data(), 1, 7, 0.1, optimizer="momentum")
+    assert same(net, twin)
+
+
+def test_divergence_puts_memory_back():
+    net = Network([6, 9, 3], activation="identity", seed=1)
+    net.SGD(data(), 2, 7, 0.1, optimizer="momentum")
+    before = net.copy()
+    with pytest.raises(cbackprop.DivergenceError):
+        net.SGD(data(), 2, 7, 1e30, optimizer="momentum")
+    assert same(net, before)
+    for each in (net, before):
+        each.SGD(data(), 1, 7, 0.1, optimizer="momentum")
+    assert same(net, before)
+
+
+BAD = {
+    "optimizer 1": ({"optimizer": "adamax"}, "optimizer must be one of .* got 'adamax'"),
+    "optimizer 2": ({"optimizer": optimizers.Adam}, "optimizer must be one of"),
+    "lmbda": ({"lmbda": -1.0}, "lmbda must be a number of at least 0, got -1.0"),
+    "l1": ({"l1": float("nan")}, "l1 must be a number of at least 0, got nan"),
+    "weight_decay": ({"weight_decay": float("inf")}, "weight_decay must be a number of at least"),
+    "max_norm": ({"max_norm": 0}, "max_norm must be a number above 0, got 0"),
+    "clip_norm": ({"clip_norm": -0.5}, "clip_norm must be a number above 0, got -0.5"),
+    "clip_value": ({"clip_value": 0.0}, "clip_value must be a number above 0, got 0.0"),
+    "dropout 1": ({"dropout": 1.0}, "dropout must be a number of at least 0 and below 1, got 1.0"),
+    "dropout 2": ({"dropout": [0.1]}, "dropout must be a number, or 2 of them, of the inputs"),
+    "dropout 3": ({"dropout": [0.1, 1.5]}, r"dropout\[1\] must be a number of at least 0"),
+    "noise": ({"noise": -0.1}, "noise must be a number of at least 0, got -0.1"),
+}
+
+
+@pytest.mark.parametrize(("rules", "message"), BAD.values(), ids=BAD)
+def test_bad_values(rules, message):
+    net = trained()
+    before = net.copy()
+    with pytest.raises(ValueError, match=message):
+        net.SGD(data(), 1, 7, 0.1, **rules)
+    assert same(net, before)
+
+
+@pytest.mark.parametrize("rules", [{"lmbda": "1"}, {"dropout": None}, {"max_norm": "2"},
+                                   {"noise": True}], ids=str)
+def test_bad_types(rules):
+    with pytest.raises(TypeError, match=f"{next(iter(rules))} must be a number"):
+        trained(**rules)
+
+
+def test_numbers_of_an_optimizer_are_checked():
+    with pytest.raises(ValueError, match="beta1 must be a number of at least 0 and below 1"):
+        optimizers.Adam(beta1=1)
+    with pytest.raises(ValueError, match="grow must be a number of at least 1, got"):
+        optimizers.Rprop(grow=0.5)
+
+
+def test_optimizers_as_pytorchs():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    made = {
+        "momentum": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.05),
+        "nesterov": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True,
+                                              weight_decay=0.05),
+        "adagrad": lambda p: torch.optim.Adagrad(p, 0.1, weight_decay=0.05),
+        "rmsprop": lambda p: torch.optim.RMSprop(p, 0.1, weight_decay=0.05),
+        "adam": lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.05),
+        "rprop": lambda p: torch.optim.Rprop(p, 0.1),
+    }
+    x, y = data(20)
+    target = torch.tensor(np.eye(3)[y])
+    for name, make in made.items():
+        net = Network([6, 9, 3], dtype="float64", seed=1)
+        w, b = ([torch.tensor(np.array(p), requires_grad=True) for p in ps]
+                for ps in (net.weights, net.biases))
+        # weight decay on weights alone, as here
+        steps = [make(w), make(b)]
+        for group in steps[1].param_groups:
+            group["weight_decay"] = 0.0
+        for _ in range(5):
+            net.SGD((x, y), 1, 20, 0.1, optimizer=name,
+                    lmbda=0 if name == "rprop" else 0.05 * 20)
+            a = torch.tensor(x)
+            for layer in range(2):
+                a = torch.sigmoid(a @ w[layer].T + b[layer].T)
+            cost = 0.5 * ((a - target) ** 2).sum() / 20
+            for step in steps:
+                step.zero_grad()
+            cost.backward()
+            for step in steps:
+                step.step()
+        for ours, theirs in zip([*net.weights, *net.biases], w + b, strict=True):
+            np.testing.assert_allclose(ours, theirs.detach().numpy(), 1e-8, 1e-10, err_msg=name)
