@@ -109,8 +109,9 @@ class Kernels:
 
     def epoch(self) -> float:
         """Return the seconds of a mini-batch in a whole epoch."""
+        etas = np.full(self.n, 1e-9)
         return stopwatch(lambda: self.core.sgd(
-            self.rows, self.targets, self.order, self.m, 1e-9, 0, self.n)) * self.m / self.n
+            self.rows, self.targets, self.order, self.m, etas, 0, self.n)) * self.m / self.n
 
     def flops(self, step: str, layer: int) -> int:
         """Return the operations of a product, without padding; 0 for a pass."""

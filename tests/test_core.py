@@ -10,6 +10,11 @@ from test_reference import PAIRS, UNIT
 HIDDEN = [name for name in ACTIVATIONS if name != "softmax"]
 
 
+def etas(eta, n=1300):
+    """The same learning rate for every mini-batch."""
+    return np.full(n, eta)
+
+
 class Case:
     """One network in a build of the core and in the reference, with data."""
 
@@ -155,7 +160,7 @@ def test_an_epoch(build, sizes, mini_batch_size):
     n = 23  # not divisible by 3 or 10: the last mini-batch is shorter
     case = Case(build, sizes, n=n)
     order = np.random.default_rng(1).permutation(n)
-    done, cost = case.core.sgd(case.rows, case.targets, order, mini_batch_size, 0.5, 0, n)
+    done, cost = case.core.sgd(case.rows, case.targets, order, mini_batch_size, etas(0.5), 0, n)
     first_cost = case.reference.total_cost(case.x, case.y) * n
     case.reference.epoch(case.x, case.y, order, mini_batch_size, 0.5)
     assert done == n
@@ -170,17 +175,18 @@ def test_an_epoch(build, sizes, mini_batch_size):
 def test_an_epoch_in_chunks_is_the_same_epoch(build):
     whole, parts = Case(build, [9, 7, 3], n=50), Case(build, [9, 7, 3], n=50)
     order = np.arange(50)
-    whole.core.sgd(whole.rows, whole.targets, order, 8, 0.5, 0, 50)
+    whole.core.sgd(whole.rows, whole.targets, order, 8, etas(0.5), 0, 50)
     done = 0
     while done < 50:
-        done, _ = parts.core.sgd(parts.rows, parts.targets, order, 8, 0.5, done, min(50, done + 9))
+        done, _ = parts.core.sgd(parts.rows, parts.targets, order, 8, etas(0.5), done,
+                                 min(50, done + 9))
     np.testing.assert_array_equal(whole.core.parameters, parts.core.parameters)
 
 
 @pytest.mark.parametrize("n", [512, 513, 1300])
 def test_a_mini_batch_of_many_slices(build, n):
     case = Case(build, [20, 11, 3], n=n)
-    case.core.sgd(case.rows, case.targets, np.arange(n), n, 2.0, 0, n)
+    case.core.sgd(case.rows, case.targets, np.arange(n), n, etas(2.0), 0, n)
     case.reference.update_mini_batch(case.x, case.y, 2.0)
     for actual, expected in zip(case.weights + case.biases,
                                 case.reference.weights + case.reference.biases, strict=True):
@@ -202,7 +208,7 @@ def test_narrow_outputs(build, cost, activation):
         decided = [(v > 0.5)[:, 0] if j == 1 else v.argmax(axis=1) for v in (a, case.y)]
         assert correct == (decided[0] == decided[1]).sum()
         case.close(total / n, COSTS[cost][0](a, case.y).mean())
-        case.core.sgd(case.rows, case.targets, np.arange(n), 40, 0.1, 0, n)
+        case.core.sgd(case.rows, case.targets, np.arange(n), 40, etas(0.1), 0, n)
         case.reference.epoch(case.x, case.y, np.arange(n), 40, 0.1)
         for actual, expected in zip(case.weights + case.biases,
                                     case.reference.weights + case.reference.biases, strict=True):
@@ -238,7 +244,7 @@ def test_rows_of_every_type_and_scale(build, kind, scaled, width):
     rows = build.Rows(raw)
     case.close(case.core.feedforward(raw), case.reference.forward(x)[1][-1], terms=255 * width)
     order = rng.permutation(30)
-    case.core.sgd(rows, case.targets, order, 4, 0.01, 0, 30)
+    case.core.sgd(rows, case.targets, order, 4, etas(0.01), 0, 30)
     case.reference.epoch(x, case.y, order, 4, 0.01)
     for actual, expected in zip(case.weights, case.reference.weights, strict=True):
         case.close(actual, expected, terms=255 * width)
@@ -250,7 +256,7 @@ def test_labels_are_one_hot_rows(build, classes):
     labels = np.arange(20, dtype=np.intc) % classes
     one_hot = np.eye(classes, dtype=build.REAL)[labels]
     for case, y in ((by_label, labels), (by_row, one_hot)):
-        case.core.sgd(case.rows, build.Targets(y), np.arange(20), 3, 1.0, 0, 20)
+        case.core.sgd(case.rows, build.Targets(y), np.arange(20), 3, etas(1.0), 0, 20)
     np.testing.assert_array_equal(by_label.core.parameters, by_row.core.parameters)
 
 
@@ -284,7 +290,7 @@ def test_poisoned_padding_changes_nothing(build, outputs, output):
                             cost="cross_entropy", n=26) for _ in range(2))
     poisoned.core.parameters[poisoned.padding()] = np.nan
     for case in (clean, poisoned):
-        case.core.sgd(case.rows, case.targets, np.arange(26), 8, 0.5, 0, 26)
+        case.core.sgd(case.rows, case.targets, np.arange(26), 8, etas(0.5), 0, 26)
     for a, b in zip(clean.weights + clean.biases, poisoned.weights + poisoned.biases, strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(clean.core.feedforward(clean.x),
@@ -398,5 +404,5 @@ def test_peak_chain_counts_its_operations(build):
 def test_the_same_call_gives_the_same_bits(build):
     cases = [Case(build, [33, 65, 10], n=64) for _ in range(2)]
     for case in cases:
-        case.core.sgd(case.rows, case.targets, np.arange(64), 10, 0.5, 0, 64)
+        case.core.sgd(case.rows, case.targets, np.arange(64), 10, etas(0.5), 0, 64)
     np.testing.assert_array_equal(cases[0].core.parameters, cases[1].core.parameters)

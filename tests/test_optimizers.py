@@ -44,8 +44,8 @@ def steps_agree(build, optimizer, sizes, m, rates=None, **rules):
     memory = [{} for _ in range(2 * len(sizes))]
     for step in range(1, 4):
         batch = slice((step - 1) * m, step * m)
-        case.core.sgd(case.rows, case.targets, np.arange(3 * m), m, eta, batch.start, batch.stop,
-                      made)
+        case.core.sgd(case.rows, case.targets, np.arange(3 * m), m, np.full(1, eta),
+                      batch.start, batch.stop, made)
         masks = rates and [mask(rate, 7, step, layer, (m, width))
                            for layer, (rate, width) in enumerate(zip(rates, sizes, strict=False))]
         optimized(case.reference, memory, case.x[batch], case.y[batch], step, eta, optimizer,
@@ -93,7 +93,7 @@ def test_noise_is_normal(build):
     case.x[...] = 0
     case.core.parameters[...] = 0
     case.y[...] = -1
-    case.core.sgd(case.rows, case.targets, np.arange(1), 1, 1.0, 0, 1,
+    case.core.sgd(case.rows, case.targets, np.arange(1), 1, np.ones(1), 0, 1,
                   learning(case, "sgd", noise=0.5))
     drawn = -case.weights[0][0].astype(float)
     assert abs(drawn.mean()) < 4 * 0.5 / np.sqrt(n)
@@ -109,7 +109,7 @@ def test_noise_is_that_of_the_scaled_inputs(build):
         case.x[...] = 0
         case.core.parameters[...] = 0
         case.y[...] = -1
-        case.core.sgd(case.rows, case.targets, np.arange(1), 1, 1.0, 0, 1,
+        case.core.sgd(case.rows, case.targets, np.arange(1), 1, np.ones(1), 0, 1,
                       learning(case, "sgd", noise=0.5))
         deviation = case.weights[0].std() * (1 if np.ndim(scales) == 0 else 255)
         assert 0.4 < deviation * (1 if np.ndim(scales) == 0 else 1 / 255) < 0.6

@@ -1,8 +1,11 @@
 """Dense neural networks trained by backpropagation, at the speed of the CPU."""
 
-from cbackprop import datasets, optimizers
+from cbackprop import callbacks, datasets, optimizers, schedules
 from cbackprop.config import show_config
-from cbackprop.network import DivergenceError, History, Network
+from cbackprop.history import History
+from cbackprop.network import DivergenceError, Network
+from cbackprop.rowsource import RowSource
 
 __version__ = "0.2.0"
-__all__ = ["DivergenceError", "History", "Network", "datasets", "optimizers", "show_config"]
+__all__ = ["DivergenceError", "History", "Network", "RowSource", "callbacks", "datasets",
+           "optimizers", "schedules", "show_config"]

@@ -1,6 +1,8 @@
 """What callers bring, made into the rows and targets that the core takes; or one clear line."""
 
-from collections.abc import Iterable
+import inspect
+import operator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,45 @@ def shown(value: object) -> str:
     """Show what came, on one line and not too long."""
     line = " ".join(repr(value).split())
     return line if len(line) <= 80 else f"{line[:77]}..."
+
+
+def integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
+    """
+    Return an integer of at least `low` and, if n is given, at most n.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    rule = f"{argument} must be an integer of at least {low}"
+    if n is not None:
+        rule += f" and at most the {n} examples"
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{rule}, got {shown(value)}") from None
+    if found < low or (n is not None and found > n):
+        raise ValueError(f"{rule}, got {found}")
+    return found
+
+
+def takes(argument: str, function: Callable, *given: str) -> None:
+    """
+    See that a function of the caller's can be called with so many arguments.
+
+    Raises
+    ------
+    TypeError
+        If it cannot.
+    """
+    try:
+        inspect.signature(function).bind(*given)
+    except TypeError:
+        raise TypeError(f"{argument} must be callable as ({', '.join(given)}), "
+                        f"got {shown(function)}") from None
+    except ValueError:  # written in C, and silent about it
+        pass
 
 
 def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray:

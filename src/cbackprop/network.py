@@ -5,24 +5,22 @@ from __future__ import annotations  # naming numpy.random would import it, for 8
 import copy
 import itertools
 import math
-import numbers
 import operator
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from cbackprop import data, files, initializers, optimizers
+from cbackprop import callbacks as calls
+from cbackprop import data, files, initializers, optimizers, schedules, training
 from cbackprop.core import _dispatch
-from cbackprop.progress import bar
+from cbackprop.history import History
+from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
 
-CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
 PRIVATE = ("_build", "_core", "_weights", "_biases", "_random", "_in_training", "_memory")
@@ -31,32 +29,6 @@ MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of add
 
 class DivergenceError(FloatingPointError):
     """Training produced NaN or infinity; the parameters are those from before that epoch."""
-
-
-@dataclass
-class History:
-    """
-    What `Network.SGD` measured, one entry for each epoch.
-
-    Attributes
-    ----------
-    cost : list of float
-        Mean cost of the training examples, each just before the step that it took part in.
-    accuracy : list of float
-        Share of `test_data` classified correctly after the epoch; empty without test data.
-    seconds : list of float
-        Time spent in training, evaluation not counted.
-    rows_per_second : list of float
-        Training examples per second.
-    """
-
-    cost: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    rows_per_second: list[float] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.cost)
 
 
 class Views(Sequence):
@@ -115,8 +87,11 @@ class Network:
         Of parameters and arithmetic.
     input_scale : float or array of shape (sizes[0],)
         What inputs are multiplied by as they are read; 1/255 lets images train as they are.
-    initializer : {"default", "large"}
-        Weights N(0, 1) / sqrt(inputs of the neuron), or the book's first, N(0, 1). Biases N(0, 1).
+    initializer : str, or (weights, biases)
+        "default": weights N(0, 1) / sqrt(inputs of the neuron), biases N(0, 1); "large", the book's
+        first: all N(0, 1). With biases 0: "glorot_uniform", "glorot_normal", "he_uniform",
+        "he_normal", "lecun_uniform", "lecun_normal", "orthogonal", "zeros". Or a list of arrays
+        each, shaped as the attributes.
     seed : int, numpy.random.Generator or None
         Of the initial parameters and of the order of the examples.
 
@@ -157,7 +132,7 @@ class Network:
         cost: str = "quadratic",
         dtype: DTypeLike = "float32",
         input_scale: float | ArrayLike = 1.0,
-        initializer: str = "default",
+        initializer: str | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "default",
         seed: int | np.random.Generator | None = None,
     ) -> None:
         self.sizes = _sizes(sizes)
@@ -184,8 +159,7 @@ class Network:
         self._random = _generator(seed)
         self._in_training = threading.Lock()
         self._memory: optimizers.Memory | None = None
-        fill = initializers.KNOWN[_name("initializer", initializer, initializers.KNOWN)]
-        fill(self._random, self.weights, self.biases)
+        initializers.fill(initializer, self._random, self.weights, self.biases)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in SETTINGS and name in self.__dict__:
@@ -309,12 +283,13 @@ class Network:
         >>> net.update_mini_batch(([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]]), eta=0.5)
         """
         rows, targets = self._examples(mini_batch, "mini_batch")
-        eta, n = _eta(eta), len(rows)
+        etas, n = schedules.rates(schedules.Constant(eta), 0, 1), len(rows)
         with self._training():
             saved = self._core.parameters.copy()
-            _, cost = self._core.sgd(rows, targets, np.arange(n), n, eta, 0, n)
+            _, cost = self._core.sgd(rows, targets, np.arange(n), n, etas, 0, n)
             if not (math.isfinite(cost) and self._core.all_finite()):
-                raise self._diverged("update_mini_batch diverged", saved, eta)
+                self._core.parameters[...] = saved
+                raise self._diverged("update_mini_batch diverged", eta, rows)
 
     def cost_derivative(self, output_activations: ArrayLike, y: ArrayLike) -> NDArray:
         """
@@ -343,7 +318,7 @@ class Network:
         training_data: Any,
         epochs: int,
         mini_batch_size: int,
-        eta: float,
+        eta: float | schedules.Schedule | Callable[[int], float],
         test_data: Any = None,
         *,
         optimizer: str | optimizers.Optimizer = "sgd",
@@ -355,8 +330,11 @@ class Network:
         clip_norm: float | None = None,
         dropout: float | Sequence[float] = 0.0,
         noise: float = 0.0,
-        progress: bool | Callable[[int, int, int], object] | None = None,
+        evaluation_data: Any = None,
+        monitor: Iterable[str] | None = None,
+        progress: bool | calls.Report | None = None,
         callback: Callable[[Network, History], object] | None = None,
+        callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
     ) -> History:
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
@@ -366,15 +344,16 @@ class Network:
 
         Parameters
         ----------
-        training_data : (x, y), or a list of pairs
+        training_data : (x, y), a list of pairs, or a RowSource
             x of shape (n, in); y one-hot or other targets (n, out), or labels (n,). C-contiguous
             rows of uint8, float32 or float64 are used where they lie. Or the book's list of pairs
-            of columns.
+            of columns. Or what makes rows when they are needed, such as `datasets.expand`.
         epochs : int
         mini_batch_size : int
             At least 1 and at most n.
-        eta : float
-            Learning rate.
+        eta : float, Schedule, or callable (step)
+            Learning rate; one of `cbackprop.schedules`, or a function of the number of mini-batches
+            done in this call. Before each epoch it is asked for all rates of that epoch.
         test_data : as training_data, optional
             Evaluated after every epoch.
         optimizer : str or cbackprop.optimizers.Optimizer
@@ -397,11 +376,19 @@ class Network:
             for the inputs and each hidden layer. The others are scaled up (inverted dropout).
         noise : float
             The standard deviation of what is added to the inputs.
+        evaluation_data : as training_data, optional
+            Validation data for monitors.
+        monitor : names out of training_cost, training_accuracy, evaluation_cost, \
+                evaluation_accuracy, optional
+            What else is measured after every epoch; by default the latter two, if there is
+            evaluation data. The cost is the mean over the examples.
         progress : True, or callable (epoch, rows done, rows), optional
             True shows a bar (extra ``progress``). A callable hears of every chunk of some tens of
             milliseconds; its first epoch is 0.
         callback : callable (network, history), optional
             Called after every epoch; training stops when it returns True.
+        callbacks : list of Callback, or of such functions
+            See `cbackprop.callbacks`.
 
         Returns
         -------
@@ -424,60 +411,20 @@ class Network:
         >>> len(net.SGD((x, y), epochs=2, mini_batch_size=10, eta=0.5))
         2
         """
-        rows, targets = self._examples(training_data, "training_data", check=False)
-        epochs = _integer("epochs", epochs, 0)
-        m = _integer("mini_batch_size", mini_batch_size, 1, len(rows))
-        eta = _eta(eta)
-        if not (callback is None or callable(callback)):
-            raise TypeError(f"callback must be callable or None, got {data.shown(callback)}")
+        examples = self._set(training_data, "training_data", check=False)
+        epochs = data.integer("epochs", epochs, 0)
+        m = data.integer("mini_batch_size", mini_batch_size, 1, len(examples))
+        eta = schedules.schedule(eta)
+        evaluation, test = (
+            None if given is None else self._set(given, name)
+            for given, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
         rules = optimizers.rules(
             self.num_layers - 1, optimizer, lmbda, l1, weight_decay, max_norm, clip_value,
             clip_norm, dropout, noise)
-        test = None if test_data is None else self._examples(test_data, "test_data")
-        history = History()
-        with self._training(), bar(epochs, len(rows), progress) as report:
-            self._remember(rules, len(rows), eta)
-            for epoch in range(epochs):
-                before = time.perf_counter()
-                cost = self._epoch(epoch, rows, targets, m, eta, report)
-                seconds = time.perf_counter() - before
-                history.cost.append(cost / len(rows))
-                history.seconds.append(seconds)
-                history.rows_per_second.append(len(rows) / seconds)
-                if test is not None:
-                    history.accuracy.append(self._evaluate(*test)[0] / len(test[0]))
-                if callback is not None and _is_true(callback(self, history)):
-                    break
-        return history
-
-    def _epoch(
-        self, epoch: int, rows: Any, targets: Any, m: int, eta: float,
-        report: Callable[[int, int, int], object] | None,
-    ) -> float:
-        """Train one epoch, chunk by chunk, and return the sum of the costs."""
-        saved, random = self._core.parameters.copy(), self._random.bit_generator.state
-        memory = self._memory
-        learning = None if memory is None else memory.learning
-        remembered = None if memory is None else memory.copies()
-        order = self._build.random_order(len(rows), self._random.integers(2**64, dtype=np.uint64))
-        cost, done, chunk, n = 0.0, 0, m, len(rows)
-        while done < n:
-            before = time.perf_counter()
-            done, of_chunk = self._core.sgd(rows, targets, order, m, eta, done,
-                                            min(n, done + chunk), learning)
-            cost += of_chunk
-            seconds = time.perf_counter() - before
-            chunk = max(m, int(chunk * min(8.0, CHUNK_SECONDS / max(seconds, 1e-9))))
-            if not math.isfinite(cost) or (done == n and not self._core.all_finite()):
-                diverged = self._diverged(f"training diverged in epoch {epoch + 1}", saved, eta)
-                if memory is not None and remembered is not None:
-                    memory.restore(remembered)
-                self._random.bit_generator.state = random
-                self._check_finite(rows, "training_data")  # only now: it costs a tenth of an epoch
-                raise diverged
-            if report is not None:
-                report(epoch, done, n)
-        return cost
+        monitors = training.monitors(monitor, examples, evaluation, test)
+        called = calls.collected(callbacks, callback, progress)
+        with self._training():
+            return training.Training(self, examples, m, eta, rules, monitors, called).run(epochs)
 
     def _remember(self, rules: optimizers.Rules, n: int, eta: float) -> None:
         """Set up the core's optimizer: the last one if it is the same, none if none is needed."""
@@ -491,9 +438,20 @@ class Network:
         seed = int(self._random.integers(2**64, dtype=np.uint64)) if noisy else 0
         self._memory.set(rules, n, eta, seed)
 
-    def _diverged(self, what: str, saved: NDArray, eta: float) -> DivergenceError:
-        """Put back the parameters from before, and say so."""
-        self._core.parameters[...] = saved
+    def _state(self) -> tuple[Any, ...]:
+        """Return a copy of all that training changes."""
+        return (self._core.parameters.copy(), self._random.bit_generator.state,
+                self._memory and self._memory.copies())
+
+    def _go_back(self, state: tuple[Any, ...]) -> None:
+        """Put back what `_state` returned."""
+        self._core.parameters[...], self._random.bit_generator.state, remembered = state
+        if self._memory is not None:
+            self._memory.restore(remembered)
+
+    def _diverged(self, what: str, eta: float, rows: Any) -> DivergenceError:
+        """Say so; or, if these rows are the cause, that they are not finite."""
+        self._check_finite(rows, "training_data")  # only now: it costs a tenth of an epoch
         return DivergenceError(
             f"{what}: the cost or a parameter is no longer finite; the parameters from before are "
             f"kept; eta = {eta:g} may be too large")
@@ -512,7 +470,7 @@ class Network:
         >>> 0 <= cbackprop.Network([784, 10], seed=0).evaluate(test_data) <= 1000
         True
         """
-        return self._evaluate(*self._examples(test_data, "test_data"))[0]
+        return self._evaluate(self._set(test_data, "test_data"))[0]
 
     def accuracy(self, test_data: Any) -> float:
         """
@@ -524,8 +482,7 @@ class Network:
         >>> 0 <= cbackprop.Network([784, 10], seed=0).accuracy(test_data) <= 1
         True
         """
-        rows, targets = self._examples(test_data, "test_data")
-        return self._evaluate(rows, targets)[0] / len(rows)
+        return self._measure(self._set(test_data, "test_data"))[1]
 
     def total_cost(self, test_data: Any) -> float:
         """
@@ -537,11 +494,22 @@ class Network:
         >>> net.total_cost(([[0.0, 1.0]], [[1.0]])) > 0
         True
         """
-        rows, targets = self._examples(test_data, "test_data")
-        return self._evaluate(rows, targets)[1] / len(rows)
+        return self._measure(self._set(test_data, "test_data"))[0]
 
-    def _evaluate(self, rows: Any, targets: Any) -> tuple[int, float]:
-        return self._core.evaluate(rows, targets)
+    def _measure(self, examples: Examples) -> tuple[float, float]:
+        """Return the mean cost, and the share that is classified correctly."""
+        correct, cost = self._evaluate(examples)
+        return cost / len(examples), correct / len(examples)
+
+    def _evaluate(self, examples: Examples) -> tuple[int, float]:
+        parts = [self._core.evaluate(*part) for part in examples.all()]
+        return sum(correct for correct, _ in parts), sum(cost for _, cost in parts)
+
+    def _set(self, examples: Any, name: str, check: bool = True) -> Examples:
+        """Check a data set, as far as it is there, and make it a place to draw from."""
+        if isinstance(examples, RowSource):
+            return InParts(examples, lambda part: self._examples(part, name, check), name)
+        return InArrays(*self._examples(examples, name, check))
 
     def _examples(self, examples: Any, name: str, check: bool = True) -> tuple[Any, Any]:
         """Check a data set, whether x is finite perhaps later, and hand it to the core."""
@@ -677,37 +645,6 @@ def _real(dtype: DTypeLike) -> Any:
         return dtype if dtype is None else np.dtype(dtype).name
     except TypeError:
         return dtype
-
-
-def _integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
-    rule = f"{argument} must be an integer of at least {low}"
-    if n is not None:
-        rule += f" and at most the {n} examples"
-    try:
-        integer = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{rule}, got {data.shown(value)}") from None
-    if integer < low or (n is not None and integer > n):
-        raise ValueError(f"{rule}, got {integer}")
-    return integer
-
-
-def _eta(eta: Any) -> float:
-    try:
-        value = math.nan if isinstance(eta, (str, bytes)) else float(eta)
-    except OverflowError:
-        value = math.inf
-    except (TypeError, ValueError):
-        value = math.nan
-    if math.isnan(value) and not isinstance(eta, numbers.Real):
-        raise TypeError(f"eta must be a number, got {data.shown(eta)}")
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"eta must be finite and not negative, got {data.shown(eta)}")
-    return value
-
-
-def _is_true(answer: object) -> bool:
-    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 def _scale(scale: Any, width: int, real: str) -> float | NDArray:

@@ -405,7 +405,8 @@ cdef void disturb(const Network* net, Batch* batch) noexcept nogil:
 cdef Py_ssize_t sgd(
     const Network* net, Batch* batch, Optimization* how,
     const RowArray* rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
-    Py_ssize_t mini_batch_size, double eta,
+    Py_ssize_t mini_batch_size,
+    const double* eta,          # IN  one for each mini-batch
     Py_ssize_t first, Py_ssize_t last,
 ) except -1 nogil:
     # The mini-batches that begin in rows first to last of the order. The last of an epoch may be
@@ -413,8 +414,9 @@ cdef Py_ssize_t sgd(
     cdef Py_ssize_t m
     while first < last:
         m = min(mini_batch_size, n - first)
-        update_mini_batch(net, batch, how, rows, targets, order, n, first, m, eta)
+        update_mini_batch(net, batch, how, rows, targets, order, n, first, m, eta[0])
         first += m
+        eta += 1
     return first
 
 

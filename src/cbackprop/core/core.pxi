@@ -227,20 +227,21 @@ cdef class Core:
         return a, delta, nabla
 
     def sgd(self, Rows rows, Targets targets, const Py_ssize_t[::1] order,
-            Py_ssize_t mini_batch_size, double eta, Py_ssize_t first, Py_ssize_t last,
-            Learning learning=None):
+            Py_ssize_t mini_batch_size, const double[::1] etas, Py_ssize_t first,
+            Py_ssize_t last, Learning learning=None, double cost=0):
         """
-        Train on the mini-batches that begin in order[first:last]: by plain descent, or as learning
-        says.
+        Train on the mini-batches that begin in order[first:last], each with its own of the etas: by
+        plain descent, or as learning says.
 
-        Returns the row to go on with, and the sum of the costs, each before its update.
+        Returns the row to go on with, and `cost` plus the costs, each before its update: summed up
+        in one order, whatever the chunks.
         """
         cdef Optimization* how = &learning.how if learning is not None else NULL
         cdef Scratch scratch = self.scratch(mini_batch_size, True, learning)
-        scratch.batch.cost = 0
+        scratch.batch.cost = cost
         with nogil:
             first = sgd(&self.net, &scratch.batch, how, &rows.array, targets, &order[0],
-                        order.shape[0], mini_batch_size, eta, first, last)
+                        order.shape[0], mini_batch_size, &etas[0], first, last)
         self.give_back(scratch)
         return first, scratch.batch.cost
 

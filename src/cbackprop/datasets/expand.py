@@ -1,0 +1,105 @@
+"""The book's expansion of its training data: every image moved by a pixel in four directions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop import data
+from cbackprop.rowsource import RowSource
+
+MOVES = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # pixels down, and to the right
+
+
+class Expanded(RowSource):
+    """
+    Images, and the same moved by a pixel down, up, to the right and to the left; see `expand`.
+
+    Attributes
+    ----------
+    x, y : arrays
+        As given.
+    shape : tuple of int
+        Height and width of an image.
+    """
+
+    def __init__(self, x: NDArray, y: NDArray, shape: tuple[int, int]) -> None:
+        self.x, self.y, self.shape = x, y, shape
+
+    def __len__(self) -> int:
+        return len(MOVES) * len(self.x)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} images, {len(self.x)} of them {len(MOVES)} times>"
+
+    def take(self, indices: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
+        """Return these examples: i is image i mod n, in move i // n."""
+        moves, which = np.divmod(indices, len(self.x))
+        x = np.empty((len(indices), self.x.shape[1]), self.x.dtype)
+        for move, (down, right) in enumerate(MOVES):
+            of_move = np.flatnonzero(moves == move)
+            x[of_move] = self._moved(self.x[which[of_move]], down, right)
+        return x, self.y[which]
+
+    def _moved(self, rows: NDArray, down: int, right: int) -> NDArray:
+        """Move images: in memory by a whole number of pixels; what wraps around is cleared."""
+        distance = down * self.shape[1] + right
+        if distance == 0:
+            return rows
+        moved = np.zeros_like(rows)
+        if distance > 0:
+            moved[:, distance:] = rows[:, :-distance]
+        else:
+            moved[:, :distance] = rows[:, -distance:]
+        if right:
+            moved.reshape(-1, *self.shape)[:, :, 0 if right > 0 else -1] = 0
+        return moved
+
+
+def expand(x: ArrayLike, y: ArrayLike, shape: tuple[int, int] = (28, 28)) -> Expanded:
+    """
+    Expand images fivefold: each as it is, and moved by a pixel in four directions.
+
+    What moves in at an edge is zero. The images are made when `Network.SGD` asks for them, a few
+    thousand at a time, out of x, which is not copied.
+
+    Parameters
+    ----------
+    x : array of shape (n, height times width)
+    y : array of shape (n,) or (n, out)
+    shape : (height, width)
+
+    Returns
+    -------
+    Expanded
+        Training data for `Network.SGD`, of 5 n examples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is not rows of such images, or y does not match it.
+
+    Examples
+    --------
+    >>> (x, y), test_data = cbackprop.datasets.load_mnist()
+    >>> training_data = expand(x, y)
+    >>> len(training_data)
+    25000
+    >>> tiny = expand([[1, 2, 3, 4]], [7], shape=(2, 2))
+    >>> tiny.take(np.arange(5))[0].tolist()
+    [[1, 2, 3, 4], [0, 0, 1, 2], [3, 4, 0, 0], [0, 1, 0, 3], [2, 0, 4, 0]]
+    """
+    try:
+        height, width = (data.integer("shape", side, 1) for side in shape)
+    except TypeError:
+        raise TypeError(f"shape must be (height, width), got {data.shown(shape)}") from None
+    except ValueError:
+        raise ValueError(f"shape must be (height, width), got {data.shown(shape)}") from None
+    images, targets = data.numbers(x, "x"), data.numbers(y, "y")
+    if images.ndim != 2 or images.shape[1] != height * width:
+        raise ValueError(f"x must have {height} * {width} = {height * width} columns, "
+                         f"got shape {images.shape}")
+    if targets.ndim not in (1, 2) or len(targets) != len(images):
+        raise ValueError(f"y must be labels or rows for the {len(images)} rows of x, "
+                         f"got shape {targets.shape}")
+    return Expanded(images, targets, (height, width))

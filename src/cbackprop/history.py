@@ -1,0 +1,166 @@
+"""What training measured, epoch by epoch; drawn and tabulated where matplotlib and pandas are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
+MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
+LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKS = "osD^vP"
+
+
+@dataclass
+class History:
+    """
+    What `Network.SGD` measured, one entry for each epoch.
+
+    Attributes
+    ----------
+    cost : list of float
+        Mean cost of the training examples, each just before the step that it took part in.
+    accuracy : list of float
+        Share of `test_data` classified correctly after the epoch; empty without test data.
+    training_cost, training_accuracy, evaluation_cost, evaluation_accuracy : lists of float
+        Mean cost, and share classified correctly, after the epoch; empty unless monitored.
+    eta : list of float
+        Learning rate of the epoch's last mini-batch.
+    seconds : list of float
+        Time spent in training, evaluation and callbacks not counted.
+    rows_per_second : list of float
+        Training examples per second.
+    recorded : tuple of str
+        Which of these lists are filled in this training.
+    epochs, rows, mini_batch_size : int
+        What was asked for.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 1], seed=0)
+    >>> history = net.SGD(([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]]), 3, 1, eta=0.5)
+    >>> len(history), history.eta
+    (3, [0.5, 0.5, 0.5])
+    """
+
+    cost: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    rows_per_second: list[float] = field(default_factory=list)
+    eta: list[float] = field(default_factory=list)
+    training_cost: list[float] = field(default_factory=list)
+    training_accuracy: list[float] = field(default_factory=list)
+    evaluation_cost: list[float] = field(default_factory=list)
+    evaluation_accuracy: list[float] = field(default_factory=list)
+    recorded: tuple[str, ...] = ()
+    epochs: int = 0
+    rows: int = 0
+    mini_batch_size: int = 0
+
+    def __len__(self) -> int:
+        return len(self.cost)
+
+    def add(self, **measured: float) -> None:
+        """Append what was measured in one epoch."""
+        for name, value in measured.items():
+            getattr(self, name).append(value)
+
+    def series(self, name: str) -> list[float]:
+        """
+        Return the list of this name.
+
+        Raises
+        ------
+        ValueError
+            If this training does not record it.
+        """
+        if name not in self.recorded:
+            raise ValueError(f"what is watched must be one of {list(self.recorded)}, got {name!r}; "
+                             f"test_data, evaluation_data and monitor have more recorded")
+        return getattr(self, name)
+
+    def to_frame(self) -> Any:
+        """
+        Return a pandas DataFrame of what was recorded, a row for each epoch, the first being 1.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is missing.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError("to_frame needs pandas: pip install pandas") from None
+        index = pandas.RangeIndex(1, len(self) + 1, name="epoch")
+        return pandas.DataFrame({name: self.series(name) for name in self.recorded}, index=index)
+
+    def plot(self, ax: Any = None) -> Any:
+        """
+        Draw costs (axis on the left) and accuracies (on the right) over the epochs.
+
+        Lines differ by dash and mark, so that they can be told apart without colour.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            What to draw on; by default that of a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If matplotlib (extra ``plot``) is missing.
+        """
+        try:
+            from matplotlib import pyplot, ticker
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                "plot needs matplotlib: pip install 'cbackprop[plot]'") from None
+        if ax is None:
+            _, ax = pyplot.subplots(layout="constrained")
+        epochs, lines, sides = range(1, len(self) + 1), [], {"cost": ax}
+        for which, name in enumerate(n for n in self.recorded if n.endswith(("cost", "accuracy"))):
+            kind = "cost" if name.endswith("cost") else "accuracy"
+            side = sides.setdefault(kind, ax.twinx() if kind not in sides else ax)
+            lines += side.plot(
+                epochs, self.series(name), color=f"C{which}", linestyle=LINES[which],
+                marker=MARKS[which], markersize=4, markevery=max(1, len(self) // 12),
+                label=name.replace("_", " "))
+        for kind, side in sides.items():
+            side.set_ylabel(kind)
+        ax.set_xlabel("epoch")
+        ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        ax.legend(handles=lines)
+        return ax
+
+
+def smaller_is_better(name: str) -> bool:
+    """Tell costs and seconds, which should fall, from what should rise."""
+    return name.endswith(("cost", "seconds"))
+
+
+def stalls(values: Iterable[float], patience: int, min_delta: float, minimize: bool) -> int:
+    """
+    Count how often `patience` values in a row did not better the best before them.
+
+    Examples
+    --------
+    >>> stalls([0.5, 0.6, 0.6, 0.55, 0.7, 0.7, 0.7, 0.7], 2, 0.0, minimize=False)
+    2
+    """
+    best, waited, times = -math.inf, 0, 0
+    for value in values:
+        score = -value if minimize else value
+        if score > best + min_delta:
+            best, waited = score, 0
+        else:
+            waited += 1
+        if waited == patience:
+            times, waited = times + 1, 0
+    return times

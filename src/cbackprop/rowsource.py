@@ -1,0 +1,111 @@
+"""Where mini-batches come from: arrays, used where they lie, or a source that makes rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop import data
+
+PART_BYTES = 2**21  # of rows made at a time: they should still be in the cache when trained on
+
+Part = tuple[Any, Any, NDArray, int, int]  # rows, targets, order, first, last: what the core takes
+
+
+class RowSource(ABC):
+    """
+    Examples that are made when they are needed: training data larger than memory, or computed.
+
+    `Network.SGD` and the evaluations take one wherever they take (x, y). Only a few megabytes of it
+    are in memory at a time. What is wrong with its rows is found when they are made.
+
+    Examples
+    --------
+    >>> class Squares(RowSource):
+    ...     def __len__(self):
+    ...         return 1000
+    ...     def take(self, indices):
+    ...         x = indices[:, None] / 1000
+    ...         return x, x**2
+    >>> net = cbackprop.Network([1, 8, 1], activation="tanh", output_activation="identity", seed=0)
+    >>> history = net.SGD(Squares(), epochs=20, mini_batch_size=10, eta=0.1)
+    >>> net.total_cost(Squares()) < 0.001
+    True
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the examples."""
+
+    @abstractmethod
+    def take(self, indices: NDArray[np.intp]) -> tuple[ArrayLike, ArrayLike]:
+        """Return x and y of these examples, as `SGD` takes them."""
+
+
+class InArrays:
+    """Examples in arrays."""
+
+    def __init__(self, rows: Any, targets: Any) -> None:
+        self.rows, self.targets = rows, targets
+        self.most = len(rows)  # in a part
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, order: NDArray, first: int, last: int) -> Part:
+        """Return the examples order[first:last], as the core takes them."""
+        return self.rows, self.targets, order, first, last
+
+    def all(self) -> Iterator[tuple[Any, Any]]:
+        """Give all rows and targets, perhaps part by part."""
+        yield self.rows, self.targets
+
+
+class InParts:
+    """
+    Examples of a source.
+
+    Parameters
+    ----------
+    source : RowSource
+    admit : callable (x, y)
+        What checks a part, and hands it to the core.
+    name : str
+        Of the data, for errors.
+    """
+
+    def __init__(
+        self, source: RowSource, admit: Callable[[Any], tuple[Any, Any]], name: str
+    ) -> None:
+        self.source, self.admit, self.name = source, admit, name
+        self.n = len(source)
+        if self.n == 0:
+            raise ValueError(f"{name} must hold at least one example, got none")
+        first, _ = self._take(np.arange(1))
+        self.most = max(1, PART_BYTES // first.x.nbytes)
+
+    def __len__(self) -> int:
+        return self.n
+
+    def part(self, order: NDArray, first: int, last: int) -> Part:
+        """Return the examples order[first:last], as the core takes them."""
+        return (*self._take(order[first:last]), np.arange(last - first), 0, last - first)
+
+    def all(self) -> Iterator[tuple[Any, Any]]:
+        """Give all rows and targets, part by part."""
+        for first in range(0, self.n, self.most):
+            yield self._take(np.arange(first, min(self.n, first + self.most)))
+
+    def _take(self, indices: NDArray) -> tuple[Any, Any]:
+        rows, targets = self.admit(self.source.take(indices))
+        if len(rows) != len(indices):
+            raise ValueError(f"{data.part('take', self.name)} must return the {len(indices)} "
+                             f"examples it was asked for, got {len(rows)}")
+        return rows, targets
+
+
+Examples = InArrays | InParts

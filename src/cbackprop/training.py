@@ -1,0 +1,168 @@
+"""The epochs of SGD: chunks of mini-batches, and between them learning rates and callbacks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import data, schedules
+from cbackprop.callbacks import Callback, StopTraining
+from cbackprop.history import MEASURED, MONITORS, History
+from cbackprop.optimizers import Rules
+from cbackprop.rowsource import Examples
+
+if TYPE_CHECKING:
+    from cbackprop.network import Network
+
+CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
+
+
+class Training:
+    """
+    One call of SGD.
+
+    Parameters
+    ----------
+    network : Network
+    examples : Examples
+    mini_batch_size : int
+    eta : Schedule
+    rules : Rules
+        What a step does, and regularisation.
+    monitors : dict
+        Name of an entry of the history -> the examples that it is measured on.
+    callbacks : sequence of Callback
+    """
+
+    def __init__(
+        self, network: Network, examples: Examples, mini_batch_size: int,
+        eta: schedules.Schedule, rules: Rules, monitors: dict[str, Examples],
+        callbacks: Sequence[Callback],
+    ) -> None:
+        self.network, self.examples, self.m = network, examples, mini_batch_size
+        self.eta, self.rules, self.monitors, self.callbacks = eta, rules, monitors, callbacks
+        self.steps = -(-len(examples) // mini_batch_size)  # of an epoch
+        self.chunk = 1  # steps that take about CHUNK_SECONDS
+        recorded = {"eta", "cost", "seconds", "rows_per_second", *monitors}
+        self.history = History(
+            recorded=tuple(name for name in MEASURED if name in recorded),
+            rows=len(examples), mini_batch_size=mini_batch_size)
+
+    def run(self, epochs: int) -> History:
+        """Train until the epochs are over, or something stops it."""
+        self.history.epochs = epochs
+        with ExitStack() as ends, suppress(StopTraining):
+            for callback in self.callbacks:
+                callback.on_train_begin(self.network, self.history)
+                ends.callback(callback.on_train_end, self.network, self.history)
+            for epoch in range(epochs):
+                self.epoch(epoch)
+                self.call([callback.on_epoch_end for callback in self.callbacks])
+        return self.history
+
+    def epoch(self, epoch: int) -> None:
+        """Train one epoch, chunk by chunk, and record what it was like."""
+        core, random, n = self.network._core, self.network._random, len(self.examples)
+        step = epoch * self.steps  # before this epoch
+        etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
+        if epoch == 0:
+            self.network._remember(self.rules, n, float(etas[0]))
+        saved = self.network._state()
+        order = self.network._build.random_order(n, random.integers(2**64, dtype=np.uint64))
+        cost, seconds, done = 0.0, 0.0, 0
+        while done < self.steps:
+            before = time.perf_counter()
+            until = self.until(step + done) - step
+            try:
+                part = self.examples.part(order, done * self.m, min(n, until * self.m))
+                cost = self.train(*part, etas[done:until], cost)
+                if not math.isfinite(cost) or (until == self.steps and not core.all_finite()):
+                    raise self.network._diverged(f"training diverged in epoch {epoch + 1}",
+                                                 etas[until - 1], part[0])
+            except Exception:
+                self.network._go_back(saved)
+                raise
+            took = time.perf_counter() - before
+            self.chunk = max(1, int((until - done) * min(8.0, CHUNK_SECONDS / max(took, 1e-9))))
+            seconds, done = seconds + took, until
+            self.call([callback.on_batches for callback in self.callbacks
+                       if (step + done) % (callback.every or 1) == 0], step + done)
+        self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
+                         rows_per_second=n / seconds, **self.monitored())
+
+    def until(self, step: int) -> int:
+        """Return the step that a chunk from `step` ends before."""
+        room = max(1, self.examples.most // self.m)
+        ends = [step + min(self.chunk, room), (step // self.steps + 1) * self.steps]
+        return min(ends + [(step // c.every + 1) * c.every for c in self.callbacks if c.every])
+
+    def train(
+        self, rows: Any, targets: Any, order: NDArray, first: int, last: int, etas: NDArray,
+        cost: float,
+    ) -> float:
+        """Train on the mini-batches in order[first:last], and add up their costs."""
+        memory = self.network._memory
+        return self.network._core.sgd(rows, targets, order, self.m, etas, first, last,
+                                      memory and memory.learning, cost)[1]
+
+    def monitored(self) -> dict[str, float]:
+        """Measure what is monitored, each set of examples once."""
+        seen: dict[int, tuple[float, float]] = {}
+        for examples in self.monitors.values():
+            if id(examples) not in seen:
+                seen[id(examples)] = self.network._measure(examples)
+        return {name: seen[id(examples)][name.endswith("accuracy")]
+                for name, examples in self.monitors.items()}
+
+    def call(self, methods: list[Callable[..., object]], *step: int) -> None:
+        """Call them all, and then stop, if one of them says so."""
+        stop = False
+        for method in methods:
+            try:
+                stop |= is_true(method(self.network, self.history, *step))
+            except StopTraining:
+                stop = True
+        if stop:
+            raise StopTraining
+
+
+def monitors(
+    names: Any, training: Examples, evaluation: Examples | None, test: Examples | None
+) -> dict[str, Examples]:
+    """
+    Return which entries of the history are measured after every epoch, and on what.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, or its data missing.
+    """
+    if names is None:
+        names = () if evaluation is None else MONITORS[2:]
+    if isinstance(names, str):
+        names = (names,)
+    rule = f"monitor must be names out of {list(MONITORS)}"
+    try:
+        names = tuple(names)
+    except TypeError:
+        raise TypeError(f"{rule}, got {data.shown(names)}") from None
+    measured = {} if test is None else {"accuracy": test}
+    for name in names:
+        if name not in MONITORS:
+            raise ValueError(f"{rule}, got {data.shown(name)}")
+        examples = training if name.startswith("training") else evaluation
+        if examples is None:
+            raise ValueError(f"monitor {name!r} needs evaluation_data, got None")
+        measured[name] = examples
+    return measured
+
+
+def is_true(answer: object) -> bool:
+    """Tell a plain True from whatever else a function may happen to return."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)

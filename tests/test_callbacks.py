@@ -1,0 +1,388 @@
+"""What is called while a network trains: when, with what, and what becomes of its answers."""
+
+import csv
+import os
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from cbackprop import Network
+from cbackprop.callbacks import (
+    Callback,
+    Checkpoint,
+    CSVLog,
+    EarlyStopping,
+    ProgressBar,
+    StopTraining,
+)
+
+SIZES = [5, 4, 3]
+
+
+def data(n=23, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, 5)), rng.integers(0, 3, n)
+
+
+def network(**settings):
+    return Network(SIZES, **{"seed": 0, "dtype": "float64"} | settings)
+
+
+def parameters(net):
+    return np.concatenate([np.ravel(p) for p in (*net.weights, *net.biases)])
+
+
+class Log(Callback):
+    """Writes down every call; answers with True, or raises, where it is told to."""
+
+    def __init__(self, every=None, stop=None, error=None):
+        self.every, self.stop, self.error, self.calls = every, stop, error, []
+
+    def note(self, *call):
+        self.calls.append(call)
+        if call == self.error:
+            raise ZeroDivisionError("mine")
+        return call == self.stop
+
+    def on_train_begin(self, network, history):
+        return self.note("begin", len(history))
+
+    def on_batches(self, network, history, step):
+        return self.note("batches", len(history), step)
+
+    def on_epoch_end(self, network, history):
+        return self.note("epoch", len(history))
+
+    def on_train_end(self, network, history):
+        return self.note("end", len(history))
+
+
+# ---- when ----
+
+
+def test_order_of_calls():
+    log = Log(every=2)
+    network().SGD(data(23), 2, 5, 0.5, callbacks=[log])  # five steps an epoch
+    assert log.calls == [
+        ("begin", 0), ("batches", 0, 2), ("batches", 0, 4), ("epoch", 1),
+        ("batches", 1, 6), ("batches", 1, 8), ("batches", 1, 10), ("epoch", 2), ("end", 2)]
+
+
+@pytest.mark.parametrize("every", [1, 3, 5, 7, 100, np.int64(4)])
+def test_every_so_many_steps(every):
+    log = Log(every)
+    network().SGD(data(23), 4, 5, 0.5, callbacks=[log])
+    steps = [call[2] for call in log.calls if call[0] == "batches"]
+    assert steps == list(range(every, 21, every))
+
+
+def test_several_callbacks_each_have_their_steps():
+    logs = [Log(2), Log(3), Log()]
+    network().SGD(data(23), 1, 1, 0.5, callbacks=logs)
+    assert [call[2] for call in logs[0].calls[1:-2]] == list(range(2, 24, 2))
+    assert [call[2] for call in logs[1].calls[1:-2]] == list(range(3, 24, 3))
+    assert logs[2].calls[-3] == ("batches", 0, 23)
+
+
+def test_parameters_are_those_after_the_step():
+    x, y = data(20)
+    seen, wanted = [], []
+
+    class Look(Callback):
+        every = 3
+
+        def on_batches(self, network, history, step):
+            seen.append((step, parameters(network)))
+
+    network().SGD((x, y), 1, 2, 0.5, callbacks=[Look()])
+    for step in (3, 6, 9):
+        net = network()
+        net.SGD((x, y), 1, 2, lambda at, last=step: 0.5 * (at < last))
+        wanted.append((step, parameters(net)))
+    for (step, got), (same, expected) in zip(seen, wanted, strict=True):
+        assert step == same
+        np.testing.assert_allclose(got, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_callbacks_do_not_change_the_bits(dtype):
+    x, y = data(3000)
+    plain = network(dtype=dtype)
+    history = plain.SGD((x, y), 3, 3, 0.5)
+    for callbacks in ([Log()], [Log(1)], [Log(7), lambda net, history: None, ProgressBar()]):
+        net = network(dtype=dtype)
+        assert net.SGD((x, y), 3, 3, 0.5, callbacks=callbacks).cost == history.cost
+        assert np.array_equal(parameters(net), parameters(plain))
+
+
+def test_a_function_is_on_epoch_end():
+    seen = []
+    network().SGD(data(), 3, 5, 0.5, callbacks=[lambda net, history: seen.append(len(history))],
+                  callback=lambda net, history: seen.append(-len(history)))
+    assert seen == [1, -1, 2, -2, 3, -3]
+
+
+def test_no_epochs():
+    log = Log()
+    network().SGD(data(), 0, 5, 0.5, callbacks=[log])
+    assert log.calls == [("begin", 0), ("end", 0)]
+
+
+# ---- stopping ----
+
+
+def test_true_stops_after_an_epoch():
+    first, second = Log(stop=("epoch", 2)), Log()
+    assert len(network().SGD(data(), 9, 5, 0.5, callbacks=[first, second])) == 2
+    assert first.calls[-2:] == [("epoch", 2), ("end", 2)]
+    assert second.calls[-2:] == [("epoch", 2), ("end", 2)]  # it hears of that epoch, too
+
+
+def test_true_stops_amid_an_epoch():
+    net, twin = network(), network()
+    history = net.SGD(data(), 9, 5, 0.5, callbacks=[Log(every=1, stop=("batches", 1, 7))])
+    assert len(history) == len(history.seconds) == 1
+    twin.SGD(data(), 2, 5, lambda step: 0.5 * (step < 7))
+    np.testing.assert_allclose(parameters(net), parameters(twin), rtol=1e-13)
+
+
+@pytest.mark.parametrize("answer", [1, "yes", np.ones(3), object()])
+def test_only_true_stops(answer):
+    assert len(network().SGD(data(), 3, 5, 0.5, callbacks=[lambda *_: answer])) == 3
+
+
+def test_stop_training_from_anywhere():
+    def metric(net, validation_data):
+        raise StopTraining
+
+    assert len(network().SGD(data(), 9, 5, 0.5, callbacks=[EarlyStopping(data(), metric)])) == 1
+
+
+# ---- errors ----
+
+
+@pytest.mark.parametrize("where", [
+    ("begin", 0), ("batches", 0, 2), ("batches", 1, 6), ("epoch", 1), ("end", 2)])
+def test_an_error_passes_and_leaves_a_usable_network(where):
+    net, before, after = network(), Log(), Log()
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        net.SGD(data(), 2, 5, 0.5, callbacks=[before, Log(every=2, error=where), after])
+    assert before.calls[-1][0] == "end"  # what began has its end
+    assert where == ("begin", 0) or after.calls[-1][0] == "end"
+    assert np.isfinite(parameters(net)).all()
+    assert len(net.SGD(data(), 1, 5, 0.5)) == 1  # nothing holds the lock
+
+
+def test_an_error_keeps_whole_mini_batches():
+    net, twin = network(), network()
+    with pytest.raises(ZeroDivisionError):
+        net.SGD(data(), 2, 5, 0.5, callbacks=[Log(every=1, error=("batches", 1, 7))])
+    twin.SGD(data(), 2, 5, lambda step: 0.5 * (step < 7))
+    np.testing.assert_allclose(parameters(net), parameters(twin), rtol=1e-13)
+
+
+def test_training_within_a_callback_is_refused():
+    net = network()
+    with pytest.raises(RuntimeError, match="being trained"):
+        net.SGD(data(), 2, 5, 0.5, callbacks=[lambda net, _: net.SGD(data(), 1, 5, 0.5)])
+    net.SGD(data(), 1, 5, 0.5)
+
+
+@pytest.mark.parametrize(("arguments", "error", "rule"), [
+    ({"callbacks": 3}, TypeError, "^callbacks must be a list of callbacks, got 3$"),
+    ({"callbacks": "bar"}, TypeError, "^callbacks must be a list of callbacks, got 'bar'$"),
+    ({"callbacks": Log()}, TypeError, "^callbacks must be a list of callbacks, got <"),
+    ({"callbacks": [3]}, TypeError, "^callbacks must be objects of Callback or functions .*got 3$"),
+    ({"callbacks": [ProgressBar]}, TypeError, "^callbacks must be objects of Callback or .*class"),
+    ({"callbacks": [Log(0)]}, ValueError, "^every of Log must be an integer of at least 1, got 0$"),
+    ({"callbacks": [Log(1.5)]}, TypeError, "^every of Log must be an integer of at least 1, got 1"),
+    ({"callbacks": [lambda net: None]}, TypeError, r"^callback must be callable as \(network, his"),
+    ({"callback": lambda: None}, TypeError, r"^callback must be callable as \(network, history\),"),
+    ({"progress": lambda: None}, TypeError, r"^progress must be callable as \(epoch, done, rows\)"),
+])
+def test_bad_callbacks(arguments, error, rule):
+    net, twin = network(), network()
+    with pytest.raises(error, match=rule) as raised:
+        net.SGD(data(), 2, 5, 0.5, **arguments)
+    assert "\n" not in str(raised.value)
+    assert net.SGD(data(), 1, 5, 0.5).cost == twin.SGD(data(), 1, 5, 0.5).cost
+
+
+# ---- early stopping ----
+
+
+class Scripted:
+    """A metric that says what it is told to, and keeps the parameters it was asked about."""
+
+    def __init__(self, *values):
+        self.values, self.seen = list(values), []
+
+    def __call__(self, net, validation_data):
+        self.seen.append(parameters(net))
+        return self.values[len(self.seen) - 1]
+
+
+@pytest.mark.parametrize(("values", "settings", "epochs", "best"), [
+    ([1, 2, 3, 3, 3, 9], {"patience": 2}, 5, 3),
+    ([1, 2, 3, 3, 4, 4, 4, 9], {"patience": 2}, 7, 5),
+    ([3, 2, 1, 1, 1, 0], {"patience": 2, "minimize": True}, 5, 3),
+    ([1.0, 1.5, 1.9, 2.0, 9], {"patience": 2, "min_delta": 0.6}, 5, 5),
+    ([1.0, 1.5, 1.6, 9], {"patience": 2, "min_delta": 0.6}, 3, 1),
+    ([1, np.nan, np.nan, 9], {"patience": 2}, 3, 1),
+    ([1, 2, 3, 4], {"patience": 2}, 4, 4),
+])
+def test_early_stopping(values, settings, epochs, best):
+    metric = Scripted(*values)
+    stopping = EarlyStopping(None, metric, **settings)
+    net = network()
+    history = net.SGD(data(), len(values), 5, 0.5, callbacks=[stopping])
+    assert (len(history), stopping.best_epoch) == (epochs, best)
+    assert np.array_equal(parameters(net), metric.seen[best - 1])
+
+
+def test_early_stopping_without_restoring():
+    metric = Scripted(3, 2, 1)
+    net = network()
+    net.SGD(data(), 9, 5, 0.5,
+            callbacks=[EarlyStopping(None, metric, patience=2, restore_best=False)])
+    assert np.array_equal(parameters(net), metric.seen[2])
+
+
+def test_early_stopping_restores_however_training_ends():
+    metric = Scripted(3, 2, 1)
+    net = network()
+    with pytest.raises(ZeroDivisionError):
+        net.SGD(data(), 9, 5, 0.5,
+                callbacks=[EarlyStopping(None, metric), Log(error=("epoch", 3))])
+    assert np.array_equal(parameters(net), metric.seen[0])
+
+
+@pytest.mark.parametrize("metric", ["cost", "accuracy"])
+def test_early_stopping_on_validation_data(metric):
+    validation, values = data(40, 1), []
+    stopping = EarlyStopping(validation, metric, patience=3)
+    net = network()
+    history = net.SGD(data(), 300, 5, 3.0, callbacks=[stopping, lambda net, _: values.append(
+        net.total_cost(validation) if metric == "cost" else -net.accuracy(validation))])
+    assert len(history) < 300
+    best = int(np.argmin(values))
+    assert stopping.best_epoch == best + 1 == len(history) - 3
+    measured = net.total_cost(validation) if metric == "cost" else -net.accuracy(validation)
+    assert measured == values[best]
+
+
+def test_early_stopping_on_the_history():
+    stopping = EarlyStopping("accuracy", patience=4)
+    history = network().SGD(data(), 200, 5, 3.0, data(40, 1), callbacks=[stopping])
+    assert len(history) == stopping.best_epoch + 4
+    assert max(history.accuracy) == history.accuracy[stopping.best_epoch - 1]
+
+
+def test_early_stopping_begins_anew():
+    stopping = EarlyStopping(data(40, 1), patience=2)
+    epochs = [len(network().SGD(data(), 99, 5, 3.0, callbacks=[stopping])) for _ in range(2)]
+    assert epochs[0] == epochs[1] > 2
+
+
+@pytest.mark.parametrize(("make", "error", "rule"), [
+    (lambda: EarlyStopping(data(), "loss"), ValueError, "^metric must be 'cost', 'accuracy' or a"),
+    (lambda: EarlyStopping(data(), lambda: 1), TypeError, r"^metric must be callable as \(network"),
+    (lambda: EarlyStopping(data(), patience=0), ValueError, "^patience must be an integer of at l"),
+    (lambda: EarlyStopping(data(), min_delta=-1), ValueError, "^min_delta must be a finite number"),
+    (lambda: EarlyStopping(data(), min_delta="1"), ValueError, "^min_delta must be a finite numbe"),
+    (lambda: EarlyStopping("acuracy"), ValueError, r"must be one of \[.*\], got 'acuracy'; test"),
+    (lambda: EarlyStopping("accuracy"), ValueError, r"must be one of \[.*\], got 'accuracy'; test"),
+    (lambda: EarlyStopping((data()[0], data()[1] + 1)), ValueError, "^y of the watched data must "),
+    (lambda: EarlyStopping(3), TypeError, r"^the watched data must be \(x, y\) arrays or a list"),
+])
+def test_bad_early_stopping_changes_nothing(make, error, rule):
+    net, twin = network(), network()
+    with pytest.raises(error, match=rule) as raised:
+        net.SGD(data(), 2, 5, 0.5, callbacks=[make()])
+    assert "\n" not in str(raised.value)
+    assert net.SGD(data(), 1, 5, 0.5).cost == twin.SGD(data(), 1, 5, 0.5).cost
+
+
+def test_a_metric_that_returns_no_number():
+    with pytest.raises(TypeError, match=r"^metric must return a number, got None$"):
+        network().SGD(data(), 2, 5, 0.5, callbacks=[EarlyStopping(None, lambda net, _: None)])
+
+
+# ---- files ----
+
+
+def test_csv_log(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("old\n" * 9)
+    lines = []
+    history = network().SGD(data(), 3, 5, 0.5, data(9), callbacks=[
+        CSVLog(path), lambda *_: lines.append(path.read_text().count("\n"))])
+    assert lines == [2, 3, 4]  # it can be read meanwhile
+    with open(path, newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row.pop("epoch") for row in table] == ["1", "2", "3"]
+    assert tuple(table[0]) == history.recorded
+    for name in history.recorded:
+        assert [float(row[name]) for row in table] == history.series(name)
+
+
+def test_csv_log_into_no_folder(tmp_path):
+    net, twin = network(), network()
+    with pytest.raises(FileNotFoundError):
+        net.SGD(data(), 3, 5, 0.5, callbacks=[CSVLog(tmp_path / "none" / "log.csv")])
+    assert np.array_equal(parameters(net), parameters(twin))
+
+
+def test_checkpoint_of_the_best(tmp_path):
+    path = tmp_path / "best.npz"
+    metric, saved = Scripted(1, 3, 2, 5, 4), []
+    net = network()
+    net.SGD(data(), 5, 5, 0.5, callbacks=[
+        Checkpoint(path, None, metric), lambda *_: saved.append(parameters(Network.load(path)))])
+    for got, best in zip(saved, [0, 1, 1, 3, 3], strict=True):
+        assert np.array_equal(got, metric.seen[best])
+    assert not np.array_equal(parameters(net), saved[-1])
+    assert os.listdir(tmp_path) == ["best.npz"]
+
+
+def test_checkpoint_of_the_lowest_cost(tmp_path):
+    path = tmp_path / "best.npz"
+    times = []
+    history = network().SGD(data(), 9, 5, 5.0, callbacks=[
+        Checkpoint(path), lambda *_: times.append(path.stat().st_mtime_ns)])
+    assert all((after > before) == (cost < min(history.cost[:epoch])) for epoch, (
+        (before, after), cost) in enumerate(zip(pairwise(times), history.cost[1:], strict=True), 1))
+
+
+# ---- the bar ----
+
+
+def test_progress_bar(capsys):
+    pytest.importorskip("tqdm")
+    bar = ProgressBar()
+    for _ in range(2):
+        network().SGD(data(30), 2, 7, 0.5, data(9), callbacks=[bar])
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "100%" in err
+        assert "60.0/60.0" in err
+        assert "cost=" in err
+        assert "accuracy=" in err
+
+
+def test_progress_bar_is_closed_after_an_error(capsys):
+    tqdm = pytest.importorskip("tqdm")
+    with pytest.raises(ZeroDivisionError):
+        network().SGD(data(30), 2, 7, 0.5, progress=True, callbacks=[Log(error=("epoch", 1))])
+    assert not tqdm.tqdm._instances
+    assert "50%" in capsys.readouterr().err
+
+
+def test_progress_bar_without_tqdm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    net = network()
+    with pytest.raises(ModuleNotFoundError, match=r"needs tqdm: pip .*'cbackprop\[progress\]'$"):
+        net.SGD(data(), 2, 5, 0.5, progress=True)
+    net.SGD(data(), 1, 5, 0.5)

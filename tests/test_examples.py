@@ -1,0 +1,33 @@
+"""The examples run, on the digits that come with the package."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cbackprop import Network
+
+FOLDER = Path(__file__).parents[1] / "examples"
+# No full MNIST: nothing to be found, and nothing to download it with.
+RUN = ("import runpy, sys; sys.modules['pooch'] = None; "
+       "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])")
+
+
+@pytest.mark.skipif(not FOLDER.exists(), reason="the examples are not beside the tests")
+@pytest.mark.parametrize(("name", "argument"), [
+    ("chapter1", "eta"), ("chapter3", "lmbda"), ("expanded", "dropout")])
+def test_example(name, argument, tmp_path, monkeypatch):
+    if argument not in inspect.signature(Network.SGD).parameters:
+        pytest.skip(f"SGD does not take {argument} yet")
+    monkeypatch.delenv("CBACKPROP_DATA", raising=False)
+    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    done = subprocess.run([sys.executable, "-W", "error", "-c", RUN, str(FOLDER / f"{name}.py"),
+                           "2"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    *epochs, last = done.stdout.splitlines()
+    assert [line[:9] for line in epochs] == ["epoch  1 ", "epoch  2 "]
+    assert " images: " in last
+    assert "after 2 epochs" in last
