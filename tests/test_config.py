@@ -210,7 +210,7 @@ def test_version():
 
 def test_public_names():
     assert set(cbackprop.__all__) == {
-        "DivergenceError", "History", "Network", "datasets", "show_config"}
+        "Activation", "Cost", "DivergenceError", "History", "Network", "datasets", "show_config"}
     assert all(hasattr(cbackprop, name) for name in cbackprop.__all__)
 
 

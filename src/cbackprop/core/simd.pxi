@@ -28,7 +28,9 @@ cdef extern from "simd.h":
     uint64_t upper_product(uint64_t x, uint64_t n) noexcept nogil
     vec absolute(vec x) noexcept nogil
     vec sign_of(vec x, vec of) noexcept nogil
+    vec upper_half(vec x) noexcept nogil
     vec power_of_two(vec sum) noexcept nogil
+    vec negate_odd(vec x, vec sum) noexcept nogil
     vec exponent_of(vec x) noexcept nogil
     vec mantissa_of(vec x) noexcept nogil
     vec reciprocal(vec x) noexcept nogil
