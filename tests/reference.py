@@ -1,5 +1,7 @@
 """The oracle: chapter 2 in NumPy and float64, as the book writes it. No speed, no tricks."""
 
+import math
+
 import numpy as np
 
 
@@ -8,38 +10,140 @@ def softmax(z):
     return e / e.sum(axis=1, keepdims=True)
 
 
+erfc = np.vectorize(math.erfc, otypes=[float])
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+ROOT_8_PI = np.sqrt(8 / np.pi)
+
+
+def sigmoid(z):
+    return np.where(z < 0, np.exp(np.minimum(z, 0)), 1) / (1 + np.exp(-np.abs(z)))
+
+
+def sigmoid_prime(z):
+    return sigmoid(z) * sigmoid(-z)
+
+
+def gelu_tanh_argument(z):
+    return ROOT_8_PI * (z + 0.044715 * z**3)
+
+
 ACTIVATIONS = {  # sigma(z), and sigma'(z) where a neuron depends on its own z alone
-    "sigmoid": (lambda z: 1 / (1 + np.exp(-z)),
-                lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
-    "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
+    "sigmoid": (sigmoid, sigmoid_prime),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
+    "leaky_relu": (lambda z, alpha=0.01: np.where(z > 0, z, alpha * z),
+                   lambda z, alpha=0.01: np.where(z > 0, 1, alpha)),
+    "elu": (lambda z, alpha=1.0: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),
+            lambda z, alpha=1.0: np.where(z > 0, 1, alpha * np.exp(np.minimum(z, 0)))),
+    "selu": (lambda z: SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0))),
+             lambda z: SELU_SCALE * np.where(z > 0, 1, SELU_ALPHA * np.exp(np.minimum(z, 0)))),
+    "gelu": (lambda z: z * erfc(-z / np.sqrt(2)) / 2,
+             lambda z: erfc(-z / np.sqrt(2)) / 2 + z * np.exp(-z**2 / 2) / np.sqrt(2 * np.pi)),
+    "gelu_tanh": (lambda z: z * sigmoid(gelu_tanh_argument(z)),
+                  lambda z: sigmoid(gelu_tanh_argument(z)) + z * sigmoid_prime(
+                      gelu_tanh_argument(z)) * ROOT_8_PI * (1 + 0.134145 * z**2)),
+    "silu": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) + z * sigmoid_prime(z)),
+    "softplus": (lambda z: np.logaddexp(0, z), sigmoid),
+    "softsign": (lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
+    "hard_sigmoid": (lambda z: np.clip(z + 3, 0, 6) / 6,
+                     lambda z: np.where(np.abs(z) < 3, 1 / 6, 0)),
+    "gaussian": (lambda z: np.exp(-z**2), lambda z: -2 * z * np.exp(-z**2)),
+    "sine": (np.sin, np.cos),
     "identity": (lambda z: z, np.ones_like),
     "softmax": (softmax, None),
 }
 
+
+def each(f):
+    """Make a cost of one output that of an example: the sum over its outputs."""
+    return lambda *arguments: f(*arguments).sum(axis=1)
+
+
+def unit(v):
+    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-8)
+
+
+def side(y):
+    return np.where(y > 0, 1, -1)
+
+
+def cosine(a, y):
+    return (unit(a) * unit(y)).sum(axis=1, keepdims=True)
+
+
+def log_cosh(d):
+    return np.logaddexp(d, -d) - np.log(2)
+
+
 COSTS = {  # C(a, y) of each example, and dC/da
-    "quadratic": (lambda a, y: 0.5 * ((a - y) ** 2).sum(axis=1),
+    "quadratic": (each(lambda a, y: 0.5 * (a - y) ** 2),
                   lambda a, y: a - y),
-    "cross_entropy": (lambda a, y: -(y * np.log(a) + (1 - y) * np.log(1 - a)).sum(axis=1),
+    "cross_entropy": (each(lambda a, y: -(y * np.log(a) + (1 - y) * np.log(1 - a))),
                       lambda a, y: (a - y) / (a * (1 - a))),
-    "log_likelihood": (lambda a, y: -(y * np.log(a)).sum(axis=1),
+    "log_likelihood": (each(lambda a, y: -y * np.log(a)),
                        lambda a, y: -y / a),
+    "absolute": (each(lambda a, y: np.abs(a - y)),
+                 lambda a, y: np.sign(a - y)),
+    "huber": (each(lambda a, y, delta=1.0: np.where(
+                  np.abs(a - y) < delta, 0.5 * (a - y) ** 2,
+                  delta * (np.abs(a - y) - delta / 2))),
+              lambda a, y, delta=1.0: np.clip(a - y, -delta, delta)),
+    "log_cosh": (each(lambda a, y: log_cosh(a - y)),
+                 lambda a, y: np.tanh(a - y)),
+    "hinge": (each(lambda a, y: np.maximum(1 - side(y) * a, 0)),
+              lambda a, y: np.where(side(y) * a < 1, -side(y), 0)),
+    "squared_hinge": (each(lambda a, y: np.maximum(1 - side(y) * a, 0) ** 2),
+                      lambda a, y: -2 * side(y) * np.maximum(1 - side(y) * a, 0)),
+    "poisson": (each(lambda a, y: a - y * np.log(a)),
+                lambda a, y: 1 - y / a),
+    "kl_divergence": (each(lambda a, y: y * np.log(y / a)),
+                      lambda a, y: -y / a),
+    "cosine": (lambda a, y: 1 - cosine(a, y)[:, 0],
+               lambda a, y: (unit(a) * cosine(a, y) - unit(y))
+               / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-8)),
 }
+
+
+def of_name(table, function, which):
+    """Return a function of a table, by its name or by (name, parameter)."""
+    if isinstance(function, tuple):
+        return lambda *arguments: table[function[0]][which](*arguments, function[1])
+    return table[function][which]
+
+
+def sigma(activation, z):
+    """sigma(z) for a layer: one function, or a list of (function, how many neurons)."""
+    if isinstance(activation, list):
+        return np.concatenate([of_name(ACTIVATIONS, f, 0)(z_f) for f, z_f in runs(activation, z)],
+                              axis=1)
+    return of_name(ACTIVATIONS, activation, 0)(z)
+
+
+def runs(activation, z):
+    ends = np.cumsum([count for _, count in activation])
+    return zip([f for f, _ in activation], np.split(z, ends[:-1], axis=1), strict=True)
 
 
 def jacobian(activation, z):
     """da_k/dz_j for each example: (n, k, j)."""
-    sigma, sigma_prime = ACTIVATIONS[activation]
     if activation == "softmax":
-        a = sigma(z)
+        a = softmax(z)
         return a[:, :, None] * (np.eye(a.shape[1]) - a[:, None, :])
-    return sigma_prime(z)[:, :, None] * np.eye(z.shape[1])
+    if isinstance(activation, list):
+        slopes = np.concatenate(
+            [of_name(ACTIVATIONS, f, 1)(z_f) for f, z_f in runs(activation, z)], axis=1)
+    else:
+        slopes = of_name(ACTIVATIONS, activation, 1)(z)
+    return slopes[:, :, None] * np.eye(z.shape[1])
+
+
+def times_sigma_prime(error, activation, z):
+    return np.einsum("nk,nkj->nj", error, jacobian(activation, z))
 
 
 def output_error(cost, activation, z, y):
     """BP1, as the whole sum (37): delta_j = sum_k dC/da_k da_k/dz_j."""
-    sigma = ACTIVATIONS[activation][0]
-    return np.einsum("nk,nkj->nj", COSTS[cost][1](sigma(z), y), jacobian(activation, z))
+    return times_sigma_prime(of_name(COSTS, cost, 1)(sigma(activation, z), y), activation, z)
 
 
 class Reference:
@@ -56,25 +160,28 @@ class Reference:
         zs, activations = [], [np.asarray(x, dtype=float) * masks[0]]
         for layer, activation in enumerate(self.activations):
             zs.append(activations[-1] @ self.weights[layer].T + self.biases[layer].T)
-            activations.append(ACTIVATIONS[activation][0](zs[-1]))
+            activations.append(sigma(activation, zs[-1]))
             if layer + 1 < len(masks):
                 activations[-1] = activations[-1] * masks[layer + 1]
         return zs, activations
 
-    def total_cost(self, x, y):
-        return COSTS[self.cost][0](self.forward(x)[1][-1], y).mean()
+    def total_cost(self, x, y, weights=None):
+        costs = of_name(COSTS, self.cost, 0)(self.forward(x)[1][-1], y)
+        return (costs if weights is None else weights * costs).mean()
 
-    def backprop(self, x, y, masks=None):
+    def backprop(self, x, y, weights=None, masks=None):
         """BP1 to BP4: nabla_b, nabla_w, averaged over the examples."""
         zs, activations = self.forward(x, masks)
         delta = output_error(self.cost, self.activations[-1], zs[-1], y)  # BP1
+        if weights is not None:
+            delta = delta * weights[:, None]
         nabla_b, nabla_w = [], []
         for layer in reversed(range(len(self.weights))):
             nabla_b.insert(0, delta.mean(axis=0)[:, None])  # BP3
             nabla_w.insert(0, delta.T @ activations[layer] / len(delta))  # BP4
             if layer:
-                sigma_prime = ACTIVATIONS[self.activations[layer - 1]][1]
-                delta = (delta @ self.weights[layer]) * sigma_prime(zs[layer - 1])  # BP2
+                delta = times_sigma_prime(  # BP2
+                    delta @ self.weights[layer], self.activations[layer - 1], zs[layer - 1])
                 delta = delta * masks[layer] if masks else delta
         return nabla_b, nabla_w
 
@@ -89,7 +196,7 @@ class Reference:
             batch = order[first:first + mini_batch_size]
             self.update_mini_batch(x[batch], y[batch], eta)
 
-    def finite_differences(self, x, y, eps=1e-3):
+    def finite_differences(self, x, y, weights=None, eps=1e-3):
         """(46), with four points: the error is of order eps^4."""
         nabla_b, nabla_w = [], []
         for parameters, nabla in ((self.biases, nabla_b), (self.weights, nabla_w)):
@@ -99,7 +206,7 @@ class Reference:
                     kept = p[index]
                     for step, factor in ((-2, 1), (-1, -8), (1, 8), (2, -1)):
                         p[index] = kept + step * eps
-                        g[index] += factor * self.total_cost(x, y) / (12 * eps)
+                        g[index] += factor * self.total_cost(x, y, weights) / (12 * eps)
                     p[index] = kept
                 nabla.append(g)
         return nabla_b, nabla_w
@@ -189,7 +296,7 @@ OPTIMIZERS = {f.__name__: f for f in (sgd, momentum, nesterov, adagrad, rmsprop,
 def optimized(reference, memory, x, y, step, eta, optimizer, decays, *, l2=0.0, l1=0.0,
               weight_decay=0.0, clip_value=np.inf, clip_norm=np.inf, max_norm=np.inf, masks=None):
     """One mini-batch as an optimizer sees it; memory is a list of one dictionary per array."""
-    nabla_b, nabla_w = reference.backprop(x, y, masks)
+    nabla_b, nabla_w = reference.backprop(x, y, masks=masks)
     norm = np.sqrt(sum((g**2).sum() for g in nabla_b + nabla_w))
     scale = min(1, clip_norm / norm)
     for layer, (g_b, g_w) in enumerate(zip(nabla_b, nabla_w, strict=True)):

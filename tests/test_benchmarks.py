@@ -44,7 +44,7 @@ CLEAN = {name: value for name, value in os.environ.items() if name not in SLOWIN
 def python(*args, **variables):
     return subprocess.run(
         [sys.executable, "-W", "error", *args], env=CLEAN | variables, capture_output=True,
-        text=True, timeout=120)
+        text=True, timeout=300)
 
 
 def run(name, *args, **variables):

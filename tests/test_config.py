@@ -210,8 +210,8 @@ def test_version():
 
 def test_public_names():
     assert set(cbackprop.__all__) == {
-        "DivergenceError", "History", "Network", "RowSource", "callbacks", "datasets",
-        "optimizers", "schedules", "show_config"}
+        "Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "callbacks",
+        "datasets", "optimizers", "schedules", "show_config"}
     assert all(hasattr(cbackprop, name) for name in cbackprop.__all__)
 
 

@@ -4,11 +4,20 @@ import itertools
 
 import numpy as np
 import pytest
-from reference import ACTIVATIONS, COSTS, Reference
+from reference import ACTIVATIONS, COSTS, Reference, jacobian, of_name, sigma
 
 UNIT = {"sigmoid", "softmax"}
+POSITIVE = UNIT | {"softplus", "gaussian"}
+DOMAIN = {"cross_entropy": UNIT, "log_likelihood": POSITIVE, "poisson": POSITIVE,
+          "kl_divergence": POSITIVE}
 PAIRS = [(cost, activation) for cost in COSTS for activation in ACTIVATIONS
-         if cost == "quadratic" or activation in UNIT]
+         if activation in DOMAIN.get(cost, ACTIVATIONS)]
+SOME_PAIRS = [(cost, activation) for cost, activation in PAIRS
+              if cost == "quadratic" or activation in UNIT]
+KINKS = {"relu", "leaky_relu", "hard_sigmoid", "selu", "absolute", "hinge", "squared_hinge",
+         "huber"}
+# away from kinks
+Z = np.array([[-3.3, -2.1, -1.2, -0.6], [-0.3, -0.1, 0.2, 0.4], [0.7, 1.1, 2.3, 3.4]])
 
 
 def network(sizes, activation, output_activation, cost, seed=0):
@@ -20,15 +29,43 @@ def network(sizes, activation, output_activation, cost, seed=0):
     return Reference(weights, biases, activations, cost)
 
 
-@pytest.mark.parametrize(("cost", "activation"), PAIRS)
-@pytest.mark.parametrize("hidden", ["sigmoid", "tanh", "relu"])
+def differences(f, x):
+    """(46) for each column alone, with four points."""
+    columns = []
+    for one in np.eye(x.shape[1]):
+        steps = [f(x + k * 1e-3 * one) for k in (-2, -1, 1, 2)]
+        columns.append((steps[0] - 8 * steps[1] + 8 * steps[2] - steps[3]) / 12e-3)
+    return np.stack(columns, axis=-1)
+
+
+@pytest.mark.parametrize("activation", [
+    *ACTIVATIONS, ("leaky_relu", 0.3), ("elu", 0.5), [("relu", 1), (("elu", 2.0), 3)]], ids=str)
+def test_jacobians_against_finite_differences(activation):
+    np.testing.assert_allclose(jacobian(activation, Z), differences(
+        lambda z: sigma(activation, z), Z), rtol=5e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("cost", [*COSTS, ("huber", 0.25)], ids=str)
+def test_cost_gradients_against_finite_differences(cost):
+    rng = np.random.default_rng(2)
+    a, y = 0.1 + 0.8 * rng.random((9, 4)), rng.random((9, 4))
+    np.testing.assert_allclose(of_name(COSTS, cost, 1)(a, y), differences(
+        lambda a: of_name(COSTS, cost, 0)(a, y), a), rtol=5e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("cost", "activation"), [
+    (cost, activation) for cost, activation in PAIRS
+    if activation == "relu" or not {cost, activation} & KINKS])
+@pytest.mark.parametrize("hidden", ["tanh", "gelu", "softmax"])
 def test_backprop_against_finite_differences(cost, activation, hidden):
     net = network([5, 4, 6, 3], hidden, activation, cost)
     rng = np.random.default_rng(1)
-    x, y = rng.standard_normal((7, 5)), rng.random((7, 3))
-    for exact, numeric in zip(net.backprop(x, y), net.finite_differences(x, y), strict=True):
-        for e, n in zip(exact, numeric, strict=True):
-            np.testing.assert_allclose(e, n, rtol=5e-6, atol=1e-9)
+    x, y, weights = rng.standard_normal((7, 5)), rng.random((7, 3)), rng.random(7)
+    for w in (None, weights):
+        for exact, numeric in zip(net.backprop(x, y, w), net.finite_differences(x, y, w),
+                                  strict=True):
+            for e, n in zip(exact, numeric, strict=True):
+                np.testing.assert_allclose(e, n, rtol=5e-6, atol=1e-8)
 
 
 def test_finite_differences_see_a_wrong_gradient():

@@ -65,7 +65,7 @@ def train(args: argparse.Namespace) -> None:
     (x, y), (test_x, test_y) = _training_and_test(args.data, args.seed)
     sizes = args.sizes or [x.shape[1], 30, _outputs(y, test_y)]
     classes = _are_classes(y, sizes[-1])
-    unbounded = not classes and args.cost not in _dispatch.load(args.dtype).NEEDS_UNIT_RANGE
+    unbounded = not classes and args.cost not in _dispatch.load(args.dtype).GOES_WITH
     net = Network(
         sizes,
         activation=args.activation,
@@ -112,14 +112,13 @@ def info(args: argparse.Namespace) -> None:
     if net is None:
         return
     parameters = [w.size + b.size for w, b in zip(net.weights, net.biases, strict=True)]
-    activations = [net.activation] * (net.num_layers - 2) + [net.output_activation]
     lines = {
         "": "",
         "network": args.file,
         "sizes": ", ".join(map(str, net.sizes)),
         **{f"layer {layer}": f"{size} {activation}, {count} parameters"
            for layer, (size, activation, count)
-           in enumerate(zip(net.sizes[1:], activations, parameters, strict=True), 1)},
+           in enumerate(zip(net.sizes[1:], net._activations, parameters, strict=True), 1)},
         "cost": net.cost,
         "dtype": net.dtype,
         "parameters": sum(parameters),
@@ -235,7 +234,6 @@ def seed(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     core = _dispatch.load("float32")
-    hidden = [name for name in core.ACTIVATIONS if name not in core.OUTPUT_ONLY]
 
     saved = argparse.ArgumentParser(add_help=False)
     saved.add_argument("file", metavar="FILE", help="a network that train --save wrote")
@@ -263,7 +261,7 @@ def _parser() -> argparse.ArgumentParser:
                          help="learning rate (%(default)s: right for the quadratic cost with "
                               "sigmoid neurons; others want less, such as 0.5 or 0.1)")
     command.add_argument("--cost", choices=core.COSTS, default="quadratic", help="(%(default)s)")
-    command.add_argument("--activation", choices=hidden, default="sigmoid",
+    command.add_argument("--activation", choices=core.ACTIVATIONS, default="sigmoid",
                          help="of the hidden layers; the output layer's goes with the cost "
                               "(%(default)s)")
     command.add_argument("--dtype", choices=_dispatch.REALS, default="float32",

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "cbackprop network"
-VERSION = 2  # 2: what an optimizer remembers
+VERSION = 2  # 2: what an optimizer remembers; functions with parameters, by layer and neuron
+
+FUNCTIONS = ("activation", "output_activation", "cost")
 
 Path_ = str | os.PathLike[str]
 
@@ -29,6 +31,8 @@ def save(
         optimizer = {key: value for key, value in memory.items() if key != "memory"}
     settings = dict(settings)
     arrays["input_scale"] = np.asarray(settings.pop("input_scale"))
+    for name in FUNCTIONS:
+        settings[name] = _written(settings[name], name)
     header = {"format": FORMAT, "version": VERSION, "settings": settings, "optimizer": optimizer}
     path = Path(os.path.realpath(path))  # a link stays one
     unfinished = path.with_name(f".{uuid.uuid4().hex[:12]}.tmp")
@@ -71,6 +75,8 @@ def load(
                                      f"reads up to {VERSION}")
                 settings = header["settings"]
                 scale = arrays["input_scale"]
+                for function in FUNCTIONS:
+                    settings[function] = _read(settings[function])
                 settings["input_scale"] = float(scale) if scale.ndim == 0 else scale
                 layers = range(len(settings["sizes"]) - 1)
                 weights = [arrays[f"weights_{layer}"] for layer in layers]
@@ -83,3 +89,26 @@ def load(
         except Exception as error:  # whatever damage makes zipfile, zlib, NumPy and json raise
             raise ValueError(f"{name} is not a whole {FORMAT} file: {error}") from None
     return settings, weights, biases, memory
+
+
+def _written(value: Any, name: str) -> Any:
+    """Make JSON of an activation or a cost: tuples and dicts become objects that hold lists."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return {"parameter": list(value)}
+    if isinstance(value, list):
+        return [_written(item, name) for item in value]
+    if isinstance(value, dict):
+        return {"neurons": [[_written(key, name), int(n)] for key, n in value.items()]}
+    raise TypeError(f"{name} must be known by name to be saved, got {value!r}")
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_read(item) for item in value]
+    if isinstance(value, dict) and "parameter" in value:
+        return tuple(value["parameter"])
+    if isinstance(value, dict):
+        return {_read(key): n for key, n in value["neurons"]}
+    return value

@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbackprop import callbacks as calls
-from cbackprop import data, files, initializers, optimizers, schedules, training
+from cbackprop import data, files, functions, initializers, optimizers, schedules, training
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
 
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
-PRIVATE = ("_build", "_core", "_weights", "_biases", "_random", "_in_training", "_memory")
+PRIVATE = ("_activations", "_build", "_core", "_weights", "_biases", "_random", "_in_training",
+           "_memory")
 MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
 
@@ -75,14 +76,21 @@ class Network:
     ----------
     sizes : sequence of int
         Neurons in each layer, inputs first: at least two layers of at least one.
-    activation : {"sigmoid", "tanh", "relu", "identity"}
-        Of the hidden layers.
-    output_activation : str, optional
-        Of the output layer; "softmax" too. By default what the cost goes with: "softmax" for
-        "log_likelihood", "sigmoid" for "cross_entropy", else `activation`.
-    cost : {"quadratic", "cross_entropy", "log_likelihood"}
-        Of one example: the sum over outputs of (a - y)^2 / 2, of -y ln a - (1 - y) ln(1 - a), or
-        of -y ln a. The latter two need outputs between 0 and 1: "sigmoid" or "softmax".
+    activation : str, (str, float), Activation, or dict; or a list of them
+        Of the hidden layers; or, as a list, of every layer of weights, the output included. One of
+        "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu",
+        "softplus", "softsign", "hard_sigmoid", "gaussian", "sine", "identity", "softmax"; or with
+        its alpha, ("leaky_relu", 0.01) or ("elu", 1.0); or the user's own `Activation`. A layer's
+        neurons may differ: {"relu": 20, "tanh": 10}, in this order, or, in a list of layers, a list
+        of one for each neuron. docs/functions.md has the formulas.
+    output_activation : as activation, optional
+        Of the output layer. By default what the cost goes with: "sigmoid" for "cross_entropy",
+        "softmax" for "log_likelihood" and "kl_divergence", "softplus" for "poisson", "identity" for
+        hinges, else `activation`.
+    cost : str, (str, float), or Cost
+        "quadratic", "cross_entropy", "log_likelihood", "absolute", "huber" or ("huber", delta),
+        "log_cosh", "hinge", "squared_hinge", "poisson", "kl_divergence", "cosine", with any output
+        activation; or the user's own.
     dtype : {"float32", "float64"}
         Of parameters and arithmetic.
     input_scale : float or array of shape (sizes[0],)
@@ -127,9 +135,9 @@ class Network:
         self,
         sizes: Sequence[int],
         *,
-        activation: str = "sigmoid",
-        output_activation: str | None = None,
-        cost: str = "quadratic",
+        activation: Any = "sigmoid",
+        output_activation: Any = None,
+        cost: Any = "quadratic",
         dtype: DTypeLike = "float32",
         input_scale: float | ArrayLike = 1.0,
         initializer: str | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "default",
@@ -139,21 +147,13 @@ class Network:
         self.num_layers = len(self.sizes)
         self.dtype = _name("dtype", _real(dtype), _dispatch.REALS)
         self._build = build = _dispatch.load(self.dtype)
-        self.cost = _name("cost", cost, build.COSTS)
-        self.activation = _name(
-            "activation", activation, [a for a in build.ACTIVATIONS if a not in build.OUTPUT_ONLY])
-        if output_activation is None:
-            output_activation = build.GOES_WITH.get(cost, activation)
-        self.output_activation = _name("output_activation", output_activation, build.ACTIVATIONS)
-        if output_activation in build.OUTPUT_ONLY and self.sizes[-1] == 1:
-            raise ValueError(f"output_activation {output_activation!r} needs two outputs or more, "
-                             f"got sizes[-1] = 1")
-        if cost in build.NEEDS_UNIT_RANGE and output_activation not in build.UNIT_RANGE:
-            raise ValueError(f"cost {cost!r} needs outputs between 0 and 1: output_activation must "
-                             f"be one of {sorted(build.UNIT_RANGE)}, got {output_activation!r}")
+        self.cost = functions.one("cost", cost, build.COSTS, build, functions.Cost)
+        self._activations, output_activation = functions.layers(
+            activation, output_activation, cost, self.sizes, build)
+        self.activation = functions.plain(activation)
+        self.output_activation = functions.plain(output_activation)
         self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
-        activations = [self.activation] * (self.num_layers - 2) + [self.output_activation]
-        self._core = build.Core(self.sizes, activations, self.cost, self.input_scale)
+        self._core = build.Core(self.sizes, self._activations, self.cost, self.input_scale)
         self._weights, self._biases = map(
             Views, ("weights", "biases"), self._core.views(self._core.parameters))
         self._random = _generator(seed)
@@ -228,7 +228,9 @@ class Network:
             return out[0]
         return out if shape[1] == self.sizes[0] else out.T
 
-    def backprop(self, x: ArrayLike, y: ArrayLike) -> tuple[list[NDArray], list[NDArray]]:
+    def backprop(
+        self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
+    ) -> tuple[list[NDArray], list[NDArray]]:
         """
         Return the gradient of the cost, by BP1 to BP4.
 
@@ -236,6 +238,8 @@ class Network:
         ----------
         x : array of shape (n, in), (in,), or a column (in, 1)
         y : array of shape (n, out), (out,), (out, 1), or labels (n,)
+        sample_weight : array of shape (n,), optional
+            What each example's gradient is multiplied by.
 
         Returns
         -------
@@ -255,7 +259,7 @@ class Network:
         [(3, 2), (1, 3)]
         """
         x = data.rows(x, self.sizes[0])
-        rows, targets = self._examples((x, y), "")
+        rows, targets = self._examples((x, y), "", sample_weight=sample_weight)
         nabla = np.zeros_like(self._core.parameters)
         self._core.backprop(rows, targets, nabla)
         nabla_w, nabla_b = self._core.views(nabla)
@@ -311,7 +315,8 @@ class Network:
         if a.shape != wanted.shape:
             raise ValueError(f"output_activations and y must have the same shape, "
                              f"got {a.shape} and {wanted.shape}")
-        return self._core.cost_derivative(a.reshape(1, -1), wanted.reshape(1, -1)).reshape(a.shape)
+        rows = (-1, self.sizes[-1]) if a.size and a.size % self.sizes[-1] == 0 else (1, -1)
+        return self._core.cost_derivative(a.reshape(rows), wanted.reshape(rows)).reshape(a.shape)
 
     def SGD(  # noqa: N802  the book's name
         self,
@@ -335,6 +340,8 @@ class Network:
         progress: bool | calls.Report | None = None,
         callback: Callable[[Network, History], object] | None = None,
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
+        sample_weight: ArrayLike | None = None,
+        class_weight: str | dict[int, float] | None = None,
     ) -> History:
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
@@ -389,6 +396,11 @@ class Network:
             Called after every epoch; training stops when it returns True.
         callbacks : list of Callback, or of such functions
             See `cbackprop.callbacks`.
+        sample_weight : array of shape (n,), optional
+            What each example's cost and gradient are multiplied by.
+        class_weight : "balanced", or dict {label: weight}, optional
+            The same for all examples of a class, 1 for those that the dict has not. "balanced": n /
+            (number of classes in y * how many examples the class has).
 
         Returns
         -------
@@ -411,7 +423,7 @@ class Network:
         >>> len(net.SGD((x, y), epochs=2, mini_batch_size=10, eta=0.5))
         2
         """
-        examples = self._set(training_data, "training_data", check=False)
+        examples = self._set(training_data, "training_data", False, sample_weight, class_weight)
         epochs = data.integer("epochs", epochs, 0)
         m = data.integer("mini_batch_size", mini_batch_size, 1, len(examples))
         eta = schedules.schedule(eta)
@@ -484,9 +496,9 @@ class Network:
         """
         return self._measure(self._set(test_data, "test_data"))[1]
 
-    def total_cost(self, test_data: Any) -> float:
+    def total_cost(self, test_data: Any, *, sample_weight: ArrayLike | None = None) -> float:
         """
-        Return the mean cost of the examples.
+        Return the mean cost of the examples, each times its weight.
 
         Examples
         --------
@@ -494,7 +506,7 @@ class Network:
         >>> net.total_cost(([[0.0, 1.0]], [[1.0]])) > 0
         True
         """
-        return self._measure(self._set(test_data, "test_data"))[0]
+        return self._measure(self._set(test_data, "test_data", sample_weight=sample_weight))[0]
 
     def _measure(self, examples: Examples) -> tuple[float, float]:
         """Return the mean cost, and the share that is classified correctly."""
@@ -505,19 +517,29 @@ class Network:
         parts = [self._core.evaluate(*part) for part in examples.all()]
         return sum(correct for correct, _ in parts), sum(cost for _, cost in parts)
 
-    def _set(self, examples: Any, name: str, check: bool = True) -> Examples:
+    def _set(
+        self, examples: Any, name: str, check: bool = True,
+        sample_weight: ArrayLike | None = None, class_weight: Any = None,
+    ) -> Examples:
         """Check a data set, as far as it is there, and make it a place to draw from."""
         if isinstance(examples, RowSource):
+            if sample_weight is not None or class_weight is not None:
+                raise TypeError("sample_weight and class_weight need examples in arrays, got "
+                                f"{type(examples).__name__}")
             return InParts(examples, lambda part: self._examples(part, name, check), name)
-        return InArrays(*self._examples(examples, name, check))
+        return InArrays(*self._examples(examples, name, check, sample_weight, class_weight))
 
-    def _examples(self, examples: Any, name: str, check: bool = True) -> tuple[Any, Any]:
+    def _examples(
+        self, examples: Any, name: str, check: bool = True,
+        sample_weight: ArrayLike | None = None, class_weight: Any = None,
+    ) -> tuple[Any, Any]:
         """Check a data set, whether x is finite perhaps later, and hand it to the core."""
         x, y = data.examples(examples, self.sizes, self.dtype, name)
         rows = self._build.Rows(x)
         if check:
             self._check_finite(rows, name)
-        return rows, self._build.Targets(y)
+        weights = functions.weights(sample_weight, class_weight, y, self.sizes[-1], self.dtype)
+        return rows, self._build.Targets(y, weights)
 
     def _check_finite(self, rows: Any, name: str) -> None:
         if not rows.all_finite():

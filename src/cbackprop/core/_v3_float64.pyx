@@ -1,5 +1,6 @@
 # The core, built for v3 and float64: setup.py sets the flags and the real type.
 include "simd.pxi"
+include "elementary.pxi"
 include "elementwise.pxi"
 include "noise.pxi"
 include "rows.pxi"

@@ -47,18 +47,19 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
                 gather_targets(batch.y, at.by_example, at.by_neuron, targets, &order[0], first, m,
                                layer.J)
             elif kind == 2:
-                weighted_input(at.a, at, layer, net, batch)
+                weighted_input(at.z, at, layer, net, batch)
             elif kind == 3:
-                activate(layer.activation, at.a, at.a, at.rows, at.columns, at.ld)
+                activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns,
+                         at.ld)
             elif kind == 4:
-                output_error(at.delta, at.a, batch.y, net.cost, layer.activation, 0, at.rows,
-                             at.columns, at.ld)
+                output_error(at, layer, net, batch, 0)
             elif kind == 5:
-                batch.cost += sum_of_costs(net.cost, at.a, batch.y, at.rows, at.columns, at.ld)
+                batch.cost += weighted_costs(at, &net.cost, batch, layer.J)
             elif kind == 6:
                 weighted_error(at, layer + 1, net, batch)
             elif kind == 7:
-                times_sigma_prime(layer.activation, at.delta, at.a, at.rows, at.columns, at.ld)
+                times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
+                                  at.rows, at.columns, at.ld)
             elif kind == 8:
                 add_nabla_b(net.parameters + layer.b, at, layer)
             else:
@@ -66,3 +67,40 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
         start = now() - start
     core.give_back(scratch)
     return 1e-9 * start
+
+
+# ---- elementary functions alone, for tools/accuracy.py ----
+
+ELEMENTARY = ("exp", "expm1", "log", "log1p", "log_cosh", "tanh", "normal_cdf", "sin", "cos")
+
+
+def elementary(str name, const real[::1] x):
+    """One of ELEMENTARY of every number."""
+    cdef int kind = ELEMENTARY.index(name)
+    cdef Py_ssize_t v, n = x.shape[0]
+    cdef vec x_v, y_v = splat(0), bell
+    padded = np.ones(vectors(n) * LANES + LANES, dtype=REAL)
+    padded[:n] = x
+    cdef real[::1] out = padded
+    for v in range(vectors(n)):
+        x_v = load(&out[v * LANES])
+        if kind == 0:
+            y_v = exp(x_v)
+        elif kind == 1:
+            y_v = expm1(x_v)
+        elif kind == 2:
+            y_v = log(x_v)
+        elif kind == 3:
+            y_v = log1p(x_v)
+        elif kind == 4:
+            y_v = log_cosh(x_v)
+        elif kind == 5:
+            y_v = tanh(x_v)
+        elif kind == 6:
+            y_v = normal_cdf(x_v, &bell)
+        elif kind == 7:
+            y_v = sin(x_v)
+        else:
+            y_v = cos(x_v)
+        store(&out[v * LANES], y_v)
+    return padded[:n]

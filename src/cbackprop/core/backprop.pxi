@@ -16,11 +16,13 @@
 #     grow with the data, even where one mini-batch is all of it.
 # (e) Narrow outputs. A last layer of at most half as many neurons as a vector has lanes would leave
 #     the rest idle. There examples are the lanes: z, a, delta, y are (J, m), w is (J, K), and the
-#     product takes other operands. All but softmax, whose sums run over neurons.
+#     product takes other operands. Not for softmax and cosine, whose sums run over neurons, nor for
+#     the user's functions in NumPy.
 # (f) A mini-batch is done whole or not at all: signals are looked for between its products, but
 #     not once the parameters have begun to change.
 
 from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport sqrt
 from libc.string cimport memcpy, memset
 
 cdef enum:
@@ -34,7 +36,8 @@ cdef enum:
 cdef struct Layer:
     Py_ssize_t K, J
     bint narrow
-    Activation activation
+    Sigma* runs             # of neurons with one activation
+    int n_runs
     Py_ssize_t w, b         # where they begin in an arena
     Py_ssize_t ld           # of w: (K, ld), or narrow (J, ld)
 
@@ -42,7 +45,7 @@ cdef struct Layer:
 cdef struct Network:
     int n_layers
     Layer* layers
-    Cost cost
+    CostFunction cost
     real* parameters        # an arena
     Py_ssize_t size         # of an arena
     real scale              # of every input, ...
@@ -52,6 +55,7 @@ cdef struct Network:
 cdef struct Signals:        # what a slice leaves in a layer
     const real** a_prev         # (m) rows of the layer before
     real* a                     # (m, J), or narrow (J, m)
+    real* z                     # as a: its own memory where sigma' needs it, else a's
     real* out                   # what the next layer sees: a, or what dropout leaves of it
     real* kept                  # (m, J) for that; or NULL
     real* delta                 # as a
@@ -67,6 +71,8 @@ cdef struct Batch:
     real* x                 # (m, ld of the input): rows that had to be converted
     Py_ssize_t ld_x
     real* y                 # as the output
+    real* weights           # (m) of the examples
+    bint weighted           # if not, each counts once
     real* zeros             # (the widest ld)
     real* panel
     real* strips
@@ -92,13 +98,17 @@ cdef inline Py_ssize_t stride_of(Py_ssize_t J) noexcept nogil:
     return lines * per_line
 
 
-cdef inline bint is_narrow(int l, int last, Activation activation, Py_ssize_t J) noexcept nogil:
-    return 0 < l == last and activation != SOFTMAX and 2 * J <= LANES
+cdef bint is_narrow(const Layer* layer, int l, int last, Cost cost) noexcept nogil:
+    cdef int k
+    for k in range(layer.n_runs):
+        if layer.runs[k].kind == SOFTMAX or layer.runs[k].kind == NUMPY_SIGMA:
+            return False
+    return 0 < l == last and 2 * layer.J <= LANES and cost != COSINE and cost != NUMPY_COST
 
 
 # ---- the chapter ----
 
-cdef void feedforward(const Network* net, Batch* batch) noexcept nogil:
+cdef int feedforward(const Network* net, Batch* batch) except -1 nogil:
     # (25)  a^l = sigma(w^l a^(l-1) + b^l)
     cdef int l
     cdef Layer* layer
@@ -108,12 +118,13 @@ cdef void feedforward(const Network* net, Batch* batch) noexcept nogil:
         at.rows, at.columns = batch.m, layer.J
         if layer.narrow:
             at.rows, at.columns = layer.J, batch.m
-        weighted_input(at.a, at, layer, net, batch)
+        weighted_input(at.z, at, layer, net, batch)
         if l == 0 and not batch.training:
-            batch.finite = all_finite(<const char*>at.a, at.rows * at.ld, REAL_BYTES)
-        activate(layer.activation, at.a, at.a, at.rows, at.columns, at.ld)
+            batch.finite = all_finite(<const char*>at.z, at.rows * at.ld, REAL_BYTES)
+        activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns, at.ld)
         if at.out != at.a:
             drop(at.out, at.a, batch.noise, l + 1, at.rows, at.columns, at.ld)
+    return 0
 
 
 cdef void weighted_input(
@@ -141,41 +152,60 @@ cdef void weighted_input(
     multiply(&product)
 
 
-cdef void output_error(
-    real* delta,                # OUT (rows, columns)
-    const real* a,              # IN  (rows, columns)
-    const real* y,              # IN  (rows, columns)
-    Cost cost, Activation activation, real step,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) noexcept nogil:
+cdef int output_error(
+    Signals* at,                # OUT delta; IN a, and z where sigma' needs it
+    const Layer* layer,         # IN  the last
+    const Network* net, const Batch* batch, real step,
+) except -1 nogil:
     # BP1   delta^L = grad_a C * sigma'(z^L)
     # (37)  delta^L_j = sum_k dC/da_k da_k/dz_j, where every a_k depends on z_j: softmax, for which
     #       da_k/dz_j = a_k (1[j = k] - a_j), so that delta_j = a_j (dC/da_j - sum_k dC/da_k a_k)
-    # Two pairs cancel, and have no quotient left that could overflow.
-    if activation == SIGMOID and cost == CROSS_ENTROPY:
-        cost_gradient(QUADRATIC, delta, a, y, step, rows, columns, ld)       # a - y
-    elif activation == SOFTMAX and cost == LOG_LIKELIHOOD:
-        softmax_minus_rows(delta, a, y, step, rows, columns, ld)             # a sum(y) - y
+    # Two pairs cancel, and have no quotient left that could overflow. A weight is of an example.
+    cdef Cost cost = net.cost.kind
+    cdef Activation kind = layer.runs[0].kind
+    cdef CostFunction quadratic
+    if layer.n_runs == 1 and kind == SIGMOID and cost == CROSS_ENTROPY:
+        quadratic.kind = QUADRATIC                                           # a - y
+        cost_gradient(&quadratic, at.delta, at.a, batch.y, step, at.rows, at.columns, at.ld)
+    elif kind == SOFTMAX and (cost == LOG_LIKELIHOOD or cost == KL_DIVERGENCE):
+        softmax_minus_rows(at.delta, at.a, batch.y, step,                    # a sum(y) - y
+                           at.rows, at.columns, at.ld)
     else:
-        cost_gradient(cost, delta, a, y, step, rows, columns, ld)
-        if activation == SOFTMAX:
-            softmax_jacobian_rows(delta, a, rows, columns, ld)
-        else:
-            times_sigma_prime(activation, delta, a, rows, columns, ld)
+        cost_gradient(&net.cost, at.delta, at.a, batch.y, step, at.rows, at.columns, at.ld)
+        times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
+                          at.rows, at.columns, at.ld)
+    if batch.weighted:
+        weigh(at.delta, batch.weights, layer.narrow, at.rows, at.columns, at.ld)
+    return 0
 
 
-cdef void backpropagate_error(
+cdef double weighted_costs(const Signals* at, const CostFunction* cost, const Batch* batch,
+                           Py_ssize_t J) except? -1 nogil:
+    # of the slice's examples
+    cdef Py_ssize_t i
+    cdef double total = 0
+    if not batch.weighted:
+        return sum_of_costs(cost, at.a, batch.y, at.rows, at.columns, at.ld)
+    for i in range(batch.m):
+        total += batch.weights[i] * sum_of_costs(
+            cost, at.a + i * at.by_example, batch.y + i * at.by_example,
+            1 if at.by_neuron == 1 else J, J if at.by_neuron == 1 else 1, at.ld)
+    return total
+
+
+cdef int backpropagate_error(
     Signals* at,                # OUT delta of layer l, (m, K); IN its activation
     const Layer* layer,         # IN  l: K neurons, their activation function
     const Layer* next_layer,    # IN  l+1: J neurons, and w from l to them
     const Network* net, Batch* batch,
-) noexcept nogil:
+) except -1 nogil:
     # BP2   delta^l = ((w^(l+1))^T delta^(l+1)) * sigma'(z^l)
     weighted_error(at, next_layer, net, batch)
     if at.out != at.a:          # dropout is one more function behind sigma
         drop(at.delta, at.delta, batch.noise, <int>(at - batch.signals) + 1, at.rows, at.columns,
              at.ld)
-    times_sigma_prime(layer.activation, at.delta, at.a, at.rows, at.columns, at.ld)
+    return times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
+                             at.rows, at.columns, at.ld)
 
 
 cdef void weighted_error(
@@ -267,9 +297,8 @@ cdef int add_gradient(
     cdef Signals* at = &batch.signals[last]
     feedforward(net, batch)
     look_for_signals(net, batch)
-    output_error(at.delta, at.a, batch.y, net.cost, layer.activation, step,
-                 at.rows, at.columns, at.ld)
-    batch.cost += sum_of_costs(net.cost, at.a, batch.y, at.rows, at.columns, at.ld)
+    output_error(at, layer, net, batch, step)
+    batch.cost += weighted_costs(at, &net.cost, batch, layer.J)
     for l in range(last - 1, -1, -1):
         backpropagate_error(&batch.signals[l], &net.layers[l], &net.layers[l + 1], net, batch)
         look_for_signals(net, batch)
@@ -305,6 +334,7 @@ cdef int sum_gradients(
             disturb(net, batch)
         gather_targets(batch.y, output.by_example, output.by_neuron, targets, order, first,
                        batch.m, J)
+        batch.weighted = gather_weights(batch.weights, targets, order, first, batch.m)
         first += batch.m
         plan_ahead(&batch.ahead, rows, targets, order, first, min(n, first + batch.m))
         add_gradient(to, step, net, batch)

@@ -41,14 +41,17 @@ cdef class Core:
     Parameters
     ----------
     sizes : sequence of int
-    activations : sequence of str
-        One for each layer of weights.
-    cost : str
+    activations : sequence
+        One for each layer of weights: a function, or a list of (function, how many neurons). A
+        function is a name, (name, parameter), or an object with name, f, f_prime and addresses:
+        those two, if they are compiled, else None.
+    cost : function
     scales : float, or array (sizes[0],) of this core's real type
         What every input, or each, is multiplied by.
     """
 
     cdef Network net
+    cdef object functions           # the user's own, kept alive
     cdef Scratch idle               # for the next call, unless another has it
     cdef real[::1] parameters_view
     cdef const real[::1] scales_view
@@ -58,15 +61,23 @@ cdef class Core:
         cdef Py_ssize_t l, at = 0
         cdef Layer* layer
         self.net.n_layers = len(sizes) - 1
-        self.net.cost = COSTS[cost]
+        self.functions = [activations, cost]
+        set_cost(&self.net.cost, cost)
         self.net.layers = <Layer*>PyMem_Calloc(self.net.n_layers, sizeof(Layer))
         if self.net.layers == NULL:
             raise MemoryError
         for l in range(self.net.n_layers):
             layer = &self.net.layers[l]
             layer.K, layer.J = sizes[l], sizes[l + 1]
-            layer.activation = ACTIVATIONS[activations[l]]
-            layer.narrow = is_narrow(l, self.net.n_layers - 1, layer.activation, layer.J)
+            runs = activations[l]
+            if not isinstance(runs, list):
+                runs = [(runs, layer.J)]
+            layer.n_runs = len(runs)
+            layer.runs = <Sigma*>PyMem_Calloc(layer.n_runs, sizeof(Sigma))
+            if layer.runs == NULL:
+                raise MemoryError
+            set_runs(layer.runs, runs)
+            layer.narrow = is_narrow(layer, l, self.net.n_layers - 1, self.net.cost.kind)
             layer.ld = stride_of(layer.K if layer.narrow else layer.J)
             layer.w, at = at, at + layer.ld * (layer.J if layer.narrow else layer.K)
             layer.b, at = at, at + stride_of(layer.J)
@@ -82,6 +93,10 @@ cdef class Core:
             self.net.scales = &self.scales_view[0]
 
     def __dealloc__(self):
+        cdef int l
+        if self.net.layers != NULL:
+            for l in range(self.net.n_layers):
+                PyMem_Free(self.net.layers[l].runs)
         PyMem_Free(self.net.layers)
 
     def views(self, arena):
@@ -181,12 +196,13 @@ cdef class Core:
                 at = scratch.output
                 gather_targets(scratch.batch.y, at.by_example, at.by_neuron, targets, NULL, first,
                                scratch.batch.m, last.J)
+                scratch.batch.weighted = gather_weights(scratch.batch.weights, targets, NULL,
+                                                        first, scratch.batch.m)
                 for i in range(scratch.batch.m):
                     correct += (
                         decision(at.a + i * at.by_example, last.J, at.by_neuron)
                         == decision(scratch.batch.y + i * at.by_example, last.J, at.by_neuron))
-                cost += sum_of_costs(self.net.cost, at.a, scratch.batch.y, at.rows, at.columns,
-                                     at.ld)
+                cost += weighted_costs(at, &self.net.cost, &scratch.batch, last.J)
                 first += scratch.batch.m
         self.give_back(scratch)
         return correct, cost
@@ -246,13 +262,17 @@ cdef class Core:
         return first, scratch.batch.cost
 
     def cost_derivative(self, real[:, ::1] a, real[:, ::1] y):
-        """dC/da for rows of output activations: (n, sizes[-1])."""
-        cdef Py_ssize_t i, j
-        out = np.empty((a.shape[0], a.shape[1]), dtype=REAL)
+        """dC/da for rows of output activations."""
+        cdef Py_ssize_t n = a.shape[0], J = a.shape[1], i
+        out = np.empty((n, J), dtype=REAL)
         cdef real[:, ::1] grad = out
-        for i in range(a.shape[0]):
-            for j in range(a.shape[1]):
-                grad[i, j] = lane(grad_a(self.net.cost, splat(a[i, j]), splat(y[i, j])), 0)
+        cdef Py_ssize_t ld = stride_of(max(J, <Py_ssize_t>1))
+        cdef real[:, ::1] padded = np.zeros((3, ld), dtype=REAL)
+        for i in range(n if J else 0):
+            memcpy(&padded[0, 0], &a[i, 0], J * sizeof(real))
+            memcpy(&padded[1, 0], &y[i, 0], J * sizeof(real))
+            cost_gradient(&self.net.cost, &padded[2, 0], &padded[0, 0], &padded[1, 0], 1, 1, J, ld)
+            memcpy(&grad[i, 0], &padded[2, 0], J * sizeof(real))
         return out
 
 
@@ -322,6 +342,48 @@ cdef class Learning:
     @steps.setter
     def steps(self, Py_ssize_t steps):
         self.how.steps = steps
+
+
+cdef int set_cost(CostFunction* to, function) except -1:
+    cdef size_t f, f_prime
+    if isinstance(function, str):
+        function = function, PARAMETERS.get(function, (None, 0.0))[1]
+    if isinstance(function, tuple):
+        to.kind, to.p = COSTS[function[0]], function[1]
+    elif function.addresses is None:
+        to.kind, to.own = NUMPY_COST, <void*>function
+    else:
+        f, f_prime = function.addresses
+        to.kind, to.f, to.f_prime = COMPILED_COST, <OfTwo>f, <OfTwo>f_prime
+    return 0
+
+
+cdef int set_runs(Sigma* run, list runs) except -1:
+    cdef Py_ssize_t first = 0
+    cdef size_t f, f_prime
+    for function, count in runs:
+        if isinstance(function, str):
+            function = function, PARAMETERS.get(function, (None, 0.0))[1]
+        if isinstance(function, tuple):
+            run.kind, run.p = ACTIVATIONS[function[0]], function[1]
+        elif function.addresses is None:
+            run.kind, run.own = NUMPY_SIGMA, <void*>function
+        else:
+            f, f_prime = function.addresses
+            run.kind, run.f, run.f_prime = COMPILED_SIGMA, <OfOne>f, <OfOne>f_prime
+        run.first = first
+        first += count
+        run.last = first
+        run += 1
+    return 0
+
+
+cdef bint keeps_z(const Layer* layer) noexcept nogil:
+    cdef int k
+    for k in range(layer.n_runs):
+        if needs_z(layer.runs[k].kind):
+            return True
+    return False
 
 
 cdef void copy_examples(
@@ -412,7 +474,9 @@ cdef class Scratch:
             rows = layer.J if layer.narrow else m
             size = rows * at.ld * sizeof(real)
             at.a_prev = a_rows
-            at.a = at.out = <real*>self.take(base, size)
+            at.a = at.z = at.out = <real*>self.take(base, size)
+            if self.training and keeps_z(layer):
+                at.z = <real*>self.take(base, size)
             if self.drops and l < net.n_layers - 1:
                 at.kept = <real*>self.take(base, size)
             a_rows = self.take_rows(base, m)
@@ -432,6 +496,7 @@ cdef class Scratch:
                     at.delta_rows[i] = at.delta + i * at.ld
             batch.signals[l] = at
         batch.y = <real*>self.take(base, size)
+        batch.weights = <real*>self.take(base, (m + LANES) * sizeof(real))
         batch.zeros = <real*>self.take(base, widest * sizeof(real))
         batch.panel = <real*>self.take(
             base, max(<Py_ssize_t>SLICE * MAX_VECTORS * LANES, widest) * sizeof(real))

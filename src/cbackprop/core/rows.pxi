@@ -112,13 +112,17 @@ cdef inline bint all_finite(
 
 
 cdef class Targets:
-    """What y says: one row of real numbers for each example, or its label."""
+    """What y says: one row of real numbers for each example, or its label; and its weight."""
 
     cdef const real[:, ::1] rows
     cdef const int[::1] labels
-    cdef bint are_labels
+    cdef const real[::1] weights    # of the examples
+    cdef bint are_labels, are_weighted
 
-    def __init__(self, y):
+    def __init__(self, y, weights=None):
+        self.are_weighted = weights is not None
+        if self.are_weighted:
+            self.weights = weights
         self.are_labels = y.ndim == 1
         if self.are_labels:
             self.labels = y
@@ -194,6 +198,18 @@ cdef void gather_targets(
                 y[i + j * by_neuron] = targets.rows[which, j]
         else:
             memcpy(y + i * by_example, &targets.rows[which, 0], J * sizeof(real))
+
+
+cdef bint gather_weights(
+    real* weights,              # OUT (m)
+    Targets targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
+) noexcept nogil:
+    # Whether there are any.
+    cdef Py_ssize_t i
+    if targets.are_weighted:
+        for i in range(m):
+            weights[i] = targets.weights[order[first + i] if order != NULL else first + i]
+    return targets.are_weighted
 
 
 def random_order(Py_ssize_t n, uint64_t seed):

@@ -172,9 +172,15 @@ INLINE uint64_t upper_product(uint64_t x, uint64_t n) {
 INLINE vec absolute(vec x) { return (vec)((mask)x & ~(mask)splat((real)-0.0)); }
 INLINE vec sign_of(vec x, vec of) { return (vec)((mask)x | ((mask)of & (mask)splat((real)-0.0))); }
 
+/* x cut to the upper half of its mantissa: the square of that is exact */
+#define LOWER_HALF (((real_bits)1 << ((MANTISSA_BITS + 2) / 2)) - 1)
+INLINE vec upper_half(vec x) { return (vec)((mask)x & ~((mask){0} + LOWER_HALF)); }
+
 /* x + ROUND_TO_INT - ROUND_TO_INT is x rounded to an integer n; the low bits of the sum hold n. */
 #define ROUND_TO_INT ((real)1.5 * (real)((int64_t)1 << MANTISSA_BITS))
 INLINE vec power_of_two(vec sum) { return (vec)(((mask)sum << MANTISSA_BITS) + (mask)splat(1)); }
+
+INLINE vec negate_odd(vec x, vec sum) { return (vec)((mask)x ^ ((mask)sum << (8 * REAL_BYTES - 1))); }
 
 /* x = 2^exponent * mantissa, with the mantissa in [sqrt(1/2), sqrt(2)), for normal x > 0 */
 INLINE mask exponent_bits(vec x) { return ((mask)x - (mask)splat((real)0.70710678118654752)) >> MANTISSA_BITS; }

@@ -32,7 +32,9 @@ cdef extern from "simd.h":
     vec square_root(vec x) noexcept nogil
     vec absolute(vec x) noexcept nogil
     vec sign_of(vec x, vec of) noexcept nogil
+    vec upper_half(vec x) noexcept nogil
     vec power_of_two(vec sum) noexcept nogil
+    vec negate_odd(vec x, vec sum) noexcept nogil
     vec exponent_of(vec x) noexcept nogil
     vec mantissa_of(vec x) noexcept nogil
     vec reciprocal(vec x) noexcept nogil
