@@ -18,7 +18,7 @@ try:
 except FileNotFoundError:  # the subset that comes with the package: about 95 %
     (x, y), test_data = cbackprop.datasets.load_mnist()
 
-epochs, mini_batch_size = int(sys.argv[1]) if len(sys.argv) > 1 else 20, 50
+epochs, mini_batch_size = int(sys.argv[1]) if len(sys.argv) > 1 else 12, 50
 kept = len(x) // 12
 training_data = cbackprop.datasets.expand(x[kept:], y[kept:])  # made while they are trained on
 steps = epochs * -(-len(training_data) // mini_batch_size)

@@ -107,13 +107,14 @@ def test_parameters_are_those_after_the_step():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_callbacks_do_not_change_the_bits(dtype):
+@pytest.mark.parametrize("rules", [{}, {"optimizer": "adam", "dropout": 0.5, "noise": 0.1}])
+def test_callbacks_do_not_change_the_bits(rules, dtype):
     x, y = data(3000)
     plain = network(dtype=dtype)
-    history = plain.SGD((x, y), 3, 3, 0.5)
+    history = plain.SGD((x, y), 3, 3, 0.05, **rules)
     for callbacks in ([Log()], [Log(1)], [Log(7), lambda net, history: None, ProgressBar()]):
         net = network(dtype=dtype)
-        assert net.SGD((x, y), 3, 3, 0.5, callbacks=callbacks).cost == history.cost
+        assert net.SGD((x, y), 3, 3, 0.05, callbacks=callbacks, **rules).cost == history.cost
         assert np.array_equal(parameters(net), parameters(plain))
 
 
@@ -158,6 +159,12 @@ def test_stop_training_from_anywhere():
         raise StopTraining
 
     assert len(network().SGD(data(), 9, 5, 0.5, callbacks=[EarlyStopping(data(), metric)])) == 1
+
+    for method in ("on_train_begin", "on_batches", "on_epoch_end", "on_train_end"):
+        callback = Callback()
+        setattr(callback, method, metric if method != "on_batches" else lambda *_: metric(*_[:2]))
+        epochs = len(network().SGD(data(), 3, 5, 0.5, callbacks=[callback]))
+        assert epochs == {"on_epoch_end": 1, "on_train_end": 3}.get(method, 0)
 
 
 # ---- errors ----

@@ -228,14 +228,17 @@ def fail(x, y):
     (lambda x, y: (x * np.nan, y), ValueError, "^x of training_data must be finite, got nan at "),
     (lambda x, y: x, TypeError, r"^training_data must be \(x, y\) arrays or a list of "),
 ])
-def test_an_error_keeps_the_parameters_from_before_the_epoch(answer, error, rule):
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_an_error_keeps_what_was_before_the_epoch(answer, error, rule, optimizer):
     net, twin, each = network(), network(), callbacks.Callback()
     each.every = 1  # step is a part
     with pytest.raises(error, match=rule):
-        net.SGD(Bad(answer), 9, 4, 0.5, callbacks=[each])
-    twin.SGD(images(20), 1, 4, 0.5)
+        net.SGD(Bad(answer), 9, 4, 0.05, optimizer=optimizer, callbacks=[each])
+    twin.SGD(images(20), 1, 4, 0.05, optimizer=optimizer)
     assert np.array_equal(parameters(net), parameters(twin))
-    assert net.SGD(images(), 1, 4, 0.5).cost == twin.SGD(images(), 1, 4, 0.5).cost
+    costs = [one.SGD(images(), 1, 4, 0.05, optimizer=optimizer).cost for one in (net, twin)]
+    assert costs[0] == costs[1]
+    assert np.array_equal(parameters(net), parameters(twin))
 
 
 @pytest.mark.parametrize(("source", "rule"), [

@@ -293,7 +293,7 @@ class Network:
             _, cost = self._core.sgd(rows, targets, np.arange(n), n, etas, 0, n)
             if not (math.isfinite(cost) and self._core.all_finite()):
                 self._core.parameters[...] = saved
-                raise self._diverged("update_mini_batch diverged", eta, rows)
+                raise self._diverged("update_mini_batch diverged", etas[0], rows)
 
     def cost_derivative(self, output_activations: ArrayLike, y: ArrayLike) -> NDArray:
         """

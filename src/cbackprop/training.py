@@ -57,7 +57,7 @@ class Training:
     def run(self, epochs: int) -> History:
         """Train until the epochs are over, or something stops it."""
         self.history.epochs = epochs
-        with ExitStack() as ends, suppress(StopTraining):
+        with suppress(StopTraining), ExitStack() as ends:
             for callback in self.callbacks:
                 callback.on_train_begin(self.network, self.history)
                 ends.callback(callback.on_train_end, self.network, self.history)
@@ -69,13 +69,13 @@ class Training:
     def epoch(self, epoch: int) -> None:
         """Train one epoch, chunk by chunk, and record what it was like."""
         core, random, n = self.network._core, self.network._random, len(self.examples)
-        step = epoch * self.steps  # before this epoch
+        step, start = epoch * self.steps, time.perf_counter()
         etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
         if epoch == 0:
             self.network._remember(self.rules, n, float(etas[0]))
         saved = self.network._state()
         order = self.network._build.random_order(n, random.integers(2**64, dtype=np.uint64))
-        cost, seconds, done = 0.0, 0.0, 0
+        cost, done, seconds = 0.0, 0, time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
             until = self.until(step + done) - step
@@ -89,7 +89,8 @@ class Training:
                 self.network._go_back(saved)
                 raise
             took = time.perf_counter() - before
-            self.chunk = max(1, int((until - done) * min(8.0, CHUNK_SECONDS / max(took, 1e-9))))
+            fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
+            self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until
             self.call([callback.on_batches for callback in self.callbacks
                        if (step + done) % (callback.every or 1) == 0], step + done)

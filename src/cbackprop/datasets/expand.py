@@ -35,25 +35,19 @@ class Expanded(RowSource):
     def take(self, indices: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
         """Return these examples: i is image i mod n, in move i // n."""
         moves, which = np.divmod(indices, len(self.x))
-        x = np.empty((len(indices), self.x.shape[1]), self.x.dtype)
+        x = np.zeros((len(indices), self.x.shape[1]), self.x.dtype)
+        images = x.reshape(-1, *self.shape)
         for move, (down, right) in enumerate(MOVES):
-            of_move = np.flatnonzero(moves == move)
-            x[of_move] = self._moved(self.x[which[of_move]], down, right)
+            # In memory a move is one by so many pixels; what wraps around the sides is cleared.
+            where, distance = np.flatnonzero(moves == move), down * self.shape[1] + right
+            rows = self.x[which[where]]
+            if distance > 0:
+                x[where, distance:] = rows[:, :-distance]
+            else:
+                x[where, :x.shape[1] + distance] = rows[:, -distance:]
+            if right:
+                images[where, :, 0 if right > 0 else -1] = 0
         return x, self.y[which]
-
-    def _moved(self, rows: NDArray, down: int, right: int) -> NDArray:
-        """Move images: in memory by a whole number of pixels; what wraps around is cleared."""
-        distance = down * self.shape[1] + right
-        if distance == 0:
-            return rows
-        moved = np.zeros_like(rows)
-        if distance > 0:
-            moved[:, distance:] = rows[:, :-distance]
-        else:
-            moved[:, :distance] = rows[:, -distance:]
-        if right:
-            moved.reshape(-1, *self.shape)[:, :, 0 if right > 0 else -1] = 0
-        return moved
 
 
 def expand(x: ArrayLike, y: ArrayLike, shape: tuple[int, int] = (28, 28)) -> Expanded:
