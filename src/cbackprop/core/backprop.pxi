@@ -13,9 +13,9 @@
 # (d) Slices. A mini-batch goes through the network SLICE rows at a time: scratch memory does not
 #     grow with the data, even where one mini-batch is all of it.
 # (e) Narrow outputs. A last layer of at most half as many neurons as a vector has lanes would leave
-#     the rest idle. There examples are the lanes: z, a, delta, y are (J, m), w is stored (J, K), and
-#     the product takes other operands. Not for softmax and cosine, whose sums run over neurons, nor
-#     for the user's functions in NumPy.
+#     the rest idle. There examples are the lanes: z, a, delta, y are (J, m), w is (J, K), and the
+#     product takes other operands. Not for softmax and cosine, whose sums run over neurons, nor for
+#     the user's functions in NumPy.
 # (f) A mini-batch is done whole or not at all: signals are looked for between its products, but
 #     not once the parameters have begun to change.
 
