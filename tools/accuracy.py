@@ -59,6 +59,7 @@ FUNCTIONS: dict[str, tuple[Exact, Any]] = {
     "expm1": (mp.expm1, EXP),
     "log": (mp.log, ((2e-38, 3e38), (3e-308, 1e308))),
     "log1p": (lambda x: mp.log(1 + x), ((0, 1), (0, 1))),
+    "log_cosh": (lambda x: mp.log(mp.cosh(x)), BOTH),
     "normal_cdf": (normal_cdf, ((-12.5, 12.5), (-37, 37))),
     "sin": (mp.sin, ((-1e4, 1e4), (-1e4, 1e4))),
     "cos": (mp.cos, ((-1e4, 1e4), (-1e4, 1e4))),

@@ -85,6 +85,13 @@ def sine(degree: int) -> tuple[list, mp.mpf]:
     return remez(sin_rest, sin_weight, 0, float((mp.pi / 2 * 1.0001) ** 2), degree)
 
 
+def log_cosh(degree: int) -> tuple[list, mp.mpf]:
+    """Return ln(cosh x) / x^2 of x^2, for |x| <= 3/4."""
+    def rest(s: mp.mpf) -> mp.mpf:
+        return mp.log(mp.cosh(mp.sqrt(s))) / s if s else mp.mpf(1) / 2
+    return remez(rest, lambda s: 1 / rest(s), 0, 0.5626, degree)
+
+
 def normal(degree: int, furthest: float) -> tuple[list, mp.mpf]:
     """Return q of normal_cdf, for |z| to the furthest."""
     q = tail(0.75, 4)
@@ -98,6 +105,8 @@ TABLES = {
     "log, float64": lambda: logarithm(6),
     "sin, float32": lambda: sine(3),
     "sin, float64": lambda: sine(7),
+    "log_cosh, float32": lambda: log_cosh(5),
+    "log_cosh, float64": lambda: log_cosh(13),
     "normal_cdf, float32": lambda: normal(10, 14),
     "normal_cdf, float64": lambda: normal(23, 38.6),
 }

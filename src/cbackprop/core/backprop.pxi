@@ -165,7 +165,7 @@ cdef int output_error(
     cdef Activation kind = layer.runs[0].kind
     cdef CostFunction quadratic
     if layer.n_runs == 1 and kind == SIGMOID and cost == CROSS_ENTROPY:
-        quadratic.kind = QUADRATIC                                           # a - y
+        quadratic.kind, quadratic.p = QUADRATIC, 0                           # a - y
         cost_gradient(&quadratic, at.delta, at.a, batch.y, step, at.rows, at.columns, at.ld)
     elif kind == SOFTMAX and (cost == LOG_LIKELIHOOD or cost == KL_DIVERGENCE):
         softmax_minus_rows(at.delta, at.a, batch.y, step,                    # a sum(y) - y

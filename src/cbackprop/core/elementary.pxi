@@ -114,18 +114,34 @@ cdef inline vec log1p(vec x) noexcept nogil:
 
 
 cdef inline vec log_cosh(vec x) noexcept nogil:
-    # with t = e^-2|x|: |x| + ln(1 + t) - ln 2; near 0, where that cancels, ln(1 + sinh^2 x) / 2,
-    # sinh^2 x = (1 - t)^2 / 4t
-    cdef vec t, t_minus_1, squared
-    cdef mask small
+    # |x| - ln 2 + ln(1 + e^-2|x|); below 3/4, where that cancels, x^2 q(x^2)
+    cdef vec s, q, large
     x = absolute(x)
-    t_minus_1 = expm1(-(x + x))
-    t = 1 + t_minus_1
-    small = less(x, splat(<real>0.75))
-    squared = t_minus_1 * t_minus_1 / (4 * t)
-    x = select_lanes(small, x * 0, x - splat(<real>0.69314718055994531))
-    t = log1p(select_lanes(small, squared, t))
-    return x + select_lanes(small, splat(<real>0.5) * t, t)
+    s = x * x
+    if REAL_BYTES == 4:
+        q = splat(<real>-0.0004296332655319314601)
+        q = q * s + splat(<real>0.002014012658589222053)
+        q = q * s - splat(<real>0.006698606869485263887)
+        q = q * s + splat(<real>0.02221619518545914512)
+        q = q * s - splat(<real>0.08333304971480794424)
+        q = q * s + splat(<real>0.4999999978215868562)
+    else:
+        q = splat(<real>-5.818530483403533067e-8)
+        q = q * s + splat(<real>3.844318110196772842e-7)
+        q = q * s - splat(<real>1.433101720668348417e-6)
+        q = q * s + splat(<real>4.279132285487145686e-6)
+        q = q * s - splat(<real>0.00001190114904662275343)
+        q = q * s + splat(<real>0.0000327619917945509721)
+        q = q * s - splat(<real>0.00009098579276576288991)
+        q = q * s + splat(<real>0.000256579971291564328)
+        q = q * s - splat(<real>0.0007386028965869338654)
+        q = q * s + splat(<real>0.002186948849165840185)
+        q = q * s - splat(<real>0.006746031745846676838)
+        q = q * s + splat(<real>0.02222222222221819842)
+        q = q * s - splat(<real>0.08333333333333329883)
+        q = q * s + splat(<real>0.5)
+    large = (x - splat(<real>0.69314718055994531)) + log1p(exp(-(x + x)))
+    return select_lanes(less(x, splat(<real>0.75)), s * q, large)
 
 
 # ---- what is made of exp and log ----
