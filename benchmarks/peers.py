@@ -56,7 +56,7 @@ INFERENCE = {
 SMALLEST = "8-16-16-1"  # the one work that has everyone's every form where tiny
 TOO_LONG = 5.0  # seconds to compile, for the others
 
-LEAST_SECONDS, MOST_SECONDS = 0.01, 3.0  # of one measurement: several epochs, or part of one
+LEAST_SECONDS, MOST_SECONDS = 0.01, 1.0  # of one measurement: several epochs, or part of one
 BOOK_WEIGHTS = 1.5e8  # and gradients that the book's loop adds in a second, about: for its check
 OTHER_FORMS = 1.4  # times an opponent's fastest form: slower ones are measured once only
 FAR_BEHIND = 20  # times the fastest of all: measured in the first and every third round only
@@ -191,7 +191,7 @@ def race(
 ) -> tuple[dict[str, Any], Limits]:
     """Check, time and print one work; return everything measured."""
     print(f"\n{work}", flush=True)
-    limit = MOST_SECONDS / (20 if tiny else 1)
+    limit = MOST_SECONDS / (10 if tiny else 1)
     everyone, check = checked(work, contestants(work, modules, tiny), limit)
     for one in everyone:
         one.choose_rows(0.0 if tiny else LEAST_SECONDS, limit)

@@ -26,7 +26,6 @@ class Loop(Contestant):
     """
 
     opponent = "JAX"
-    in_part = False  # another length would be compiled anew
 
     def __init__(
         self, work: Work, examples: Examples, real: str, rows: str, outputs_first: bool,
@@ -35,7 +34,7 @@ class Loop(Contestant):
         super().__init__(work, examples, real, rows)
         self.form = ("w (out, in)" if outputs_first else "w (in, out)")
         self.form += ", rows gathered before" * at_once + f", {width} bits" * (width is not None)
-        self.outputs_first = outputs_first
+        self.outputs_first, self.in_part = outputs_first, not at_once
         self.x, self.y = jnp.asarray(self.x), jnp.asarray(self.y)
         self.compiled = jax.jit(
             partial(self.steps, at_once), donate_argnums=0,

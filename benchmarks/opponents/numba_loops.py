@@ -333,9 +333,8 @@ class Loops(Contestant):
 
 
 def roundings(work: Work, form: str) -> int:
-    """Return how often a step rounds a weight: where `add_products` does BP4, in w itself."""
-    m = work.mini_batch_size
-    return m // 5 + m % 5 if form in ("over the inputs", "over the outputs") else 1
+    """Return how often a step rounds a weight, at most: `add_products` does BP4 in w itself."""
+    return work.mini_batch_size if form in ("over the inputs", "over the outputs") else 1
 
 
 def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
