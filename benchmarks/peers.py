@@ -238,20 +238,22 @@ def fastest_opponents(results: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def print_race(work: dict[str, Any]) -> None:
-    lines, notes = [], []
+    lines, parts = [], []
     most = max(len(one["seconds"]) for one in work["contestants"].values())
     for one in sorted(work["contestants"].values(), key=lambda one: one["best"]):
         name = one["name"] + f", {one['form']}" * bool(one["form"])
         if one["rows_timed"] < work["rows"]:
             name += " (*)"
-            notes.append(f"(*) {one['rows_timed']:,} of the {work['rows']:,} rows were timed, "
-                         f"and the time scaled")
+            parts.append(one["rows_timed"])
         lines.append((
             name, f"{1e3 * one['best']:.2f}", f"{1e3 * one['median']:.2f}",
             f"{one['flops_per_second'] / 1e9:.1f}", f"{100 * one['share_of_peak']:.1f}",
             times(one["times_cbackprop"]), str(len(one["seconds"]))))
     header = ("one epoch", "ms min", "ms median", "GFLOP/s", "% of peak", "/ cbackprop", "rounds")
-    print(table(header, lines), *sorted(set(notes)), sep="\n")
+    print(table(header, lines))
+    if parts:
+        print(f"(*) {min(parts):,} to {max(parts):,} of the {work['rows']:,} rows were timed, "
+              f"and the time scaled")
     if any(len(one["seconds"]) < most for one in work["contestants"].values()):
         print(f"fewer rounds than {most}: more than {FAR_BEHIND} times slower than the fastest")
     for real, roof in work["roofline"].items():

@@ -74,6 +74,7 @@ class Contestant(abc.ABC):
     form = ""
     roundings = 1
     in_part = True  # whether a part of an epoch can be timed
+    steps = 1  # always taken together
 
     def __init__(self, work: Work, examples: Examples, real: str, rows: str) -> None:
         self.name = f"{self.opponent} {real}" + f", {rows} rows" * (rows != real)
@@ -102,16 +103,16 @@ class Contestant(abc.ABC):
 
     def choose_rows(self, least: float, limit: float) -> None:
         """Choose what is timed for at least and at most so long: several epochs, or part of one."""
-        n, m = self.work.rows, self.work.mini_batch_size
+        n, unit = self.work.rows, self.work.mini_batch_size * self.steps
         self.begin()
         if self.in_part:
-            self.rows_timed = max(1, n // m // 10) * m
+            self.rows_timed = max(1, n // unit // 10) * unit
         seconds = stopwatch(self.epoch) * n / self.rows_timed
         self.rows_timed = n
         if seconds < least:
             self.epochs_timed = math.ceil(least / seconds)
         elif seconds > limit and self.in_part:
-            self.rows_timed = max(1, int(n * limit / seconds / m)) * m
+            self.rows_timed = max(1, int(n * limit / seconds / unit)) * unit
 
     def seconds(self) -> float:
         """Measure an epoch."""

@@ -37,10 +37,10 @@ class Loop(Contestant):
         self.outputs_first, self.in_part = outputs_first, not at_once
         self.x, self.y = jnp.asarray(self.x), jnp.asarray(self.y)
         self.compiled = jax.jit(
-            partial(self.steps, at_once), donate_argnums=0,
+            partial(self.traced, at_once), donate_argnums=0,
             compiler_options=width and {"xla_cpu_prefer_vector_width": str(width)})
 
-    def steps(self, at_once, parameters, x, y, batches, count):
+    def traced(self, at_once, parameters, x, y, batches, count):
         """Take one step for each of the first mini-batches: what is traced and compiled."""
         def rows(array, batch):
             return array.at[batch].get(mode="promise_in_bounds")
