@@ -126,9 +126,11 @@ class Kernels:
 
 
 def run(name: str, real: str, variants: Sequence[str], repeat: int, tiny: bool) -> dict[str, Any]:
-    """Check, time and print one work; return everything measured."""
+    """Check, time and print one work, smaller if tiny; return everything measured."""
     sizes, m = parsed(name)
-    m, seconds = (min(m, 12), SECONDS / 1000) if tiny else (m, SECONDS)
+    seconds = SECONDS
+    if tiny:
+        sizes, m, seconds = tuple(min(size, 100) for size in sizes), min(m, 12), SECONDS / 1000
     kernels = [Kernels(variant, real, sizes, m, seconds) for variant in variants]
     for one in kernels:
         if not (worst := one.check()) <= TOLERANCE[real]:

@@ -238,6 +238,42 @@ def test_numbers_of_an_optimizer_are_checked():
         optimizers.Rprop(grow=0.5)
 
 
+def test_lbfgs_finds_the_least_squares():
+    """One linear neuron: the minimum is known."""
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((50, 4)), rng.standard_normal((50, 1))
+    net = Network([4, 1], activation="identity", dtype="float64", seed=1)
+    history = net.LBFGS((x, y), 100, tolerance=1e-10)
+    wanted = np.linalg.lstsq(np.c_[x, np.ones(50)], y, rcond=None)[0][:, 0]
+    np.testing.assert_allclose(np.r_[net.weights[0][0], net.biases[0][0]], wanted, 1e-6)
+    assert history.cost[-1] == pytest.approx(net.total_cost((x, y)))
+    assert sorted(history.cost, reverse=True) == history.cost
+    assert len(history) <= 100
+    net.LBFGS((x, y), 200, lmbda=5.0, tolerance=1e-10)
+    nabla_b, nabla_w = net.backprop(x, y)
+    np.testing.assert_allclose(nabla_w[0] + 5.0 / 50 * net.weights[0], 0, atol=1e-9)
+    np.testing.assert_allclose(nabla_b[0], 0, atol=1e-9)
+
+
+def test_lbfgs_learns_and_refuses():
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    for dtype in ("float32", "float64"):
+        net = Network([6, 9, 3], dtype=dtype, output_activation="softmax", cost="log_likelihood",
+                      seed=1)
+        before = net.total_cost(data())
+        history = net.LBFGS(data(), 30)
+        assert net.total_cost(data()) < 0.7 * before
+        assert 0 < len(history) <= 30
+    kept = net.copy()
+    for bad, message in (({"iterations": 0}, "iterations must be an integer of at least 1, got 0"),
+                         ({"lmbda": -1.0}, "lmbda must be a number of at least 0, got -1.0"),
+                         ({"tolerance": -1.0}, "tolerance must be a number of at least 0")):
+        with pytest.raises(ValueError, match=message):
+            net.LBFGS(data(), **bad)
+    assert same(net, kept)
+
+
 def test_optimizers_as_pytorchs():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     made = {

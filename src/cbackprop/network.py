@@ -438,6 +438,61 @@ class Network:
         with self._training():
             return training.Training(self, examples, m, eta, rules, monitors, called).run(epochs)
 
+    def LBFGS(  # noqa: N802  beside SGD
+        self, training_data: Any, iterations: int = 100, *, lmbda: float = 0.0,
+        tolerance: float = 1e-6, sample_weight: ArrayLike | None = None,
+        class_weight: str | dict[int, float] | None = None,
+    ) -> History:
+        """
+        Train on all examples at once by L-BFGS, SciPy's (extra ``scipy``): for small data.
+
+        Parameters
+        ----------
+        training_data, sample_weight, class_weight
+            As for `SGD`, in arrays.
+        iterations : int
+            At most.
+        lmbda : float
+            The book's L2 regularisation: lmbda / 2n times the sum of squares of all weights.
+        tolerance : float
+            Training ends when no derivative is larger.
+
+        Returns
+        -------
+        History
+            One entry of `cost`, regularisation included, for each iteration.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument or the data is bad.
+        ModuleNotFoundError
+            Without SciPy.
+        DivergenceError
+            If the cost is no longer finite; the parameters from before are kept.
+
+        References
+        ----------
+        Zhu, Byrd, Lu, Nocedal, *ACM Transactions on Mathematical Software* 23, 1997.
+        """
+        from cbackprop.lbfgs import minimize
+
+        rows, targets = self._examples(
+            training_data, "training_data", True, sample_weight, class_weight)
+        iterations = data.integer("iterations", iterations, 1)
+        lmbda = optimizers.number("lmbda", lmbda, 0)
+        tolerance = optimizers.number("tolerance", tolerance, 0)
+        saved = self._state()
+        with self._training():
+            try:
+                history = minimize(self._core, rows, targets, iterations, lmbda, tolerance)
+                if not (all(map(math.isfinite, history.cost)) and self._core.all_finite()):
+                    raise self._diverged("L-BFGS diverged", None, rows)
+            except BaseException:
+                self._go_back(saved)
+                raise
+        return history
+
     def _remember(self, rules: optimizers.Rules, n: int, eta: float) -> None:
         """Set up the core's optimizer: the last one if it is the same, none if none is needed."""
         if rules.plain:
@@ -461,12 +516,13 @@ class Network:
         if self._memory is not None:
             self._memory.restore(remembered)
 
-    def _diverged(self, what: str, eta: float, rows: Any) -> DivergenceError:
+    def _diverged(self, what: str, eta: float | None, rows: Any) -> DivergenceError:
         """Say so; or, if these rows are the cause, that they are not finite."""
         self._check_finite(rows, "training_data")  # only now: it costs a tenth of an epoch
+        cause = "" if eta is None else f"; eta = {eta:g} may be too large"
         return DivergenceError(
             f"{what}: the cost or a parameter is no longer finite; the parameters from before are "
-            f"kept; eta = {eta:g} may be too large")
+            f"kept{cause}")
 
     # ---- evaluation ----
 

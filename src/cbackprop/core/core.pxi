@@ -208,12 +208,14 @@ cdef class Core:
         return correct, cost
 
     def backprop(self, Rows rows, Targets targets, real[::1] nabla):
-        """Write the average gradient of the rows into an arena of zeros."""
+        """Write the average gradient of the rows into an arena of zeros; return the mean cost."""
         cdef Scratch scratch = self.scratch(rows.array.n, True)
+        scratch.batch.cost = 0
         with nogil:
             sum_gradients(&nabla[0], <real>(1.0 / rows.array.n), &self.net, &scratch.batch,
                           &rows.array, targets, NULL, rows.array.n, 0, rows.array.n)
         self.give_back(scratch)
+        return scratch.batch.cost / rows.array.n
 
     def trace(self, Rows rows, Targets targets):
         """
