@@ -348,18 +348,18 @@ cdef int update_mini_batch(
 ) except -1 nogil:
     # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
     cdef real step = <real>(-eta / m)
-    if how != NULL:
-        how.steps += 1
-        if batch.noise != NULL:
-            batch.noise.step = how.steps
+    if batch.noise != NULL:
+        batch.noise.step = how.steps + 1
     if how != NULL and not how.plain:
-        return optimize_mini_batch(net, batch, how, rows, targets, order, n, first, m, eta)
-    if m <= SLICE:
+        optimize_mini_batch(net, batch, how, rows, targets, order, n, first, m, eta)
+    elif m <= SLICE:
         sum_gradients(net.parameters, step, net, batch, rows, targets, order, n, first, m)
     else:
         memset(batch.step, 0, net.size * sizeof(real))
         sum_gradients(batch.step, step, net, batch, rows, targets, order, n, first, m)
         add_arena(net.parameters, batch.step, net.size)
+    if how != NULL:
+        how.steps += 1          # only now: a signal may have kept it from being taken
     return 0
 
 

@@ -152,15 +152,15 @@ cdef void update(
 
 
 cdef void next_step(
-    Optimization* how, double eta,
+    const Optimization* how, double eta,
     Update* of_w, Update* of_b,     # OUT
 ) noexcept nogil:
     of_b.kind = how.kind
     of_b.eta, of_b.root_scale = eta, how.largest
     of_b.decay, of_b.square_decay, of_b.epsilon = how.decay, how.square_decay, how.epsilon
     if how.kind == ADAM:            # the means begin at zero, and are too small at first
-        of_b.eta = eta / (1 - pow(how.decay, how.steps))
-        of_b.root_scale = 1 / sqrt(1 - pow(how.square_decay, how.steps))
+        of_b.eta = eta / (1 - pow(how.decay, how.steps + 1))
+        of_b.root_scale = 1 / sqrt(1 - pow(how.square_decay, how.steps + 1))
     of_b.w = how.parameters
     of_b.memory[0], of_b.memory[1] = how.memory[0], how.memory[1]
     of_b.l2, of_b.l1, of_b.keep, of_b.clip = 0, 0, 1, min(how.clip_value, <double>LARGEST)
