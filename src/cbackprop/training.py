@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cbackprop.network import Network
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
+FIRST_CHUNK = 3e7  # weights times examples: a few milliseconds
 
 
 class Training:
@@ -48,7 +49,8 @@ class Training:
         self.network, self.examples, self.m = network, examples, mini_batch_size
         self.eta, self.rules, self.monitors, self.callbacks = eta, rules, monitors, callbacks
         self.steps = -(-len(examples) // mini_batch_size)  # of an epoch
-        self.chunk = 1  # steps that take about CHUNK_SECONDS
+        # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
+        self.chunk = max(1, int(FIRST_CHUNK / (network._core.parameters.size * mini_batch_size)))
         recorded = {"eta", "cost", "seconds", "rows_per_second", *monitors}
         self.history = History(
             recorded=tuple(name for name in MEASURED if name in recorded),
