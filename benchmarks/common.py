@@ -217,6 +217,19 @@ class Work:
                 + ", autoencoder" * self.autoencoder)
 
 
+# eta is such that no neuron saturates: denormal numbers would slow some down.
+WORKS = {work.name: work for work in (
+    Work((784, 30, 10), 10, 10_000, 3.0),
+    Work((784, 100, 10), 10, 10_000, 1.0),
+    Work((784, 512, 512, 10), 128, 12_800, 0.3),
+    Work((784, 2048, 2048, 10), 256, 5_120, 0.03),
+    Work((64, 64, 64, 8), 64, 32_000, 1.0),
+    Work((8, 16, 16, 1), 32, 32_000, 3.0),
+    Work((4, 32, 16, 4), 10_000, 10_000, 0.3, activation="tanh"),
+    Work((784, 128, 32, 128, 784), 64, 12_800, 0.3, autoencoder=True),
+)}
+
+
 # ---- timing ----
 
 

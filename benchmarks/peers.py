@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 import common
-from common import REALS, Peak, Timing, Work, stopwatch, table, times
+from common import REALS, WORKS, Peak, Timing, Work, stopwatch, table, times
 
 _early = argparse.ArgumentParser(add_help=False)
 _early.add_argument("--threads", type=int, default=1, metavar="N",
@@ -37,17 +37,6 @@ from opponents.feedforward import Call, Trained  # noqa: E402
 from opponents.matrix import Matrix  # noqa: E402
 from opponents.ours import Cbackprop  # noqa: E402
 
-# eta is such that no neuron saturates: denormal numbers would slow some down.
-WORKS = {work.name: work for work in (
-    Work((784, 30, 10), 10, 10_000, 3.0),
-    Work((784, 100, 10), 10, 10_000, 1.0),
-    Work((784, 512, 512, 10), 128, 12_800, 0.3),
-    Work((784, 2048, 2048, 10), 256, 5_120, 0.03),
-    Work((64, 64, 64, 8), 64, 32_000, 1.0),
-    Work((8, 16, 16, 1), 32, 32_000, 3.0),
-    Work((4, 32, 16, 4), 10_000, 10_000, 0.3, activation="tanh"),
-    Work((784, 128, 32, 128, 784), 64, 12_800, 0.3, autoencoder=True),
-)}
 INFERENCE = {
     "one row of 784-30-10": ((784, 30, 10), 1),
     "10,000 rows of 784-30-10": ((784, 30, 10), 10_000),

@@ -30,15 +30,8 @@ from opponents.ours import Cbackprop  # noqa: E402
 
 import cbackprop  # noqa: E402
 
-# eta is such that no neuron saturates: denormal numbers would slow some down.
-WORKS = {work.name: work for work in (
-    Work((784, 30, 10), 10, 10_000, 3.0),
-    Work((784, 100, 10), 10, 10_000, 1.0),
-    Work((784, 512, 512, 10), 128, 12_800, 0.3),
-    Work((784, 2048, 2048, 10), 256, 5_120, 0.03),
-    Work((64, 64, 64, 8), 64, 32_000, 1.0),
-    Work((8, 16, 16, 1), 32, 32_000, 3.0),
-)}
+WORKS = {name: work for name, work in common.WORKS.items()
+         if work.activation == "sigmoid" and not work.autoencoder}
 OTHERS = ("feedforward", "import")
 
 BOOK_SECONDS = 3.0  # an epoch of the book's loop that takes longer is timed in part

@@ -454,3 +454,21 @@ def test_a_compressed_file_is_read(saved):
         contents = dict(arrays)
     np.savez_compressed(path, **contents)
     assert_same(Network.load(path), good)
+
+
+def test_files_of_version_1_still_load(tmp_path):
+    """They have no optimizer in the header."""
+    net = Network([3, 4, 2], activation="tanh", seed=1)
+    net.save(tmp_path / "net.npz")
+    with np.load(tmp_path / "net.npz") as saved:
+        arrays = dict(saved)
+    header = json.loads(str(arrays["header"]))
+    del header["optimizer"]
+    header["version"] = 1
+    arrays["header"] = np.array(json.dumps(header))
+    np.savez(tmp_path / "old.npz", **arrays)
+    loaded = Network.load(tmp_path / "old.npz")
+    assert repr(loaded) == repr(net)
+    for one, other in zip([*net.weights, *net.biases], [*loaded.weights, *loaded.biases],
+                          strict=True):
+        np.testing.assert_array_equal(one, other)
