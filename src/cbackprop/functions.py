@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ STEP = 1e-3
 RTOL, ATOL = 1e-4, 1e-6
 
 
-class Function:
+class Function(abc.ABC):
     """A function of the user's with its derivative; see `Activation` and `Cost`."""
 
     _kind = "function"
@@ -69,8 +70,9 @@ class Function:
                              f"arguments of shape {arrays[0].shape}, got {values.shape}")
         return values
 
+    @abc.abstractmethod
     def _check(self) -> None:
-        raise NotImplementedError
+        """Compare the derivative with differences."""
 
     def _compare(self, where: str, points: NDArray, given: NDArray, measured: NDArray) -> None:
         wrong = np.isfinite(measured) & ~np.isclose(given, measured, rtol=RTOL, atol=ATOL)

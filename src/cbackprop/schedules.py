@@ -7,6 +7,7 @@ number of mini-batches done in this call of SGD, from 0. A new schedule is one s
 
 from __future__ import annotations
 
+import abc
 import math
 import numbers
 from collections.abc import Callable
@@ -38,7 +39,7 @@ INTEGERS = {"every": 1, "steps": 1, "warmup": 0, "patience": 1}  # and the least
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(abc.ABC):
     """
     A learning rate for every step.
 
@@ -60,9 +61,9 @@ class Schedule:
                                  f"got {data.shown(value)}")
             object.__setattr__(self, one.name, value)
 
+    @abc.abstractmethod
     def rate(self, step: Any) -> Any:
         """Return the learning rate of a step, or of an array of steps."""
-        raise NotImplementedError
 
     def watch(self, history: History) -> Schedule:
         """
