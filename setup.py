@@ -33,6 +33,8 @@ ISA_FLAGS = {
 if platform.machine().lower() not in {"x86_64", "amd64"}:
     ISA_FLAGS = {"baseline": []}
 
+OPENMP = ["-fopenmp"]
+
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": DEBUG,
@@ -77,16 +79,24 @@ class BuildExt(build_ext):
                   file=sys.stderr)
         self.extensions = [e for e in self.extensions
                            if not any(f"._{isa}_" in e.name for isa in refused)]
+        if self.accepts(OPENMP, "#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }"):
+            for extension in self.extensions:
+                extension.extra_compile_args += OPENMP
+                extension.extra_link_args += OPENMP
+        else:
+            print(f"cbackprop: the compiler refuses {OPENMP}: one thread only", file=sys.stderr)
         super().build_extensions()
 
-    def accepts(self, flags: list[str]) -> bool:
-        """Whether the compiler takes these flags."""
+    def accepts(self, flags: list[str], source: str = "int main(void) { return 0; }") -> bool:
+        """Whether the compiler and the linker take these flags."""
         with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder, "flags.c")
-            source.write_text("int main(void) { return 0; }\n")
+            path = Path(folder, "flags.c")
+            path.write_text(source + "\n")
             try:
-                self.compiler.compile([str(source)], output_dir=folder,
-                                      extra_postargs=["-Werror", *flags])
+                objects = self.compiler.compile([str(path)], output_dir=folder,
+                                                extra_postargs=["-Werror", *flags])
+                self.compiler.link_executable(objects, "flags", output_dir=folder,
+                                              extra_postargs=flags)
             except Exception as error:  # each compiler class raises its own
                 print(error, file=sys.stderr)
                 return False

@@ -26,7 +26,7 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     """
     cdef int kind = STEPS.index(step)
     cdef Scratch scratch = core.scratch(min(m, <Py_ssize_t>SLICE), True)
-    cdef Batch* batch = &scratch.batch
+    cdef Batch* batch = scratch.batch
     cdef const Network* net = &core.net
     cdef int last = net.n_layers - 1
     cdef Layer* layer = &net.layers[l]
@@ -36,7 +36,8 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     if (l > 0 if kind == 0 else l < last if kind in (1, 4, 5) else l == last and kind in (6, 7)):
         return None
     with nogil:
-        sum_gradients(net.parameters, 0, net, batch, &rows.array, targets, &order[0], n, 0, m)
+        sum_gradients(net.parameters, 0, net, batch, &rows.array, &targets.array, &order[0],
+                      n, 0, m)
         start = now()
         for time in range(times):
             first = time * m % (n - m + 1)
@@ -44,10 +45,10 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
                 gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &order[0], first, m, net.scales,
                        False)
             elif kind == 1:
-                gather_targets(batch.y, at.by_example, at.by_neuron, targets, &order[0], first, m,
-                               layer.J)
+                gather_targets(batch.y, at.by_example, at.by_neuron, &targets.array, &order[0],
+                               first, m, layer.J)
             elif kind == 2:
-                weighted_input(at.z, at, layer, net, batch)
+                weighted_input(at, layer, net, batch, all_neurons(layer))
             elif kind == 3:
                 activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns,
                          at.ld)
@@ -56,14 +57,15 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
             elif kind == 5:
                 batch.cost += weighted_costs(at, &net.cost, batch, layer.J)
             elif kind == 6:
-                weighted_error(at, layer + 1, net, batch)
+                weighted_error(at, layer + 1, net, batch, all_neurons(layer))
             elif kind == 7:
                 times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                                   at.rows, at.columns, at.ld)
             elif kind == 8:
-                add_nabla_b(net.parameters + layer.b, at, layer)
+                add_nabla_b(net.parameters + layer.b, at, layer, all_neurons(layer))
             else:
-                add_nabla_w(net.parameters + layer.w, at, layer, batch)
+                add_nabla_w(net.parameters + layer.w, at, layer, batch,
+                            neurons_of(net, batch, l))
         start = now() - start
     core.give_back(scratch)
     return 1e-9 * start

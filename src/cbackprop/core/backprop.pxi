@@ -20,8 +20,12 @@
 #     the user's functions in NumPy.
 # (f) A mini-batch is done whole or not at all: signals are looked for between its products, but
 #     not once the parameters have begun to change.
+# (g) Threads (team.pxi). Each gathers some of the examples. Of the first layer's z, and of what
+#     belongs to a large w, each gives some neurons for all examples; of all else, up to delta,
+#     everything for its own examples; then BP3 and BP4 for some neurons of each layer. Between
+#     these they meet. Each element is summed by one thread, in an order that the shapes alone
+#     decide: the bits are the same for any number of threads.
 
-from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport sqrt
 from libc.string cimport memcpy, memset
 
@@ -29,8 +33,7 @@ cdef enum:
     SLICE = 512             # rows of a mini-batch at a time
     HUGE = 2 * 1024 * 1024  # bytes of a huge page, on x86-64 and most aarch64
     WIDE = 128              # neurons from which rows lie an odd number of cache lines apart
-    LONG = 10_000_000       # multiplications that take a millisecond or so
-    PATIENCE = 20_000_000   # nanoseconds between two looks for a signal
+    CLIP_BLOCK = 4096       # numbers of an arena that are summed at a time
 
 
 cdef struct Layer:
@@ -65,9 +68,13 @@ cdef struct Signals:        # what a slice leaves in a layer
     Py_ssize_t by_example, by_neuron    # from one to the next
 
 
-cdef struct Batch:
+cdef struct Batch:           # a slice of a mini-batch, as one thread sees it
     Py_ssize_t m
-    Signals* signals
+    Signals* signals        # of all its examples, ...
+    Signals* mine           # ... and of those that are this thread's:
+    Py_ssize_t first_mine, m_mine
+    int thread, threads
+    Team* team
     real* x                 # (m, ld of the input): rows that had to be converted
     Py_ssize_t ld_x
     real* y                 # as the output
@@ -77,16 +84,20 @@ cdef struct Batch:
     real* panel
     real* strips
     real* step              # an arena, for gradients that must be complete
+    double* squares         # its blocks'
     real* tile              # for what BP4 hands over
     const Update* update    # what BP3 and BP4 do to parameters, or NULL: they add
     const Update* update_b  # the same for biases
-    Noise* noise            # or NULL
+    Noise* noise            # own_noise, or NULL
+    Noise own_noise
     double cost
     Ahead ahead             # the rows of the next slice
     bint training
     bint finite             # if not training: whether the first layer's z is
+    bint looks              # for signals: it is the caller's thread
     Py_ssize_t work         # since the clock was last read
-    long long last_look
+    long long last_look     # for a signal
+    long long waited        # nanoseconds, for other threads
 
 
 cdef inline Py_ssize_t stride_of(Py_ssize_t J) noexcept nogil:
@@ -114,11 +125,15 @@ cdef int feedforward(const Network* net, Batch* batch) except -1 nogil:
     cdef Layer* layer
     cdef Signals* at
     for l in range(net.n_layers):
-        layer, at = &net.layers[l], &batch.signals[l]
-        at.rows, at.columns = batch.m, layer.J
-        if layer.narrow:
-            at.rows, at.columns = layer.J, batch.m
-        weighted_input(at.z, at, layer, net, batch)
+        layer, at = &net.layers[l], &batch.mine[l]
+        if batch.threads > 1 and by_neurons(net, l):
+            if l > 0 and not meet(batch):
+                return 0
+            weighted_input(&batch.signals[l], layer, net, batch, neurons_of(net, batch, l))
+            if not meet(batch):
+                return 0
+        else:
+            weighted_input(at, layer, net, batch, all_neurons(layer))
         if l == 0 and not batch.training:
             batch.finite = all_finite(<const char*>at.z, at.rows * at.ld, REAL_BYTES)
         activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns, at.ld)
@@ -128,27 +143,27 @@ cdef int feedforward(const Network* net, Batch* batch) except -1 nogil:
 
 
 cdef void weighted_input(
-    real* z,                    # OUT (m, J)
-    const Signals* at,          # IN  a_prev: (m) rows of (K)
-    const Layer* layer, const Network* net, Batch* batch,
+    Signals* at,                # OUT z (m, J); IN a_prev: (m) rows of (K)
+    const Layer* layer, const Network* net, Batch* batch, Range neurons,
 ) noexcept nogil:
     # z^l = w^l a^(l-1) + b^l
     cdef Product product = new_product(batch)
     cdef real* w = net.parameters + layer.w
     cdef real* b = net.parameters + layer.b
-    product.c, product.ldc = z, at.ld
-    product.depth, product.n_rows, product.columns = layer.K, at.rows, at.columns
+    product.ldc, product.depth, product.n_rows = at.ld, layer.K, at.rows
     if layer == net.layers:
         product.alpha, product.streams = net.scale, not batch.training
     if layer.narrow:            # z^T = w (a^(l-1))^T + b
-        fill_rows(z, b, at.rows, at.columns, at.ld)
-        product.start, product.ld_start = z, at.ld
-        product.rows = at.w_rows
+        fill_rows(at.z, b, at.rows, at.columns, at.ld)
+        product.c, product.columns = at.z, at.columns
+        product.start, product.ld_start = at.z, at.ld
+        product.rows, product.rows_in_all = at.w_rows, at.rows
         product.b, product.ldb, product.b_transposed = (at - 1).out, (at - 1).ld, True
     else:
-        product.start, product.ld_start = b, 0
-        product.rows = at.a_prev
-        product.b, product.ldb = w, layer.ld
+        product.c, product.columns = at.z + neurons.first, neurons.last - neurons.first
+        product.start, product.ld_start = b + neurons.first, 0
+        product.rows, product.rows_in_all = at.a_prev, batch.m
+        product.b, product.ldb = w + neurons.first, layer.ld
     multiply(&product)
 
 
@@ -163,19 +178,20 @@ cdef int output_error(
     # Two pairs cancel, and have no quotient left that could overflow. A weight is of an example.
     cdef Cost cost = net.cost.kind
     cdef Activation kind = layer.runs[0].kind
+    cdef const real* y = batch.y + batch.first_mine * at.by_example
     cdef CostFunction quadratic
     if layer.n_runs == 1 and kind == SIGMOID and cost == CROSS_ENTROPY:
         quadratic.kind, quadratic.p = QUADRATIC, 0                           # a - y
-        cost_gradient(&quadratic, at.delta, at.a, batch.y, step, at.rows, at.columns, at.ld)
+        cost_gradient(&quadratic, at.delta, at.a, y, step, at.rows, at.columns, at.ld)
     elif kind == SOFTMAX and (cost == LOG_LIKELIHOOD or cost == KL_DIVERGENCE):
-        softmax_minus_rows(at.delta, at.a, batch.y, step,                    # a sum(y) - y
+        softmax_minus_rows(at.delta, at.a, y, step,                    # a sum(y) - y
                            at.rows, at.columns, at.ld)
     else:
-        cost_gradient(&net.cost, at.delta, at.a, batch.y, step, at.rows, at.columns, at.ld)
+        cost_gradient(&net.cost, at.delta, at.a, y, step, at.rows, at.columns, at.ld)
         times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                           at.rows, at.columns, at.ld)
     if batch.weighted:
-        weigh(at.delta, batch.weights, layer.narrow, at.rows, at.columns, at.ld)
+        weigh(at.delta, batch.weights + batch.first_mine, layer.narrow, at.rows, at.columns, at.ld)
     return 0
 
 
@@ -200,9 +216,17 @@ cdef int backpropagate_error(
     const Network* net, Batch* batch,
 ) except -1 nogil:
     # BP2   delta^l = ((w^(l+1))^T delta^(l+1)) * sigma'(z^l)
-    weighted_error(at, next_layer, net, batch)
+    cdef int l = <int>(at - batch.mine)
+    if batch.threads > 1 and by_neurons(net, l + 1):
+        if not meet(batch):
+            return 0
+        weighted_error(&batch.signals[l], next_layer, net, batch, neurons_of(net, batch, l))
+        if not meet(batch):
+            return 0
+    else:
+        weighted_error(at, next_layer, net, batch, all_neurons(layer))
     if at.out != at.a:          # dropout is one more function behind sigma
-        drop(at.delta, at.delta, batch.noise, <int>(at - batch.signals) + 1, at.rows, at.columns,
+        drop(at.delta, at.delta, batch.noise, <int>(at - batch.mine) + 1, at.rows, at.columns,
              at.ld)
     return times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                              at.rows, at.columns, at.ld)
@@ -210,36 +234,39 @@ cdef int backpropagate_error(
 
 cdef void weighted_error(
     Signals* at,                # OUT delta, (m, K); IN behind it, that of layer l+1
-    const Layer* next_layer, const Network* net, Batch* batch,
+    const Layer* next_layer, const Network* net, Batch* batch, Range neurons,
 ) noexcept nogil:
     # (w^(l+1))^T delta^(l+1)
     cdef Product product = new_product(batch)
-    product.c, product.ldc = at.delta, at.ld
+    product.c, product.ldc = at.delta + neurons.first, at.ld
     product.start, product.ld_start = batch.zeros, 0
     product.rows = (at + 1).delta_rows
     product.b, product.ldb = net.parameters + next_layer.w, next_layer.ld
+    product.b += neurons.first * (1 if next_layer.narrow else next_layer.ld)
     product.across = next_layer.narrow
     product.b_transposed = not next_layer.narrow
-    product.depth, product.n_rows, product.columns = next_layer.J, at.rows, at.columns
+    product.depth, product.n_rows = next_layer.J, at.rows
+    product.columns = neurons.last - neurons.first
+    product.rows_in_all = batch.m
     multiply(&product)
 
 
 cdef void add_nabla_b(
     real* b,                    # IN, OUT (J)
     const Signals* at,          # IN  delta, (m, J)
-    const Layer* layer,
+    const Layer* layer, Range neurons,
 ) noexcept nogil:
     # BP3   dC/db^l_j = delta^l_j, summed over the examples
     cdef Py_ssize_t i, j, v
     cdef vec total
     if layer.narrow:
-        for j in range(layer.J):
+        for j in range(neurons.first, neurons.last):
             total = splat(0)
             for v in range(vectors(at.columns)):
                 total = total + load(at.delta + j * at.ld + v * LANES)
             b[j] += sum_lanes(total)
         return
-    for v in range(vectors(layer.J)):
+    for v in range(neurons.first // LANES, vectors(neurons.last)):
         total = splat(0)
         for i in range(at.rows):
             total = total + load(at.delta + i * at.ld + v * LANES)
@@ -247,33 +274,34 @@ cdef void add_nabla_b(
 
 
 cdef void update_b(
-    real* b, const Signals* at, const Layer* layer, Batch* batch,
+    real* b, const Signals* at, const Layer* layer, Batch* batch, Range neurons,
 ) noexcept nogil:
     # BP3, and what an optimizer makes of it
     memset(batch.panel, 0, vectors(layer.J) * LANES * sizeof(real))
-    add_nabla_b(batch.panel, at, layer)
-    update(batch.update_b, b, 0, batch.panel, 0, 1, layer.J)
+    add_nabla_b(batch.panel, at, layer, neurons)
+    update(batch.update_b, b + neurons.first, 0, batch.panel + neurons.first, 0, 1,
+           neurons.last - neurons.first)
 
 
 cdef void add_nabla_w(
-    real* w,                    # IN, OUT (K, J)
+    real* w,                    # IN, OUT (K, J), of which some columns
     const Signals* at,          # IN  a_prev and delta
-    const Layer* layer, Batch* batch,
+    const Layer* layer, Batch* batch, Range columns,
 ) noexcept nogil:
     # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples
     cdef Product product = new_product(batch)
     cdef int k
+    w += columns.first
     product.c = product.start = w
     product.ldc = product.ld_start = layer.ld
-    product.depth = batch.m
+    product.depth, product.columns = batch.m, columns.last - columns.first
     if layer.narrow:            # (J, K)
-        product.rows = at.delta_rows
-        product.b, product.ldb = (at - 1).out, (at - 1).ld
-        product.n_rows, product.columns = layer.J, layer.K
+        product.rows, product.n_rows = at.delta_rows, layer.J
+        product.b, product.ldb = (at - 1).out + columns.first, (at - 1).ld
     else:
-        product.rows, product.across = at.a_prev, True
-        product.b, product.ldb = at.delta, at.ld
-        product.n_rows, product.columns = layer.K, layer.J
+        product.rows, product.n_rows, product.across = at.a_prev, layer.K, True
+        product.b, product.ldb = at.delta + columns.first, at.ld
+    product.rows_in_all = product.n_rows
     if batch.update != NULL:
         product.start, product.ld_start = batch.zeros, 0
         product.epilogue, product.context, product.tile = update, batch.update, batch.tile
@@ -283,7 +311,7 @@ cdef void add_nabla_w(
         product.ahead = &batch.ahead
     multiply(&product)
     if layer.narrow:            # a has something in its padding
-        clear_padding(w, layer.J, layer.K, layer.ld)
+        clear_padding(w, layer.J, product.columns, layer.ld)
 
 
 cdef int add_gradient(
@@ -294,60 +322,92 @@ cdef int add_gradient(
     # BP1 to BP4 for one slice. No parameter changes before every delta is known.
     cdef int l, last = net.n_layers - 1
     cdef Layer* layer = &net.layers[last]
-    cdef Signals* at = &batch.signals[last]
     feedforward(net, batch)
     look_for_signals(net, batch)
-    output_error(at, layer, net, batch, step)
-    batch.cost += weighted_costs(at, &net.cost, batch, layer.J)
+    output_error(&batch.mine[last], layer, net, batch, step)
     for l in range(last - 1, -1, -1):
-        backpropagate_error(&batch.signals[l], &net.layers[l], &net.layers[l + 1], net, batch)
+        backpropagate_error(&batch.mine[l], &net.layers[l], &net.layers[l + 1], net, batch)
         look_for_signals(net, batch)
+    if not meet(batch):
+        return 0
+    if batch.thread == 0:       # in one order, however many threads there are
+        batch.cost += weighted_costs(&batch.signals[last], &net.cost, batch, layer.J)
     for l in range(net.n_layers):
-        layer, at = &net.layers[l], &batch.signals[l]
-        if batch.update != NULL:
-            update_b(to + layer.b, at, layer, batch)
-        else:
-            add_nabla_b(to + layer.b, at, layer)
-        if l == 0 and net.scale != 1:       # of its inputs
-            scale_rows(at.delta, net.scale, at.rows, at.columns, at.ld)
-        add_nabla_w(to + layer.w, at, layer, batch)
+        add_to_layer(to, l, net, batch)
+    meet(batch)
     return 0
+
+
+cdef void add_to_layer(real* to, int l, const Network* net, Batch* batch) noexcept nogil:
+    # BP3 and BP4 for this thread's neurons; in a narrow layer for its share of those before
+    cdef Layer* layer = &net.layers[l]
+    cdef Signals* at = &batch.signals[l]
+    cdef Range columns = neurons_of(net, batch, l), neurons = columns
+    if layer.narrow:
+        neurons = all_neurons(layer)
+        if columns.first > 0 or columns.last == 0:
+            neurons.last = 0
+    if neurons.first < neurons.last:
+        if batch.update != NULL:
+            update_b(to + layer.b, at, layer, batch, neurons)
+        else:
+            add_nabla_b(to + layer.b, at, layer, neurons)
+    if columns.first == columns.last:
+        return
+    if l == 0 and net.scale != 1:           # of its inputs
+        scale_rows(at.delta + columns.first, net.scale, at.rows, columns.last - columns.first,
+                   at.ld)
+    add_nabla_w(to + layer.w, at, layer, batch, columns)
 
 
 cdef int sum_gradients(
     real* to, real step,
     const Network* net, Batch* batch,
-    const RowArray* rows, Targets targets,
+    const RowArray* rows, const TargetArray* targets,
     const Py_ssize_t* order, Py_ssize_t n,      # IN  (n) which rows, or NULL: as they lie
     Py_ssize_t first, Py_ssize_t m,             # the mini-batch: m of them
 ) except -1 nogil:
     # Slice by slice. What follows in the order is fetched meanwhile: the next slice or mini-batch.
     cdef Py_ssize_t end = first + m
-    cdef Py_ssize_t J = net.layers[net.n_layers - 1].J
-    cdef Signals* output = &batch.signals[net.n_layers - 1]
     while first < end:
-        batch.m = min(<Py_ssize_t>SLICE, end - first)
-        gather(batch.signals[0].a_prev, batch.x, batch.ld_x, rows, order, first, batch.m,
-               net.scales, batch.noise != NULL)
-        if batch.noise != NULL:
-            batch.noise.first = first - (end - m)
-            disturb(net, batch)
-        gather_targets(batch.y, output.by_example, output.by_neuron, targets, order, first,
-                       batch.m, J)
-        batch.weighted = gather_weights(batch.weights, targets, order, first, batch.m)
+        share_examples(net, batch, min(<Py_ssize_t>SLICE, end - first))
+        gather_examples(net, batch, rows, targets, order, first, first - (end - m))
         first += batch.m
         plan_ahead(&batch.ahead, rows, targets, order, first, min(n, first + batch.m))
+        if not meet(batch):
+            return 0
         add_gradient(to, step, net, batch)
     return 0
 
 
+cdef void gather_examples(
+    const Network* net, Batch* batch,           # OUT x, y and weights of this thread's
+    const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order,
+    Py_ssize_t first,                           # of the slice in the order, ...
+    Py_ssize_t first_in_batch,                  # ... and in the mini-batch
+) noexcept nogil:
+    cdef Signals* output = &batch.mine[net.n_layers - 1]
+    cdef Py_ssize_t own = batch.first_mine
+    cdef real* x = batch.x + own * batch.ld_x
+    first += own
+    gather(batch.mine[0].a_prev, x, batch.ld_x, rows, order, first, batch.m_mine, net.scales,
+           batch.noise != NULL)
+    if batch.noise != NULL:
+        batch.noise.first = first_in_batch + own
+        disturb(x, net, batch)
+    gather_targets(batch.y + own * output.by_example, output.by_example, output.by_neuron, targets,
+                   order, first, batch.m_mine, net.layers[net.n_layers - 1].J)
+    batch.weighted = gather_weights(batch.weights + own, targets, order, first, batch.m_mine)
+
+
 cdef int update_mini_batch(
     const Network* net, Batch* batch, Optimization* how,     # plain descent if NULL
-    const RowArray* rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
+    const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t first, Py_ssize_t m, double eta,
 ) except -1 nogil:
     # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
     cdef real step = <real>(-eta / m)
+    cdef Range own
     if batch.noise != NULL:
         batch.noise.step = how.steps + 1
     if how != NULL and not how.plain:
@@ -355,23 +415,36 @@ cdef int update_mini_batch(
     elif m <= SLICE:
         sum_gradients(net.parameters, step, net, batch, rows, targets, order, n, first, m)
     else:
-        memset(batch.step, 0, net.size * sizeof(real))
-        sum_gradients(batch.step, step, net, batch, rows, targets, order, n, first, m)
-        add_arena(net.parameters, batch.step, net.size)
+        own = part_of_arena(net, batch)
+        sum_into_step(step, net, batch, rows, targets, order, n, first, m)
+        if not batch.team.meeting.stopped:
+            add_arena(net.parameters + own.first, batch.step + own.first, own.last - own.first)
     if how != NULL:
         how.steps += 1          # only now: a signal may have kept it from being taken
     return 0
 
 
+cdef int sum_into_step(
+    real step, const Network* net, Batch* batch,
+    const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t n,
+    Py_ssize_t first, Py_ssize_t m,
+) except -1 nogil:
+    cdef Range own = part_of_arena(net, batch)
+    if not meet(batch):         # another may still read the last one
+        return 0
+    memset(batch.step + own.first, 0, (own.last - own.first) * sizeof(real))
+    return sum_gradients(batch.step, step, net, batch, rows, targets, order, n, first, m)
+
+
 cdef int optimize_mini_batch(
     const Network* net, Batch* batch, Optimization* how,
-    const RowArray* rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
+    const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t first, Py_ssize_t m, double eta,
 ) except -1 nogil:
     # What an optimizer makes of the average gradient.
     cdef Update of_w, of_b
     cdef Layer* layer
-    cdef real* w
+    cdef Range columns
     cdef int l
     next_step(how, eta, &of_w, &of_b)
     if m <= SLICE and how.clip_norm == INFINITY:
@@ -382,21 +455,57 @@ cdef int optimize_mini_batch(
         finally:
             batch.update = NULL
     else:
-        memset(batch.step, 0, net.size * sizeof(real))
-        sum_gradients(batch.step, <real>(1.0 / m), net, batch, rows, targets, order, n, first, m)
-        clip_to_norm(batch.step, net.size, how.clip_norm)
+        sum_into_step(<real>(1.0 / m), net, batch, rows, targets, order, n, first, m)
+        if how.clip_norm < INFINITY:
+            clip_to_norm(net, batch, how.clip_norm)
+        if batch.team.meeting.stopped:
+            return 0
+        for l in range(net.n_layers):
+            update_layer(net, batch, l, &of_w, &of_b)
+    if how.max_norm < INFINITY and meet(batch):
         for l in range(net.n_layers):
             layer = &net.layers[l]
-            w = net.parameters + layer.w
-            update(&of_w, w, 0, batch.step + layer.w, 0, 1, layer.b - layer.w)
-            update(&of_b, net.parameters + layer.b, 0, batch.step + layer.b, 0, 1, layer.J)
-    if how.max_norm < INFINITY:
-        for l in range(net.n_layers):
-            hold_norms(net.parameters + net.layers[l].w, &net.layers[l], how.max_norm)
+            columns = neurons_of(net, batch, l)
+            if not layer.narrow or columns.first == 0 < columns.last:
+                hold_norms(net.parameters + layer.w, layer, columns, how.max_norm)
     return 0
 
 
-cdef void hold_norms(real* w, const Layer* layer, double most) noexcept nogil:
+cdef void update_layer(
+    const Network* net, Batch* batch, int l, const Update* of_w, const Update* of_b,
+) noexcept nogil:
+    # from a complete gradient
+    cdef Layer* layer = &net.layers[l]
+    cdef Py_ssize_t w = layer.w, b = layer.b
+    cdef Range own = part(layer.b - layer.w, LINE // sizeof(real), batch)
+    update(of_w, net.parameters + w + own.first, 0, batch.step + w + own.first, 0, 1,
+           own.last - own.first)
+    own = part(layer.J, LINE // sizeof(real), batch)
+    update(of_b, net.parameters + b + own.first, 0, batch.step + b + own.first, 0, 1,
+           own.last - own.first)
+
+
+cdef void clip_to_norm(const Network* net, Batch* batch, double most) noexcept nogil:
+    # Pascanu, Mikolov, Bengio, ICML 2013. The blocks of the sum are the same for any threads.
+    cdef Py_ssize_t block, n_blocks = (net.size + CLIP_BLOCK - 1) // CLIP_BLOCK
+    cdef Range own = part(n_blocks, 1, batch)
+    cdef double square = 0
+    for block in range(own.first, own.last):
+        batch.squares[block] = square_of(batch.step + block * CLIP_BLOCK,
+                                         min(<Py_ssize_t>CLIP_BLOCK, net.size - block * CLIP_BLOCK))
+    if not meet(batch):
+        return
+    for block in range(n_blocks):
+        square += batch.squares[block]
+    own = part_of_arena(net, batch)
+    if sqrt(square) > most:
+        scale_rows(batch.step + own.first, <real>(most / sqrt(square)), 1, own.last - own.first, 0)
+    meet(batch)
+
+
+cdef void hold_norms(
+    real* w, const Layer* layer, Range neurons, double most,
+) noexcept nogil:
     # No neuron's weights are longer than that (Srivastava et al., JMLR 2014).
     cdef Py_ssize_t i, v
     cdef vec total
@@ -404,7 +513,7 @@ cdef void hold_norms(real* w, const Layer* layer, double most) noexcept nogil:
         for i in range(layer.J):
             shorten_row(w + i * layer.ld, layer.K, most)
         return
-    for v in range(vectors(layer.J)):
+    for v in range(neurons.first // LANES, vectors(neurons.last)):
         total = splat(0)
         for i in range(layer.K):
             total = total + load(w + i * layer.ld + v * LANES) * load(w + i * layer.ld + v * LANES)
@@ -423,18 +532,27 @@ cdef void shorten_row(real* w, Py_ssize_t columns, double most) noexcept nogil:
         store(w + v * LANES, total * load(w + v * LANES))
 
 
-cdef void disturb(const Network* net, Batch* batch) noexcept nogil:
+cdef double square_of(const real* x, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t v
+    cdef vec total = splat(0)
+    for v in range(size // LANES):
+        total = total + load(x + v * LANES) * load(x + v * LANES)
+    return sum_lanes(total)
+
+
+cdef void disturb(real* x, const Network* net, Batch* batch) noexcept nogil:
     # x as it is kept for this slice; its scale, if it is one number, is applied later
     cdef Noise* noise = batch.noise
+    cdef Py_ssize_t m = batch.m_mine, K = net.layers[0].K
     if noise.deviation > 0:
-        add_noise(batch.x, noise, noise.deviation / net.scale, batch.m, net.layers[0].K, batch.ld_x)
+        add_noise(x, noise, noise.deviation / net.scale, m, K, batch.ld_x)
     if noise.rates[0] > 0:
-        drop(batch.x, batch.x, noise, 0, batch.m, net.layers[0].K, batch.ld_x)
+        drop(x, x, noise, 0, m, K, batch.ld_x)
 
 
 cdef Py_ssize_t sgd(
     const Network* net, Batch* batch, Optimization* how,
-    const RowArray* rows, Targets targets, const Py_ssize_t* order, Py_ssize_t n,
+    const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t mini_batch_size,
     const double* eta,          # IN  one for each mini-batch
     Py_ssize_t first, Py_ssize_t last,
@@ -442,9 +560,11 @@ cdef Py_ssize_t sgd(
     # The mini-batches that begin in rows first to last of the order. The last of an epoch may be
     # shorter: the step divides by its own length.
     cdef Py_ssize_t m
-    while first < last:
+    while first < last and not batch.team.leaves:
         m = min(mini_batch_size, n - first)
         update_mini_batch(net, batch, how, rows, targets, order, n, first, m, eta[0])
+        if batch.team.meeting.stopped:
+            break
         first += m
         eta += 1
     return first
@@ -452,39 +572,8 @@ cdef Py_ssize_t sgd(
 
 # ---- around it ----
 
-cdef extern from *:
-    """
-    #include <time.h>
-    static long long nanoseconds_now(void) {
-        struct timespec t;
-    #ifdef CLOCK_MONOTONIC
-        clock_gettime(CLOCK_MONOTONIC, &t);
-    #else
-        timespec_get(&t, TIME_UTC);
-    #endif
-        return (long long)t.tv_sec * 1000000000 + t.tv_nsec;
-    }
-    """
-    long long now "nanoseconds_now"() noexcept nogil
-
-
-cdef int look_for_signals(const Network* net, Batch* batch) except -1 nogil:
-    # Ctrl-C. The clock is read only after work that takes a millisecond or so.
-    cdef long long t
-    batch.work += net.size * batch.m
-    if batch.work < LONG:
-        return 0
-    batch.work = 0
-    t = now()
-    if t - batch.last_look > PATIENCE:
-        batch.last_look = t
-        with gil:
-            PyErr_CheckSignals()
-    return 0
-
-
 cdef void plan_ahead(
-    Ahead* ahead, const RowArray* rows, Targets targets,
+    Ahead* ahead, const RowArray* rows, const TargetArray* targets,
     const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
 ) noexcept nogil:
     # Rows in order the CPU foresees by itself.
@@ -494,8 +583,8 @@ cdef void plan_ahead(
     ahead.row = ahead.at = 0
     for i in range(ahead.n):
         ahead.rows[i] = rows.data + order[first + i] * ahead.bytes
-        if not targets.are_labels:      # at least where they begin
-            prefetch(&targets.rows[order[first + i], 0])
+        if targets.rows != NULL:        # at least where they begin
+            prefetch(targets.rows + order[first + i] * targets.J)
 
 
 cdef void scale_rows(

@@ -52,7 +52,9 @@ cdef class Core:
 
     cdef Network net
     cdef object functions           # the user's own, kept alive
-    cdef Scratch idle               # for the next call, unless another has it
+    cdef list idle                  # Scratches that nobody has now
+    cdef public object threads_for  # (multiplications) -> how many threads; or None: one
+    cdef bint one_thread            # the user's functions in NumPy hold the interpreter
     cdef real[::1] parameters_view
     cdef const real[::1] scales_view
     cdef readonly object parameters  # the arena
@@ -62,6 +64,7 @@ cdef class Core:
         cdef Layer* layer
         self.net.n_layers = len(sizes) - 1
         self.functions = [activations, cost]
+        self.idle = []
         set_cost(&self.net.cost, cost)
         self.net.layers = <Layer*>PyMem_Calloc(self.net.n_layers, sizeof(Layer))
         if self.net.layers == NULL:
@@ -77,6 +80,7 @@ cdef class Core:
             if layer.runs == NULL:
                 raise MemoryError
             set_runs(layer.runs, runs)
+            self.one_thread |= is_numpy(layer, self.net.cost.kind)
             layer.narrow = is_narrow(layer, l, self.net.n_layers - 1, self.net.cost.kind)
             layer.ld = stride_of(layer.K if layer.narrow else layer.J)
             layer.w, at = at, at + layer.ld * (layer.J if layer.narrow else layer.K)
@@ -115,29 +119,35 @@ cdef class Core:
             biases.append(arena[layer.b:layer.b + layer.J].reshape(layer.J, 1))
         return weights, biases
 
-    cdef Scratch scratch(self, Py_ssize_t m, bint training, Learning learning=None):
-        # The idle one if it is large enough. Two threads never share one: who takes it leaves none.
-        cdef bint whole = learning is not None and learning.how.clip_norm < INFINITY
+    cdef Scratch scratch(self, Py_ssize_t m, bint training, Learning learning=None, int threads=1):
+        # An idle one if it is large enough. Two callers never share one: who takes it leaves none.
+        cdef bint whole = training and (
+            m > SLICE or learning is not None and learning.how.clip_norm < INFINITY)
         cdef bint drops = learning is not None and learning.drops
-        cdef Scratch scratch
+        cdef Scratch scratch = None
+        cdef int t
+        m = min(m, <Py_ssize_t>SLICE)
         with cython.critical_section(self):
-            scratch = self.idle
-            self.idle = None
-        if scratch is None or scratch.rows < min(m, <Py_ssize_t>SLICE) or (
+            if self.idle:
+                scratch = self.idle.pop()
+        if scratch is None or scratch.rows < m or scratch.threads < threads or (
                 training and not scratch.training) or (
-                training and (whole or m > SLICE) and scratch.step is None) or (
-                drops and not scratch.drops):
-            scratch = Scratch(self, min(m, <Py_ssize_t>SLICE), training,
-                              training and (whole or m > SLICE), drops)
-        scratch.batch.training = training
-        scratch.batch.noise = &learning.noise if learning is not None and learning.noisy else NULL
+                whole and scratch.step is None) or (drops and not scratch.drops):
+            scratch = Scratch(self, m, training, whole, drops, threads)
+        scratch.begin(threads)
+        for t in range(threads):
+            scratch.batch[t].training = training
+            scratch.batch[t].noise = NULL
+            if learning is not None and learning.noisy:
+                scratch.batch[t].own_noise = learning.noise
+                scratch.batch[t].noise = &scratch.batch[t].own_noise
         if scratch.drops:
             scratch.aim(self.net.n_layers)
         return scratch
 
     cdef void give_back(self, Scratch scratch):
         with cython.critical_section(self):
-            self.idle = scratch
+            self.idle.append(scratch)
 
     def all_finite(self):
         """Whether no parameter is NaN or infinite."""
@@ -160,62 +170,68 @@ cdef class Core:
         if cnp.PyArray_NDIM(x) == 2 and cnp.PyArray_DIM(x, 1) == rows.K:
             shape = [rows.n, last.J]
         out = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(x), shape, REAL_TYPE)
-        cdef real* a = <real*>cnp.PyArray_DATA(out)
-        cdef Scratch scratch = self.scratch(rows.n, False)
-        cdef Py_ssize_t first = 0
-        cdef bint finite = True
-        with nogil:
-            while first < rows.n and finite:
-                self.forward_slice(scratch, &rows, first)
-                finite = scratch.batch.finite or rows_finite(&rows, first, scratch.batch.m)
-                copy_examples(a + first * last.J, scratch.output.a, scratch.output,
-                              scratch.batch.m, last.J)
-                first += scratch.batch.m
-        self.give_back(scratch)
-        return out if finite else None
-
-    cdef int forward_slice(
-        self, Scratch scratch, const RowArray* rows, Py_ssize_t first,
-    ) except -1 nogil:
-        scratch.batch.m = min(scratch.rows, rows.n - first)
-        gather(scratch.batch.signals[0].a_prev, scratch.batch.x, scratch.batch.ld_x, rows,
-               NULL, first, scratch.batch.m, self.net.scales, False)
-        feedforward(&self.net, &scratch.batch)
-        return look_for_signals(&self.net, &scratch.batch)
+        cdef Reading reading
+        memset(&reading, 0, sizeof(reading))
+        reading.a = <real*>cnp.PyArray_DATA(out)
+        self.read(&reading, &rows)
+        return out if reading.finite else None
 
     def evaluate(self, Rows rows, Targets targets):
         """How many examples are classified as y says, and the sum of their costs."""
-        cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
-        cdef Scratch scratch = self.scratch(rows.array.n, False)
-        cdef Signals* at
-        cdef Py_ssize_t first = 0, i, correct = 0
-        cdef double cost = 0
-        with nogil:
-            while first < rows.array.n:
-                self.forward_slice(scratch, &rows.array, first)
-                at = scratch.output
-                gather_targets(scratch.batch.y, at.by_example, at.by_neuron, targets, NULL, first,
-                               scratch.batch.m, last.J)
-                scratch.batch.weighted = gather_weights(scratch.batch.weights, targets, NULL,
-                                                        first, scratch.batch.m)
-                for i in range(scratch.batch.m):
-                    correct += (
-                        decision(at.a + i * at.by_example, last.J, at.by_neuron)
-                        == decision(scratch.batch.y + i * at.by_example, last.J, at.by_neuron))
-                cost += weighted_costs(at, &self.net.cost, &scratch.batch, last.J)
-                first += scratch.batch.m
-        self.give_back(scratch)
-        return correct, cost
+        cdef Reading reading
+        memset(&reading, 0, sizeof(reading))
+        cdef double[::1] costs = np.zeros(max(rows.array.n, <Py_ssize_t>1))
+        reading.targets, reading.costs = &targets.array, &costs[0]
+        self.read(&reading, &rows.array)
+        return reading.correct, float(np.sum(costs))
 
-    def backprop(self, Rows rows, Targets targets, real[::1] nabla):
-        """Write the average gradient of the rows into an arena of zeros; return the mean cost."""
-        cdef Scratch scratch = self.scratch(rows.array.n, True)
-        scratch.batch.cost = 0
+    cdef int read(self, Reading* reading, const RowArray* rows) except -1:
+        cdef Scratch scratch
+        cdef int threads
+        reading.net, reading.rows, reading.finite, reading.parts = &self.net, rows, True, 1
+        if rows.n >= 2 * PACK_ROWS and not self.one_thread and self.threads_for is not None:
+            threads = self.threads_for(rows.n * self.net.size)
+            if threads > 1:
+                return self.read_in_team(reading, threads)
+        if rows.n > SLICE:
+            reading.parts = (rows.n + SLICE - 1) // SLICE
+        scratch = self.scratch((rows.n + reading.parts - 1) // reading.parts, False)
         with nogil:
-            sum_gradients(&nabla[0], <real>(1.0 / rows.array.n), &self.net, &scratch.batch,
-                          &rows.array, targets, NULL, rows.array.n, 0, rows.array.n)
+            read_slices(reading, scratch.batch)
         self.give_back(scratch)
-        return scratch.batch.cost / rows.array.n
+        return 0
+
+    cdef int read_in_team(self, Reading* reading, int threads) except -1:
+        # Each thread takes the next slice, through Signals of its own. At least PACK_ROWS make one:
+        # then the order of sums is the same, however rows are sliced. That of costs is not.
+        cdef Py_ssize_t n = reading.rows.n, parts, size
+        cdef Batch* batches[MOST_THREADS]
+        cdef int t
+        threads = <int>min(n // PACK_ROWS, <Py_ssize_t>min(threads, <int>MOST_THREADS))
+        parts = threads if reading.costs == NULL else 1
+        reading.parts = parts * ((n + parts * SLICE - 1) // (parts * SLICE))
+        size = (n + reading.parts - 1) // reading.parts
+        scratches = [self.scratch(size, False) for t in range(threads)]
+        for t in range(threads):
+            batches[t] = (<Scratch>scratches[t]).batch
+            batches[t].looks = t == 0
+        errors = []
+        reading.batches, reading.errors = batches, <void*>errors
+        with nogil:
+            run_team(follow_reading, reading, threads)
+        for scratch in scratches:
+            self.give_back(scratch)
+        if errors:
+            raise errors[0]
+        return 0
+
+    def backprop(self, Rows rows, Targets targets, real[::1] nabla, int threads=1):
+        """Write the average gradient of the rows into an arena of zeros; return the mean cost."""
+        cdef Lesson lesson
+        memset(&lesson, 0, sizeof(lesson))
+        lesson.rows, lesson.targets, lesson.nabla = &rows.array, &targets.array, &nabla[0]
+        lesson.n = lesson.mini_batch_size = rows.array.n
+        return self.learn(&lesson, None, 0, threads) / rows.array.n
 
     def trace(self, Rows rows, Targets targets):
         """
@@ -235,7 +251,8 @@ cdef class Core:
         cdef Py_ssize_t l, n = rows.array.n
         cdef Signals* at
         with nogil:
-            sum_gradients(&to[0], 1, &self.net, &scratch.batch, &rows.array, targets, NULL, n, 0, n)
+            sum_gradients(&to[0], 1, &self.net, scratch.batch, &rows.array, &targets.array, NULL,
+                          n, 0, n)
         a, delta = [], []
         for l in range(self.net.n_layers):
             at = &scratch.batch.signals[l]
@@ -246,22 +263,46 @@ cdef class Core:
 
     def sgd(self, Rows rows, Targets targets, const Py_ssize_t[::1] order,
             Py_ssize_t mini_batch_size, const double[::1] etas, Py_ssize_t first,
-            Py_ssize_t last, Learning learning=None, double cost=0):
+            Py_ssize_t last, Learning learning=None, double cost=0, int threads=1):
         """
         Train on the mini-batches that begin in order[first:last], each with its own of the etas: by
         plain descent, or as learning says.
 
-        Returns the row to go on with, and `cost` plus the costs, each before its update: summed up
-        in one order, whatever the chunks.
+        Returns the row to go on with, sooner than `last` if threads wait too long for each other;
+        and `cost` plus the costs, each before its update: summed up in one order, whatever the
+        chunks and threads.
         """
-        cdef Optimization* how = &learning.how if learning is not None else NULL
-        cdef Scratch scratch = self.scratch(mini_batch_size, True, learning)
+        cdef Lesson lesson
+        memset(&lesson, 0, sizeof(lesson))
+        lesson.rows, lesson.targets = &rows.array, &targets.array
+        lesson.order, lesson.n, lesson.mini_batch_size = &order[0], order.shape[0], mini_batch_size
+        lesson.etas, lesson.first, lesson.last = &etas[0], first, last
+        lesson.how = &learning.how if learning is not None else NULL
+        cost = self.learn(&lesson, learning, cost, threads)
+        return lesson.last, cost
+
+    cdef double learn(
+        self, Lesson* lesson, Learning learning, double cost, int threads,
+    ) except? -1:
+        # Returns cost plus the costs.
+        if self.one_thread:
+            threads = 1
+        threads = min(threads, <int>MOST_THREADS)
+        cdef Scratch scratch = self.scratch(lesson.mini_batch_size, True, learning, threads)
+        lesson.net, lesson.batches = &self.net, scratch.batch
         scratch.batch.cost = cost
-        with nogil:
-            first = sgd(&self.net, &scratch.batch, how, &rows.array, targets, &order[0],
-                        order.shape[0], mini_batch_size, &etas[0], first, last)
+        if threads == 1:
+            with nogil:
+                follow(lesson, scratch.batch, lesson.how)
+        else:
+            errors = []
+            lesson.errors = <void*>errors
+            with nogil:
+                run_team(follow_lesson, lesson, threads)
+            if errors:
+                raise errors[0]
         self.give_back(scratch)
-        return first, scratch.batch.cost
+        return scratch.batch.cost
 
     def cost_derivative(self, real[:, ::1] a, real[:, ::1] y):
         """dC/da for rows of output activations."""
@@ -346,6 +387,135 @@ cdef class Learning:
         self.how.steps = steps
 
 
+# ---- what the threads of a team do ----
+
+cdef struct Lesson:         # what a team learns: arguments of sgd; or of sum_gradients
+    const Network* net
+    Batch* batches          # one for each thread
+    Optimization* how
+    const RowArray* rows
+    const TargetArray* targets
+    const Py_ssize_t* order
+    Py_ssize_t n, mini_batch_size
+    const double* etas
+    Py_ssize_t first, last  # IN, OUT: where to go on
+    real* nabla             # OUT or NULL: for sum_gradients
+    void* errors            # a list
+
+
+cdef int follow(Lesson* lesson, Batch* batch, Optimization* how) except -1 nogil:
+    cdef Py_ssize_t end
+    if lesson.nabla != NULL:
+        sum_gradients(lesson.nabla, <real>(1.0 / lesson.n), lesson.net, batch, lesson.rows,
+                      lesson.targets, NULL, lesson.n, 0, lesson.n)
+        return 0
+    end = sgd(lesson.net, batch, how, lesson.rows, lesson.targets, lesson.order, lesson.n,
+              lesson.mini_batch_size, lesson.etas, lesson.first, lesson.last)
+    if batch.thread == 0:
+        lesson.last = end
+    return 0
+
+
+cdef void follow_lesson(void* work, int thread, int threads) noexcept nogil:
+    # Only the first, which is the caller's, can meet with an error.
+    cdef Lesson* lesson = <Lesson*>work
+    cdef Batch* batch = &lesson.batches[thread]
+    cdef Optimization own
+    cdef Optimization* how = lesson.how
+    if batch.threads != threads:        # fewer than were asked for
+        batch.threads, batch.m = threads, 0
+    if thread == 0:
+        follow_first(lesson)
+        return
+    if how != NULL:
+        own = how[0]
+        how = &own
+    follow(lesson, batch, how)
+
+
+cdef void follow_first(Lesson* lesson) noexcept with gil:
+    try:
+        with nogil:
+            follow(lesson, lesson.batches, lesson.how)
+    except BaseException as error:
+        (<list>lesson.errors).append(error)
+
+
+cdef struct Reading:        # what a team reads: rows of which it wants outputs, or an evaluation
+    const Network* net
+    Batch** batches         # of each thread: separate ones
+    const RowArray* rows
+    Py_ssize_t parts        # slices of it, as equal as can be
+    long next               # that nobody has yet
+    real* a                 # OUT (n, J) or NULL
+    const TargetArray* targets      # of an evaluation
+    double* costs           # OUT (n) of slices: each where it begins
+    long correct            # OUT
+    bint finite             # OUT
+    void* errors            # a list
+
+
+cdef int read_slices(Reading* reading, Batch* batch) except -1 nogil:
+    cdef bint shared = reading.batches != NULL
+    cdef long part = next_of(&reading.next) if shared else 0
+    while part < reading.parts and reading.finite:
+        read_slice(reading, batch, reading.rows.n * part // reading.parts,
+                   reading.rows.n * (part + 1) // reading.parts)
+        part = next_of(&reading.next) if shared else part + 1
+    return 0
+
+
+cdef int read_slice(
+    Reading* reading, Batch* batch, Py_ssize_t first, Py_ssize_t last,
+) except -1 nogil:
+    cdef const Network* net = reading.net
+    cdef Py_ssize_t J = net.layers[net.n_layers - 1].J, i, correct = 0
+    cdef Signals* at = &batch.signals[net.n_layers - 1]
+    share_examples(net, batch, last - first)
+    gather(batch.signals[0].a_prev, batch.x, batch.ld_x, reading.rows, NULL, first, batch.m,
+           net.scales, False)
+    feedforward(net, batch)
+    look_for_signals(net, batch)
+    if not batch.finite and not rows_finite(reading.rows, first, batch.m):
+        reading.finite = False
+    if reading.a != NULL:
+        copy_examples(reading.a + first * J, at.a, at, batch.m, J)
+        return 0
+    gather_targets(batch.y, at.by_example, at.by_neuron, reading.targets, NULL, first, batch.m, J)
+    batch.weighted = gather_weights(batch.weights, reading.targets, NULL, first, batch.m)
+    for i in range(batch.m):
+        correct += (decision(at.a + i * at.by_example, J, at.by_neuron)
+                    == decision(batch.y + i * at.by_example, J, at.by_neuron))
+    reading.costs[first] = weighted_costs(at, &net.cost, batch, J)
+    add_to(&reading.correct, correct)
+    return 0
+
+
+cdef void follow_reading(void* work, int thread, int threads) noexcept nogil:
+    cdef Reading* reading = <Reading*>work
+    if thread == 0:
+        read_first(reading)
+    else:
+        read_slices(reading, reading.batches[thread])
+
+
+cdef void read_first(Reading* reading) noexcept with gil:
+    try:
+        with nogil:
+            read_slices(reading, reading.batches[0])
+    except BaseException as error:
+        reading.finite = False              # the others stop as well
+        (<list>reading.errors).append(error)
+
+
+cdef bint is_numpy(const Layer* layer, Cost cost) noexcept nogil:
+    cdef int k
+    for k in range(layer.n_runs):
+        if layer.runs[k].kind == NUMPY_SIGMA:
+            return True
+    return cost == NUMPY_COST
+
+
 cdef int set_cost(CostFunction* to, function) except -1:
     cdef size_t f, f_prime
     if isinstance(function, str):
@@ -421,20 +591,24 @@ cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J, Py_ssize_t step) no
 
 
 cdef class Scratch:
-    """What a mini-batch of at most `rows` examples needs on its way through the network."""
+    """What mini-batches of at most `rows` examples need on their way, for some threads."""
 
-    cdef Batch batch
-    cdef Signals* output            # the last layer's
+    cdef Batch* batch               # one for each thread
+    cdef Team* team
     cdef Py_ssize_t rows
+    cdef int threads
     cdef bint training, drops
     cdef object arena
     cdef object step
-    cdef char* base
+    cdef object squares
     cdef Py_ssize_t taken
 
-    def __cinit__(self, Core core, Py_ssize_t rows, bint training, bint whole, bint drops):
+    def __cinit__(self, Core core, Py_ssize_t rows, bint training, bint whole, bint drops,
+                  int threads):
         cdef real[::1] view
-        self.rows = rows
+        cdef double[::1] squares
+        cdef int t
+        self.rows, self.threads = rows, threads
         self.training, self.drops = training, drops
         self.taken = 0
         self.carve(core, NULL)                                  # sizes first,
@@ -445,8 +619,23 @@ cdef class Scratch:
         if whole:
             self.step = aligned(core.net.size)
             view = self.step
-            self.batch.step = &view[0]
-        self.batch.last_look = now()
+            self.squares = squares = np.zeros(core.net.size // CLIP_BLOCK + 1)
+            for t in range(threads):
+                self.batch[t].step, self.batch[t].squares = &view[0], &squares[0]
+
+    cdef void begin(self, int threads) noexcept:
+        cdef int k
+        if self.batch.threads != threads:
+            for k in range(threads):
+                self.batch[k].thread, self.batch[k].threads = k, threads
+                self.batch[k].m = 0             # to be shared out anew
+        self.batch.looks = True
+        self.team.leaves = False
+        if threads > 1:
+            memset(self.team, 0, sizeof(Team))
+            self.team.began = now()
+            for k in range(threads):
+                self.batch[k].waited = 0
 
     cdef void* take(self, char* base, Py_ssize_t size) noexcept:
         cdef Py_ssize_t at = self.taken
@@ -455,20 +644,52 @@ cdef class Scratch:
 
     cdef void carve(self, Core core, char* base) noexcept:
         cdef const Network* net = &core.net
-        cdef Batch* batch = &self.batch
-        cdef Py_ssize_t m = self.rows, widest = 0, size = 0, rows, i
+        cdef Py_ssize_t m = self.rows, widest = 0, i
+        cdef int l, t
+        cdef Batch shared
+        cdef Signals* signals
+        cdef const Layer* last = &net.layers[net.n_layers - 1]
+        cdef const real** delta_rows = NULL
+        memset(&shared, 0, sizeof(shared))
+        self.team = shared.team = <Team*>self.take(base, sizeof(Team))
+        self.batch = <Batch*>self.take(base, self.threads * sizeof(Batch))
+        signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
+        shared.ld_x = stride_of(net.layers[0].K)
+        shared.x = <real*>self.take(base, m * shared.ld_x * sizeof(real))
+        self.carve_signals(core, base, signals)
+        for l in range(net.n_layers):
+            widest = max(widest, net.layers[l].ld)
+        i = last.J * stride_of(m) if last.narrow else m * stride_of(last.J)
+        shared.y = <real*>self.take(base, i * sizeof(real))
+        shared.weights = <real*>self.take(base, (m + LANES) * sizeof(real))
+        shared.zeros = <real*>self.take(base, widest * sizeof(real))
+        for t in range(self.threads):
+            shared.signals = shared.mine = <Signals*>self.take(
+                base, net.n_layers * sizeof(Signals))
+            if self.threads > 1:
+                shared.mine = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
+                delta_rows = self.take_rows(base, last.J)
+            if base != NULL:
+                memcpy(shared.signals, signals, net.n_layers * sizeof(Signals))
+                if self.threads > 1:
+                    shared.mine[net.n_layers - 1].delta_rows = delta_rows
+            shared.panel = <real*>self.take(
+                base, max(<Py_ssize_t>SLICE * MAX_VECTORS * LANES, widest) * sizeof(real))
+            shared.tile = <real*>self.take(base, TILE_ROWS * MAX_VECTORS * LANES * sizeof(real))
+            shared.strips = <real*>self.take(base, (m * DEPTH + LANES) * sizeof(real))
+            shared.ahead.rows = <const char**>self.take(base, m * sizeof(char*))
+            if base != NULL:
+                self.batch[t] = shared
+
+    cdef void carve_signals(self, Core core, char* base, Signals* signals) noexcept:
+        cdef const Network* net = &core.net
+        cdef Py_ssize_t m = self.rows, size, rows, i
         cdef int l
         cdef Layer* layer
         cdef Signals at
-        cdef const real** a_rows
-        batch.ld_x = stride_of(net.layers[0].K)
-        batch.x = <real*>self.take(base, m * batch.ld_x * sizeof(real))
-        batch.signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
-        self.output = batch.signals + (net.n_layers - 1)
-        a_rows = self.take_rows(base, m)                    # of x, where they lie
+        cdef const real** a_rows = self.take_rows(base, m)      # of x, where they lie
         for l in range(net.n_layers):
             layer = &net.layers[l]
-            widest = max(widest, layer.ld)
             memset(&at, 0, sizeof(at))
             at.ld = stride_of(m if layer.narrow else layer.J)
             at.by_example = 1 if layer.narrow else at.ld
@@ -496,27 +717,21 @@ cdef class Scratch:
                     a_rows[i] = at.a + i * at.ld
                 if self.training:
                     at.delta_rows[i] = at.delta + i * at.ld
-            batch.signals[l] = at
-        batch.y = <real*>self.take(base, size)
-        batch.weights = <real*>self.take(base, (m + LANES) * sizeof(real))
-        batch.zeros = <real*>self.take(base, widest * sizeof(real))
-        batch.panel = <real*>self.take(
-            base, max(<Py_ssize_t>SLICE * MAX_VECTORS * LANES, widest) * sizeof(real))
-        batch.tile = <real*>self.take(base, TILE_ROWS * MAX_VECTORS * LANES * sizeof(real))
-        batch.strips = <real*>self.take(base, (m * DEPTH + LANES) * sizeof(real))
-        batch.ahead.rows = <const char**>self.take(base, m * sizeof(char*))
+            signals[l] = at
 
     cdef const real** take_rows(self, char* base, Py_ssize_t rows) noexcept:
         return <const real**>self.take(base, (rows + TILE_ROWS) * sizeof(real*))
 
     cdef void aim(self, int n_layers) noexcept:
         # What a layer hands on is what dropout leaves of it, if there is any now.
-        cdef Batch* batch = &self.batch
         cdef Signals* at
+        cdef const Noise* noise = self.batch.noise
         cdef Py_ssize_t i
-        cdef int l
+        cdef int l, t
         for l in range(n_layers - 1):
-            at = &batch.signals[l]
-            at.out = at.kept if batch.noise != NULL and batch.noise.rates[l + 1] > 0 else at.a
+            at = self.batch.signals + l
+            for t in range(self.threads):
+                self.batch[t].signals[l].out = (
+                    at.kept if noise != NULL and noise.rates[l + 1] > 0 else at.a)
             for i in range(self.rows):
                 (at + 1).a_prev[i] = at.out + i * at.ld

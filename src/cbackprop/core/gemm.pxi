@@ -53,6 +53,7 @@ cdef struct Product:
     real* panel              # (DEPTH, or with an epilogue depth; MAX_VECTORS * LANES) to pack b in
     real* strips             # (n_rows, DEPTH) and a vector more, to pack a in
     Py_ssize_t n_rows, columns, depth
+    Py_ssize_t rows_in_all   # of a product that threads share: they decide the order of the sums
     Py_ssize_t ldc, ld_start, ldb
     real alpha               # of ROWS and PACKED; for ACROSS it is 1: BP4 finds it in delta
     bint across, b_transposed
@@ -354,12 +355,14 @@ cdef void pack_strips(
 cdef void multiply(const Product* of) noexcept nogil:
     cdef Py_ssize_t width = MAX_VECTORS * LANES
     cdef Py_ssize_t n_panels = (of.columns + width - 1) // width
-    cdef bint packs_b = of.b_transposed or (of.n_rows >= PACK_ROWS and of.ldb > width)
+    cdef bint packs_b = of.b_transposed or (of.rows_in_all >= PACK_ROWS and of.ldb > width)
     cdef Py_ssize_t n_blocks = 1
     cdef Multipliers kind = ROWS
     cdef Panel g
     cdef Py_ssize_t block, k, j
     cdef int V
+    if of.n_rows == 0 or of.columns == 0:
+        return
     if packs_b and of.epilogue == NULL:
         n_blocks = (of.depth + DEPTH - 1) // DEPTH
     if of.across:

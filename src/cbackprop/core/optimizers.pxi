@@ -168,18 +168,3 @@ cdef void next_step(
     of_w[0] = of_b[0]
     of_w.l2, of_w.l1, of_w.keep = how.l2, how.l1, 1 - eta * how.weight_decay
     of_w.regularised = of_b.regularised or how.l2 != 0 or how.l1 != 0 or how.weight_decay != 0
-
-
-cdef void clip_to_norm(real* g, Py_ssize_t size, double most) noexcept nogil:
-    # Pascanu, Mikolov, Bengio, ICML 2013. Arenas are whole cache lines.
-    cdef Py_ssize_t v
-    cdef vec total = splat(0)
-    cdef double norm
-    if most == INFINITY:
-        return
-    for v in range(size // LANES):
-        total = total + load(g + v * LANES) * load(g + v * LANES)
-    norm = sqrt(sum_lanes(total))
-    if norm > most:
-        for v in range(size // LANES):
-            store(g + v * LANES, splat(<real>(most / norm)) * load(g + v * LANES))

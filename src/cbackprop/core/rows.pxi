@@ -111,26 +111,32 @@ cdef inline bint all_finite(
     return sum_lanes(total[0]) == 0
 
 
+cdef struct TargetArray:        # of each example
+    Py_ssize_t J
+    const real* rows            # (n, J); or NULL:
+    const int* labels           # (n)
+    const real* weights         # (n), or NULL
+
+
 cdef class Targets:
     """What y says: one row of real numbers for each example, or its label; and its weight."""
 
     cdef const real[:, ::1] rows
     cdef const int[::1] labels
-    cdef const real[::1] weights    # of the examples
-    cdef bint are_labels, are_weighted
+    cdef const real[::1] weights
+    cdef TargetArray array
 
     def __init__(self, y, weights=None):
-        self.are_weighted = weights is not None
-        if self.are_weighted:
-            self.weights = weights
-        self.are_labels = y.ndim == 1
-        if self.are_labels:
+        if y.ndim == 1:
             self.labels = y
+            self.array.labels = &self.labels[0] if len(y) else NULL
         else:
             self.rows = y
-
-    def __len__(self):
-        return self.labels.shape[0] if self.are_labels else self.rows.shape[0]
+            self.array.J = self.rows.shape[1]
+            self.array.rows = &self.rows[0, 0] if self.rows.size else NULL
+        if weights is not None:
+            self.weights = weights
+            self.array.weights = &self.weights[0] if len(weights) else NULL
 
 
 cdef inline void convert_row(
@@ -180,36 +186,36 @@ cdef void gather(
 
 cdef void gather_targets(
     real* y, Py_ssize_t by_example, Py_ssize_t by_neuron,   # OUT (m, J)
-    Targets targets,
+    const TargetArray* targets,
     const Py_ssize_t* order,
     Py_ssize_t first, Py_ssize_t m, Py_ssize_t J,
 ) noexcept nogil:
     cdef Py_ssize_t i, j, which
     cdef bint across = by_neuron > 1        # narrow outputs: examples are the columns
-    if targets.are_labels:
+    if targets.rows == NULL:
         for i in range(J if across else m):
             memset(y + i * max(by_example, by_neuron), 0, (m if across else J) * sizeof(real))
     for i in range(m):
         which = order[first + i] if order != NULL else first + i
-        if targets.are_labels:
+        if targets.rows == NULL:
             y[i * by_example + targets.labels[which] * by_neuron] = 1
         elif across:
             for j in range(J):
-                y[i + j * by_neuron] = targets.rows[which, j]
+                y[i + j * by_neuron] = targets.rows[which * J + j]
         else:
-            memcpy(y + i * by_example, &targets.rows[which, 0], J * sizeof(real))
+            memcpy(y + i * by_example, targets.rows + which * J, J * sizeof(real))
 
 
 cdef bint gather_weights(
     real* weights,              # OUT (m)
-    Targets targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
+    const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
 ) noexcept nogil:
     # Whether there are any.
     cdef Py_ssize_t i
-    if targets.are_weighted:
+    if targets.weights != NULL:
         for i in range(m):
             weights[i] = targets.weights[order[first + i] if order != NULL else first + i]
-    return targets.are_weighted
+    return targets.weights != NULL
 
 
 def random_order(Py_ssize_t n, uint64_t seed):
