@@ -4,6 +4,7 @@ import platform
 
 import numpy as np
 
+from cbackprop import threads
 from cbackprop.core import _dispatch
 
 
@@ -27,8 +28,14 @@ def config() -> dict[str, str]:
         "built": ", ".join(_dispatch.BUILT),
         "this CPU runs": ", ".join(_dispatch.SUPPORTED),
         "instruction set": f"{_dispatch.ISA}: {_dispatch.WHY}",
-        "threads": "1",
+        "threads": _threads(),
     }
+
+
+def _threads() -> str:
+    if not _dispatch.load("float32").openmp_threads():
+        return "1: built without OpenMP"
+    return f"{threads.most()}: of {threads.cores()} cores that this process may use"
 
 
 def show_config() -> None:

@@ -1,6 +1,7 @@
 """L-BFGS on all examples at once: SciPy's, with costs and gradients from the core."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from cbackprop.history import History
 
 
 def minimize(
-    core: Any, rows: Any, targets: Any, iterations: int, lmbda: float, tolerance: float
+    core: Any, rows: Any, targets: Any, iterations: int, lmbda: float, tolerance: float,
+    threads: Callable[[], int],
 ) -> History:
     """
     Train the core's parameters in place.
@@ -42,7 +44,7 @@ def minimize(
     def cost_and_gradient(vector: NDArray) -> tuple[float, NDArray]:
         put(vector)
         nabla[...] = 0
-        cost = core.backprop(rows, targets, nabla)
+        cost = core.backprop(rows, targets, nabla, threads())
         flat = np.concatenate([view.ravel() for view in gradient]).astype(float)
         w = vector[:n_weights]
         flat[:n_weights] += lmbda / n * w

@@ -3,6 +3,7 @@
 from __future__ import annotations  # naming numpy.random would import it, for 8 ms
 
 import copy
+import functools
 import itertools
 import math
 import operator
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbackprop import callbacks as calls
 from cbackprop import data, files, functions, initializers, optimizers, schedules, training
+from cbackprop import threads as teams
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
@@ -24,7 +26,7 @@ from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
 PRIVATE = ("_activations", "_build", "_core", "_weights", "_biases", "_random", "_in_training",
-           "_memory")
+           "_memory", "_paces", "_threads")
 MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
 
@@ -102,6 +104,10 @@ class Network:
         each, shaped as the attributes.
     seed : int, numpy.random.Generator or None
         Of the initial parameters and of the order of the examples.
+    threads : int, optional
+        The most to use; by default what the environment variable CBACKPROP_NUM_THREADS says, or as
+        many as this process has cores. Fewer are used where that is quicker: for small
+        mini-batches, or while other programs have the cores. The results are the same bits.
 
     Attributes
     ----------
@@ -142,6 +148,7 @@ class Network:
         input_scale: float | ArrayLike = 1.0,
         initializer: str | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "default",
         seed: int | np.random.Generator | None = None,
+        threads: int | None = None,
     ) -> None:
         self.sizes = _sizes(sizes)
         self.num_layers = len(self.sizes)
@@ -159,6 +166,7 @@ class Network:
         self._random = _generator(seed)
         self._in_training = threading.Lock()
         self._memory: optimizers.Memory | None = None
+        self.threads = threads
         initializers.fill(initializer, self._random, self.weights, self.biases)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -190,6 +198,23 @@ class Network:
     @biases.setter
     def biases(self, values: Sequence[ArrayLike]) -> None:
         self._biases.assign(values)
+
+    @property
+    def threads(self) -> int | None:
+        """The most threads to use; None leaves it to the library."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: int | None) -> None:
+        self._threads = teams.checked(threads)
+        self._core.threads_for = functools.partial(teams.for_reading, self._threads)
+        self._paces: dict[int, teams.Pace] = {}
+
+    def _pace(self, m: int) -> teams.Pace:
+        """Return what is known of mini-batches of m, from earlier calls too."""
+        if m not in self._paces:
+            self._paces[m] = teams.Pace(self.sizes, m, self._core.parameters.itemsize)
+        return self._paces[m]
 
     # ---- the chapter ----
 
@@ -261,7 +286,7 @@ class Network:
         x = data.rows(x, self.sizes[0])
         rows, targets = self._examples((x, y), "", sample_weight=sample_weight)
         nabla = np.zeros_like(self._core.parameters)
-        self._core.backprop(rows, targets, nabla)
+        self._core.backprop(rows, targets, nabla, self._pace(len(x)).threads(self.threads))
         nabla_w, nabla_b = self._core.views(nabla)
         return nabla_b, nabla_w
 
@@ -342,6 +367,7 @@ class Network:
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
         sample_weight: ArrayLike | None = None,
         class_weight: str | dict[int, float] | None = None,
+        threads: int | None = None,
     ) -> History:
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
@@ -401,6 +427,8 @@ class Network:
         class_weight : "balanced", or dict {label: weight}, optional
             The same for all examples of a class, 1 for those that the dict has not. "balanced": n /
             (number of classes in y * how many examples the class has).
+        threads : int, optional
+            The most to use in this call, as for `Network`.
 
         Returns
         -------
@@ -435,8 +463,10 @@ class Network:
             clip_norm, dropout, noise)
         monitors = training.monitors(monitor, examples, evaluation, test)
         called = calls.collected(callbacks, callback, progress)
+        most = self.threads if threads is None else teams.checked(threads)
         with self._training():
-            return training.Training(self, examples, m, eta, rules, monitors, called).run(epochs)
+            return training.Training(self, examples, m, eta, rules, monitors, called,
+                                     self._pace(m), most).run(epochs)
 
     def LBFGS(  # noqa: N802  beside SGD
         self, training_data: Any, iterations: int = 100, *, lmbda: float = 0.0,
@@ -485,7 +515,8 @@ class Network:
         saved = self._state()
         with self._training():
             try:
-                history = minimize(self._core, rows, targets, iterations, lmbda, tolerance)
+                history = minimize(self._core, rows, targets, iterations, lmbda, tolerance,
+                                   lambda: self._pace(len(rows)).threads(self.threads))
                 if not (all(map(math.isfinite, history.cost)) and self._core.all_finite()):
                     raise self._diverged("L-BFGS diverged", None, rows)
             except BaseException:
@@ -624,12 +655,14 @@ class Network:
             "biases": [np.array(b) for b in self.biases],
             "random": self._random,
             "memory": self._memory and self._memory.__getstate__(),
+            "threads": self._threads,
             "user's": {name: value for name, value in self.__dict__.items()
                        if name not in SETTINGS and name not in PRIVATE},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Network.__init__(self, **state["settings"], initializer="zeros")
+        Network.__init__(self, **state["settings"], initializer="zeros",
+                         threads=state.get("threads"))
         self.weights, self.biases = state["weights"], state["biases"]
         self._random = copy.deepcopy(state["random"])
         if state.get("memory"):

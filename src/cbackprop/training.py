@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, schedules
+from cbackprop import data, schedules, threads
 from cbackprop.callbacks import Callback, StopTraining
 from cbackprop.history import MEASURED, MONITORS, History
 from cbackprop.optimizers import Rules
@@ -39,13 +39,17 @@ class Training:
     monitors : dict
         Name of an entry of the history -> the examples that it is measured on.
     callbacks : sequence of Callback
+    pace : Pace
+    most_threads : int or None
+        As `Network` has it.
     """
 
     def __init__(
         self, network: Network, examples: Examples, mini_batch_size: int,
         eta: schedules.Schedule, rules: Rules, monitors: dict[str, Examples],
-        callbacks: Sequence[Callback],
+        callbacks: Sequence[Callback], pace: threads.Pace, most_threads: int | None,
     ) -> None:
+        self.pace, self.most_threads = pace, most_threads
         self.network, self.examples, self.m = network, examples, mini_batch_size
         self.eta, self.rules, self.monitors, self.callbacks = eta, rules, monitors, callbacks
         self.steps = -(-len(examples) // mini_batch_size)  # of an epoch
@@ -59,7 +63,7 @@ class Training:
     def run(self, epochs: int) -> History:
         """Train until the epochs are over, or something stops it."""
         self.history.epochs = epochs
-        with suppress(StopTraining), ExitStack() as ends:
+        with suppress(StopTraining), threads.running(), ExitStack() as ends:
             for callback in self.callbacks:
                 callback.on_train_begin(self.network, self.history)
                 ends.callback(callback.on_train_end, self.network, self.history)
@@ -81,9 +85,11 @@ class Training:
         while done < self.steps:
             before = time.perf_counter()
             until = self.until(step + done) - step
+            team = self.pace.threads(self.most_threads)
             try:
                 part = self.examples.part(order, done * self.m, min(n, until * self.m))
-                cost = self.train(*part, etas[done:until], cost)
+                end, cost = self.train(*part, etas[done:until], cost, team)
+                asked, until = until, done + -(-(end - part[3]) // self.m)
                 if not math.isfinite(cost) or (until == self.steps and not core.all_finite()):
                     raise self.network._diverged(f"training diverged in epoch {epoch + 1}",
                                                  etas[until - 1], part[0])
@@ -91,6 +97,7 @@ class Training:
                 self.network._go_back(saved)
                 raise
             took = time.perf_counter() - before
+            self.pace.record(team, until - done, took, until < asked)
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until
@@ -107,12 +114,12 @@ class Training:
 
     def train(
         self, rows: Any, targets: Any, order: NDArray, first: int, last: int, etas: NDArray,
-        cost: float,
-    ) -> float:
-        """Train on the mini-batches in order[first:last], and add up their costs."""
+        cost: float, team: int,
+    ) -> tuple[int, float]:
+        """Train on mini-batches in order[first:last]; return where to go on, and add up costs."""
         memory = self.network._memory
         return self.network._core.sgd(rows, targets, order, self.m, etas, first, last,
-                                      memory and memory.learning, cost)[1]
+                                      memory and memory.learning, cost, team)
 
     def monitored(self) -> dict[str, float]:
         """Measure what is monitored, each set of examples once."""

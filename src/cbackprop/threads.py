@@ -1,0 +1,258 @@
+"""How many threads a piece of work is worth, on this machine, now."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from cbackprop import data
+from cbackprop.core import _dispatch
+
+MOST = 1024
+MEETINGS = 4  # of a team in each mini-batch
+BETWEEN_CORES = 1e10  # bytes in a second, of what another core has just written
+RATE = 4e10  # float32 multiplications in a second, of one core: a guess, until they are timed
+WORTH = 0.9  # a team must promise to take less than this part of one thread's time
+LINE = 64  # bytes of neurons of which threads take whole numbers
+SHARE = 10_000_000  # multiplications that make a thread for reading worth its start
+PATIENCE = 0.25, 4.0  # seconds of one thread after a team was too slow: at first, and at most
+SLOW = 0.97  # a team must take less than this part of one thread's time, if that is known
+
+_running, _lock = 0, Lock()
+
+
+def checked(threads: Any) -> int | None:
+    """
+    Return the number of threads that a caller asked for; None leaves it to the library.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not an integer from 1 to MOST.
+    """
+    rule = f"threads must be None or an integer from 1 to {MOST}"
+    if threads is None:
+        return None
+    try:
+        found = operator.index(threads)
+    except TypeError:
+        raise TypeError(f"{rule}, got {data.shown(threads)}") from None
+    if not 1 <= found <= MOST:
+        raise ValueError(f"{rule}, got {found}")
+    return found
+
+
+def cores() -> int:
+    """Return how many cores this process may use: by affinity, and by its control group's quota."""
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        count = os.cpu_count() or 1
+    return max(1, math.ceil(min(count, _quota())))
+
+
+@cache
+def _quota(root: str = "/") -> float:
+    """Return the cores' time that Linux control groups allow, 1.5 being one and a half."""
+    groups = Path(root, "sys/fs/cgroup")
+    files = [[groups / "cpu/cpu.cfs_quota_us", groups / "cpu/cpu.cfs_period_us"]]  # version 1
+    try:
+        lines = Path(root, "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in [line for line in lines if line.startswith("0::/")]:  # version 2
+        own = groups / line[4:]
+        files += [[group / "cpu.max"] for group in [own, *own.parents]
+                  if group.is_relative_to(groups)]
+    allowed = math.inf
+    for pair in files:
+        try:
+            quota, period = " ".join(file.read_text() for file in pair).split()
+        except (OSError, ValueError):
+            continue
+        if quota.isdecimal():  # not -1, not max
+            allowed = min(allowed, int(quota) / int(period))
+    return allowed
+
+
+def taken() -> int:
+    """Return how many of the cores other programs use at this moment; 0 where nobody can tell."""
+    if cores() < (os.cpu_count() or 1):  # the system counts what runs on all of them
+        return 0
+    try:
+        at_work = int(Path("/proc/loadavg").read_text().split()[3].split("/")[0])
+        own = [Path(task, "stat").read_text().rpartition(")")[2].split()[0]
+               for task in Path("/proc/self/task").iterdir()]
+    except (OSError, ValueError, IndexError):  # not Linux; a thread that has just ended
+        return 0
+    return max(0, at_work - own.count("R"))
+
+
+@cache
+def default() -> int:
+    """
+    Return the most threads where nobody asks for a number: what CBACKPROP_NUM_THREADS says.
+
+    Raises
+    ------
+    ValueError
+        If that is not an integer from 1 to MOST.
+    """
+    asked = os.environ.get("CBACKPROP_NUM_THREADS", "")
+    if not asked:
+        return MOST
+    if not asked.isdecimal() or not 1 <= int(asked) <= MOST:
+        raise ValueError(f"CBACKPROP_NUM_THREADS must be an integer from 1 to {MOST}, "
+                         f"got {data.shown(asked)}")
+    return int(asked)
+
+
+def most(asked: int | None = None) -> int:
+    """Return how many threads may run now: no more than cores, OpenMP's limit, and a fair part."""
+    build = _dispatch.load("float32")
+    fair = max(1, cores() // max(1, _running))
+    return max(1, min(asked or default(), fair, build.openmp_threads()))
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Count a training while it runs: several of them divide the cores."""
+    global _running
+    with _lock:
+        _running += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _running -= 1
+
+
+@cache
+def _prepare_forks() -> None:
+    # A child that needed its parent's threads would wait for them forever.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_dispatch.load("float32").end_threads,
+                            after_in_child=_forget)
+
+
+def _forget() -> None:
+    global _running, _lock
+    _running, _lock = 0, Lock()
+
+
+@cache
+def meeting(threads: int) -> float:
+    """Return the seconds it takes that many threads to meet: measured once in a process."""
+    _prepare_forks()
+    build = _dispatch.load("float32")
+    return min(build.meeting_seconds(threads, 100) for _ in range(5))
+
+
+def for_reading(asked: int | None, multiplications: int) -> int:
+    """Return how many threads are worth it for feedforward, where nobody waits for anybody."""
+    if multiplications < 2 * SHARE:
+        return 1
+    _prepare_forks()
+    return min(most(asked), multiplications // SHARE)
+
+
+def largest_share(sizes: Sequence[int], m: int, threads: int, line: int) -> float:
+    """Return the part of a mini-batch's arithmetic that falls to the busiest thread."""
+    def part(n: int, unit: int) -> float:
+        units = -(-n // unit)
+        return -(-units // threads) / units
+
+    weights = [k * j for k, j in zip(sizes, sizes[1:], strict=False)]
+    by_neurons = [part(j, line) for j in sizes[1:]]
+    by_examples = part(m, 1)
+    busiest = (weights[0] * by_neurons[0] + 2 * sum(weights[1:]) * by_examples
+               + sum(w * p for w, p in zip(weights, by_neurons, strict=True)))
+    return busiest / (3 * sum(weights) - weights[0])
+
+
+def exchanged(sizes: Sequence[int], m: int, threads: int, itemsize: int) -> float:
+    """Return the bytes of a mini-batch that a thread reads and another has written."""
+    numbers = sum(2 * m * j for j in sizes[1:])  # a and delta
+    numbers += sum(k * j for k, j in zip(sizes[1:], sizes[2:], strict=False))  # w
+    return numbers * itemsize * (threads - 1) / threads
+
+
+class Pace:
+    """
+    How many threads train a network with mini-batches of one size, from one chunk to the next.
+
+    As many as promise the least time, by the arithmetic of a mini-batch and the cost of a meeting;
+    and one, for a while, after a team proved slower: another program may have its cores.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+    m : int
+        Of a mini-batch.
+    itemsize : int
+        Of the real type.
+    """
+
+    def __init__(self, sizes: Sequence[int], m: int, itemsize: int) -> None:
+        self.sizes, self.m, self.itemsize = tuple(sizes), m, itemsize
+        work = sum(k * j for k, j in zip(sizes, sizes[1:], strict=False)) * m
+        self.alone = 3 * work / (RATE * 4 / itemsize)  # seconds of a mini-batch in one thread
+        self.is_guess = True
+        self.back_at, self.patience = 0.0, PATIENCE[0]
+        self.last = 1
+
+    def threads(self, asked: int | None) -> int:
+        """Return how many threads the next chunk should have."""
+        allowed = most(asked)
+        if time.monotonic() < self.back_at:
+            allowed = 1
+        if allowed > 1:
+            allowed = self.best(allowed)
+        if allowed > self.last:
+            allowed = max(1, min(allowed, cores() - taken()))
+        self.last = allowed
+        return allowed
+
+    def best(self, allowed: int) -> int:
+        """Return the number of threads that promises the least time."""
+        best, least = 1, WORTH * self.alone
+        if MEETINGS * 5e-8 < least:  # no meeting is quicker: do not begin a team to measure it
+            for threads in range(2, allowed + 1):
+                seconds = (
+                    self.alone * largest_share(self.sizes, self.m, threads, LINE // self.itemsize)
+                    + exchanged(self.sizes, self.m, threads, self.itemsize) / BETWEEN_CORES
+                    + MEETINGS * meeting(threads))
+                if seconds < least:
+                    best, least = threads, seconds
+        return best
+
+    def record(self, threads: int, steps: int, seconds: float, left: bool) -> None:
+        """
+        Take note of a chunk.
+
+        Parameters
+        ----------
+        threads, steps
+            How many it had, and how many mini-batches it did.
+        seconds : float
+            It took.
+        left : bool
+            Whether the team ended it, because its threads waited too long for each other.
+        """
+        if threads == 1:
+            each = seconds / max(1, steps)
+            self.alone = each if self.is_guess else min(each, 1.1 * self.alone)
+            self.is_guess = False
+        elif left or not self.is_guess and seconds > steps * self.alone * SLOW:
+            self.back_at = time.monotonic() + self.patience
+            self.patience = min(2 * self.patience, PATIENCE[1])
+        else:
+            self.patience = PATIENCE[0]
