@@ -34,6 +34,7 @@ if platform.machine().lower() not in {"x86_64", "amd64"}:
     ISA_FLAGS = {"baseline": []}
 
 OPENMP = ["-fopenmp"]
+OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }"
 
 DIRECTIVES = {
     "language_level": 3,
@@ -79,7 +80,7 @@ class BuildExt(build_ext):
                   file=sys.stderr)
         self.extensions = [e for e in self.extensions
                            if not any(f"._{isa}_" in e.name for isa in refused)]
-        if self.accepts(OPENMP, "#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }"):
+        if self.accepts(OPENMP, OPENMP_PROGRAM):
             for extension in self.extensions:
                 extension.extra_compile_args += OPENMP
                 extension.extra_link_args += OPENMP

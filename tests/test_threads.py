@@ -1,4 +1,4 @@
-"""Threads: the same bits for any number of them, how many are chosen, and what they must survive."""
+"""Threads: the same bits for any number, how many are chosen, and what they must survive."""
 
 import json
 import math
@@ -179,7 +179,8 @@ def test_bad_threads_are_one_line(threads_, error):
                     lambda: train_many([net], (x, y), 1, 2, 0.1, threads=threads_)):
         with pytest.raises(error) as raised:
             attempt()
-        assert str(raised.value).startswith("threads must be None or an integer from 1 to 1024, got")
+        assert str(raised.value).startswith(
+            "threads must be None or an integer from 1 to 1024, got")
         assert "\n" not in str(raised.value)
 
 
