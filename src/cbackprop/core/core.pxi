@@ -217,33 +217,6 @@ cdef class Core:
         self.give_back(scratch)
         return scratch.batch.cost / rows.array.n
 
-    def trace(self, Rows rows, Targets targets):
-        """
-        What one pass over at most SLICE rows leaves behind, each example counted once.
-
-        Returns
-        -------
-        a, delta : lists of (n, sizes[l]) arrays, for each layer but the inputs
-        nabla : arena
-            The sum of the examples' gradients.
-        """
-        if rows.array.n > SLICE:
-            raise ValueError(f"trace takes at most {SLICE} rows, got {rows.array.n}")
-        cdef Scratch scratch = self.scratch(rows.array.n, True)
-        nabla = aligned(self.net.size)
-        cdef real[::1] to = nabla
-        cdef Py_ssize_t l, n = rows.array.n
-        cdef Signals* at
-        with nogil:
-            sum_gradients(&to[0], 1, &self.net, &scratch.batch, &rows.array, targets, NULL, n, 0, n)
-        a, delta = [], []
-        for l in range(self.net.n_layers):
-            at = &scratch.batch.signals[l]
-            a.append(examples_of(at.a, at, n, self.net.layers[l].J))
-            delta.append(examples_of(at.delta, at, n, self.net.layers[l].J))
-        self.give_back(scratch)
-        return a, delta, nabla
-
     def sgd(self, Rows rows, Targets targets, const Py_ssize_t[::1] order,
             Py_ssize_t mini_batch_size, const double[::1] etas, Py_ssize_t first,
             Py_ssize_t last, Learning learning=None, double cost=0):
@@ -426,16 +399,17 @@ cdef class Scratch:
     cdef Batch batch
     cdef Signals* output            # the last layer's
     cdef Py_ssize_t rows
-    cdef bint training, drops
+    cdef bint training, drops, traces
     cdef object arena
     cdef object step
     cdef char* base
     cdef Py_ssize_t taken
 
-    def __cinit__(self, Core core, Py_ssize_t rows, bint training, bint whole, bint drops):
+    def __cinit__(self, Core core, Py_ssize_t rows, bint training, bint whole, bint drops,
+                  bint traces=False):
         cdef real[::1] view
         self.rows = rows
-        self.training, self.drops = training, drops
+        self.training, self.drops, self.traces = training, drops, traces
         self.taken = 0
         self.carve(core, NULL)                                  # sizes first,
         self.arena = aligned(self.taken // sizeof(real))        # then memory, once,
@@ -477,7 +451,7 @@ cdef class Scratch:
             size = rows * at.ld * sizeof(real)
             at.a_prev = a_rows
             at.a = at.z = at.out = <real*>self.take(base, size)
-            if self.training and keeps_z(layer):
+            if self.traces or self.training and keeps_z(layer):
                 at.z = <real*>self.take(base, size)
             if self.drops and l < net.n_layers - 1:
                 at.kept = <real*>self.take(base, size)
