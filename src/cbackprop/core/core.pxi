@@ -430,12 +430,12 @@ cdef class Scratch:
     cdef void carve(self, Core core, char* base) noexcept:
         cdef const Network* net = &core.net
         cdef Batch* batch = &self.batch
-        cdef Py_ssize_t m = self.rows, widest = 0, size = 0, rows, i
+        cdef Py_ssize_t m = self.rows, widest, size = 0, rows, i
         cdef int l
         cdef Layer* layer
         cdef Signals at
         cdef const real** a_rows
-        batch.ld_x = stride_of(net.layers[0].K)
+        batch.ld_x = widest = stride_of(net.layers[0].K)
         batch.x = <real*>self.take(base, m * batch.ld_x * sizeof(real))
         batch.signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
         self.output = batch.signals + (net.n_layers - 1)

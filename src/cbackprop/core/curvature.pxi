@@ -255,7 +255,7 @@ cdef void times_sums_of_targets(
 
 # ---- the user's own: differences of f_prime, (46), central ----
 
-DIFFERENCE = np.finfo(REAL).eps ** (1 / 3)      # of arguments of size 1: rounding, truncation alike
+DIFFERENCE = np.cbrt(np.finfo(REAL).eps)     # of arguments of size 1: it rounds and truncates alike
 
 
 cdef void compiled_curve_rows(

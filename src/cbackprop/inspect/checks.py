@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import data, functions
 from cbackprop.inspect import given
 from cbackprop.inspect.tracing import trace
-from cbackprop.network import Network
+from cbackprop.network import Network, _generator
+from cbackprop.optimizers import number
 
 EPS = 1e-5
 FINER = 64  # an eps so many times smaller seldom meets the same kink
@@ -122,7 +124,8 @@ def gradient_check(
     >>> check.passed, len(check.errors)
     (True, 13)
     """
-    eps, tolerance = _positive("eps", eps), _positive("tolerance", tolerance)
+    eps = number("eps", eps, 0, above=True)
+    tolerance = number("tolerance", tolerance, 0, above=True)
     copy = given.in_float64(net)
     rows, targets = given.examples(copy, x, y)
     arrays = [(letter, layer, values, nabla)
@@ -186,7 +189,7 @@ def _sampled(total: int, sample: int | None, seed: Any) -> Any:
     if sample is None:
         return range(total)
     sample = data.integer("sample", sample, 1)
-    return np.sort(np.random.default_rng(seed).choice(total, min(sample, total), replace=False))
+    return np.sort(_generator(seed).choice(total, min(sample, total), replace=False))
 
 
 def _mistake(net: Network, x: NDArray, y: NDArray) -> str | None:
@@ -266,15 +269,8 @@ def demon(
     rows, targets = given.one_example(copy, x, y)
     layer = given.layer(copy, layer)
     neuron = given.neuron(copy, "neuron", layer, neuron)
-    if not isinstance(dz, (int, float)) or not np.isfinite(dz):
-        raise ValueError(f"dz must be a finite number, got {data.shown(dz)}")
+    dz = number("dz", dz, -math.inf, above=True)
     traced = trace(copy, rows, targets)
     copy.biases[layer][neuron] += dz
     cost = copy._core.evaluate(copy._build.Rows(rows), copy._build.Targets(targets))[1]
     return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))
-
-
-def _positive(argument: str, value: Any) -> float:
-    if not isinstance(value, (int, float)) or not 0 < value < np.inf:
-        raise ValueError(f"{argument} must be a positive number, got {data.shown(value)}")
-    return float(value)

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import data
 from cbackprop.inspect import given
-from cbackprop.network import Views
 
 Parameters = tuple[Sequence[ArrayLike], Sequence[ArrayLike]]
 
@@ -139,14 +138,22 @@ def hessian_vector(
 
 
 def _put(v: Any, weights: list[NDArray], biases: list[NDArray]) -> None:
+    """Copy a direction into the views of an arena."""
     if not isinstance(v, (tuple, list)) or len(v) != 2:
         raise TypeError(f"v must be (biases, weights), as backprop returns them, "
                         f"got {data.shown(v)}")
     for at, views in enumerate((biases, weights)):
-        name = f"v[{at}]"
-        Views(name, views).assign([
-            data.finite(data.numbers(value, f"{name}[{layer}]"), "float64", f"{name}[{layer}]")
-            for layer, value in enumerate(v[at])])
+        if len(v[at]) != len(views):
+            raise ValueError(f"v[{at}] must be {len(views)} arrays, got {len(v[at])}")
+        for layer, view in enumerate(views):
+            name = f"v[{at}][{layer}]"
+            array = data.numbers(v[at][layer], name)
+            if array.shape != view.shape:
+                raise ValueError(f"{name} must have shape {view.shape}, got {array.shape}")
+            with np.errstate(over="ignore"):
+                view[...] = array
+            if not np.isfinite(view).all():
+                data.finite(array, view.dtype.name, name)
 
 
 def _scale(net: Any) -> Any:

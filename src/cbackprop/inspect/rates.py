@@ -112,26 +112,24 @@ def paths(
     traced = trace(copy, rows, targets)
     before = (rows * copy.input_scale if layer == 0 else traced.a[layer - 1])[0]
     steps, matrices = _matrices(copy, traced, layer, j)
-    grad_a = copy.cost_derivative(traced.a[-1], traced.y)[0]
     rates = [np.array([float(before[k])])]
     for matrix in matrices:
         rates.append(matrix @ rates[-1])
     bp4 = float(traced.nabla_w[layer][j, k])
     if by_layers:
-        return Paths(layer, j, k, float(grad_a @ rates[-1]), bp4, steps, rates[1:])
+        return Paths(layer, j, k, float(rates[-1][0]), bp4, steps, rates[1:-1])
     count = math.prod(len(matrix) for matrix in matrices)
     if count > MOST:
         raise ValueError(f"paths must be at most {MOST:,}, got {count:,} from weights[{layer}]"
                          f"[{j}, {k}] to the cost; by_layers=True gives their sum")
     neurons, factors = _follow(matrices, rates[0])
-    factors = factors * grad_a[neurons[:, -1]]
     if len(matrices[0]) == 1:  # the only neuron of its step is the j-th
         neurons[:, 0] = j
-    return Paths(layer, j, k, math.fsum(factors), bp4, steps, rates[1:], neurons, factors)
+    return Paths(layer, j, k, math.fsum(factors), bp4, steps, rates[1:-1], neurons[:, :-1], factors)
 
 
 def _matrices(net: Any, traced: Trace, layer: int, j: int) -> tuple[list[str], list[NDArray]]:
-    """Return the steps from z_j to the outputs, and the rates (to, from) of each."""
+    """Return the steps from z_j to the outputs; and the rates (to, from) of each, and of C."""
     steps: list[str] = []
     matrices: list[NDArray] = []
     w = np.ones((1, 1))  # from z_j to itself
@@ -149,6 +147,7 @@ def _matrices(net: Any, traced: Trace, layer: int, j: int) -> tuple[list[str], l
         steps.append(f"a[{at}]")
         if at + 1 < len(net.weights):
             w = net.weights[at + 1][:, neurons]
+    matrices.append(net.cost_derivative(traced.a[-1], traced.y)[:, neurons])
     return steps, matrices
 
 

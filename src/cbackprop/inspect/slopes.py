@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data
 from cbackprop.callbacks import Callback
 from cbackprop.inspect import given
 from cbackprop.inspect.tables import table
 from cbackprop.inspect.tracing import slices
+from cbackprop.optimizers import number
 
 if TYPE_CHECKING:
     from cbackprop.history import History
@@ -87,7 +87,7 @@ def saturation(
     >>> saturation(net, [[0.0, 1.0], [0.0, 0.0]], [[1.0], [1.0]]).share
     [0.5, 0.0]
     """
-    threshold = _threshold(threshold)
+    threshold = number("threshold", threshold, 0, above=True)
     rows, targets = (given.rows(net, x), None) if y is None else given.examples(net, x, y)
     counts = [np.zeros(size) for size in net.sizes[1:]]
     nabla = np.zeros_like(net._core.parameters)
@@ -131,7 +131,7 @@ class Saturation(Callback):
     def __init__(
         self, x: ArrayLike, y: ArrayLike | None = None, *, threshold: float = 0.01
     ) -> None:
-        self.x, self.y, self.threshold = x, y, _threshold(threshold)
+        self.x, self.y, self.threshold = x, y, number("threshold", threshold, 0, above=True)
         self.share: list[list[float]] = []
         self.speed: list[list[float]] = []
 
@@ -149,13 +149,3 @@ class Saturation(Callback):
         self.share.append(found.share)
         if found.speed is not None:
             self.speed.append(found.speed)
-
-
-def _threshold(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"threshold must be a positive number, got {data.shown(value)}") from None
-    if not 0 < number < np.inf:
-        raise ValueError(f"threshold must be a positive number, got {data.shown(value)}")
-    return number
