@@ -441,6 +441,7 @@ def test_ctrl_c():
     (["predict", "net.npz", "--data", "numbers.csv"], "must have sizes[0] = 784 columns"),
     (["predict", "words.csv"], "words.csv is not a whole cbackprop network file"),
     (["info", "words.csv"], "words.csv is not a whole cbackprop network file"),
+    (["gradcheck", "net.npz", "--rows", "0"], "--rows must be an integer of at least 1, got 0"),
 ])
 def test_errors_are_one_line(args, message, cli, saved, numbers):
     with open("words.csv", "w") as words:

@@ -273,10 +273,15 @@ def test_saturation_counts():
 def test_saturation_over_epochs():
     net = network(dtype="float32", initializer="large")
     watched = inspect.Saturation(X, Y, threshold=0.1)
+    expected = []
+
+    def look(net, history):
+        expected.append(inspect.saturation(net, X, Y, threshold=0.1))
+
     for _ in range(2):  # it begins anew with every training
-        expected = [inspect.saturation(net, X, Y, threshold=0.1)]
-        net.SGD((X, Y), 3, 4, 0.5, callbacks=[watched, lambda net, history: expected.append(
-            inspect.saturation(net, X, Y, threshold=0.1)) and None])
+        expected.clear()
+        look(net, None)
+        net.SGD((X, Y), 3, 4, 0.5, callbacks=[watched, look])
         assert watched.share == [found.share for found in expected]
         assert watched.speed == [found.speed for found in expected]
         assert len(watched.share) == 4

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cbackprop import DivergenceError, History, Network, __version__, datasets, show_config
 from cbackprop.core import _dispatch
+from cbackprop.data import integer
 
 ERRORS = (ValueError, TypeError, OSError, ModuleNotFoundError, MemoryError, OverflowError,
           DivergenceError)
@@ -118,13 +119,13 @@ def gradcheck(args: argparse.Namespace) -> None:
     from cbackprop.inspect import gradient_check
 
     net = Network.load(args.file)
+    n = integer("--rows", args.rows, 1)
     if args.data is None:
         rng = np.random.default_rng(args.seed)
-        x = rng.random((max(args.rows, 1), net.sizes[0])) / np.where(
-            net.input_scale == 0, 1, net.input_scale)
-        y = rng.random((len(x), net.sizes[-1]))
+        scale = np.where(np.equal(net.input_scale, 0), 1, net.input_scale)
+        x, y = rng.random((n, net.sizes[0])) / scale, rng.random((n, net.sizes[-1]))
     else:
-        x, y = (part[:args.rows] for part in _test_part(args.data))
+        x, y = (part[:n] for part in _test_part(args.data))
     found = gradient_check(net, x, y, sample=args.sample, seed=args.seed)
     if not found.passed:
         raise ValueError(f"{args.file}: gradient check {found}")

@@ -341,6 +341,15 @@ def plain(value: Any) -> Any:
     return dict(value) if isinstance(value, dict) else value
 
 
+def described(function: Any) -> str:
+    """Return an activation of a layer, or a cost, as text."""
+    if isinstance(function, list):
+        return ", ".join(f"{count} {described(one)}" for one, count in function)
+    if isinstance(function, tuple):
+        return f"{function[0]}({function[1]:g})"
+    return str(function)
+
+
 def _same(one_: Any, other: Any) -> bool:
     try:
         return bool(np.all(one_ == other))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cbackprop import data
+from cbackprop.functions import described
 from cbackprop.inspect.tables import table
 
 
@@ -47,13 +47,13 @@ class Summary:
     """
 
     def __init__(self, net: Any) -> None:
-        self._title = (f"Network({list(net.sizes)}), cost {_name(net.cost)}, {net.dtype}; "
+        self._title = (f"Network({list(net.sizes)}), cost {described(net.cost)}, {net.dtype}; "
                        f"multiply-adds for one example")
         self.layers = []
         for layer, (w, b) in enumerate(zip(net.weights, net.biases, strict=True)):
             neurons, inputs = w.shape
             self.layers.append(LayerSummary(
-                inputs, neurons, _name(net._activations[layer]), w.size + b.size,
+                inputs, neurons, described(net._activations[layer]), w.size + b.size,
                 w.nbytes + b.nbytes, w.size, w.size * (2 if layer == 0 else 3)))
         self.parameters, self.forward, self.training = (
             sum(getattr(layer, name) for layer in self.layers)
@@ -68,13 +68,3 @@ class Summary:
                      f"{self.training:,}"])
         header = ["layer", "neurons", "activation", "parameters", "bytes", "forward", "training"]
         return f"{self._title}\n{table(header, rows, left=(1, 2))}"
-
-
-def _name(function: Any) -> str:
-    if isinstance(function, str):
-        return function
-    if isinstance(function, list):
-        return ", ".join(f"{count} {_name(one)}" for one, count in function)
-    if isinstance(function, tuple):
-        return f"{function[0]}({function[1]:g})"
-    return data.shown(function)

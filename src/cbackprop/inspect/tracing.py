@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cbackprop.functions import described
 from cbackprop.inspect import given
 from cbackprop.inspect.tables import elided, table
 
@@ -36,8 +37,7 @@ class Trace:
         BP4 and BP3, shaped as `Network.weights` and `biases`: the average over the examples.
     cost : float
         The mean over the examples.
-    activations : list
-        The activation of each layer.
+    activations : list of str
     """
 
     x: NDArray
@@ -49,7 +49,7 @@ class Trace:
     nabla_w: list[NDArray]
     nabla_b: list[NDArray]
     cost: float
-    activations: list[Any]
+    activations: list[str]
 
     def __len__(self) -> int:
         return len(self.x)
@@ -135,7 +135,7 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
         **{name: [np.concatenate(layer) for layer in zip(*parts, strict=True)]
            for name, parts in signals.items()},
         nabla_w=weights, nabla_b=biases, cost=cost / len(rows),
-        activations=list(net._activations))
+        activations=[described(activation) for activation in net._activations])
 
 
 def slices(
