@@ -17,10 +17,15 @@ from test_reference import KINKS, PAIRS, SOME_PAIRS
 import cbackprop
 from cbackprop import Activation, Cost, Network, inspect
 
-RNG = np.random.default_rng(7)
-X, Y = RNG.standard_normal((9, 3)), RNG.random((9, 2))
+X = np.random.default_rng(7).standard_normal((9, 3))
+Y = np.random.default_rng(8).random((9, 2))
 DOUBLE = ctypes.c_double
 OUTPUTS = [(*pair, 2) for pair in PAIRS] + [(*pair, 20) for pair in SOME_PAIRS]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(9)
 
 
 def network(sizes=(3, 5, 4, 2), dtype="float64", seed=0, **settings):
@@ -72,9 +77,9 @@ def traced_is_the_references(case, scale=1.0):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", [1, 9, 1300])
-def test_trace_is_what_the_network_computes(dtype, n):
+def test_trace_is_what_the_network_computes(dtype, n, rng):
     net = network(dtype=dtype, activation="gelu", cost="log_likelihood", input_scale=0.5)
-    x, labels = RNG.standard_normal((n, 3)), RNG.integers(2, size=n)
+    x, labels = rng.standard_normal((n, 3)), rng.integers(2, size=n)
     traced = inspect.trace(net, x, labels)
     assert len(traced) == n
     assert [z.shape for z in traced.z] == [(n, 5), (n, 4), (n, 2)]
@@ -137,11 +142,14 @@ def test_gradient_check_of_hidden_layers(hidden):
         assert nabla[place.layer][place.j, place.k] == derivative
 
 
-def test_gradient_check_meets_kinks():
-    """A hundred thousand pairs of weights and z near a kink: some moves must cross one."""
+def test_gradient_check_meets_kinks(monkeypatch):
+    """Some moves cross one; finer ones do not."""
     net = network((20, 40, 40, 1), activation="relu", output_activation="identity", seed=3)
-    x, y = RNG.standard_normal((30, 20)), RNG.random((30, 1))
+    x = np.random.default_rng(1).standard_normal((30, 20))
+    y = np.random.default_rng(2).random((30, 1))
     assert inspect.gradient_check(net, x, y, eps=1e-4).passed
+    monkeypatch.setattr(inspect.checks, "FINER", 1)
+    assert not inspect.gradient_check(net, x, y, eps=1e-4).passed
 
 
 def test_gradient_check_of_a_sample():
@@ -256,9 +264,9 @@ def test_too_many_paths():
 # ---- saturation ----
 
 
-def test_saturation_counts():
+def test_saturation_counts(rng):
     net = network((3, 40, 2), initializer="large")
-    x, y = RNG.standard_normal((700, 3)), RNG.random((700, 2))
+    x, y = rng.standard_normal((700, 3)), rng.random((700, 2))
     found = inspect.saturation(net, x, y, threshold=0.05)
     traced = inspect.trace(net, x, y)
     for layer, slopes in enumerate(traced.sigma_prime):
@@ -314,9 +322,9 @@ def test_jacobian_is_the_product_of_the_references(build, activation, outputs, n
         case.close(build.jacobian(case.core, case.rows), expected, terms=100)
 
 
-def test_jacobian_of_many_rows_and_outputs():
+def test_jacobian_of_many_rows_and_outputs(rng):
     net = network((3, 4, 30), "float32", activation="tanh", output_activation="softmax")
-    x = RNG.standard_normal((1030, 3))
+    x = rng.standard_normal((1030, 3))
     whole = inspect.jacobian(net, x)
     assert whole.shape == (1030, 30, 3)
     for i in (0, 511, 512, 1029):
@@ -352,10 +360,10 @@ def test_input_gradient_of_every_build(build):
 # ---- Hessian times vector ----
 
 
-def hessian_vector_is_right(case, v_seed=5):
+def hessian_vector_is_right(case):
     """Against differences, of four points, of the reference's gradient."""
     direction, product = (np.zeros_like(case.core.parameters) for _ in range(2))
-    rng = np.random.default_rng(v_seed)
+    rng = np.random.default_rng(5)
     v_w, v_b = case.core.views(direction)
     for v in v_w + v_b:
         v[...] = rng.standard_normal(v.shape)
@@ -400,11 +408,11 @@ def test_hessian_vector_with_mixed_outputs(build):
         hessian_vector_is_right(Case(build, [4, 3, outputs], output=output, n=4))
 
 
-def test_hessian_vector_is_symmetric_and_linear():
+def test_hessian_vector_is_symmetric_and_linear(rng):
     for scale in (1.0, 0.5, [1.0, 0.25, 2.0]):
         net = network(activation="silu", cost="cross_entropy", input_scale=scale)
-        u, v = (([RNG.standard_normal(b.shape) for b in net.biases],
-                 [RNG.standard_normal(w.shape) for w in net.weights]) for _ in range(2))
+        u, v = (([rng.standard_normal(b.shape) for b in net.biases],
+                 [rng.standard_normal(w.shape) for w in net.weights]) for _ in range(2))
         h_u, h_v = (inspect.hessian_vector(net, X, Y, way) for way in (u, v))
         assert [h.shape for h in h_u[1]] == [w.shape for w in net.weights]
         assert flat(u) @ flat(h_v) == pytest.approx(flat(v) @ flat(h_u), rel=1e-12)
@@ -427,7 +435,7 @@ def flat(pair):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("outputs", [2, 20])
-def test_hessian_vector_of_own_functions(dtype, outputs):
+def test_hessian_vector_of_own_functions(dtype, outputs, rng):
     """sigma'' and C'' by differences of f_prime."""
     def tanh_prime(z):
         return 1 - np.tanh(z) ** 2
@@ -438,7 +446,7 @@ def test_hessian_vector_of_own_functions(dtype, outputs):
     def compiled(f, n):
         return ctypes.CFUNCTYPE(DOUBLE, *[DOUBLE] * n)(f)
 
-    y = RNG.random((9, outputs))
+    y = rng.random((9, outputs))
     sizes = (3, 5, outputs)
     expected_of = network(sizes, dtype, **settings("tanh", "log_cosh"))
     v = expected_of.backprop(X, y)
@@ -462,7 +470,7 @@ def test_hessian_vector_of_own_functions(dtype, outputs):
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "softplus",
                                         "elu", "selu", "softsign", "softmax"])
 @pytest.mark.parametrize("cost", ["quadratic", "log_likelihood", "poisson"])
-def test_against_pytorch(activation, cost):
+def test_against_pytorch(activation, cost, rng):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     functional = torch.nn.functional
     functions = {"gelu_tanh": lambda z: functional.gelu(z, approximate="tanh"),
@@ -489,7 +497,7 @@ def test_against_pytorch(activation, cost):
     np.testing.assert_allclose(inspect.jacobian(net, X), slopes, rtol=1e-9, atol=1e-12)
     by_input = torch.func.grad(lambda a: costs[cost](forward(a, *parameters), y).sum())(x)
     np.testing.assert_allclose(inspect.input_gradient(net, X, Y), by_input, rtol=1e-9, atol=1e-12)
-    v = tuple(torch.tensor(RNG.standard_normal(p.shape)) for p in parameters)
+    v = tuple(torch.tensor(rng.standard_normal(p.shape)) for p in parameters)
     expected = torch.autograd.functional.hvp(total_cost, parameters, v)[1]
     h_b, h_w = inspect.hessian_vector(net, X, Y, ([p.numpy() for p in v[:layers]],
                                                   [p.numpy() for p in v[layers:]]))
@@ -544,7 +552,7 @@ ONE = X[0], Y[0]
     (lambda net: inspect.gradient_check(net, X, Y, sample=0), ValueError,
      "^sample must be an integer of at least 1, got 0$"),
     (lambda net: inspect.gradient_check(net, X, Y, eps=0), ValueError,
-     "^eps must be a number above 0, got 0$"),
+     "^eps must be a number of at least 1e-12 and below 1, got 0$"),
     (lambda net: inspect.gradient_check(net, X, Y, tolerance="x"), TypeError,
      "^tolerance must be a number above 0, got 'x'$"),
     (lambda net: inspect.gradient_check(net, X, Y, sample=1, seed=-1), ValueError,

@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import data, functions
 from cbackprop.inspect import given
-from cbackprop.inspect.tracing import trace
+from cbackprop.inspect.tracing import SLICE, trace
 from cbackprop.network import Network, _generator
 from cbackprop.optimizers import number
 
 EPS = 1e-5
+LEAST_EPS = 1e-12  # less is lost in rounding
 FINER = 64  # an eps so many times smaller seldom meets the same kink
 TOLERANCE = 1e-5
 
@@ -124,7 +125,7 @@ def gradient_check(
     >>> check.passed, len(check.errors)
     (True, 13)
     """
-    eps = number("eps", eps, 0, above=True)
+    eps = number("eps", eps, LEAST_EPS, 1)
     tolerance = number("tolerance", tolerance, 0, above=True)
     copy = given.in_float64(net)
     rows, targets = given.examples(copy, x, y)
@@ -194,7 +195,7 @@ def _sampled(total: int, sample: int | None, seed: Any) -> Any:
 
 def _mistake(net: Network, x: NDArray, y: NDArray) -> str | None:
     """Say which function of the user's is wrong at a z or an output that these examples lead to."""
-    traced = trace(net, x[:512], y[:512])
+    traced = trace(net, x[:SLICE], y[:SLICE])
     for z, layer in zip(traced.z, net._activations, strict=True):
         first = 0
         for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
