@@ -67,7 +67,8 @@ class Kernels:
     def check(self) -> float:
         """Return how far a, delta and nabla_w are from NumPy's, of the largest of each."""
         x, y = self.x[:self.m], self.y[:self.m]
-        a, delta, nabla = self.core.trace(self.build.Rows(x), self.build.Targets(y))
+        signals, nabla, _ = self.build.trace(self.core, self.build.Rows(x), self.build.Targets(y))
+        a, delta = signals["a"], signals["delta"]
         nabla_w, _ = self.core.views(nabla)
         w, b = ([np.asarray(p, float) for p in ps] for ps in (self.weights, self.biases))
         last = len(w) - 1

@@ -331,13 +331,31 @@ def test_info_of_a_file(output):
         *own,
         "",
         "network          net.npz",
-        "sizes            4, 3, 2",
-        "layer 1          3 tanh, 15 parameters",
-        "layer 2          2 softmax, 8 parameters",
-        "cost             log_likelihood",
-        "dtype            float32",
-        "parameters       23",
+        *str(cbackprop.Network.load("net.npz").summary()).splitlines(),
     ]
+
+
+def test_gradcheck(output):
+    cbackprop.Network([4, 3, 2], activation="tanh", cost="log_likelihood", input_scale=0.1,
+                      seed=0).save("net.npz")
+    assert output("gradcheck", "net.npz")[0].startswith(
+        "gradient check passed: worst relative error ")
+    assert " of 5 derivatives, at " in output("gradcheck", "net.npz", "--sample", "5")[0]
+
+
+def test_gradcheck_on_data(output, classes):
+    output("train", "--data", classes, "--epochs", "1", "--save", "net.npz")
+    assert "passed" in output("gradcheck", "net.npz", "--data", classes, "--rows", "3")[0]
+
+
+def test_gradcheck_fails(cli):
+    """Where relu has its kink, differences lie between its two slopes."""
+    cbackprop.Network([2, 1, 1], activation="relu", initializer=(
+        [[[0, 0]], [[1]]], [[[0]], [[1]]])).save("net.npz")
+    status, out, err = cli("gradcheck", "net.npz")
+    assert (status, out) == (1, "")
+    assert err.startswith("cbackprop: error: net.npz: gradient check FAILED: worst relative error ")
+    assert err.count("\n") == 1
 
 
 def test_version():
@@ -423,6 +441,7 @@ def test_ctrl_c():
     (["predict", "net.npz", "--data", "numbers.csv"], "must have sizes[0] = 784 columns"),
     (["predict", "words.csv"], "words.csv is not a whole cbackprop network file"),
     (["info", "words.csv"], "words.csv is not a whole cbackprop network file"),
+    (["gradcheck", "net.npz", "--rows", "0"], "--rows must be an integer of at least 1, got 0"),
 ])
 def test_errors_are_one_line(args, message, cli, saved, numbers):
     with open("words.csv", "w") as words:

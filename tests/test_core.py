@@ -55,6 +55,9 @@ class Case:
         size = max(1.0, np.abs(expected).max(initial=0))
         np.testing.assert_allclose(actual, expected, rtol=bound, atol=bound * size)
 
+    def trace(self, targets=None):
+        return self.build.trace(self.core, self.rows, targets or self.targets)
+
     def padding(self):
         """Where in an arena no parameter lies."""
         free = np.ones_like(self.core.parameters)
@@ -105,7 +108,7 @@ def test_bp1_output_error(build, cost, activation):
         if activation == "softmax" and j == 1:
             continue  # a = 1: the cost may be infinite, or at its kink
         z = case.reference.forward(case.x)[0][-1]
-        _, delta, _ = case.core.trace(case.rows, case.targets)
+        delta = case.trace()[0]["delta"]
         case.close(delta[-1], output_error(cost, activation, z, case.y), terms=100)
 
 
@@ -113,7 +116,7 @@ def test_bp1_output_error(build, cost, activation):
 def test_bp2_backpropagate_error(build, hidden):
     for n, k, j in itertools.product([1, 10, 30], edges(build), [1, lanes(build) + 1, 300]):
         case = Case(build, [3, k, j], hidden=hidden, n=n)
-        _, delta, _ = case.core.trace(case.rows, case.targets)
+        delta = case.trace()[0]["delta"]
         z = case.reference.forward(case.x)[0][0]
         expected = delta[1].astype(float) @ case.reference.weights[1]
         case.close(delta[0], times_sigma_prime(expected, hidden, z))
@@ -122,7 +125,8 @@ def test_bp2_backpropagate_error(build, hidden):
 def test_bp3_bias_gradient(build):
     for n, j in itertools.product([1, 3, 10], edges(build)):
         case = Case(build, [3, j, 2], n=n)
-        _, delta, nabla = case.core.trace(case.rows, case.targets)
+        signals, nabla, _ = case.trace()
+        delta = signals["delta"]
         _, nabla_b = case.core.views(nabla)
         for layer in range(2):
             case.close(nabla_b[layer][:, 0], delta[layer].astype(float).sum(axis=0))
@@ -131,7 +135,8 @@ def test_bp3_bias_gradient(build):
 def test_bp4_weight_gradient(build):
     for n, k, j in itertools.product([1, 3, 10, 300], edges(build), edges(build)):
         case = Case(build, [k, j, 2], n=n)
-        a, delta, nabla = case.core.trace(case.rows, case.targets)
+        signals, nabla, _ = case.trace()
+        a, delta = signals["a"], signals["delta"]
         nabla_w, _ = case.core.views(nabla)
         for layer, a_prev in enumerate([case.x, a[0]]):
             expected = delta[layer].astype(float).T @ a_prev.astype(float)
@@ -141,7 +146,7 @@ def test_bp4_weight_gradient(build):
 def test_trace_refuses_more_than_a_slice(build):
     case = Case(build, [2, 2], n=513)
     with pytest.raises(ValueError, match="trace takes at most 512 rows, got 513"):
-        case.core.trace(case.rows, case.targets)
+        case.trace()
 
 
 # ---- together ----
@@ -319,7 +324,8 @@ def test_saturated_neurons_stay_finite(build, cost, activation, z):
     labels = np.arange(8, dtype=np.intc) % 5
     counts = build.Targets(np.full((8, 5), 100, dtype=build.REAL))
     for targets in (case.targets, build.Targets(labels), counts):
-        a, delta, nabla = case.core.trace(case.rows, targets)
+        signals, nabla, _ = case.trace(targets)
+        a, delta = signals["a"], signals["delta"]
         _, total = case.core.evaluate(case.rows, targets)
         assert all(np.isfinite(v).all() for v in [*a, *delta, nabla])
         assert np.isfinite(total)
@@ -333,7 +339,7 @@ def test_nan_stays_nan(build, activation):
     for outputs in (2, lanes(build) + 1):
         case = Case(build, [3, outputs], output=activation)
         case.biases[0][...] = np.nan
-        assert np.isnan(case.core.trace(case.rows, case.targets)[0][0]).all()
+        assert np.isnan(case.trace()[0]["a"][0]).all()
 
 
 @pytest.mark.parametrize("outputs", [5, 40])
@@ -365,8 +371,7 @@ def test_parameters_of_functions(build, cost, output):
     for j in (1, lanes(build) + 1):
         case = Case(build, [4, j], output=output, cost=cost)
         z, a = (v[-1] for v in case.reference.forward(case.x))
-        case.close(case.core.trace(case.rows, case.targets)[1][0],
-                   output_error(cost, output, z, case.y))
+        case.close(case.trace()[0]["delta"][0], output_error(cost, output, z, case.y))
         total = case.core.evaluate(case.rows, case.targets)[1]
         case.close(total, of_name(COSTS, cost, 0)(a, case.y).sum(), terms=100)
 

@@ -1,6 +1,7 @@
 """The examples run, on the digits that come with the package."""
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,3 +32,15 @@ def test_example(name, argument, tmp_path, monkeypatch):
     assert [line[:9] for line in epochs] == ["epoch  1 ", "epoch  2 "]
     assert " images: " in last
     assert "after 2 epochs" in last
+
+
+@pytest.mark.skipif(not FOLDER.exists(), reason="the examples are not beside the tests")
+@pytest.mark.parametrize("name", ["saturated", "vanishing", "softmax_sum"])
+def test_inside(name):
+    """They print what their README says they print."""
+    readme = (FOLDER / "inside" / "README.md").read_text(encoding="utf-8")
+    printed = re.search(rf"{name}\.py\n\n```text\n(.*?)```", readme, re.DOTALL).group(1)
+    done = subprocess.run([sys.executable, "-W", "error", str(FOLDER / "inside" / f"{name}.py")],
+                          capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == printed

@@ -1,5 +1,8 @@
 """Dense neural networks trained by backpropagation, at the speed of the CPU."""
 
+import importlib
+from typing import Any
+
 from cbackprop import callbacks, datasets, optimizers, schedules
 from cbackprop.config import show_config
 from cbackprop.functions import Activation, Cost
@@ -10,4 +13,16 @@ from cbackprop.rowsource import RowSource
 
 __version__ = "0.3.0"
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "callbacks",
-           "datasets", "optimizers", "schedules", "show_config", "train_many"]
+           "datasets", "inspect", "optimizers", "schedules", "show_config", "train_many"]
+
+LAZY = ("inspect",)  # most who train do not need them
+
+
+def __getattr__(name: str) -> Any:
+    if name in LAZY:
+        return importlib.import_module(f"cbackprop.{name}")
+    raise AttributeError(f"module 'cbackprop' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LAZY})

@@ -1,5 +1,5 @@
 """
-The command line: train, evaluate, predict, info.
+The command line: train, evaluate, predict, info, gradcheck.
 
 It reads arguments, calls the library and prints; what can be wrong with a value, the library says.
 """
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cbackprop import DivergenceError, History, Network, __version__, datasets, show_config
 from cbackprop.core import _dispatch
+from cbackprop.data import integer
 
 ERRORS = (ValueError, TypeError, OSError, ModuleNotFoundError, MemoryError, OverflowError,
           DivergenceError)
@@ -109,22 +110,26 @@ def info(args: argparse.Namespace) -> None:
     """Print what this installation is, and what a saved network is."""
     net = None if args.file is None else Network.load(args.file)
     show_config()
-    if net is None:
-        return
-    parameters = [w.size + b.size for w, b in zip(net.weights, net.biases, strict=True)]
-    lines = {
-        "": "",
-        "network": args.file,
-        "sizes": ", ".join(map(str, net.sizes)),
-        **{f"layer {layer}": f"{size} {activation}, {count} parameters"
-           for layer, (size, activation, count)
-           in enumerate(zip(net.sizes[1:], net._activations, parameters, strict=True), 1)},
-        "cost": net.cost,
-        "dtype": net.dtype,
-        "parameters": sum(parameters),
-    }
-    for name, value in lines.items():
-        print(f"{name:<16} {value}".rstrip())
+    if net is not None:
+        print(f"\n{'network':<16} {args.file}\n{net.summary()}")
+
+
+def gradcheck(args: argparse.Namespace) -> None:
+    """Compare a saved network's backpropagation with differences; an error if they are apart."""
+    from cbackprop.inspect import gradient_check
+
+    net = Network.load(args.file)
+    n = integer("--rows", args.rows, 1)
+    if args.data is None:
+        rng = np.random.default_rng(args.seed)
+        scale = np.where(np.equal(net.input_scale, 0), 1, net.input_scale)
+        x, y = rng.random((n, net.sizes[0])) / scale, rng.random((n, net.sizes[-1]))
+    else:
+        x, y = (part[:n] for part in _test_part(args.data))
+    found = gradient_check(net, x, y, sample=args.sample, seed=args.seed)
+    if not found.passed:
+        raise ValueError(f"{args.file}: gradient check {found}")
+    print(f"gradient check {found}")
 
 
 # ---- data ----
@@ -289,6 +294,20 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("file", nargs="?", metavar="FILE",
                          help="a network that train --save wrote")
     command.set_defaults(command=info)
+
+    command = commands.add_parser(
+        "gradcheck", parents=[saved],
+        help="compare a saved network's backpropagation with differences of the cost",
+        description="Move parameters up and down, and compare what the cost does with what "
+                    "backpropagation says, in float64. The exit status is 1 if they differ.")
+    command.add_argument("--data", metavar="mnist|mnist-full|FILE",
+                         help="as for evaluate (random numbers)")
+    command.add_argument("--rows", type=int, default=10,
+                         help="examples to take, the first of the data (%(default)s)")
+    command.add_argument("--sample", type=int, metavar="N",
+                         help="parameters to look at, drawn at random (all)")
+    command.add_argument("--seed", type=seed, default=0, help="of what is drawn (%(default)s)")
+    command.set_defaults(command=gradcheck)
     return parser
 
 

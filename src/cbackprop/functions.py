@@ -22,8 +22,9 @@ RTOL, ATOL = 1e-4, 1e-6
 class Function(abc.ABC):
     """A function of the user's with its derivative; see `Activation` and `Cost`."""
 
-    _kind = "function"
+    _kind, _where = "function", "z"
     _arguments = 1
+    _points: tuple[NDArray, ...] = ()  # to compare f_prime at when it is made
 
     def __init__(
         self, f: Callable | Any, f_prime: Callable | Any, *, name: str | None = None
@@ -37,7 +38,9 @@ class Function(abc.ABC):
             raise TypeError(f"{self.name}: f and f_prime must both be compiled, or both take "
                             f"arrays")
         self.addresses = None if None in found else cast("tuple[int, int]", tuple(found))
-        self._check()
+        mistake = self.mistake(*self._points)
+        if mistake is not None:
+            raise ValueError(mistake)
 
     def __repr__(self) -> str:
         return f"<cbackprop {self.name}>"
@@ -70,17 +73,33 @@ class Function(abc.ABC):
                              f"arguments of shape {arrays[0].shape}, got {values.shape}")
         return values
 
-    @abc.abstractmethod
-    def _check(self) -> None:
-        """Compare the derivative with differences."""
+    def mistake(self, *points: NDArray) -> str | None:
+        """
+        Compare f_prime with differences of f, (46), where that tells.
 
-    def _compare(self, where: str, points: NDArray, given: NDArray, measured: NDArray) -> None:
-        wrong = np.isfinite(measured) & ~np.isclose(given, measured, rtol=RTOL, atol=ATOL)
-        if wrong.any():
-            at = tuple(np.argwhere(wrong)[0])
-            raise ValueError(
-                f"{self.name}: f_prime is not the derivative of f: at {where} = {points[at]:g} it "
-                f"gives {given[at]:g}, differences of f {measured[at]:g}")
+        Parameters
+        ----------
+        points : arrays of shape (examples, neurons)
+            The arguments.
+
+        Returns
+        -------
+        str or None
+            Where f_prime is not the derivative of f, in a sentence; None if it is.
+        """
+        given = self._values("f_prime", *points)
+        measured, finer = (self._differences(step, *points) for step in (STEP, STEP / 8))
+        smooth = np.isfinite(measured) & np.isclose(measured, finer, rtol=RTOL, atol=ATOL)
+        wrong = smooth & ~np.isclose(given, measured, rtol=RTOL, atol=ATOL)
+        if not wrong.any():
+            return None
+        at = tuple(np.argwhere(wrong)[0])
+        return (f"{self.name}: f_prime is not the derivative of f: at {self._where} = "
+                f"{points[0][at]:g} it gives {given[at]:g}, differences of f {measured[at]:g}")
+
+    @abc.abstractmethod
+    def _differences(self, step: float, *points: NDArray) -> NDArray:
+        """Return the difference quotients of f by its first argument."""
 
 
 class Activation(Function):
@@ -113,13 +132,12 @@ class Activation(Function):
     ValueError: activation 'sin': f_prime is not the derivative of f: at z = -3.37 it gives 0.226...
     """
 
-    _kind = "activation"
+    _kind, _where = "activation", "z"
+    _points: tuple[NDArray, ...] = (POINTS[:, None],)
 
-    def _check(self) -> None:
-        z = POINTS[:, None]
-        given = self._values("f_prime", z)
-        f = [self._values("f", z + k * STEP) for k in (-2, -1, 1, 2)]
-        self._compare("z", z, given, _difference(f))
+    def _differences(self, step: float, *points: NDArray) -> NDArray:
+        (z,) = points
+        return _quotient([self._values("f", z + k * step) for k in (-2, -1, 1, 2)], step)
 
 
 class Cost(Function):
@@ -146,25 +164,24 @@ class Cost(Function):
     >>> net = cbackprop.Network([2, 3, 1], cost=fourth, seed=0)
     """
 
-    _kind = "cost"
+    _kind, _where = "cost", "a"
     _arguments = 2
+    _points = (np.linspace(0.113, 0.887, 12).reshape(6, 2),
+               np.array([0, 1, 0.3, 0, 1, 0.3, 1, 0, 0.3, 1, 0.3, 0]).reshape(6, 2))
 
-    def _check(self) -> None:
-        a = np.linspace(0.113, 0.887, 12).reshape(6, 2)
-        y = np.array([0.0, 1.0, 0.3, 0.0, 1.0, 0.3, 1.0, 0.0, 0.3, 1.0, 0.3, 0.0]).reshape(6, 2)
-        given = self._values("f_prime", a, y)
-        measured = np.empty_like(a)
-        for j in range(a.shape[1]):
-            one = STEP / 10 * np.eye(a.shape[1])[j]
+    def _differences(self, step: float, *points: NDArray) -> NDArray:
+        a, y = points
+        found = np.empty_like(a)
+        for j, one in enumerate(step / 10 * np.eye(a.shape[1])):
             f = [self._values("f", a + k * one, y, shape=(len(a),)) for k in (-2, -1, 1, 2)]
-            measured[:, j] = _difference(f) / 0.1
-        self._compare("a", a, given, measured)
+            found[:, j] = _quotient(f, step / 10)
+        return found
 
 
-def _difference(f: list[NDArray]) -> NDArray:
-    """Four points: the error is of order STEP^4."""
+def _quotient(f: list[NDArray], step: float) -> NDArray:
+    """Four points: the error is of order step^4."""
     with np.errstate(all="ignore"):
-        return (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * STEP)
+        return (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * step)
 
 
 def _address(function: Any, arguments: int, which: str, name: str) -> int | None:
@@ -322,6 +339,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return dict(value) if isinstance(value, dict) else value
+
+
+def described(function: Any) -> str:
+    """Return an activation of a layer, or a cost, as text."""
+    if isinstance(function, list):
+        return ", ".join(f"{count} {described(one)}" for one, count in function)
+    if isinstance(function, tuple):
+        return f"{function[0]}({function[1]:g})"
+    return str(function)
 
 
 def _same(one_: Any, other: Any) -> bool:

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -22,6 +22,9 @@ from cbackprop import threads as teams
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
+
+if TYPE_CHECKING:
+    from cbackprop.inspect import Summary
 
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
@@ -178,6 +181,23 @@ class Network:
         return (f"Network({list(self.sizes)}, activation={self.activation!r}, "
                 f"output_activation={self.output_activation!r}, cost={self.cost!r}, "
                 f"dtype={self.dtype!r})")
+
+    def summary(self) -> Summary:
+        """
+        Return a table of layers: shapes, parameters, activations, memory, arithmetic.
+
+        Examples
+        --------
+        >>> cbackprop.Network([784, 30, 10], seed=0).summary()
+        Network([784, 30, 10]), cost quadratic, float32; multiply-adds for one example
+        layer  neurons    activation  parameters    bytes  forward  training
+            0  784 -> 30  sigmoid         23,550   94,200   23,520    47,040
+            1  30 -> 10   sigmoid            310    1,240      300       900
+               all                        23,860  102,464   23,820    47,940
+        """
+        from cbackprop.inspect import Summary
+
+        return Summary(self)
 
     # ---- parameters ----
 

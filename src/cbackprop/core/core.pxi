@@ -233,34 +233,6 @@ cdef class Core:
         lesson.n = lesson.mini_batch_size = rows.array.n
         return self.learn(&lesson, None, 0, threads) / rows.array.n
 
-    def trace(self, Rows rows, Targets targets):
-        """
-        What one pass over at most SLICE rows leaves behind, each example counted once.
-
-        Returns
-        -------
-        a, delta : lists of (n, sizes[l]) arrays, for each layer but the inputs
-        nabla : arena
-            The sum of the examples' gradients.
-        """
-        if rows.array.n > SLICE:
-            raise ValueError(f"trace takes at most {SLICE} rows, got {rows.array.n}")
-        cdef Scratch scratch = self.scratch(rows.array.n, True)
-        nabla = aligned(self.net.size)
-        cdef real[::1] to = nabla
-        cdef Py_ssize_t l, n = rows.array.n
-        cdef Signals* at
-        with nogil:
-            sum_gradients(&to[0], 1, &self.net, scratch.batch, &rows.array, &targets.array, NULL,
-                          n, 0, n)
-        a, delta = [], []
-        for l in range(self.net.n_layers):
-            at = &scratch.batch.signals[l]
-            a.append(examples_of(at.a, at, n, self.net.layers[l].J))
-            delta.append(examples_of(at.delta, at, n, self.net.layers[l].J))
-        self.give_back(scratch)
-        return a, delta, nabla
-
     def sgd(self, Rows rows, Targets targets, const Py_ssize_t[::1] order,
             Py_ssize_t mini_batch_size, const double[::1] etas, Py_ssize_t first,
             Py_ssize_t last, Learning learning=None, double cost=0, int threads=1):
@@ -597,19 +569,19 @@ cdef class Scratch:
     cdef Team* team
     cdef Py_ssize_t rows
     cdef int threads
-    cdef bint training, drops
+    cdef bint training, drops, traces
     cdef object arena
     cdef object step
     cdef object squares
     cdef Py_ssize_t taken
 
     def __cinit__(self, Core core, Py_ssize_t rows, bint training, bint whole, bint drops,
-                  int threads):
+                  int threads, bint traces=False):
         cdef real[::1] view
         cdef double[::1] squares
         cdef int t
         self.rows, self.threads = rows, threads
-        self.training, self.drops = training, drops
+        self.training, self.drops, self.traces = training, drops, traces
         self.taken = 0
         self.carve(core, NULL)                                  # sizes first,
         self.arena = aligned(self.taken // sizeof(real))        # then memory, once,
@@ -622,6 +594,7 @@ cdef class Scratch:
             self.squares = squares = np.zeros(core.net.size // CLIP_BLOCK + 1)
             for t in range(threads):
                 self.batch[t].step, self.batch[t].squares = &view[0], &squares[0]
+        self.begin(threads)
 
     cdef void begin(self, int threads) noexcept:
         cdef int k
@@ -644,7 +617,7 @@ cdef class Scratch:
 
     cdef void carve(self, Core core, char* base) noexcept:
         cdef const Network* net = &core.net
-        cdef Py_ssize_t m = self.rows, widest = 0, i
+        cdef Py_ssize_t m = self.rows, widest, i
         cdef int l, t
         cdef Batch shared
         cdef Signals* signals
@@ -654,7 +627,7 @@ cdef class Scratch:
         self.team = shared.team = <Team*>self.take(base, sizeof(Team))
         self.batch = <Batch*>self.take(base, self.threads * sizeof(Batch))
         signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
-        shared.ld_x = stride_of(net.layers[0].K)
+        shared.ld_x = widest = stride_of(net.layers[0].K)
         shared.x = <real*>self.take(base, m * shared.ld_x * sizeof(real))
         self.carve_signals(core, base, signals)
         for l in range(net.n_layers):
@@ -698,7 +671,7 @@ cdef class Scratch:
             size = rows * at.ld * sizeof(real)
             at.a_prev = a_rows
             at.a = at.z = at.out = <real*>self.take(base, size)
-            if self.training and keeps_z(layer):
+            if self.traces or self.training and keeps_z(layer):
                 at.z = <real*>self.take(base, size)
             if self.drops and l < net.n_layers - 1:
                 at.kept = <real*>self.take(base, size)

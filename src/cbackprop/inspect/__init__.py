@@ -1,0 +1,17 @@
+"""
+What backpropagation does inside a network: chapter 2, looked at.
+
+Layers are counted as in `Network.weights`: layer 0 is the first layer of weights and the neurons
+behind it, the inputs are none. So z, a and delta of layer l are the book's of layer l + 2.
+"""
+
+from cbackprop.inspect.checks import Demon, GradientCheck, Place, demon, gradient_check
+from cbackprop.inspect.derivatives import hessian_vector, input_gradient, jacobian
+from cbackprop.inspect.rates import Paths, paths
+from cbackprop.inspect.slopes import Saturated, Saturation, saturation
+from cbackprop.inspect.summary import Summary
+from cbackprop.inspect.tracing import Trace, trace
+
+__all__ = ["Demon", "GradientCheck", "Paths", "Place", "Saturated", "Saturation", "Summary",
+           "Trace", "demon", "gradient_check", "hessian_vector", "input_gradient", "jacobian",
+           "paths", "saturation", "trace"]

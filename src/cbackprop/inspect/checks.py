@@ -1,0 +1,277 @@
+"""Backpropagation against differences of the cost: of every weight, (46), or of one z, (29)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop import data, functions
+from cbackprop.inspect import given
+from cbackprop.inspect.tracing import SLICE, trace
+from cbackprop.network import Network, _generator
+from cbackprop.optimizers import number
+
+EPS = 1e-5
+LEAST_EPS = 1e-12  # less is lost in rounding
+FINER = 64  # an eps so many times smaller seldom meets the same kink
+TOLERANCE = 1e-5
+
+
+class Place(NamedTuple):
+    """
+    A parameter of a network: weights[layer][j, k], or biases[layer][j, 0].
+
+    Attributes
+    ----------
+    layer : int
+    parameter : {"w", "b"}
+    j, k : int
+        From neuron k to neuron j; k of a bias is 0.
+    """
+
+    layer: int
+    parameter: str
+    j: int
+    k: int
+
+    def __str__(self) -> str:
+        name = "weights" if self.parameter == "w" else "biases"
+        return f"{name}[{self.layer}][{self.j}, {self.k}]"
+
+
+@dataclass(frozen=True, repr=False)
+class GradientCheck:
+    """
+    What `gradient_check` found.
+
+    Attributes
+    ----------
+    worst : float
+        The largest of the relative errors.
+    where : Place
+        Of which parameter.
+    passed : bool
+        Whether it is at most `tolerance`.
+    tolerance : float
+    mistake : str or None
+        Where the check failed: which function of the user's has a wrong derivative, and where, in a
+        sentence; None if it is none of them.
+    backprop, differences, errors : arrays of shape (number of parameters looked at,)
+        The derivatives by BP3 and BP4, and by (46); how far they are apart, relative to the larger
+        one, or, where both are so small that rounding would count, to the least that would not.
+    places : list of Place
+        The parameters they belong to.
+    """
+
+    worst: float
+    where: Place
+    passed: bool
+    tolerance: float
+    mistake: str | None
+    backprop: NDArray
+    differences: NDArray
+    errors: NDArray
+    places: list[Place]
+
+    def __repr__(self) -> str:
+        at = int(self.errors.argmax())
+        found = (f"{'passed' if self.passed else 'FAILED'}: worst relative error {self.worst:.2g} "
+                 f"of {len(self.errors)} derivatives, at {self.where}: backpropagation "
+                 f"{self.backprop[at]:.6g}, differences {self.differences[at]:.6g}")
+        return found if self.mistake is None else f"{found}; {self.mistake}"
+
+
+def gradient_check(
+    net: Any, x: ArrayLike, y: ArrayLike, *, sample: int | None = None, seed: Any = 0,
+    eps: float = EPS, tolerance: float = TOLERANCE,
+) -> GradientCheck:
+    """
+    Compare backpropagation with differences of the cost, equation (46), two-sided.
+
+    Parameters
+    ----------
+    net : Network
+        It is not changed: the check is made on a float64 copy.
+    x : array of shape (n, in), (in,), or a column (in, 1)
+    y : array of shape (n, out), (out,), (out, 1), or labels (n,)
+    sample : int, optional
+        How many parameters to look at, drawn at random; by default all. Each costs two passes
+        forward over x: a few examples do.
+    seed : int, numpy.random.Generator or None
+        Of the sample.
+    eps : float
+        By how much a parameter of size 1 or less is moved; larger ones in proportion. Where that
+        fails, a smaller one is tried, for a kink may lie between.
+    tolerance : float
+        The largest relative error that passes.
+
+    Returns
+    -------
+    GradientCheck
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x and y do not fit the network or each other, or an argument is out of range.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 1], seed=0)
+    >>> check = gradient_check(net, [[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]])
+    >>> check.passed, len(check.errors)
+    (True, 13)
+    """
+    eps = number("eps", eps, LEAST_EPS, 1)
+    tolerance = number("tolerance", tolerance, 0, above=True)
+    copy = given.in_float64(net)
+    rows, targets = given.examples(copy, x, y)
+    arrays = [(letter, layer, values, nabla)
+              for letter, views, nablas in zip(
+                  "bw", (copy.biases, copy.weights), copy.backprop(rows, targets), strict=True)
+              for layer, (values, nabla) in enumerate(zip(views, nablas, strict=True))]
+    measured = _Cost(copy, rows, targets, eps, tolerance)
+    places: list[Place] = []
+    found: list[tuple[float, float, float]] = []
+    ends = np.cumsum([values.size for *_, values, _ in arrays])
+    for flat in _sampled(int(ends[-1]), sample, seed):
+        which = int(np.searchsorted(ends, flat, side="right"))
+        letter, layer, values, nabla = arrays[which]
+        at = np.unravel_index(flat - (ends[which] - values.size), values.shape)
+        exact = float(nabla[at])
+        places.append(Place(layer, letter, *map(int, at)))
+        found.append((exact, *measured.difference(values, at, exact)))
+    backprop, differences, errors = np.array(found).T
+    worst = int(errors.argmax())
+    passed = bool(errors[worst] <= tolerance)
+    return GradientCheck(
+        float(errors[worst]), places[worst], passed, tolerance,
+        None if passed else _mistake(copy, rows, targets), backprop, differences, errors, places)
+
+
+class _Cost:
+    """The mean cost of a network, and what moving a parameter does to it."""
+
+    def __init__(
+        self, net: Network, x: NDArray, y: NDArray, eps: float, tolerance: float
+    ) -> None:
+        self.net, self.eps, self.tolerance = net, eps, tolerance
+        self.examples = net._build.Rows(x), net._build.Targets(y)
+        self.rounding = np.finfo(float).eps * max(1.0, abs(self()))
+
+    def __call__(self) -> float:
+        return self.net._core.evaluate(*self.examples)[1] / len(self.examples[0])
+
+    def difference(self, values: NDArray, at: Any, exact: float) -> tuple[float, float]:
+        """Return the difference quotient, and its error relative to the exact derivative."""
+        coarse = self._of(values, at, exact, self.eps)
+        if coarse[1] <= self.tolerance:
+            return coarse
+        return min(coarse, self._of(values, at, exact, self.eps / FINER), key=lambda pair: pair[1])
+
+    def _of(self, values: NDArray, at: Any, exact: float, eps: float) -> tuple[float, float]:
+        kept = values[at]
+        ends, costs = [], []
+        for step in (eps, -eps):
+            values[at] = kept + step * max(1.0, abs(kept))
+            ends.append(values[at])
+            costs.append(self())
+        values[at] = kept
+        width = ends[0] - ends[1]
+        difference = (costs[0] - costs[1]) / width
+        least = 20 * self.rounding / width / self.tolerance  # ten times what rounding makes of it
+        return difference, abs(exact - difference) / max(abs(exact), abs(difference), least)
+
+
+def _sampled(total: int, sample: int | None, seed: Any) -> Any:
+    if sample is None:
+        return range(total)
+    sample = data.integer("sample", sample, 1)
+    return np.sort(_generator(seed).choice(total, min(sample, total), replace=False))
+
+
+def _mistake(net: Network, x: NDArray, y: NDArray) -> str | None:
+    """Say which function of the user's is wrong at a z or an output that these examples lead to."""
+    traced = trace(net, x[:SLICE], y[:SLICE])
+    for z, layer in zip(traced.z, net._activations, strict=True):
+        first = 0
+        for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
+            if isinstance(function, functions.Function):
+                found = function.mistake(z[:, first:first + count])
+                if found is not None:
+                    return found
+            first += count
+    if isinstance(net.cost, functions.Function):
+        return net.cost.mistake(traced.a[-1], traced.y)
+    return None
+
+
+class Demon(NamedTuple):
+    """
+    What `demon` found.
+
+    Attributes
+    ----------
+    measured : float
+        By how much the cost changed.
+    predicted : float
+        delta dz, equation (29).
+    """
+
+    measured: float
+    predicted: float
+
+
+def demon(
+    net: Any, x: ArrayLike, y: ArrayLike, layer: int, neuron: int, dz: float
+) -> Demon:
+    """
+    Let the demon of chapter 2 add dz to one weighted input, and see what the cost does.
+
+    Parameters
+    ----------
+    net : Network
+        It is not changed: the demon sits in a float64 copy.
+    x : array of shape (in,), (1, in), or a column (in, 1)
+        One example.
+    y : array of shape (out,), (1, out), (out, 1), or a label
+    layer : int
+        Counted as `Network.weights`.
+    neuron : int
+        Counted from 0.
+    dz : float
+
+    Returns
+    -------
+    Demon
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such layer or neuron, x and y do not fit the network, or are several
+        examples.
+
+    Notes
+    -----
+    The change is delta dz, by the definition of delta (29), up to order dz^2: halving dz quarters
+    the difference. z = w a + b, so that he only has to reach for b.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 1], seed=0)
+    >>> measured, predicted = demon(net, [0.0, 1.0], [1.0], layer=0, neuron=2, dz=1e-4)
+    >>> abs(measured - predicted) < 1e-8
+    True
+    """
+    copy = given.in_float64(net)
+    rows, targets = given.one_example(copy, x, y)
+    layer = given.layer(copy, layer)
+    neuron = given.neuron(copy, "neuron", layer, neuron)
+    dz = number("dz", dz, -math.inf, above=True)
+    traced = trace(copy, rows, targets)
+    copy.biases[layer][neuron] += dz
+    cost = copy._core.evaluate(copy._build.Rows(rows), copy._build.Targets(targets))[1]
+    return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))

@@ -1,0 +1,160 @@
+"""Derivatives beyond the gradient: by the inputs, and second ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop import data
+from cbackprop.inspect import given
+
+Parameters = tuple[Sequence[ArrayLike], Sequence[ArrayLike]]
+
+
+def jacobian(net: Any, x: ArrayLike) -> NDArray:
+    """
+    Return the derivative of each output by each input, da^L_k/dx_i.
+
+    Parameters
+    ----------
+    net : Network
+    x : array of shape (n, in), (in,), or a column (in, 1)
+
+    Returns
+    -------
+    array of shape (n, out, in), or (out, in) for one example
+        Of the network's dtype. By x as it is given: `input_scale` is a factor in it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x does not fit the network, or is not finite.
+
+    Notes
+    -----
+    BP1 with 1 for dC/da_k and 0 for the rest, then BP2 down to the inputs: one way back for each
+    output.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 1], seed=0)
+    >>> jacobian(net, [0.0, 1.0]).shape
+    (1, 2)
+    """
+    rows = given.rows(net, x)
+    found = net._build.jacobian(net._core, net._build.Rows(rows)) * _scale(net)
+    return found[0] if given.is_one(net, x) else found
+
+
+def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray:
+    """
+    Return the derivative of each example's own cost by its inputs, dC_x/dx.
+
+    Parameters
+    ----------
+    net : Network
+    x : array of shape (n, in), (in,), or a column (in, 1)
+    y : array of shape (n, out), (out,), (out, 1), or labels (n,)
+
+    Returns
+    -------
+    array shaped as x
+        Of the network's dtype, not averaged. By x as it is given: `input_scale` is a factor in it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x and y do not fit the network or each other, or are not finite.
+
+    Notes
+    -----
+    BP2 once more, before the first layer, where there is no sigma': (w^1)^T delta^1.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 1], seed=0)
+    >>> input_gradient(net, [0.0, 1.0], [1.0]).shape
+    (2,)
+    """
+    rows, targets = given.examples(net, x, y)
+    build = net._build
+    found = build.input_gradient(
+        net._core, build.Rows(rows), build.Targets(targets)) * _scale(net)
+    return found.reshape(np.shape(x))
+
+
+def hessian_vector(
+    net: Any, x: ArrayLike, y: ArrayLike, v: Parameters
+) -> tuple[list[NDArray], list[NDArray]]:
+    """
+    Return the Hessian of the mean cost times a vector, without the Hessian.
+
+    Parameters
+    ----------
+    net : Network
+    x : array of shape (n, in), (in,), or a column (in, 1)
+    y : array of shape (n, out), (out,), (out, 1), or labels (n,)
+    v : (biases, weights)
+        A direction of the parameters, shaped as what `Network.backprop` returns.
+
+    Returns
+    -------
+    h_b, h_w : lists of arrays
+        The derivatives of nabla_b and nabla_w in the direction v.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x and y do not fit the network or each other, or v the network; or are not finite.
+
+    Notes
+    -----
+    Exact, at the price of about two gradients: Pearlmutter's R-operator. Where a function has a
+    kink, as relu, the second derivative is taken as 0. Of the user's own functions, whose second
+    derivative nobody has said, it is found by central differences of f_prime.
+
+    References
+    ----------
+    Pearlmutter, "Fast exact multiplication by the Hessian", *Neural Computation* 6, 1994.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 1], seed=0)
+    >>> v = net.backprop([0.0, 1.0], [1.0])
+    >>> h_b, h_w = hessian_vector(net, [0.0, 1.0], [1.0], v)
+    >>> [h.shape for h in h_w]
+    [(3, 2), (1, 3)]
+    """
+    rows, targets = given.examples(net, x, y)
+    build, core = net._build, net._core
+    direction, product = (np.zeros_like(core.parameters) for _ in range(2))
+    _put(v, *core.views(direction))
+    build.hessian_vector(core, build.Rows(rows), build.Targets(targets), direction, product)
+    weights, biases = core.views(product)
+    return biases, weights
+
+
+def _put(v: Any, weights: list[NDArray], biases: list[NDArray]) -> None:
+    """Copy a direction into the views of an arena."""
+    if not isinstance(v, (tuple, list)) or len(v) != 2:
+        raise TypeError(f"v must be (biases, weights), as backprop returns them, "
+                        f"got {data.shown(v)}")
+    for at, views in enumerate((biases, weights)):
+        if len(v[at]) != len(views):
+            raise ValueError(f"v[{at}] must be {len(views)} arrays, got {len(v[at])}")
+        for layer, view in enumerate(views):
+            name = f"v[{at}][{layer}]"
+            array = data.numbers(v[at][layer], name)
+            if array.shape != view.shape:
+                raise ValueError(f"{name} must have shape {view.shape}, got {array.shape}")
+            with np.errstate(over="ignore"):
+                view[...] = array
+            if not np.isfinite(view).all():
+                data.finite(array, view.dtype.name, name)
+
+
+def _scale(net: Any) -> Any:
+    return np.asarray(net.input_scale, dtype=net.dtype)

@@ -1,0 +1,163 @@
+"""The derivative by one weight as a sum over paths, equation (53)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop.inspect import given
+from cbackprop.inspect.tables import table
+from cbackprop.inspect.tracing import Trace, trace
+
+MOST = 1_000_000
+
+
+@dataclass(frozen=True, repr=False)
+class Paths:
+    """
+    What `paths` found.
+
+    Attributes
+    ----------
+    layer, j, k : int
+        The weight.
+    total : float
+        dC/dw: the sum of the factors, or, by layers, what is left at the end.
+    bp4 : float
+        The same by BP4, a_k delta_j.
+    steps : list of str
+        What a path goes through: "a[l]", an activation behind layer l of weights; where that is
+        softmax, "z[l]" before it, because every z leads to every a.
+    rates : list of arrays of shape (neurons,)
+        The derivatives of all neurons of each step by the weight.
+    neurons : array of shape (number of paths, steps), or None by layers
+        Which neuron each path goes through.
+    factors : array of shape (number of paths,), or None by layers
+        The product of the rates along each path: from w to z, from step to step, and dC/da.
+    """
+
+    layer: int
+    j: int
+    k: int
+    total: float
+    bp4: float
+    steps: list[str]
+    rates: list[NDArray]
+    neurons: NDArray | None = None
+    factors: NDArray | None = None
+
+    def __repr__(self) -> str:
+        sums = (f"dC/dw of weights[{self.layer}][{self.j}, {self.k}]: {self.total:.10g}, "
+                f"by BP4 {self.bp4:.10g}")
+        if self.factors is None or self.neurons is None:
+            return f"{sums}\nthrough {' -> '.join(self.steps)}, layer by layer"
+        largest = np.argsort(-np.abs(self.factors), kind="stable")[:10]
+        rows = [[*map(str, self.neurons[path]), f"{self.factors[path]:.6g}"] for path in largest]
+        count = len(self.factors)
+        return (f"{sums}\n{count} path{'s' * (count != 1)}, the largest first\n"
+                f"{table([*self.steps, 'product of rates'], rows)}")
+
+
+def paths(
+    net: Any, x: ArrayLike, y: ArrayLike, layer: int, j: int, k: int, *, by_layers: bool = False
+) -> Paths:
+    """
+    Follow every path from one weight to the cost, and multiply the rates along it, equation (53).
+
+    Parameters
+    ----------
+    net : Network
+        Taken in float64.
+    x : array of shape (in,), (1, in), or a column (in, 1)
+        One example.
+    y : array of shape (out,), (1, out), (out, 1), or a label
+    layer, j, k : int
+        The weight weights[layer][j, k].
+    by_layers : bool
+        Do not follow the paths, but carry the rates of a whole layer to the next: the same sum, for
+        networks of any width.
+
+    Returns
+    -------
+    Paths
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such weight, there are more than a million paths, x and y do not fit the
+        network, or are several examples.
+
+    Notes
+    -----
+    A rate between neurons is da^(l+1)_q/da^l_p = sigma'(z_q) w_qp. Behind softmax, da_m/dz_q =
+    a_m (1[m = q] - a_q), and a path from a_p to a_m has a z_q between.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 2], seed=0)
+    >>> found = paths(net, [0.0, 1.0], [1.0, 0.0], layer=0, j=2, k=1)
+    >>> len(found.factors), abs(found.total - found.bp4) < 1e-15
+    (2, True)
+    """
+    copy = given.in_float64(net)
+    rows, targets = given.one_example(copy, x, y)
+    layer = given.layer(copy, layer)
+    j = given.neuron(copy, "j", layer, j)
+    k = given.place("k", k, copy.sizes[layer], f"a neuron of layer {layer} has "
+                    f"{copy.sizes[layer]} weights")
+    traced = trace(copy, rows, targets)
+    before = (rows * copy.input_scale if layer == 0 else traced.a[layer - 1])[0]
+    steps, matrices = _matrices(copy, traced, layer, j)
+    rates = [np.array([float(before[k])])]
+    for matrix in matrices:
+        rates.append(matrix @ rates[-1])
+    bp4 = float(traced.nabla_w[layer][j, k])
+    if by_layers:
+        return Paths(layer, j, k, float(rates[-1][0]), bp4, steps, rates[1:-1])
+    count = math.prod(len(matrix) for matrix in matrices)
+    if count > MOST:
+        raise ValueError(f"paths must be at most {MOST:,}, got {count:,} from weights[{layer}]"
+                         f"[{j}, {k}] to the cost; by_layers=True gives their sum")
+    neurons, factors = _follow(matrices, rates[0])
+    if len(matrices[0]) == 1:  # the only neuron of its step is the j-th
+        neurons[:, 0] = j
+    return Paths(layer, j, k, math.fsum(factors), bp4, steps, rates[1:-1], neurons[:, :-1], factors)
+
+
+def _matrices(net: Any, traced: Trace, layer: int, j: int) -> tuple[list[str], list[NDArray]]:
+    """Return the steps from z_j to the outputs; and the rates (to, from) of each, and of C."""
+    steps: list[str] = []
+    matrices: list[NDArray] = []
+    w = np.ones((1, 1))  # from z_j to itself
+    for at in range(layer, len(net.weights)):
+        neurons = [j] if at == layer else slice(None)  # whose z the weight has a part in
+        if net._activations[at] == "softmax":
+            if at > layer:
+                steps.append(f"z[{at}]")
+                matrices.append(w)
+            a = traced.a[at][0]
+            matrices.append((np.diag(a) - np.outer(a, a))[:, neurons])
+            neurons = slice(None)
+        else:
+            matrices.append(traced.sigma_prime[at][0, neurons, None] * w)
+        steps.append(f"a[{at}]")
+        if at + 1 < len(net.weights):
+            w = net.weights[at + 1][:, neurons]
+    matrices.append(net.cost_derivative(traced.a[-1], traced.y)[:, neurons])
+    return steps, matrices
+
+
+def _follow(matrices: list[NDArray], start: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the neurons of every path, and the product of the rates along it."""
+    neurons, factors = np.zeros((1, 0), dtype=int), start
+    last = np.zeros(1, dtype=int)
+    for matrix in matrices:
+        size = len(matrix)
+        factors = (factors[:, None] * matrix[:, last].T).ravel()
+        last = np.tile(np.arange(size), len(neurons))
+        neurons = np.column_stack([np.repeat(neurons, size, axis=0), last])
+    return neurons, factors

@@ -1,0 +1,70 @@
+"""What a network consists of, and what it costs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from cbackprop.functions import described
+from cbackprop.inspect.tables import table
+
+
+class LayerSummary(NamedTuple):
+    """
+    A layer of weights and the neurons behind it.
+
+    Attributes
+    ----------
+    inputs, neurons : int
+    activation : str
+    parameters : int
+        Weights and biases.
+    bytes : int
+        That they measure.
+    forward, training : int
+        Multiplications with a weight for one example: (25); and with BP2 and BP4.
+    """
+
+    inputs: int
+    neurons: int
+    activation: str
+    parameters: int
+    bytes: int
+    forward: int
+    training: int
+
+
+class Summary:
+    """
+    What `Network.summary` returns; it shows itself as a table.
+
+    Attributes
+    ----------
+    layers : list of LayerSummary
+    parameters, forward, training : int
+        Of all layers.
+    bytes : int
+        Of all parameters as they are stored, padding included.
+    """
+
+    def __init__(self, net: Any) -> None:
+        self._title = (f"Network({list(net.sizes)}), cost {described(net.cost)}, {net.dtype}; "
+                       f"multiply-adds for one example")
+        self.layers = []
+        for layer, (w, b) in enumerate(zip(net.weights, net.biases, strict=True)):
+            neurons, inputs = w.shape
+            self.layers.append(LayerSummary(
+                inputs, neurons, described(net._activations[layer]), w.size + b.size,
+                w.nbytes + b.nbytes, w.size, w.size * (2 if layer == 0 else 3)))
+        self.parameters, self.forward, self.training = (
+            sum(getattr(layer, name) for layer in self.layers)
+            for name in ("parameters", "forward", "training"))
+        self.bytes = net._core.parameters.nbytes
+
+    def __repr__(self) -> str:
+        rows = [[str(at), f"{layer.inputs} -> {layer.neurons}", layer.activation,
+                 *(f"{number:,}" for number in layer[3:])]
+                for at, layer in enumerate(self.layers)]
+        rows.append(["", "all", "", f"{self.parameters:,}", f"{self.bytes:,}", f"{self.forward:,}",
+                     f"{self.training:,}"])
+        header = ["layer", "neurons", "activation", "parameters", "bytes", "forward", "training"]
+        return f"{self._title}\n{table(header, rows, left=(1, 2))}"

@@ -1,0 +1,153 @@
+"""Everything that one pass forward and back computes, as arrays and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop.functions import described
+from cbackprop.inspect import given
+from cbackprop.inspect.tables import elided, table
+
+SLICE = 512  # rows that the core takes at a time
+
+
+@dataclass(frozen=True, repr=False)
+class Trace:
+    """
+    What `trace` found; lists have one array for each layer of weights, as `Network.weights`.
+
+    Attributes
+    ----------
+    x : array of shape (n, in)
+        The examples, before `input_scale`.
+    y : array of shape (n, out)
+    z, a : lists of arrays of shape (n, sizes[l + 1])
+        Weighted inputs and activations, equation (25).
+    sigma_prime : list of arrays of shape (n, sizes[l + 1])
+        sigma'(z). Of softmax the diagonal of its Jacobian, a_j (1 - a_j): what its own z does to
+        each neuron. The rest of the Jacobian, which (37) needs, is -a_j a_k.
+    delta : list of arrays of shape (n, sizes[l + 1])
+        BP1 and BP2, each example's own.
+    nabla_w, nabla_b : lists of arrays
+        BP4 and BP3, shaped as `Network.weights` and `biases`: the average over the examples.
+    cost : float
+        The mean over the examples.
+    activations : list of str
+    """
+
+    x: NDArray
+    y: NDArray
+    z: list[NDArray]
+    a: list[NDArray]
+    sigma_prime: list[NDArray]
+    delta: list[NDArray]
+    nabla_w: list[NDArray]
+    nabla_b: list[NDArray]
+    cost: float
+    activations: list[str]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {len(self)} example{'s' * (len(self) != 1)}, {len(self.z)} layers>"
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self, example: int = 0) -> str:
+        """
+        Return z, a, sigma', delta of one example, and the gradient, as text; wide layers elided.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such example.
+        """
+        i = given.place("example", example, len(self), f"there are {len(self)} examples")
+        averaged = f", gradients averaged over {len(self)}" if len(self) > 1 else ""
+        lines = [f"example {i} of {len(self)}{averaged}; mean cost {self.cost:.6g}",
+                 f"x  {_row(self.x[i])}", f"y  {_row(self.y[i])}"]
+        for layer, w in enumerate(self.nabla_w):
+            columns = [self.z[layer][i], self.a[layer][i], self.sigma_prime[layer][i],
+                       self.delta[layer][i], self.nabla_b[layer][:, 0]]
+            rows = [None if j is None else
+                    [str(j), *(f"{column[j]:.5g}" for column in columns), _row(w[j])]
+                    for j in elided(len(w), 8)]
+            lines += ["", f"layer {layer}: {w.shape[1]} -> {w.shape[0]}, {self.activations[layer]}",
+                      table(["j", "z", "a", "sigma'", "delta", "nabla_b", "nabla_w, k = 0, 1, ..."],
+                            rows, left=(6,))]
+        return "\n".join(lines)
+
+
+def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
+    """
+    Return every number of one pass of backpropagation, as the core computed it.
+
+    Parameters
+    ----------
+    net : Network
+    x : array of shape (n, in), (in,), or a column (in, 1)
+    y : array of shape (n, out), (out,), (out, 1), or labels (n,)
+
+    Returns
+    -------
+    Trace
+        Arrays of the network's dtype, with a row for each example: (1, ...) for a single one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x and y do not fit the network or each other, or are not finite.
+
+    Notes
+    -----
+    z, a: equation (25). delta: BP1 and BP2. nabla_b, nabla_w: BP3 and BP4.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 1], seed=0)
+    >>> traced = trace(net, [0.0, 1.0], [1.0])
+    >>> [delta.shape for delta in traced.delta]
+    [(1, 3), (1, 1)]
+    >>> bool(traced.nabla_w[1][0, 2] == traced.a[0][0, 2] * traced.delta[1][0, 0])  # BP4
+    True
+    """
+    rows, targets = given.examples(net, x, y)
+    signals: dict[str, list[list[NDArray]]] = {}
+    nabla, cost = np.zeros_like(net._core.parameters), 0.0
+    for part, gradient, costs in slices(net, rows, targets):
+        for name, layers in part.items():
+            signals.setdefault(name, []).append(layers)
+        nabla += gradient
+        cost += costs
+    nabla /= len(rows)
+    weights, biases = net._core.views(nabla)
+    if targets.ndim == 1:
+        targets = np.eye(net.sizes[-1], dtype=net.dtype)[targets]
+    return Trace(
+        rows, targets,
+        **{name: [np.concatenate(layer) for layer in zip(*parts, strict=True)]
+           for name, parts in signals.items()},
+        nabla_w=weights, nabla_b=biases, cost=cost / len(rows),
+        activations=[described(activation) for activation in net._activations])
+
+
+def slices(
+    net: Any, x: NDArray, y: NDArray | None = None
+) -> Iterator[tuple[dict[str, list[NDArray]], NDArray, float]]:
+    """Yield what the core's trace leaves of as many rows as it takes at a time."""
+    build = net._build
+    for first in range(0, len(x), SLICE):
+        part = slice(first, first + SLICE)
+        targets = None if y is None else build.Targets(y[part])
+        yield build.trace(net._core, build.Rows(x[part]), targets)
+
+
+def _row(values: NDArray) -> str:
+    return " ".join("..." if at is None else f"{values[at]:.4g}" for at in elided(len(values), 5))
