@@ -26,6 +26,16 @@ def build(request):
     return _dispatch.load(real, isa)
 
 
+@pytest.fixture
+def pyplot():
+    """Return matplotlib's pyplot, where it is; no figure of a test is left open."""
+    matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra plot")
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+    yield pyplot
+    pyplot.close("all")
+
+
 @pytest.fixture(scope="session")
 def mnist_folder():
     """Return the folder of the full MNIST, where there is one."""

@@ -15,7 +15,9 @@ MODULES = [m.name for m in pkgutil.walk_packages(cbackprop.__path__, "cbackprop.
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings(name):
+def test_examples_in_docstrings(name, request):
+    if name.startswith("cbackprop.plot"):
+        request.getfixturevalue("pyplot")
     module = importlib.import_module(name)
     assert not doctest.testmod(module, globs={**vars(module), "cbackprop": cbackprop}).failed
 

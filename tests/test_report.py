@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import drawn
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -349,27 +350,12 @@ def test_report_on_a_file(report, tmp_path, places, kind, monkeypatch):
         assert text.count("\nold\n") == len(MARKERS) - len(markers)
         assert text.startswith("before\n")
         assert text.endswith("after\n")
-    drawn = {figure.name: figure.read_bytes() for figure in (tmp_path / "figures").iterdir()}
-    assert set(drawn) == {f"{name}.svg" for name in parts.figures}
-    assert max(map(len, drawn.values())) < 150_000
+    figures = {figure.name: figure.read_bytes() for figure in (tmp_path / "figures").iterdir()}
+    assert set(figures) == {f"{name}.svg" for name in parts.figures}
+    assert max(map(len, figures.values())) < 150_000
     report.main([*map(str, places)])  # what was kept
-    for name, before in drawn.items():
+    for name, before in figures.items():
         assert (tmp_path / "figures" / name).read_bytes() == before
-
-
-def texts_of(figure):
-    """Return where each text of a figure is, once drawn; ticks beyond the axes are not."""
-    from matplotlib.text import Text
-
-    figure.draw_without_rendering()
-    found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
-    for axes in figure.axes:
-        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-            for tick in axis.get_major_ticks():
-                if not min(limits) <= tick.get_loc() <= max(limits):
-                    found = [text for text in found
-                             if text not in (tick.label1, tick.label2)]
-    return [(text.get_text(), Text.get_window_extent(text)) for text in found]  # no arrows
 
 
 @pytest.mark.parametrize(("kind", "name"), [
@@ -377,21 +363,10 @@ def texts_of(figure):
     ("backprop_vs_differences", "differences")])
 def test_labels_are_whole_and_apart(report, kind, name):
     pytest.importorskip("matplotlib", reason="figures need the extra bench")
-    from matplotlib.transforms import Bbox
-
     kept = report.newest(report.KEPT)  # not a tiny run: its noise throws letters anywhere
     assert set(KINDS[1:]) <= set(kept)
     for results in filter(None, (made_up() if kind == "peers" else None, kept.get(kind))):
-        figure = report.REPORTS[kind].figures[name](results)
-        texts = texts_of(figure)
-        assert len(texts) > 6
-        whole = figure.bbox.padded(1)
-        for text, box in texts:
-            assert whole.contains(box.x0, box.y0), text
-            assert whole.contains(box.x1, box.y1), text
-        for (one, a), (other, b) in itertools.combinations(texts, 2):
-            common = Bbox.intersection(a, b)
-            assert common is None or min(common.width, common.height) < 1, (one, other)
+        drawn.check_labels(report.REPORTS[kind].figures[name](results), least=7)
 
 
 def test_figures_name_who_is_absent(report):
@@ -399,7 +374,7 @@ def test_figures_name_who_is_absent(report):
     results = made_up()
     results["absent"]["ONNX Runtime"] = "not installed"
     for draw, onnx in ((report.figures.epochs, False), (report.figures.inference, True)):
-        texts = {text for text, _ in texts_of(draw(results))}
+        texts = {text for text, _ in drawn.texts_of(draw(results))}
         assert "JAX (absent)" in texts
         assert ("ONNX Runtime (absent)" in texts) == onnx  # it does not train
 

@@ -13,9 +13,9 @@ from cbackprop.rowsource import RowSource
 
 __version__ = "0.3.0"
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "callbacks",
-           "datasets", "inspect", "optimizers", "schedules", "show_config", "train_many"]
+           "datasets", "inspect", "optimizers", "plot", "schedules", "show_config", "train_many"]
 
-LAZY = ("inspect",)  # most who train do not need them
+LAZY = ("inspect", "plot")  # most who train do not need them
 
 
 def __getattr__(name: str) -> Any:

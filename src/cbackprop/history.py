@@ -9,8 +9,6 @@ from typing import Any
 
 MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
-LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-MARKS = "osD^vP"
 
 
 @dataclass
@@ -98,46 +96,10 @@ class History:
         return pandas.DataFrame({name: self.series(name) for name in self.recorded}, index=index)
 
     def plot(self, ax: Any = None) -> Any:
-        """
-        Draw costs (axis on the left) and accuracies (on the right) over the epochs.
+        """Draw it on `ax`, by default a new figure's; see `cbackprop.plot.learning_curves`."""
+        from cbackprop.plot import learning_curves
 
-        Lines differ by dash and mark, so that they can be told apart without colour.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            What to draw on; by default that of a new figure.
-
-        Returns
-        -------
-        matplotlib Axes
-
-        Raises
-        ------
-        ModuleNotFoundError
-            If matplotlib (extra ``plot``) is missing.
-        """
-        try:
-            from matplotlib import pyplot, ticker
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError(
-                "plot needs matplotlib: pip install 'cbackprop[plot]'") from None
-        if ax is None:
-            _, ax = pyplot.subplots(layout="constrained")
-        epochs, lines, sides = range(1, len(self) + 1), [], {"cost": ax}
-        for which, name in enumerate(n for n in self.recorded if n.endswith(("cost", "accuracy"))):
-            kind = "cost" if name.endswith("cost") else "accuracy"
-            side = sides.setdefault(kind, ax.twinx() if kind not in sides else ax)
-            lines += side.plot(
-                epochs, self.series(name), color=f"C{which}", linestyle=LINES[which],
-                marker=MARKS[which], markersize=4, markevery=max(1, len(self) // 12),
-                label=name.replace("_", " "))
-        for kind, side in sides.items():
-            side.set_ylabel(kind)
-        ax.set_xlabel("epoch")
-        ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-        ax.legend(handles=lines)
-        return ax
+        return learning_curves(self, ax=ax)
 
 
 def smaller_is_better(name: str) -> bool:

@@ -1,0 +1,144 @@
+"""What all pictures share: matplotlib, the Axes to draw on, and marks that need no colour."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from cbackprop import data
+
+# Six dashes and seven marks: 42 lines that differ.
+DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKS = "osD^vPX"
+SIGNED = "cividis"  # from dark blue by grey to yellow: its lightness tells the sign, too
+INK = "Greys"
+MOST_MARKS = 12  # on a line
+LEAST_IMAGE = 64  # inputs: fewer are no image unless the caller says so
+
+
+def pyplot() -> Any:
+    """
+    Import matplotlib.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If it is missing; it names the extra.
+    """
+    try:
+        from matplotlib import pyplot
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("plot needs matplotlib: pip install 'cbackprop[plot]'") from None
+    return pyplot
+
+
+def axes(ax: Any, size: tuple[float, float] | None = None) -> Any:
+    """
+    Return the caller's Axes, or those of a new figure of this size.
+
+    Raises
+    ------
+    TypeError
+        If `ax` is something else.
+    """
+    plt = pyplot()
+    if ax is None:
+        return plt.subplots(figsize=size, layout="compressed")[1]
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax must be a matplotlib Axes, got {data.shown(ax)}")
+    return ax
+
+
+def grid(ax: Any, rows: int, columns: int, size: tuple[float, float], **ratios: Any) -> Any:
+    """Return a GridSpec that divides a new figure of this size, or the caller's Axes' place."""
+    if ax is None:
+        return pyplot().figure(figsize=size, layout="constrained").add_gridspec(
+            rows, columns, **ratios)
+    # matplotlib 3.6 has the method only where there is a place
+    place = getattr(axes(ax), "get_subplotspec", lambda: None)()
+    ax.set_axis_off()
+    if place is not None:
+        return place.subgridspec(rows, columns, **ratios)
+    from matplotlib.gridspec import GridSpec
+
+    box = ax.get_position()
+    return GridSpec(rows, columns, ax.figure, left=box.x0, bottom=box.y0, right=box.x1,
+                    top=box.y1, **ratios)
+
+
+def tones(number: int) -> list[Any]:
+    """Return so many colours, from dark to not too light for a line on white."""
+    return list(pyplot().get_cmap("viridis")([0.7 * at / max(1, number - 1)
+                                              for at in range(number)]))
+
+
+def line(ax: Any, first: int, values: Sequence[float], which: int, tone: Any, label: str,
+         **style: Any) -> Any:
+    """Draw values over the epochs from the first on, unlike every other line."""
+    return ax.plot(
+        range(first, first + len(values)), values, color=tone,
+        linestyle=DASHES[which % len(DASHES)], marker=MARKS[which % len(MARKS)], markersize=5,
+        markevery=max(1, -(-len(values) // MOST_MARKS)), label=label, **style)[0]
+
+
+def legend(ax: Any, handles: Sequence[Any]) -> None:
+    """Name lines above the axes, where no line is."""
+    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+
+
+def epochs(ax: Any) -> None:
+    """Name the axis of epochs, which are whole."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def image_shape(shape: Any, inputs: int, least: int = 0) -> tuple[int, int] | None:
+    """
+    Return height and width of what so many inputs show; None if they are no square, or too few.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the caller's shape is not two positive integers with this product.
+    """
+    if shape is None:
+        side = math.isqrt(inputs)
+        return (side, side) if side * side == inputs >= least else None
+    rule = f"shape must be two positive integers with the product {inputs}"
+    try:
+        height, width = map(operator.index, shape)
+    except (TypeError, ValueError):
+        raise TypeError(f"{rule}, got {data.shown(shape)}") from None
+    if min(height, width) < 1 or height * width != inputs:
+        raise ValueError(f"{rule}, got {data.shown(shape)}")
+    return height, width
+
+
+def scale(ax: Any, drawn: Any, label: str, **style: Any) -> None:
+    """Draw the scale of an image beside it, as high as it is."""
+    ax.figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0, 0.03, 1)), label=label, **style)
+
+
+def bare(ax: Any) -> None:
+    """Leave out ticks and frame, as around an image."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def instance(argument: str, value: Any, kind: type) -> None:
+    """
+    See that an argument is of this class.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{argument} must be a {kind.__name__}, got {data.shown(value)}")

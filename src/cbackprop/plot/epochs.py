@@ -1,0 +1,118 @@
+"""How training went, over the epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cbackprop.history import History
+from cbackprop.inspect import Saturation
+from cbackprop.plot import canvas
+
+
+def learning_curves(history: History, ax: Any = None) -> Any:
+    """
+    Draw costs (axis on the left, filled marks) and accuracies (on the right, hollow marks).
+
+    Parameters
+    ----------
+    history : History
+        What `Network.SGD` returned; every cost and accuracy that it recorded is drawn.
+    ax : matplotlib Axes, optional
+        What to draw on; by default that of a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        That of the costs.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another class.
+    ModuleNotFoundError
+        If matplotlib (extra ``plot``) is missing.
+
+    Examples
+    --------
+    >>> import cbackprop
+    >>> training_data, test_data = cbackprop.datasets.load_mnist()
+    >>> net = cbackprop.Network([784, 10], input_scale=1 / 255, seed=0)
+    >>> history = net.SGD(training_data, 2, 10, eta=0.5, test_data=test_data)
+    >>> ax = cbackprop.plot.learning_curves(history)
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('epoch', 'cost')
+    """
+    canvas.instance("history", history, History)
+    ax = canvas.axes(ax)
+    names = [name for name in history.recorded if name.endswith(("cost", "accuracy"))]
+    sides, lines = {"cost": ax}, []
+    for which, (name, tone) in enumerate(
+            zip(names, canvas.tones(len(names)), strict=True)):
+        kind = "cost" if name.endswith("cost") else "accuracy"
+        if kind not in sides:
+            sides[kind] = ax.twinx()
+            sides[kind].spines["right"].set_visible(True)
+        lines.append(canvas.line(
+            sides[kind], 1, history.series(name), which, tone, name.replace("_", " "),
+            markerfacecolor=tone if kind == "cost" else "white"))
+    for kind, side in sides.items():
+        side.set_ylabel(kind)
+    canvas.epochs(ax)
+    # Above, where no curve is; two columns are as wide as the axes of a usual figure.
+    canvas.legend(ax, lines)
+    return ax
+
+
+def saturation(record: Saturation, ax: Any = None) -> Any:
+    """
+    Draw how many neurons of each layer are saturated, epoch by epoch, and how fast it learns.
+
+    Parameters
+    ----------
+    record : Saturation
+        A callback that was in `Network.SGD`, from `cbackprop.inspect`.
+    ax : matplotlib Axes, optional
+        What to draw in the place of; by default a new figure.
+
+    Returns
+    -------
+    array of matplotlib Axes
+        That of the shares; and, if the callback was given y, that of the length of delta, the
+        gradient by a layer's biases, on a logarithmic axis. Epoch 0 is before training.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another class, or the callback has not been in a training.
+    ModuleNotFoundError
+        If matplotlib (extra ``plot``) is missing.
+
+    Examples
+    --------
+    >>> import cbackprop
+    >>> (x, y), _ = cbackprop.datasets.load_mnist()
+    >>> record = cbackprop.inspect.Saturation(x[:100], y[:100])
+    >>> net = cbackprop.Network([784, 30, 10], input_scale=1 / 255, seed=0)
+    >>> history = net.SGD((x, y), 2, 10, 3.0, callbacks=[record])
+    >>> [ax.get_ylabel() for ax in cbackprop.plot.saturation(record)]
+    ["share of sigma'(z) below 0.01", 'length of delta']
+    """
+    canvas.instance("record", record, Saturation)
+    if not record.share:
+        raise ValueError("record must have been in the callbacks of a training, got an empty one")
+    kinds = [(f"share of sigma'(z) below {record.threshold:g}", record.share)]
+    if record.speed:
+        kinds.append(("length of delta", record.speed))
+    panels = canvas.grid(ax, 1, len(kinds), (4.2 * len(kinds), 4.0)).subplots(squeeze=False)[0]
+    layers = len(record.share[0])
+    for panel, (label, values) in zip(panels, kinds, strict=True):
+        lines = [canvas.line(panel, 0, of_layer, layer, tone, f"layer {layer}")
+                 for layer, (of_layer, tone) in enumerate(
+                     zip(zip(*values, strict=True), canvas.tones(layers), strict=True))]
+        panel.set_ylabel(label)
+        canvas.epochs(panel)
+    if any(map(any, record.speed)):  # else there is nothing that has a logarithm
+        panels[1].set_yscale("log")
+    panels[0].set_ylim(bottom=0)
+    canvas.legend(panels[0], lines)
+    return panels

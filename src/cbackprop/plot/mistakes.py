@@ -1,0 +1,163 @@
+"""What a classifier gets wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import data
+from cbackprop.inspect import given
+from cbackprop.network import Network
+from cbackprop.plot import canvas
+from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
+
+MOST_COUNTED = 25  # classes; with more, counts would touch each other
+MISTAKES = 12
+
+
+def confusion(
+    net: Network, test_data: Any, *, mistakes: int | None = None,
+    shape: tuple[int, int] | None = None, names: Sequence[str] | None = None, ax: Any = None,
+) -> Any:
+    """
+    Draw the confusion matrix, and beside it the mistakes that the network was most sure of.
+
+    A cell is the darker, the larger its share of its row: of the examples of one class. Mistakes
+    are in order of the output for the wrong class, which is written below its name.
+
+    Parameters
+    ----------
+    net : Network
+    test_data : (x, y), list of pairs, or RowSource
+        As `Network.SGD` takes it.
+    mistakes : int, optional
+        How many to show, as images; 12 by default, or 0 if the inputs are no image.
+    shape : (int, int), optional
+        Height and width of the images; by default square, from 64 inputs on.
+    names : sequence of str, optional
+        Of the classes; by default 0, 1, 2, ...
+    ax : matplotlib Axes, optional
+        What to draw in the place of; by default a new figure.
+
+    Returns
+    -------
+    array of matplotlib Axes
+        That of the matrix, then one for each mistake shown.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument or the data is bad, or mistakes are asked for that are no images.
+    ModuleNotFoundError
+        If matplotlib (extra ``plot``) is missing.
+
+    Examples
+    --------
+    >>> import cbackprop
+    >>> _, test_data = cbackprop.datasets.load_mnist()
+    >>> net = cbackprop.Network([784, 10], input_scale=1 / 255, seed=0)
+    >>> matrix, *mistakes = cbackprop.plot.confusion(net, test_data)
+    >>> int(matrix.images[0].get_array().sum()), len(mistakes)
+    (10, 12)
+    """
+    given.network(net)
+    classes = max(2, net.sizes[-1])
+    names = [str(name) for name in (range(classes) if names is None else names)]
+    if len(names) != classes:
+        raise ValueError(f"names must be {classes}, one for each class, got {len(names)}")
+    pixels = canvas.image_shape(shape, net.sizes[0], canvas.LEAST_IMAGE)
+    if mistakes is None:
+        mistakes = MISTAKES if pixels else 0
+    mistakes = data.integer("mistakes", mistakes, 0)
+    if mistakes and pixels is None:
+        raise ValueError(f"shape must be given where the {net.sizes[0]} inputs are no square of "
+                         f"{canvas.LEAST_IMAGE} or more, got None")
+    examples = _examples(net, test_data)
+    actual, seen, output = _judged(net, examples)
+    counts = np.zeros((classes, classes), np.intp)
+    np.add.at(counts, (actual, seen), 1)
+    wrong = np.flatnonzero(actual != seen)
+    worst = wrong[np.argsort(-output[wrong], kind="stable")[:mistakes]]
+    captions = [f"x[{i}]: {names[actual[i]]}\nseen as {names[seen[i]]}\n{output[i]:.3f}"
+                for i in worst]
+    matrix, spots = _places(ax, captions, names)
+    _draw_counts(matrix, counts, names)
+    if len(worst):
+        rows, _, order, first, last = examples.part(worst, 0, len(worst))
+        for spot, image, caption in zip(spots, rows.x[order[first:last]], captions, strict=True):
+            canvas.bare(spot)
+            spot.imshow(image.reshape(pixels), cmap=canvas.INK, interpolation="nearest")
+            spot.set_xlabel(caption, fontsize="small", labelpad=2)
+    return np.array([matrix, *spots], dtype=object)
+
+
+def _examples(net: Network, test_data: Any) -> Examples:
+    """Check a data set, as far as it is there."""
+    def admit(part: Any) -> tuple[Any, NDArray]:
+        x, y = data.examples(part, net.sizes, net.dtype, "test_data")
+        rows = net._build.Rows(x)
+        net._check_finite(rows, "test_data")
+        return rows, y
+
+    if isinstance(test_data, RowSource):
+        return InParts(test_data, admit, "test_data")
+    return InArrays(*admit(test_data))
+
+
+def _judged(net: Network, examples: Examples) -> Iterator[NDArray]:
+    """Give each example's class, the class that the network sees, and its output for that."""
+    judged = []
+    for rows, y in examples.all():
+        a = net.feedforward(rows.x)
+        seen = _classes(a)
+        of_both = np.hstack((1 - a, a)) if a.shape[1] == 1 else a
+        judged.append((y if y.ndim == 1 else _classes(y), seen, of_both[np.arange(len(a)), seen]))
+    return map(np.concatenate, zip(*judged, strict=True))
+
+
+def _classes(a: NDArray) -> NDArray:
+    """Return the class of each row, as `Network.evaluate` finds it."""
+    return (a[:, 0] > 0.5).astype(np.intp) if a.shape[1] == 1 else a.argmax(axis=1)
+
+
+def _places(ax: Any, captions: list[str], names: list[str]) -> tuple[Any, list[Any]]:
+    """Return the Axes of the matrix, and of images beside it with room for these captions."""
+    side = min(8.0, max(3.0, 0.38 * len(names) + 0.5)) + 0.08 * max(map(len, names))
+    if not captions:
+        return canvas.axes(ax, (side, side)), []
+    columns = math.ceil(math.sqrt(len(captions)))
+    rows = -(-len(captions) // columns)
+    longest = max(len(line) for caption in captions for line in caption.splitlines())
+    beside = columns * max(1.1, 0.075 * longest)
+    outer = canvas.grid(ax, 1, 2, (side + beside, max(side, 1.4 * rows)),
+                        width_ratios=(side, beside))
+    inner = outer[1].subgridspec(rows, columns)
+    figure = outer.figure
+    return (figure.add_subplot(outer[0]),
+            [figure.add_subplot(inner[at]) for at in range(len(captions))])
+
+
+def _draw_counts(ax: Any, counts: NDArray, names: list[str]) -> None:
+    from matplotlib.colors import PowerNorm
+    from matplotlib.ticker import MaxNLocator
+
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    # The root: else the few mistakes of a good network are white.
+    drawn = ax.imshow(shares, cmap=canvas.INK, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    ax.set(xlabel="class that the network sees", ylabel="class",
+           title=f"{counts.trace():,} of {counts.sum():,} right")
+    if len(counts) <= MOST_COUNTED:
+        ax.set_xticks(range(len(names)), names, rotation=90 * (max(map(len, names)) > 3))
+        ax.set_yticks(range(len(names)), names)
+        for (actual, seen), count in np.ndenumerate(counts):
+            if count:
+                ax.text(seen, actual, f"{count}", ha="center", va="center", fontsize="small",
+                        color="white" if shares[actual, seen] > 0.3 else "black")
+    else:
+        canvas.scale(ax, drawn, "share of the class")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
