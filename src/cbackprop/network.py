@@ -219,14 +219,14 @@ class Network:
         out = self._core.feedforward(a)
         if out is not None:
             return out
-        x = data.rows(a, self.sizes[0], "a")
+        array = data.numbers(a, "a")
+        x = data.rows(array, self.sizes[0], "a")
         out = self._core.feedforward(x)
         if out is None:
             data.finite(x, self.dtype, "a")
-        shape = np.shape(a)
-        if len(shape) == 1:
+        if array.ndim == 1:
             return out[0]
-        return out if shape[1] == self.sizes[0] else out.T
+        return out if array.shape[1] == self.sizes[0] else out.T
 
     def backprop(
         self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
