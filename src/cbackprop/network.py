@@ -23,7 +23,7 @@ from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
 
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
-PRIVATE = ("_activations", "_build", "_core", "_weights", "_biases", "_random", "_in_training",
+OWN = ("_activations", "_build", "_core", "_weights", "_biases", "_random", "_in_training",
            "_memory", "history")
 MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
@@ -630,7 +630,7 @@ class Network:
             "memory": self._memory and self._memory.__getstate__(),
             "history": self.history,
             "user's": {name: value for name, value in self.__dict__.items()
-                       if name not in SETTINGS and name not in PRIVATE},
+                       if name not in SETTINGS and name not in OWN},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
