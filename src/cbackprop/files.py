@@ -53,7 +53,7 @@ def save(path: Path_, state: dict[str, Any]) -> None:
     })
     if _is_safetensors(path):
         content = library("safetensors.numpy", "save", "safetensors").save(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()},
+            {name: np.asarray(array, order="C") for name, array in arrays.items()},
             metadata={"header": header})
         with replacing(path) as file:
             file.write(content)

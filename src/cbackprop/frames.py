@@ -32,12 +32,16 @@ def array(frame: Any, name: str) -> NDArray:
         if len(missing) == 2:
             where += f" of column {frame.columns[missing[1]]!r}"
         raise ValueError(f"{name} must not have missing values, got one in {where}")
-    numbers = np.asarray(frame)
-    if numbers.ndim == 2 and numbers.dtype == object:  # whose columns have no type in common
-        columns = [_numbers(column, f"column {label!r} of {name}")
-                   for label, column in zip(frame.columns, _columns(frame), strict=True)]
-        return np.stack(columns, axis=1) if columns else np.empty(frame.shape)
-    return _numbers(numbers, name)
+    if len(frame.shape) == 1:
+        return _numbers(frame, name)
+    if len(set(frame.dtypes)) == 1:
+        whole = np.asarray(frame)
+        if whole.dtype != object:
+            return _numbers(whole, name)
+    # One by one: into a type for all, pandas puts objects, and polars makes numbers of dates.
+    columns = [_numbers(column, name, f" in column {label!r}")
+               for label, column in zip(frame.columns, _columns(frame), strict=True)]
+    return np.stack(columns, axis=1) if columns else np.empty(frame.shape)
 
 
 def _missing(frame: Any) -> list[int] | None:
@@ -56,10 +60,10 @@ def _columns(frame: Any) -> list[Any]:
     return frame.get_columns() if hasattr(frame, "get_columns") else [frame]
 
 
-def _numbers(values: Any, name: str) -> NDArray:
-    found = np.asarray(values)
-    if found.dtype == object and found.size:
-        raise TypeError(f"{name} must hold real numbers, got {found.flat[0]!r:.40}")
-    if found.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers, got dtype {found.dtype}")
-    return found
+def _numbers(values: Any, name: str, where: str = "") -> NDArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "buif":
+        first = array.dtype == object and array.size
+        came = f"{array.flat[0]!r:.40}" if first else f"dtype {array.dtype}"
+        raise TypeError(f"{name} must hold real numbers, got {came}{where}")
+    return array
