@@ -59,6 +59,8 @@ def of_torch_transposed(x, y):
 
 def of_jax(x, y):
     jax = pytest.importorskip("jax")
+    if not hasattr(jax, "enable_x64"):
+        pytest.skip("this JAX has no jax.enable_x64")
     with jax.enable_x64(True):
         return jax.numpy.asarray(x), jax.numpy.asarray(y)
 
@@ -129,13 +131,16 @@ def test_one_example_of_a_series_or_a_tensor():
 
 @pytest.mark.parametrize("real", ["float32", "float64", "uint8"])
 def test_rows_of_tensors_are_not_copied(real):
-    torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
-    x = (rows()[0] * 10).astype(real)
-    tensor = torch.from_numpy(x)
-    assert np.shares_memory(data.rows(tensor, 4), x)
+    torch = pytest.importorskip("torch")
+    x = abs(rows()[0] * 10).astype(real)
+    assert np.shares_memory(data.rows(torch.from_numpy(x), 4), x)
     assert np.shares_memory(data.rows(DLPack(x), 4), x)
-    with jax.enable_x64(True):
-        array = jax.numpy.asarray(x)
+
+
+@pytest.mark.parametrize("real", ["float32", "uint8"])
+def test_rows_of_jax_are_not_copied(real):
+    jax = pytest.importorskip("jax")
+    array = jax.numpy.asarray(abs(rows()[0] * 10).astype(real))
     assert data.rows(array, 4).ctypes.data == array.unsafe_buffer_pointer()
 
 
@@ -174,7 +179,8 @@ BAD = {
                 r"^x must hold real numbers, got .* in column 'b'$"),
     "dates": ({"a": [1.0, 2.0], "b": [datetime.datetime(2020, 1, 1)] * 2}, TypeError,
               r"^x must hold real numbers, got dtype datetime64.* in column 'b'$"),
-    "columns": ({"a": [1.0, 2.0, 3.0]}, ValueError, r"^x must have sizes\[0\] = 2 columns, got shape"),
+    "columns": ({"a": [1.0, 2.0, 3.0]}, ValueError,
+                r"^x must have sizes\[0\] = 2 columns, got shape \(3, 1\)$"),
     "nothing": ({}, ValueError, r"^x must have sizes\[0\] = 2 columns, got shape \(0, 0\)$"),
 }
 
@@ -193,7 +199,7 @@ def test_bad_series_of_labels(library):
     net, x = Network([4, 3], seed=0), rows()[0][:3]
     for values, error, match in [
         (["u", "v", "w"], TypeError, "^y of test_data must hold real numbers, got "),
-        ([1, None, 2], ValueError, "^y of test_data must not have missing values, got one in row 1"),
+        ([1, None, 2], ValueError, "^y of test_data must not have missing values, .* row 1"),
         ([True, None, False], ValueError, "^y of test_data must not have missing values"),
         ([0.0, 1.0, 2.0], TypeError, "^y of test_data must hold integers where it holds labels"),
         ([0, 1, 3], ValueError, r"^y of test_data must hold labels in 0\.\.2, got 3$"),

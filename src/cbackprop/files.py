@@ -1,4 +1,4 @@
-"""One network in one file, ``.npz`` or safetensors: nothing pickled, written whole or not at all."""
+"""One network in one file, ``.npz`` or safetensors: no pickles, written whole or not at all."""
 
 import dataclasses
 import json
@@ -152,7 +152,8 @@ def _in_safetensors(file: BinaryIO) -> Iterator[tuple[str, Mapping[str, NDArray]
         metadata = tensors.metadata() or {}
         if "header" not in metadata:
             raise ValueError("it has no header in its metadata")
-        yield metadata["header"], {name: tensors.get_tensor(name) for name in tensors.keys()}
+        names = tensors.keys()
+        yield metadata["header"], {name: tensors.get_tensor(name) for name in names}
 
 
 def _plain(state: Any) -> Any:

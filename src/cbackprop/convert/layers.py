@@ -1,4 +1,4 @@
-"""What all neighbours have in common: a chain of w a + b and sigma, out of a network or into one."""
+"""What all neighbours share: a chain of w a + b and sigma, out of a network or into one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def of(net: Any, by: str) -> list[Layer]:
     for w, b, activation in zip(net.weights, net.biases, net._activations, strict=True):
         runs = activation if isinstance(activation, list) else [(activation, len(b))]
         layers.append(Layer(np.array(w, order="C"), np.array(b[:, 0]),
-                            [_run(net, *run, by) for run in runs]))
+                            [_run(net, function, neurons, by) for function, neurons in runs]))
     layers[0].w[...] *= net.input_scale
     return layers
 

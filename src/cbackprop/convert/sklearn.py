@@ -118,7 +118,6 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     mlp.n_iter_ = mlp.t_ = mlp._no_improvement_count = 0
     mlp.loss_curve_, mlp.best_loss_ = [], np.inf
     mlp.validation_scores_ = mlp.best_validation_score_ = None
-    mlp._random_state = np.random.RandomState()  # noqa: NPY002  the kind that it takes
     if output == "identity":
         if classes is not None:
             raise ValueError("to_sklearn: classes must be None where outputs are numbers, "
