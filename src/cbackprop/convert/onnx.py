@@ -135,7 +135,7 @@ def half_erfc(x: Value) -> Value:
     """
     Return erfc(x) / 2 for x >= 0 in float64, in which ONNX Runtime has no Erf.
 
-    It is e^(-x^2) times a polynomial of 4 / (4 + x), within 1e-14.
+    It is e^(-x^2) times a polynomial of 4 / (4 + x), within 1e-15.
     """
     low = 4 / (4 + 10)  # beyond x = 10, e^(-x^2) is 0 to any sum
     def scaled(t: NDArray) -> NDArray:
