@@ -7,8 +7,6 @@ import pytest
 
 from cbackprop.core import _dispatch
 
-os.environ.setdefault("KERAS_BACKEND", "numpy")  # the only one that is always there
-
 
 def pytest_generate_tests(metafunc):
     """Run every test that asks for `build` on every variant of the core, in both real types."""
