@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
-from cbackprop import Network
+from cbackprop import DivergenceError, Network
 
 SETTINGS = [
     {},
@@ -143,21 +143,113 @@ def test_another_process_trains_the_same_bits():
 # ---- save and load ----
 
 
+@pytest.fixture(params=["net.npz", "net.safetensors"])
+def path(request, tmp_path):
+    """Where a file of each format goes."""
+    if request.param.endswith(".safetensors"):
+        pytest.importorskip("safetensors")
+    return tmp_path / request.param
+
+
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_a_file_gives_the_network_back(settings, tmp_path):
+def test_a_file_gives_the_network_back(settings, path):
     net = network(**settings)
     net.SGD(data(), 1, 7, 0.1)
-    assert net.save(tmp_path / "net.npz") is None
-    other = Network.load(tmp_path / "net.npz")
+    assert net.save(path) is None
+    other = Network.load(path)
     assert_same(net, other)
-    for each in (net, other):  # the order of examples is not in the file: one mini-batch of all
-        each.SGD(data(), 1, 40, 0.1)
-    np.testing.assert_allclose(parameters(other), parameters(net), 1e-4, 1e-5)
+    assert net.SGD(data(), 2, 7, 0.1).cost == other.SGD(data(), 2, 7, 0.1).cost
+    assert_same(net, other)
 
 
-@pytest.mark.parametrize("name", ["net.npz", "net", "net.bin", "a b.npz", "é.npz"])
+@pytest.mark.parametrize("optimizer", ["momentum", "adagrad", "adam", "rprop"])
+def test_a_loaded_network_goes_on_with_the_same_bits(optimizer, path):
+    how = {"optimizer": optimizer, "dropout": 0.2, "noise": 0.1}
+    net = network(activation=[{"relu": 2, ("elu", 0.5): 3}, "softmax"])
+    net.SGD(data(), 2, 7, 0.01, data(), **how)
+    net.save(path)
+    other = Network.load(path)
+    assert other.history == net.history
+    assert len(other.history.accuracy) == 2
+    assert net.SGD(data(), 2, 7, 0.01, **how).cost == other.SGD(data(), 2, 7, 0.01, **how).cost
+    assert_same(net, other)
+
+
+@pytest.mark.parametrize("kind", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+def test_the_random_order_goes_on(kind, path):
+    net = network(seed=np.random.Generator(getattr(np.random, kind)(5)))
+    net.SGD(data(), 1, 7, 0.1)
+    net.save(path)
+    assert Network.load(path).SGD(data(), 1, 7, 0.1).cost == net.SGD(data(), 1, 7, 0.1).cost
+
+
+class Foreign(np.random.PCG64):
+    """A bit generator that is not NumPy's."""
+
+    @property
+    def state(self):
+        return super().state | {"bit_generator": "Foreign"}
+
+
+def test_a_foreign_random_state_is_left_out(path):
+    net = network(seed=np.random.Generator(Foreign(5)))
+    net.save(path)
+    assert_same(Network.load(path), net)
+
+
+def test_the_history_is_of_the_last_training(path):
+    net = network()
+    assert net.history is None
+    net.save(path)
+    assert Network.load(path).history is None
+    assert net.SGD(data(), 2, 7, 0.1) is net.history
+    with pytest.raises(DivergenceError):
+        net.SGD((data()[0], np.full((40, 3), 1e30)), 2, 7, 1e30)
+    assert len(net.history) == 2  # no epoch was finished: the parameters are those it belongs to
+    seen = []
+    net.SGD(data(), 3, 7, 0.1, callback=lambda *_: (net.save(path),
+                                                    seen.append(len(Network.load(path).history))))
+    assert seen == [1, 2, 3]
+    twin = net.copy()
+    twin.SGD(data(), 1, 7, 0.1)
+    assert (len(net.history), len(twin.history)) == (3, 1)
+
+
+def test_the_history_of_lbfgs(path):
+    pytest.importorskip("scipy")
+    net = network(dtype="float64")
+    assert net.LBFGS(data(), 5) is net.history
+    net.save(path)
+    assert Network.load(path).history == net.history
+
+
+def test_another_library_reads_safetensors(tmp_path):
+    pytest.importorskip("safetensors")
+    torch = pytest.importorskip("torch")
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    net = network(dtype="float64", input_scale=np.linspace(1, 2, 6))
+    net.SGD(data(), 1, 7, 0.1, optimizer="momentum")
+    net.save(tmp_path / "net.safetensors")
+    tensors = load_file(tmp_path / "net.safetensors")
+    assert sorted(tensors) == ["biases_0", "biases_1", "input_scale", "memory_0", "memory_1",
+                               "memory_2", "memory_3", "weights_0", "weights_1"]
+    a = torch.from_numpy(data()[0]) * tensors["input_scale"]
+    for layer in range(2):
+        a = torch.sigmoid(a @ tensors[f"weights_{layer}"].T + tensors[f"biases_{layer}"].T)
+    np.testing.assert_allclose(a.numpy(), net.feedforward(data()[0]), 1e-12)
+    with safe_open(tmp_path / "net.safetensors", "np") as file:
+        header = json.loads(file.metadata()["header"])
+    assert header["settings"]["sizes"] == [6, 5, 3]
+
+
+@pytest.mark.parametrize(
+    "name", ["net.npz", "net", "net.bin", "a b.npz", "é.npz", "é.safetensors", "NET.SAFETENSORS"])
 @pytest.mark.parametrize("kind", [str, lambda path: path])
 def test_a_path_is_taken_as_it_is(kind, name, tmp_path):
+    if name.lower().endswith(".safetensors"):
+        pytest.importorskip("safetensors")
     path = kind(tmp_path / name)
     network().save(path)
     assert os.listdir(tmp_path) == [name]
@@ -236,7 +328,7 @@ def test_a_failed_save_leaves_what_was_there(failure, there, tmp_path, monkeypat
 
 FULL_DISK = """
 import resource, signal, sys
-from cbackprop import Network
+from cbackprop import DivergenceError, Network
 path, limit = sys.argv[1], int(sys.argv[2])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -406,11 +498,82 @@ def test_a_later_version_is_refused(saved):
     lambda _, header: header["settings"].update(dtype="int8"),
     lambda _, header: header["settings"].update(unheard_of=1),
     lambda _, header: header["settings"].update(initializer="large"),
+    lambda _, header: header.update(random={"bit_generator": "default_rng"}),
+    lambda _, header: header.update(random={"bit_generator": "PCG64", "state": 5}),
+    lambda _, header: header.update(random=[1]),
+    lambda _, header: header.update(history={"cost": [1.0]}),
+    lambda _, header: header.update(history={"recorded": [], "unheard_of": 1}),
+    lambda _, header: header.update(optimizer={"optimizer": "adam"}),
+    lambda _, header: header.update(optimizer={"optimizer": "none", "steps": 1}),
+    lambda _, header: header.update(optimizer={"optimizer": "adam", "steps": 2**80}),
+    lambda _, header: header.update(optimizer={"optimizer": "adam", "steps": 1}),
 ])
 def test_a_file_that_does_not_fit_together_is_refused(change, saved):
     path, _ = saved
     rewritten(path, change)
     refused(path)
+
+
+# ---- safetensors that are damaged, or not ours ----
+
+
+@pytest.fixture
+def tensors(tmp_path):
+    """Return a path, and the bytes of a good file there."""
+    pytest.importorskip("safetensors")
+    path = tmp_path / "net.safetensors"
+    network(input_scale=np.linspace(1, 2, 6)).save(path)
+    return path, path.read_bytes()
+
+
+def test_safetensors_cut_at_any_byte_are_refused(tensors):
+    path, whole = tensors
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        refused(path, r"net\.safetensors is not a whole")
+
+
+@pytest.mark.parametrize("content", [*FOREIGN.values(), b"\xff" * 100])
+def test_foreign_safetensors_are_refused(content, tensors):
+    path, _ = tensors
+    path.write_bytes(content)
+    refused(path, r"net\.safetensors is not a whole")
+
+
+@pytest.mark.parametrize(("metadata", "match"), [
+    (None, "has no header"),
+    ({"format": "pt"}, "has no header"),
+    ({"header": "{}"}, "'format'"),
+    ({"header": '{"format": "another", "version": 1}'}, "format 'another'"),
+    ({"header": '{"format": "cbackprop network", "version": 4}'}, "version 4, .*reads up to 3"),
+    ({"header": '{"format": "cbackprop network", "version": 3, "settings": {}}'}, "input_scale"),
+])
+def test_safetensors_of_others_are_refused(metadata, match, tensors):
+    from safetensors.numpy import save_file
+
+    path, _ = tensors
+    save_file({"weights_0": np.ones((3, 2))}, path, metadata)
+    refused(path, f"net.safetensors is not a whole cbackprop network file: .*{match}")
+
+
+def test_one_format_under_the_name_of_the_other_is_refused(tensors):
+    path, whole = tensors
+    other = path.with_suffix(".npz")
+    other.write_bytes(whole)
+    refused(other)
+    network().save(other)
+    path.write_bytes(other.read_bytes())
+    refused(path, r"net\.safetensors is not a whole")
+
+
+def test_without_safetensors(tensors, monkeypatch):
+    path, _ = tensors
+    for module in ("safetensors", "safetensors.numpy"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for call in (network().save, Network.load):
+        with pytest.raises(ModuleNotFoundError, match=r"^(save|load) needs safetensors.*: pip "
+                           r"install 'cbackprop\[safetensors\]'$"):
+            call(path)
 
 
 class Payload:
@@ -456,15 +619,17 @@ def test_a_compressed_file_is_read(saved):
     assert_same(Network.load(path), good)
 
 
-def test_files_of_version_1_still_load(tmp_path):
-    """They have no optimizer in the header."""
+@pytest.mark.parametrize(("version", "without"), [(1, ["optimizer", "random", "history"]),
+                                                 (2, ["random", "history"])])
+def test_files_of_earlier_versions_still_load(version, without, tmp_path):
     net = Network([3, 4, 2], activation="tanh", seed=1)
     net.save(tmp_path / "net.npz")
     with np.load(tmp_path / "net.npz") as saved:
         arrays = dict(saved)
     header = json.loads(str(arrays["header"]))
-    del header["optimizer"]
-    header["version"] = 1
+    for name in without:
+        del header[name]
+    header["version"] = version
     arrays["header"] = np.array(json.dumps(header))
     np.savez(tmp_path / "old.npz", **arrays)
     loaded = Network.load(tmp_path / "old.npz")

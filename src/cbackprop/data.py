@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cbackprop import frames
+
 ROW_TYPES = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -15,22 +17,40 @@ def numbers(values: ArrayLike, name: str) -> NDArray:
     """
     Return an array of real numbers of native byte order, not copied if it is one.
 
+    Of arrays, nested lists, DataFrames and Series of pandas and polars, and whatever offers
+    ``__array__`` or DLPack, as the tensors of PyTorch and JAX do.
+
     Raises
     ------
     TypeError
-        If the values are not numbers, or complex.
+        If the values are not numbers, or complex, or where NumPy cannot read them.
     ValueError
-        If lists are ragged, or values masked.
+        If lists are ragged, or values masked or missing.
     """
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} must not have masked values")
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"{name} must be rows of equal length: {error}") from None
+    array = values if isinstance(values, np.ndarray) else _array(values, name)
+    if type(array) is not np.ndarray:
+        if np.ma.is_masked(array):
+            raise ValueError(f"{name} must not have masked values")
+        array = np.asarray(array)
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _array(values: Any, name: str) -> NDArray:
+    if frames.is_frame(values):
+        return frames.array(values, name)
+    try:
+        if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
+            return np.from_dlpack(values)
+        return np.asarray(values)
+    except Exception as error:
+        if isinstance(values, (list, tuple)) and isinstance(error, ValueError):
+            raise ValueError(f"{name} must be rows of equal length: {error}") from None
+        # A tensor with a gradient, on another device, or of a type that NumPy has not.
+        line = str(error).partition("\n")[0]
+        raise TypeError(f"{name} must be readable by NumPy, got a {type(values).__name__}: "
+                        f"{line}") from None
 
 
 def finite(array: NDArray, real: str, name: str) -> NDArray:
@@ -124,7 +144,7 @@ def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDA
     Return y as labels `(n,)` of C int, or as rows `(n, width)` of the core's real type.
 
     One example may come as a label, as `(width,)`, or as the book's column `(width, 1)`. A network
-    with one output takes `(n,)` numbers.
+    with one output takes `(n,)` numbers. Labels may be the one column of a DataFrame.
 
     Raises
     ------
@@ -138,6 +158,8 @@ def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDA
         array = array.reshape(1)
     if width == 1 and array.shape == (n,):
         array = array.reshape(n, 1)
+    elif width > 1 and array.shape == (n, 1) and frames.is_frame(y):
+        array = array.reshape(n)
     if array.shape == (n, width):
         return finite(array, real, name)
     if array.shape != (n,):

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
-PRIVATE = ("_activations", "_build", "_core", "_weights", "_biases", "_random", "_in_training",
-           "_memory", "_paces", "_threads")
+OWN = ("_activations", "_build", "_core", "_weights", "_biases", "_random", "_in_training",
+       "_memory", "_paces", "_threads", "history")
 MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
 
@@ -118,6 +118,8 @@ class Network:
     num_layers : int
     weights, biases : sequences of arrays
         Live, writable views of shape (out, in) and (out, 1), one for each layer but the inputs.
+    history : History or None
+        Of the last training: what it returned, or, if it was stopped, its whole epochs.
     activation, output_activation, cost, dtype, input_scale
         As given.
 
@@ -170,6 +172,7 @@ class Network:
         self._in_training = threading.Lock()
         self._memory: optimizers.Memory | None = None
         self.threads = threads
+        self.history: History | None = None
         initializers.fill(initializer, self._random, self.weights, self.biases)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -264,14 +267,14 @@ class Network:
         out = self._core.feedforward(a)
         if out is not None:
             return out
-        x = data.rows(a, self.sizes[0], "a")
+        array = data.numbers(a, "a")
+        x = data.rows(array, self.sizes[0], "a")
         out = self._core.feedforward(x)
         if out is None:
             data.finite(x, self.dtype, "a")
-        shape = np.shape(a)
-        if len(shape) == 1:
+        if array.ndim == 1:
             return out[0]
-        return out if shape[1] == self.sizes[0] else out.T
+        return out if array.shape[1] == self.sizes[0] else out.T
 
     def backprop(
         self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
@@ -542,6 +545,7 @@ class Network:
             except BaseException:
                 self._go_back(saved)
                 raise
+            self.history = history
         return history
 
     def _remember(self, rules: optimizers.Rules, n: int, eta: float) -> None:
@@ -676,37 +680,51 @@ class Network:
             "random": self._random,
             "memory": self._memory and self._memory.__getstate__(),
             "threads": self._threads,
+            "history": self.history,
             "user's": {name: value for name, value in self.__dict__.items()
-                       if name not in SETTINGS and name not in PRIVATE},
+                       if name not in SETTINGS and name not in OWN},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Network.__init__(self, **state["settings"], initializer="zeros",
                          threads=state.get("threads"))
         self.weights, self.biases = state["weights"], state["biases"]
-        self._random = copy.deepcopy(state["random"])
+        self._random = copy.deepcopy(state["random"]) or self._random
         if state.get("memory"):
             self._memory = optimizers.Memory.of(self._build, self._core, state["memory"])
-        self.__dict__.update(state["user's"])
+        self.history = copy.deepcopy(state.get("history"))
+        self.__dict__.update(state.get("user's", {}))
 
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SETTINGS if name != "num_layers"}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """
-        Write the network to one ``.npz`` file, whole or not at all.
+        Write the network to one file, whole or not at all; `load` goes on exactly where it is.
+
+        That is parameters, settings, what an optimizer remembers, the state of the random order,
+        and `history`. docs/files.md has the format.
+
+        Parameters
+        ----------
+        path : str or path-like
+            One that ends in ``.safetensors`` becomes such a file (extra ``safetensors``), any other
+            an ``.npz``.
 
         Raises
         ------
         OSError
             If the file cannot be written; one that was there is kept.
+        TypeError
+            If an activation or the cost is the user's own.
+        ModuleNotFoundError
+            If safetensors is missing.
 
         See Also
         --------
         load
         """
-        state = self.__getstate__()
-        files.save(path, state["settings"], state["weights"], state["biases"], state["memory"])
+        files.save(path, self.__getstate__())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
@@ -718,7 +736,9 @@ class Network:
         OSError
             If the file cannot be read.
         ValueError
-            If it is not such a file, or is damaged.
+            If it is not such a file, is damaged, or of a later version.
+        ModuleNotFoundError
+            If safetensors (extra ``safetensors``) is missing, for such a file.
 
         Examples
         --------
@@ -729,13 +749,10 @@ class Network:
         Network([2, 3, 1], activation='sigmoid', output_activation='sigmoid', cost='quadratic', \
 dtype='float32')
         """
-        settings, weights, biases, memory = files.load(path)
+        state, network = files.load(path), cls.__new__(cls)
         try:
-            network = cls(**settings, initializer="zeros")
-            network.weights, network.biases = weights, biases
-            if memory:
-                network._memory = optimizers.Memory.of(network._build, network._core, memory)
-        except (TypeError, ValueError, MemoryError) as error:
+            network.__setstate__(state)
+        except Exception as error:  # settings, arrays and numbers that do not fit together
             raise ValueError(f"{os.fspath(path)} is not a usable network: {error}") from None
         return network
 

@@ -281,6 +281,9 @@ class Memory:
         memory = cls(build, core, state["optimizer"])
         memory.learning.steps = state["steps"]
         for view, saved in zip(memory.views(), state["memory"], strict=True):
+            if view.shape != saved.shape:
+                raise ValueError(f"an optimizer's memory of shape {saved.shape} for parameters of "
+                                 f"shape {view.shape}")
             view[...] = saved
         return memory
 

@@ -105,6 +105,7 @@ class Training:
                        if (step + done) % (callback.every or 1) == 0], step + done)
         self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
                          rows_per_second=n / seconds, **self.monitored())
+        self.network.history = self.history
 
     def until(self, step: int) -> int:
         """Return the step that a chunk from `step` ends before."""

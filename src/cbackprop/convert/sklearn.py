@@ -1,0 +1,133 @@
+"""scikit-learn: `MLPClassifier` and `MLPRegressor` of `sklearn.neural_network`, fitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cbackprop import data
+from cbackprop.convert import layers
+from cbackprop.extras import library
+from cbackprop.network import Network
+
+ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu", "identity": "identity"}
+OUTPUTS = {"sigmoid": "logistic", "softmax": "softmax", "identity": "identity"}
+
+
+def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
+    """
+    Return a network that computes what a fitted estimator of scikit-learn does.
+
+    Parameters
+    ----------
+    mlp : sklearn.neural_network.MLPClassifier or MLPRegressor
+        Output j is for the class ``mlp.classes_[j]``; the one output of two classes for the second.
+    cost, seed
+        Of the network; the cost by default is the estimator's.
+
+    Raises
+    ------
+    TypeError
+        If it is no such estimator.
+    ValueError
+        If it is not fitted, or its outputs are exponentials, as for ``loss="poisson"``.
+    ModuleNotFoundError
+        Without scikit-learn (extra ``sklearn``).
+
+    Examples
+    --------
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> from cbackprop.convert import from_sklearn
+    >>> mlp = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs").fit([[0.0], [1.0]], [1.0, 3.0])
+    >>> from_sklearn(mlp).feedforward([[1.0]]).round(2)
+    array([[3.]])
+    """
+    neural = library("sklearn.neural_network", "from_sklearn", "sklearn")
+    if not isinstance(mlp, (neural.MLPClassifier, neural.MLPRegressor)):
+        raise TypeError(f"from_sklearn takes an MLPClassifier or MLPRegressor, "
+                        f"got {data.shown(mlp)}")
+    chain = layers.Chain("from_sklearn")
+    if not hasattr(mlp, "coefs_"):
+        raise chain.refuse(mlp, "must be fitted")
+    hidden, output = mlp.activation, mlp.out_activation_
+    for at, (coef, intercept) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
+        chain.dense(coef.T, intercept)
+        last = at == len(mlp.coefs_) - 1
+        theirs, table = (output, OUTPUTS) if last else (hidden, ACTIVATIONS)
+        ours = [name for name, other in table.items() if other == theirs]
+        chain.activate(ours[0] if ours else None, f"activation {theirs!r}")
+    return chain.network(cost, seed)
+
+
+def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
+    """
+    Return a copy of the network as a fitted estimator of scikit-learn, which may be fitted further.
+
+    Parameters
+    ----------
+    net : Network
+        Its hidden layers sigmoid, tanh, relu or identity, all the same. `input_scale` is
+        multiplied into the first weights.
+    classes : sequence, optional
+        The labels of the outputs, in rising order; of the two classes of one sigmoid. By default
+        0, 1, 2, ...
+
+    Returns
+    -------
+    sklearn.neural_network.MLPClassifier or MLPRegressor
+        A regressor if the outputs are the identity. A classifier if they are softmax or sigmoid:
+        its `predict` gives the class of the largest output, or of one output against 1/2, as
+        `Network.evaluate` counts it; its `predict_proba` gives the outputs as they are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no network, or has what these estimators do not, or another number of classes.
+    ModuleNotFoundError
+        Without scikit-learn (extra ``sklearn``).
+
+    Examples
+    --------
+    >>> from cbackprop.convert import to_sklearn
+    >>> (x, y), test_data = cbackprop.datasets.load_mnist()
+    >>> net = cbackprop.Network([784, 30, 10], input_scale=1 / 255, seed=0)
+    >>> history = net.SGD((x, y), 1, 10, eta=3.0)
+    >>> to_sklearn(net).score(*test_data) == net.accuracy(test_data)
+    True
+    """
+    neural = library("sklearn.neural_network", "to_sklearn", "sklearn")
+    collected = layers.of(net, "to_sklearn")
+    activations = [layers.only(layer.runs, "to_sklearn").activation for layer in collected]
+    *hidden, output = activations
+    if len(set(hidden)) > 1 or not set(hidden) <= set(ACTIVATIONS):
+        raise ValueError(f"to_sklearn needs one of {sorted(ACTIVATIONS)} in all hidden layers, "
+                         f"got {hidden}")
+    if output not in OUTPUTS:
+        raise ValueError(f"to_sklearn needs one of {sorted(OUTPUTS)} at the output, "
+                         f"got {output!r}")
+    kind = neural.MLPRegressor if output == "identity" else neural.MLPClassifier
+    mlp = kind(hidden_layer_sizes=net.sizes[1:-1],
+               activation=ACTIVATIONS[hidden[0]] if hidden else "relu")
+    mlp.coefs_ = [np.ascontiguousarray(layer.w.T) for layer in collected]
+    mlp.intercepts_ = [layer.b for layer in collected]
+    mlp.n_features_in_, mlp.n_outputs_ = net.sizes[0], net.sizes[-1]
+    mlp.n_layers_, mlp.out_activation_ = net.num_layers, OUTPUTS[output]
+    # As its own first fit leaves them before the first step.
+    mlp.n_iter_ = mlp.t_ = mlp._no_improvement_count = 0
+    mlp.loss_curve_, mlp.best_loss_ = [], np.inf
+    mlp.validation_scores_ = mlp.best_validation_score_ = None
+    if output == "identity":
+        if classes is not None:
+            raise ValueError("to_sklearn: classes must be None where outputs are numbers, "
+                             f"got {data.shown(classes)}")
+        return mlp
+    preprocessing = library("sklearn.preprocessing", "to_sklearn", "sklearn")
+    count = max(2, net.sizes[-1])
+    mlp.classes_ = np.arange(count) if classes is None else np.asarray(classes)
+    if mlp.classes_.shape != (count,) or not np.array_equal(np.unique(mlp.classes_), mlp.classes_):
+        raise ValueError(f"to_sklearn: classes must be {count} labels in rising order, "
+                         f"got {data.shown(classes)}")
+    mlp._label_binarizer = preprocessing.LabelBinarizer().fit(mlp.classes_)
+    return mlp

@@ -1,0 +1,69 @@
+"""DataFrames and Series of pandas and polars as arrays. They are known by name, never imported."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def is_frame(values: object) -> bool:
+    """Tell what pandas or polars made, or a class derived from it."""
+    kind = type(values)
+    return kind.__module__ != "builtins" and any(
+        base.__module__.partition(".")[0] in ("pandas", "polars") for base in kind.__mro__)
+
+
+def array(frame: Any, name: str) -> NDArray:
+    """
+    Return its numbers, not copied where it holds them as one array.
+
+    Raises
+    ------
+    TypeError
+        If a column holds no numbers.
+    ValueError
+        If a value is missing.
+    """
+    if not hasattr(frame, "to_numpy"):
+        raise TypeError(f"{name} must be in memory, got {type(frame).__name__}: call collect()")
+    missing = _missing(frame)
+    if missing is not None:
+        where = f"row {missing[0]}"
+        if len(missing) == 2:
+            where += f" of column {frame.columns[missing[1]]!r}"
+        raise ValueError(f"{name} must not have missing values, got one in {where}")
+    if len(frame.shape) == 1:
+        return _numbers(frame, name)
+    if len(set(frame.dtypes)) == 1:
+        whole = np.asarray(frame)
+        if whole.dtype != object:
+            return _numbers(whole, name)
+    # One by one: into a type for all, pandas puts objects, and polars makes numbers of dates.
+    columns = [_numbers(column, name, f" in column {label!r}")
+               for label, column in zip(frame.columns, _columns(frame), strict=True)]
+    return np.stack(columns, axis=1) if columns else np.empty(frame.shape)
+
+
+def _missing(frame: Any) -> list[int] | None:
+    """Return the row, and column, of the first missing value."""
+    if hasattr(frame, "isna"):  # pandas
+        return next(iter(np.argwhere(np.asarray(frame.isna())).tolist()), None)
+    for at, series in enumerate(_columns(frame)):
+        if series.null_count():
+            return [series.is_null().arg_max(), *([at] if frame is not series else [])]
+    return None
+
+
+def _columns(frame: Any) -> list[Any]:
+    if hasattr(frame, "iloc"):  # pandas; labels may occur twice
+        return [frame.iloc[:, at] for at in range(frame.shape[1])]
+    return frame.get_columns() if hasattr(frame, "get_columns") else [frame]
+
+
+def _numbers(values: Any, name: str, where: str = "") -> NDArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "buif":
+        first = array.dtype == object and array.size
+        came = f"{array.flat[0]!r:.40}" if first else f"dtype {array.dtype}"
+        raise TypeError(f"{name} must hold real numbers, got {came}{where}")
+    return array
