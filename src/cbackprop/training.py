@@ -70,13 +70,13 @@ class Training:
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch, chunk by chunk, and record what it was like."""
-        core, random, n = self.network._core, self.network._random, len(self.examples)
+        core, n = self.network._core, len(self.examples)
         step, start = epoch * self.steps, time.perf_counter()
         etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
         if epoch == 0:
-            self.network._remember(self.rules, n, float(etas[0]))
+            self.begin(float(etas[0]))
         saved = self.network._state()
-        order = self.network._build.random_order(n, random.integers(2**64, dtype=np.uint64))
+        order = self.order()
         cost, done, seconds = 0.0, 0, time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
@@ -98,6 +98,15 @@ class Training:
                        if (step + done) % (callback.every or 1) == 0], step + done)
         self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
                          rows_per_second=n / seconds, **self.monitored())
+
+    def begin(self, eta: float) -> None:
+        """Set up the optimizer."""
+        self.network._remember(self.rules, len(self.examples), eta)
+
+    def order(self) -> NDArray:
+        """Draw the order of an epoch."""
+        seed = self.network._random.integers(2**64, dtype=np.uint64)
+        return self.network._build.random_order(len(self.examples), seed)
 
     def until(self, step: int) -> int:
         """Return the step that a chunk from `step` ends before."""

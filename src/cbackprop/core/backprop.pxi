@@ -373,17 +373,21 @@ cdef int optimize_mini_batch(
     cdef Layer* layer
     cdef real* w
     cdef int l
-    next_step(how, eta, &of_w, &of_b)
+    cdef double weight = m, before = batch.cost
+    if how.by_weight:
+        weight = total_weight(targets, order, first, m)
+        batch.cost = how.penalty * sum_of_squares(net) if how.penalty else 0
+    next_step(how, eta, weight, &of_w, &of_b)
     if m <= SLICE and how.clip_norm == INFINITY:
         batch.update, batch.update_b = &of_w, &of_b
         try:
-            sum_gradients(net.parameters, <real>(1.0 / m), net, batch, rows, targets, order, n,
+            sum_gradients(net.parameters, <real>(1 / weight), net, batch, rows, targets, order, n,
                           first, m)
         finally:
             batch.update = NULL
     else:
         memset(batch.step, 0, net.size * sizeof(real))
-        sum_gradients(batch.step, <real>(1.0 / m), net, batch, rows, targets, order, n, first, m)
+        sum_gradients(batch.step, <real>(1 / weight), net, batch, rows, targets, order, n, first, m)
         clip_to_norm(batch.step, net.size, how.clip_norm)
         for l in range(net.n_layers):
             layer = &net.layers[l]
@@ -393,7 +397,24 @@ cdef int optimize_mini_batch(
     if how.max_norm < INFINITY:
         for l in range(net.n_layers):
             hold_norms(net.parameters + net.layers[l].w, &net.layers[l], how.max_norm)
+    if how.by_weight:
+        batch.cost = before + m / weight * batch.cost
     return 0
+
+
+cdef double sum_of_squares(const Network* net) noexcept nogil:
+    # of all w; padding is zero
+    cdef Py_ssize_t v
+    cdef int l
+    cdef double total = 0
+    cdef vec some
+    cdef const real* w
+    for l in range(net.n_layers):
+        w, some = net.parameters + net.layers[l].w, splat(0)
+        for v in range((net.layers[l].b - net.layers[l].w) // LANES):
+            some = some + load(w + v * LANES) * load(w + v * LANES)
+        total += sum_lanes(some)
+    return total
 
 
 cdef void hold_norms(real* w, const Layer* layer, double most) noexcept nogil:
