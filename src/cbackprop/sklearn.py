@@ -41,7 +41,8 @@ except ImportError:  # before 1.6 it is a method
         return estimator._validate_data(*arrays, **rules)
 
 from cbackprop import callbacks as calls
-from cbackprop import data, lbfgs, optimizers, schedules
+from cbackprop import functions, lbfgs, optimizers, schedules
+from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.network import DivergenceError, Network
 from cbackprop.rowsource import PART_BYTES, Examples, InArrays, InParts, RowSource
@@ -188,6 +189,7 @@ class _Perceptron(BaseEstimator):
         **neural_network.MLPClassifier._parameter_constraints,
         **dict.fromkeys(("activation", "loss", "dropout", "callbacks"), "no_validation"),
     }
+    _LOSSES: tuple[str, ...]  # beside the network's costs
     loss: Any
     coefs_: list[NDArray]
     intercepts_: list[NDArray]
@@ -233,6 +235,9 @@ class _Perceptron(BaseEstimator):
         """Make a network of these parameters."""
         sizes = [len(coefs[0]), *(len(b) for b in intercepts)]
         real = np.float32 if coefs[0].dtype == np.float32 else np.float64
+        build = _dispatch.load(np.dtype(real).name)
+        functions.one("loss", self.loss, dict.fromkeys((*build.COSTS, *self._LOSSES), 0), build,
+                      functions.Cost)
         out, cost = self._ends(real)
         activation = self.activation
         if not isinstance(activation, list):
@@ -458,8 +463,13 @@ class _Perceptron(BaseEstimator):
             epochs.run(1 if partial else self.max_iter)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
-        except DivergenceError:
-            raise ValueError(NOT_FINITE) from None
+        except DivergenceError as error:
+            if validation is None:
+                raise ValueError(NOT_FINITE) from None
+            warnings.warn(str(error), ConvergenceWarning, stacklevel=4)
+            self.n_iter_, self.loss_ = self.n_iter_ + 1, math.nan
+            self.loss_curve_.append(math.nan)
+            self.validation_scores_.append(math.nan)
         if not partial and self.n_iter_ == self.max_iter and not epochs.converged:
             warnings.warn(f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
                           f"the optimization hasn't converged yet.", ConvergenceWarning,
@@ -574,13 +584,16 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
     ) -> None:
         self._keep(locals())
 
+    _LOSSES = ("log_loss",)
+
     def _learn_classes(self, y: NDArray, anew: bool, partial: bool) -> None:
         if not hasattr(self, "classes_") or not (self.warm_start or partial):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         elif not partial and set(unique_labels(y)) != set(self.classes_):
             raise ValueError(f"warm_start can only be used where `y` has the same classes as in "
-                             f"the previous call to fit: {self.classes_}, got {unique_labels(y)}")
+                             f"the previous call to fit. Previously got {self.classes_}, `y` has "
+                             f"{unique_labels(y)}")
 
     def _encoded(self, y: NDArray, real: Any) -> NDArray:
         classes = unique_labels(y)
@@ -619,7 +632,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         return float(np.average(right, weights=weights))
 
     def _strata(self, targets: NDArray) -> NDArray | None:
-        return targets[:, 0] if self.n_outputs_ == 1 else None
+        return targets > 0.5 if self.n_outputs_ == 1 else None
 
     @property
     def _threshold(self) -> float:
@@ -709,8 +722,8 @@ class MLPRegressor(RegressorMixin, _Perceptron):
     --------
     >>> from sklearn.datasets import make_regression
     >>> x, y = make_regression(200, 20, random_state=1)
-    >>> net = MLPRegressor("huber", max_iter=2000, tol=0.1, random_state=1)
-    >>> net.fit(x, y).score(x, y) > 0.9
+    >>> net = MLPRegressor("huber", max_iter=500, random_state=1)
+    >>> net.fit(x, y / y.std()).score(x, y / y.std()) > 0.9
     True
     """
 
@@ -745,6 +758,8 @@ class MLPRegressor(RegressorMixin, _Perceptron):
         callbacks: Any = (),
     ) -> None:
         self._keep(locals())
+
+    _LOSSES = ("squared_error",)
 
     def _encoded(self, y: NDArray, real: Any) -> NDArray:
         if self.loss == "poisson" and y.min() < 0:
