@@ -14,8 +14,13 @@ MODULES = [m.name for m in pkgutil.walk_packages(cbackprop.__path__, "cbackprop.
            if not m.name.startswith("cbackprop.core._") and m.name != "cbackprop.__main__"]
 
 
+EXTRAS = {"cbackprop.sklearn": "sklearn"}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name):
+    if name in EXTRAS:
+        pytest.importorskip(EXTRAS[name], reason=f"{EXTRAS[name]} is not installed")
     module = importlib.import_module(name)
     assert not doctest.testmod(module, globs={**vars(module), "cbackprop": cbackprop}).failed
 

@@ -12,7 +12,7 @@ import math
 import operator
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +28,11 @@ try:
     from sklearn.utils import check_random_state, column_or_1d
     from sklearn.utils.class_weight import compute_sample_weight
     from sklearn.utils.metaestimators import available_if
-    from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+    from sklearn.utils.multiclass import (
+        _check_partial_fit_first_call,
+        type_of_target,
+        unique_labels,
+    )
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(f"cbackprop.sklearn needs scikit-learn: pip install "
@@ -185,18 +189,16 @@ class _Perceptron(BaseEstimator):
     new network, at the next use.
     """
 
-    _parameter_constraints: dict[str, Any] = {
-        **neural_network.MLPClassifier._parameter_constraints,
-        **dict.fromkeys(("activation", "loss", "dropout", "callbacks"), "no_validation"),
-    }
-    _LOSSES: tuple[str, ...]  # beside the network's costs
+    _parameter_constraints: ClassVar[dict[str, Any]] = {  # what is missing is looked at by others
+        **neural_network.MLPClassifier._parameter_constraints, "activation": "no_validation"}
+    _LOSSES: ClassVar[tuple[str, ...]]  # beside the network's costs
     loss: Any
     coefs_: list[NDArray]
     intercepts_: list[NDArray]
 
     def _keep(self, given: dict[str, Any]) -> None:
         """Set what the constructor was given."""
-        vars(self).update((name, value) for name, value in given.items() if name != "self")
+        self.__dict__.update((name, value) for name, value in given.items() if name != "self")
 
     # ---- what differs ----
 
@@ -372,7 +374,7 @@ class _Perceptron(BaseEstimator):
     def _split(self, x: Any, targets: NDArray, weights: NDArray | None, given: Any) -> Any:
         """Return what is trained on and what early stopping looks at, as (X, targets, weights)."""
         if given[0] is not None:
-            x_val, y_val = self._arrays(*given[:2], False)
+            x_val, y_val = self._arrays(given[0], given[1], False)
             w_val = None if given[2] is None else _check_sample_weight(given[2], x_val)
             w_val = self._weights(w_val, y_val, False)
             return (x, targets, weights), (x_val, self._encoded(y_val, x.dtype), w_val)
@@ -404,7 +406,7 @@ class _Perceptron(BaseEstimator):
             self._no_improvement_count = 0
             self.loss_curve_: list[float] = []
             early = self.early_stopping
-            self.validation_scores_: list[float] | None = [] if early else None
+            self.validation_scores_: Any = [] if early else None
             self.best_validation_score_ = -math.inf if early else None
             self.best_loss_ = None if early else math.inf
             self._best = self._copies() if early else None
