@@ -447,7 +447,7 @@ class _Perceptron(BaseEstimator):
             return min(200, n)
         if self.batch_size > n:
             warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to "
-                          "be clipped", stacklevel=5)
+                          "be clipped", stacklevel=7)
         return min(self.batch_size, n)
 
     def _run_epochs(
@@ -464,18 +464,18 @@ class _Perceptron(BaseEstimator):
         try:
             epochs.run(1 if partial else self.max_iter)
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
         except DivergenceError as error:
             if validation is None:
                 raise ValueError(NOT_FINITE) from None
-            warnings.warn(str(error), ConvergenceWarning, stacklevel=4)
+            warnings.warn(str(error), ConvergenceWarning, stacklevel=5)
             self.n_iter_, self.loss_ = self.n_iter_ + 1, math.nan
             self.loss_curve_.append(math.nan)
             self.validation_scores_.append(math.nan)
         if not partial and self.n_iter_ == self.max_iter and not epochs.converged:
             warnings.warn(f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
                           f"the optimization hasn't converged yet.", ConvergenceWarning,
-                          stacklevel=4)
+                          stacklevel=5)
         if validation is not None:
             for view, best in zip(self._views, self._best or (), strict=True):
                 view[...] = best
@@ -501,7 +501,7 @@ class _Perceptron(BaseEstimator):
             warnings.warn(
                 f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status="
                 f"{found.status}): {found.message}; increase max_iter ({self.max_iter}) or max_fun "
-                f"({self.max_fun}), or scale the data", ConvergenceWarning, stacklevel=4)
+                f"({self.max_fun}), or scale the data", ConvergenceWarning, stacklevel=5)
 
     def _checked_outputs(self, X: Any) -> NDArray:
         """Return the outputs for X as callers bring it."""
