@@ -47,11 +47,13 @@ ACTIVATIONS = {  # sigma(z), and sigma'(z) where a neuron depends on its own z a
     "softsign": (lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
     "hard_sigmoid": (lambda z: np.clip(z + 3, 0, 6) / 6,
                      lambda z: np.where(np.abs(z) < 3, 1 / 6, 0)),
+    "exponential": (np.exp, np.exp),
     "gaussian": (lambda z: np.exp(-z**2), lambda z: -2 * z * np.exp(-z**2)),
     "sine": (np.sin, np.cos),
     "identity": (lambda z: z, np.ones_like),
     "softmax": (softmax, None),
 }
+DEEP = [name for name in ACTIVATIONS if name != "exponential"]  # e^(e^z) soon is beyond numbers
 
 
 def each(f):
@@ -78,10 +80,12 @@ def log_cosh(d):
 COSTS = {  # C(a, y) of each example, and dC/da
     "quadratic": (each(lambda a, y: 0.5 * (a - y) ** 2),
                   lambda a, y: a - y),
-    "cross_entropy": (each(lambda a, y: -(y * np.log(a) + (1 - y) * np.log(1 - a))),
-                      lambda a, y: (a - y) / (a * (1 - a))),
-    "log_likelihood": (each(lambda a, y: -y * np.log(a)),
-                       lambda a, y: -y / a),
+    "cross_entropy": (each(lambda a, y, floor=0.0: -(
+                          y * np.log(np.maximum(a, floor))
+                          + (1 - y) * np.log(np.maximum(1 - a, floor)))),
+                      lambda a, y, floor=0.0: (a - y) / (a * (1 - a))),
+    "log_likelihood": (each(lambda a, y, floor=0.0: -y * np.log(np.maximum(a, floor))),
+                       lambda a, y, floor=0.0: -y / a),
     "absolute": (each(lambda a, y: np.abs(a - y)),
                  lambda a, y: np.sign(a - y)),
     "huber": (each(lambda a, y, delta=1.0: np.where(
@@ -94,8 +98,9 @@ COSTS = {  # C(a, y) of each example, and dC/da
               lambda a, y: np.where(side(y) * a < 1, -side(y), 0)),
     "squared_hinge": (each(lambda a, y: np.maximum(1 - side(y) * a, 0) ** 2),
                       lambda a, y: -2 * side(y) * np.maximum(1 - side(y) * a, 0)),
-    "poisson": (each(lambda a, y: a - y * np.log(a)),
-                lambda a, y: 1 - y / a),
+    "poisson": (each(lambda a, y, constant=0.0: a - y * np.log(a)
+                     + constant * (y * np.log(np.where(y > 0, y, 1)) - y)),
+                lambda a, y, constant=0.0: 1 - y / a),
     "kl_divergence": (each(lambda a, y: y * np.log(y / a)),
                       lambda a, y: -y / a),
     "cosine": (lambda a, y: 1 - cosine(a, y)[:, 0],
@@ -279,7 +284,7 @@ def adam(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
     memory["m"] = decay * memory.get("m", 0) + (1 - decay) * g
     memory["v"] = square_decay * memory.get("v", 0) + (1 - square_decay) * g**2
     m, v = memory["m"] / (1 - decay**step), memory["v"] / (1 - square_decay**step)
-    return w - eta * m / (np.sqrt(v) + epsilon)
+    return w - eta * m / (np.sqrt(v) + epsilon + largest / np.sqrt(1 - square_decay**step))
 
 
 def rprop(w, g, memory, step, eta, decay, square_decay, epsilon, largest):

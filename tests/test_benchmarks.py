@@ -25,6 +25,7 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
     "peers.py": (*SMALLEST, "inference", "--opponents", "book", "numpy", "sklearn", "torch", "jax",
                  "numba", "onnxruntime"),  # torch.compile takes too long
     "kernels.py": ("--tiny", "--work", "8-16-16-1x32", "--real", "float32"),
+    "sklearn_fit.py": ("--tiny", "--work", "tabular-1000", "regression-10000"),
 }
 CONTESTANTS = {
     "the book's loop", "NumPy float64", "NumPy float32", "cbackprop float64",
@@ -82,6 +83,8 @@ def peers():
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_it_runs_and_says_where(name):
+    if name == "sklearn_fit.py":
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     done, results = tiny(name)
     about = results["environment"]
     assert about["cbackprop"] == cbackprop.__version__

@@ -131,7 +131,7 @@ def test_onnx_refuses(tmp_path, monkeypatch):
 
 # ---- PyTorch ----
 
-NOT_IN_TORCH = ("gaussian", "sine")
+NOT_IN_TORCH = ("exponential", "gaussian", "sine")
 
 
 @pytest.mark.parametrize("real", REALS)

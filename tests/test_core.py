@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from reference import (
     ACTIVATIONS,
+    DEEP,
     COSTS,
     Reference,
     of_name,
@@ -154,7 +155,7 @@ def test_trace_refuses_more_than_a_slice(build):
 
 @pytest.mark.parametrize(("cost", "activation", "hidden"), [
     *((*pair, "sigmoid") for pair in PAIRS),
-    *(("cross_entropy", "softmax", hidden) for hidden in ACTIVATIONS)])
+    *(("cross_entropy", "softmax", hidden) for hidden in DEEP)])
 def test_backprop_is_the_average_gradient(build, cost, activation, hidden):
     case = Case(build, [7, 5, 6, 3], hidden=hidden, output=activation, cost=cost, n=9)
     nabla = np.zeros_like(case.core.parameters)
@@ -313,7 +314,9 @@ def test_poisoned_padding_changes_nothing(build, outputs, output):
             == poisoned.core.evaluate(poisoned.rows, poisoned.targets))
 
 
-@pytest.mark.parametrize(("cost", "activation"), list(itertools.product(COSTS, ACTIVATIONS)))
+@pytest.mark.parametrize(("cost", "activation"), [
+    (cost, activation) for cost, activation in itertools.product(COSTS, ACTIVATIONS)
+    if activation != "exponential"])  # e^10000 is beyond any real type, and so is its square
 @pytest.mark.parametrize("z", [1e4, -1e4])
 def test_saturated_neurons_stay_finite(build, cost, activation, z):
     case = Case(build, [3, 4, 5], output=activation, cost=cost, n=8)
@@ -366,7 +369,8 @@ def test_neurons_of_one_layer_may_differ(build, outputs, weighted):
 
 
 @pytest.mark.parametrize(("cost", "output"), [
-    (("huber", 0.2), "tanh"), ("quadratic", ("leaky_relu", 0.3)), ("absolute", ("elu", 0.25))])
+    (("huber", 0.2), "tanh"), ("quadratic", ("leaky_relu", 0.3)), ("absolute", ("elu", 0.25)),
+    (("cross_entropy", 0.45), "sigmoid"), (("poisson", 1.0), "exponential")])
 def test_parameters_of_functions(build, cost, output):
     for j in (1, lanes(build) + 1):
         case = Case(build, [4, j], output=output, cost=cost)

@@ -14,13 +14,13 @@ MODULES = [m.name for m in pkgutil.walk_packages(cbackprop.__path__, "cbackprop.
            if not m.name.startswith("cbackprop.core._")
            and m.name not in ("cbackprop.__main__", "cbackprop.convert.keras")]
 NEEDS = {"cbackprop.convert.torch": "torch", "cbackprop.convert.sklearn": "sklearn",
-         "cbackprop.convert.onnx": "onnx"}
+         "cbackprop.convert.onnx": "onnx", "cbackprop.sklearn": "sklearn"}
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name, request):
     if name in NEEDS:
-        pytest.importorskip(NEEDS[name])
+        pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
     if name.startswith("cbackprop.plot"):
         request.getfixturevalue("pyplot")
     module = importlib.import_module(name)

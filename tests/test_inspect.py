@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from reference import ACTIVATIONS, Reference, jacobian
+from reference import ACTIVATIONS, DEEP, Reference, jacobian
 from test_bad_input import one_line
 from test_core import MIXED, Case, lanes
 from test_reference import KINKS, PAIRS, SOME_PAIRS
@@ -132,7 +132,7 @@ def test_gradient_check_of_outputs(cost, output):
     assert pickle.dumps(net) == before
 
 
-@pytest.mark.parametrize("hidden", ACTIVATIONS)
+@pytest.mark.parametrize("hidden", DEEP)
 def test_gradient_check_of_hidden_layers(hidden):
     check = inspect.gradient_check(network(activation=hidden, input_scale=[1, 2, 3]), X, Y)
     assert check.passed, check
@@ -306,7 +306,7 @@ def bound(case):
     return 1e-8 if case.real == "float64" else 2e-4
 
 
-@pytest.mark.parametrize("activation", [*ACTIVATIONS, MIXED], ids=str)
+@pytest.mark.parametrize("activation", [*DEEP, MIXED], ids=str)
 @pytest.mark.parametrize("outputs", [1, 5])
 @pytest.mark.parametrize("n", [3, 30])
 def test_jacobian_is_the_product_of_the_references(build, activation, outputs, n):

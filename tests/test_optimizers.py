@@ -69,6 +69,41 @@ def test_steps_follow_the_published_rules(build, optimizer, rules):
     steps_agree(build, optimizer, (80, 70, 60), 130, **rules)  # deep tiles
 
 
+def test_epsilon_hat_stands_before_the_correction(build, monkeypatch):
+    monkeypatch.setitem(DECAYS, "adam", (0.9, 0.99, 0, 0.03))
+    steps_agree(build, "adam", (20, 33, 2), 9)
+
+
+@pytest.mark.parametrize("m", [7, 600])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_weighed_mini_batches_are_weighted_means(build, optimizer, m):
+    """The gradient, l2 and the cost, all as if weights summed up to the length."""
+    n = 2 * m + 3
+    weights = np.random.default_rng(3).random(n) + 0.1
+    weighed, plain = (Case(build, (5, 33, 2), n=n) for _ in range(2))
+    l2, penalty = 0.7, 0.3
+    made = learning(weighed, optimizer, l2=l2)
+    made.weigh(penalty)
+    _, cost = weighed.core.sgd(
+        weighed.rows, build.Targets(weighed.y, weights.astype(build.REAL)), np.arange(n), m,
+        np.full(3, 0.05), 0, n, made)
+    other = build.Learning(plain.core, optimizer)
+    expected = 0.0
+    for first in range(0, n, m):
+        batch = slice(first, min(n, first + m))
+        share = (batch.stop - first) / weights[batch].sum()
+        other.set(*DECAYS[optimizer], share * l2 / (batch.stop - first), 0, 0, INF, INF, INF, 7,
+                  np.zeros(2, build.REAL), 0)
+        squares = sum(float((w.astype(float) ** 2).sum()) for w in plain.weights)
+        targets = build.Targets(plain.y, (share * weights).astype(build.REAL))
+        expected += share * penalty * squares
+        expected = plain.core.sgd(plain.rows, targets, np.arange(n), m, np.full(1, 0.05), first,
+                                  batch.stop, other, expected)[1]
+    assert cost == pytest.approx(expected, rel=1e-4 if build.REAL == "float32" else 1e-12)
+    for w, wanted in zip(weighed.weights, plain.weights, strict=True):
+        np.testing.assert_allclose(w, wanted, atol=1e-3 if build.REAL == "float32" else 1e-12)
+
+
 @pytest.mark.parametrize("sizes", [(6, 5, 4), (20, 40, 33, 2), (3, 90, 17)], ids=str)
 @pytest.mark.parametrize("m", [1, 9, 600])
 def test_dropout_is_a_mask_of_seed_step_layer_example_and_neuron(build, sizes, m):

@@ -7,7 +7,7 @@ import pytest
 from reference import ACTIVATIONS, COSTS, Reference, jacobian, of_name, sigma
 
 UNIT = {"sigmoid", "softmax"}
-POSITIVE = UNIT | {"softplus", "gaussian"}
+POSITIVE = UNIT | {"softplus", "exponential", "gaussian"}
 DOMAIN = {"cross_entropy": UNIT, "log_likelihood": POSITIVE, "poisson": POSITIVE,
           "kl_divergence": POSITIVE}
 PAIRS = [(cost, activation) for cost in COSTS for activation in ACTIVATIONS

@@ -76,6 +76,7 @@ FUNCTIONS: dict[str, tuple[Exact, Any]] = {
     "softplus": (lambda z: mp.log1p(mp.exp(z)), ((-87, 88), (-708, 709))),
     "softsign": (lambda z: z / (1 + abs(z)), BOTH),
     "hard_sigmoid": (lambda z: min(max(z + 3, mp.mpf(0)), mp.mpf(6)) / 6, BOTH),
+    "exponential": (mp.exp, EXP),
     "gaussian": (lambda z: mp.exp(-z * z), ((-9.3, 9.3), (-26.6, 26.6))),
     "sine": (mp.sin, ((-1e4, 1e4), (-1e4, 1e4))),
 }

@@ -8,14 +8,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop.history import History
+from cbackprop.rowsource import Examples
 
 
-def minimize(
-    core: Any, rows: Any, targets: Any, iterations: int, lmbda: float, tolerance: float,
+def train(
+    core: Any, examples: Examples, iterations: int, lmbda: float, tolerance: float,
     threads: Callable[[], int],
 ) -> History:
     """
-    Train the core's parameters in place.
+    Train the core's parameters in place, and record each iteration.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without SciPy.
+    """
+    n = len(examples)
+    history = History(recorded=("cost", "seconds", "rows_per_second"), epochs=iterations, rows=n,
+                      mini_batch_size=n)
+    began = time.perf_counter()
+
+    def record(intermediate_result: Any) -> None:
+        nonlocal began
+        now = time.perf_counter()
+        history.add(cost=float(intermediate_result.fun), seconds=now - began,
+                    rows_per_second=n / (now - began))
+        began = now
+
+    minimize(core, examples, lmbda / n, record, threads=threads, maxiter=iterations,
+             gtol=tolerance, ftol=0.0, maxfun=20 * iterations)
+    return history
+
+
+def minimize(
+    core: Any, examples: Examples, l2: float, callback: Callable[[Any], None] | None = None,
+    scale: float = 1.0, threads: Callable[[], int] = lambda: 1, **options: Any,
+) -> Any:
+    """
+    Bring the core's parameters to a minimum of the mean cost plus l2 / 2 times the sum of all w^2.
+
+    Parameters
+    ----------
+    scale : float
+        What SciPy is told of the mean cost, though not of its gradient, is multiplied by this.
+    threads : callable
+        How many the next pass should have.
+    **options
+        SciPy's.
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
 
     Raises
     ------
@@ -23,17 +66,12 @@ def minimize(
         Without SciPy.
     """
     try:
-        from scipy.optimize import minimize
+        from scipy import optimize
     except ModuleNotFoundError:
         raise ModuleNotFoundError("LBFGS needs SciPy: pip install 'cbackprop[scipy]'") from None
-    n = len(rows)
-    parameters = [view for views in core.views(core.parameters) for view in views]
-    nabla = np.zeros_like(core.parameters)
-    gradient = [view for views in core.views(nabla) for view in views]
-    n_weights = sum(view.size for view in core.views(core.parameters)[0])
-    history = History(recorded=("cost", "seconds", "rows_per_second"), epochs=iterations, rows=n,
-                      mini_batch_size=n)
-    began = time.perf_counter()
+    parameters, n_weights = _inputs_first(core, core.parameters)
+    nabla, of_part = np.zeros_like(core.parameters), np.empty_like(core.parameters)
+    gradient, _ = _inputs_first(core, nabla)
 
     def put(vector: NDArray) -> None:
         at = 0
@@ -44,22 +82,28 @@ def minimize(
     def cost_and_gradient(vector: NDArray) -> tuple[float, NDArray]:
         put(vector)
         nabla[...] = 0
-        cost = core.backprop(rows, targets, nabla, threads())
-        flat = np.concatenate([view.ravel() for view in gradient]).astype(float)
+        cost = 0.0
+        for rows, targets in examples.all():
+            share = len(rows) / len(examples)
+            of_part[...] = 0
+            cost += share * core.backprop(rows, targets, of_part, threads())
+            nabla[...] += share * of_part
+        flat = _flat(gradient)
         w = vector[:n_weights]
-        flat[:n_weights] += lmbda / n * w
-        return cost + lmbda / (2 * n) * (w @ w), flat
+        flat[:n_weights] += l2 * w
+        return scale * cost + l2 / 2 * (w @ w), flat
 
-    def record(intermediate_result: Any) -> None:
-        nonlocal began
-        now = time.perf_counter()
-        history.add(cost=float(intermediate_result.fun), seconds=now - began,
-                    rows_per_second=n / (now - began))
-        began = now
-
-    start = np.concatenate([view.ravel() for view in parameters]).astype(float)
-    found = minimize(cost_and_gradient, start, jac=True, method="L-BFGS-B", callback=record,
-                     options={"maxiter": iterations, "gtol": tolerance, "ftol": 0.0,
-                              "maxfun": 20 * iterations})
+    found = optimize.minimize(cost_and_gradient, _flat(parameters), jac=True, method="L-BFGS-B",
+                              callback=callback, options=options)
     put(found.x)
-    return history
+    return found
+
+
+def _inputs_first(core: Any, arena: NDArray) -> tuple[list[NDArray], int]:
+    """Return all w, as they lie in memory, and then all b; and how many numbers the w are."""
+    weights, biases = core.views(arena)
+    return [*(w.T for w in weights), *biases], sum(w.size for w in weights)
+
+
+def _flat(arrays: list[NDArray]) -> NDArray:
+    return np.concatenate([array.ravel() for array in arrays]).astype(float)

@@ -84,8 +84,9 @@ class Network:
     activation : str, (str, float), Activation, or dict; or a list of them
         Of the hidden layers; or, as a list, of every layer of weights, the output included. One of
         "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu",
-        "softplus", "softsign", "hard_sigmoid", "gaussian", "sine", "identity", "softmax"; or with
-        its alpha, ("leaky_relu", 0.01) or ("elu", 1.0); or the user's own `Activation`. A layer's
+        "softplus", "softsign", "hard_sigmoid", "exponential", "gaussian", "sine", "identity",
+        "softmax"; or with its alpha, ("leaky_relu", 0.01) or ("elu", 1.0); or the user's own
+        `Activation`. A layer's
         neurons may differ: {"relu": 20, "tanh": 10}, in this order, or, in a list of layers, a list
         of one for each neuron. docs/functions.md has the formulas.
     output_activation : as activation, optional
@@ -488,8 +489,8 @@ class Network:
         called = calls.collected(callbacks, callback, progress)
         most = self.threads if threads is None else teams.checked(threads)
         with self._training():
-            return training.Training(self, examples, m, eta, rules, monitors, called,
-                                     self._pace(m), most).run(epochs)
+            return training.Training(
+                self, examples, m, eta, rules, monitors, called, most).run(epochs)
 
     def LBFGS(  # noqa: N802  beside SGD
         self, training_data: Any, iterations: int = 100, *, lmbda: float = 0.0,
@@ -528,7 +529,7 @@ class Network:
         ----------
         Zhu, Byrd, Lu, Nocedal, *ACM Transactions on Mathematical Software* 23, 1997.
         """
-        from cbackprop.lbfgs import minimize
+        from cbackprop import lbfgs
 
         rows, targets = self._examples(
             training_data, "training_data", True, sample_weight, class_weight)
@@ -538,8 +539,9 @@ class Network:
         saved = self._state()
         with self._training():
             try:
-                history = minimize(self._core, rows, targets, iterations, lmbda, tolerance,
-                                   lambda: self._pace(len(rows)).threads(self.threads))
+                history = lbfgs.train(
+                    self._core, InArrays(rows, targets), iterations, lmbda, tolerance,
+                    lambda: self._pace(len(rows)).threads(self.threads))
                 if not (all(map(math.isfinite, history.cost)) and self._core.all_finite()):
                     raise self._diverged("L-BFGS diverged", None, rows)
             except BaseException:

@@ -32,7 +32,7 @@ class Optimizer:
     RANGES: ClassVar[dict[str, tuple[float, float]]] = {
         "momentum": (0, 1), "beta1": (0, 1), "beta2": (0, 1), "rho": (0, 1),
         "shrink": (0, 1), "grow": (1, math.inf), "smallest": (0, math.inf),
-        "largest": (0, math.inf), "epsilon": (0, math.inf),
+        "largest": (0, math.inf), "epsilon": (0, math.inf), "epsilon_hat": (0, math.inf),
     }
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class Optimizer:
             object.__setattr__(self, field.name, checked)
 
     def decays(self) -> tuple[float, float, float, float]:
-        """Return the decays of the mean and of the mean square, epsilon, and the largest step."""
+        """Return the decays of the mean and of the mean square, epsilon, and one more number."""
         return 0.0, 0.0, 0.0, 0.0
 
 
@@ -100,15 +100,18 @@ class Adam(Optimizer):
     Means of g and of g^2, corrected for their beginning at zero (Kingma and Ba, ICLR 2015).
 
     With `weight_decay` in `Network.SGD` it is AdamW (Loshchilov and Hutter, ICLR 2019).
+    `epsilon_hat` is added to the root before that is corrected, as in section 2 of the paper and
+    in Keras and scikit-learn; `epsilon` afterwards, as in its algorithm and in PyTorch.
     """
 
     NAME = "adam"
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: float = 0.0
 
     def decays(self) -> tuple[float, float, float, float]:
-        return self.beta1, self.beta2, self.epsilon, 0.0
+        return self.beta1, self.beta2, self.epsilon, self.epsilon_hat
 
 
 @dataclass(frozen=True)

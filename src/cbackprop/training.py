@@ -39,7 +39,6 @@ class Training:
     monitors : dict
         Name of an entry of the history -> the examples that it is measured on.
     callbacks : sequence of Callback
-    pace : Pace
     most_threads : int or None
         As `Network` has it.
     """
@@ -47,9 +46,9 @@ class Training:
     def __init__(
         self, network: Network, examples: Examples, mini_batch_size: int,
         eta: schedules.Schedule, rules: Rules, monitors: dict[str, Examples],
-        callbacks: Sequence[Callback], pace: threads.Pace, most_threads: int | None,
+        callbacks: Sequence[Callback], most_threads: int | None = None,
     ) -> None:
-        self.pace, self.most_threads = pace, most_threads
+        self.pace, self.most_threads = network._pace(mini_batch_size), most_threads
         self.network, self.examples, self.m = network, examples, mini_batch_size
         self.eta, self.rules, self.monitors, self.callbacks = eta, rules, monitors, callbacks
         self.steps = -(-len(examples) // mini_batch_size)  # of an epoch
@@ -74,13 +73,13 @@ class Training:
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch, chunk by chunk, and record what it was like."""
-        core, random, n = self.network._core, self.network._random, len(self.examples)
+        core, n = self.network._core, len(self.examples)
         step, start = epoch * self.steps, time.perf_counter()
         etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
         if epoch == 0:
-            self.network._remember(self.rules, n, float(etas[0]))
+            self.begin(float(etas[0]))
         saved = self.network._state()
-        order = self.network._build.random_order(n, random.integers(2**64, dtype=np.uint64))
+        order = self.order()
         cost, done, seconds = 0.0, 0, time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
@@ -106,6 +105,15 @@ class Training:
         self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
                          rows_per_second=n / seconds, **self.monitored())
         self.network.history = self.history
+
+    def begin(self, eta: float) -> None:
+        """Set up the optimizer."""
+        self.network._remember(self.rules, len(self.examples), eta)
+
+    def order(self) -> NDArray:
+        """Draw the order of an epoch."""
+        seed = self.network._random.integers(2**64, dtype=np.uint64)
+        return self.network._build.random_order(len(self.examples), seed)
 
     def until(self, step: int) -> int:
         """Return the step that a chunk from `step` ends before."""

@@ -16,7 +16,7 @@ FUNCTIONS = {  # of keras.activations, with the parameters that they have there
     "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "leaky_relu": ("leaky_relu", 0.2),
     "elu": "elu", "selu": "selu", "gelu": "gelu", "silu": "silu", "softplus": "softplus",
     "softsign": "softsign", "hard_sigmoid": "hard_sigmoid", "linear": "identity",
-    "softmax": "softmax",
+    "exponential": "exponential", "softmax": "softmax",
 }
 LAYERS: layers.Table = {
     "relu": ("ReLU", {"max_value": (None,), "negative_slope": (0,), "threshold": (0,)}),

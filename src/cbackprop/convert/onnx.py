@@ -20,7 +20,8 @@ MOST_BYTES = 2**31 - 2**20  # what one message of protocol buffers holds, less s
 
 # Standard operators. ONNX Runtime has the second kind in float32 alone, and ONNX rounds their
 # attributes to it: in float64, and where there is none, `formula` stands for them.
-OPERATORS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "sine": "Sin"}
+OPERATORS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "sine": "Sin",
+             "exponential": "Exp"}
 FLOAT32: dict[str, tuple[str, dict[str, Any]]] = {
     "leaky_relu": ("LeakyRelu", {"alpha": layers.ALPHA}),
     "elu": ("Elu", {"alpha": layers.ALPHA}),

@@ -446,16 +446,25 @@ cdef int optimize_mini_batch(
     cdef Layer* layer
     cdef Range columns
     cdef int l
-    next_step(how, eta, &of_w, &of_b)
+    cdef double weight = m, before = batch.cost
+    if how.by_weight:
+        weight = total_weight(targets, order, first, m)
+        batch.cost = 0
+        if how.penalty:
+            if not meet(batch):         # another may still be at the last step
+                return 0
+            if batch.thread == 0:
+                batch.cost = how.penalty * sum_of_squares(net)
+    next_step(how, eta, weight, &of_w, &of_b)
     if m <= SLICE and how.clip_norm == INFINITY:
         batch.update, batch.update_b = &of_w, &of_b
         try:
-            sum_gradients(net.parameters, <real>(1.0 / m), net, batch, rows, targets, order, n,
+            sum_gradients(net.parameters, <real>(1 / weight), net, batch, rows, targets, order, n,
                           first, m)
         finally:
             batch.update = NULL
     else:
-        sum_into_step(<real>(1.0 / m), net, batch, rows, targets, order, n, first, m)
+        sum_into_step(<real>(1 / weight), net, batch, rows, targets, order, n, first, m)
         if how.clip_norm < INFINITY:
             clip_to_norm(net, batch, how.clip_norm)
         if batch.team.meeting.stopped:
@@ -468,6 +477,8 @@ cdef int optimize_mini_batch(
             columns = neurons_of(net, batch, l)
             if not layer.narrow or columns.first == 0 < columns.last:
                 hold_norms(net.parameters + layer.w, layer, columns, how.max_norm)
+    if how.by_weight:
+        batch.cost = before + m / weight * batch.cost
     return 0
 
 
@@ -501,6 +512,21 @@ cdef void clip_to_norm(const Network* net, Batch* batch, double most) noexcept n
     if sqrt(square) > most:
         scale_rows(batch.step + own.first, <real>(most / sqrt(square)), 1, own.last - own.first, 0)
     meet(batch)
+
+
+cdef double sum_of_squares(const Network* net) noexcept nogil:
+    # of all w; padding is zero
+    cdef Py_ssize_t v
+    cdef int l
+    cdef double total = 0
+    cdef vec some
+    cdef const real* w
+    for l in range(net.n_layers):
+        w, some = net.parameters + net.layers[l].w, splat(0)
+        for v in range((net.layers[l].b - net.layers[l].w) // LANES):
+            some = some + load(w + v * LANES) * load(w + v * LANES)
+        total += sum_lanes(some)
+    return total
 
 
 cdef void hold_norms(

@@ -339,6 +339,7 @@ cdef class Learning:
         self.how.l2, self.how.l1, self.how.weight_decay = l2, l1, weight_decay
         self.how.clip_value, self.how.clip_norm = clip_value, clip_norm
         self.how.max_norm = max_norm
+        self.how.by_weight, self.how.penalty = False, 0
         self.how.plain = (self.how.kind == SGD and l2 == l1 == weight_decay == 0
                           and clip_value == clip_norm == max_norm == INFINITY)
         self.rates = rates
@@ -348,6 +349,15 @@ cdef class Learning:
         for l in range(1, rates.shape[0]):
             self.drops = self.drops or rates[l] > 0
         self.noisy = self.drops or rates[0] > 0 or deviation > 0
+
+    def weigh(self, double penalty):
+        """
+        From now on take weighted means: divide a mini-batch's gradient, its l2 and its cost, to
+        which penalty times the sum of squares of all w is added, by what its examples weigh.
+
+        That cost counts for each of its examples. An optimizer other than plain descent is needed.
+        """
+        self.how.by_weight, self.how.penalty = True, penalty
 
     @property
     def steps(self):

@@ -25,6 +25,8 @@ cdef inline vec sigma_second(Activation kind, vec a, vec z, vec p) noexcept nogi
         return select_lanes(less(splat(0), a), -s, select_lanes(less(a, splat(0)), s, splat(0)))
     if kind == SINE:
         return -a
+    if kind == EXPONENTIAL:
+        return a
     z = at_most(at_least(z, splat(-99)), splat(99))     # beyond, what it is multiplied by is zero
     if kind == GELU:                # density(z) (2 - z^2)
         s = normal_cdf(z, &bell)
@@ -82,6 +84,8 @@ cdef inline int add_curvature_of_run(
         curve_rows(SOFTPLUS, run, part, r_delta, error, r_z, a, z, rows, columns, ld)
     elif kind == SOFTSIGN:
         curve_rows(SOFTSIGN, run, part, r_delta, error, r_z, a, z, rows, columns, ld)
+    elif kind == EXPONENTIAL:
+        curve_rows(EXPONENTIAL, run, part, r_delta, error, r_z, a, z, rows, columns, ld)
     elif kind == GAUSSIAN:
         curve_rows(GAUSSIAN, run, part, r_delta, error, r_z, a, z, rows, columns, ld)
     elif kind == SINE:

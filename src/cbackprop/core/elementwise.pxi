@@ -17,7 +17,7 @@
 
 cdef enum Activation:
     SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, GELU_TANH, SILU, SOFTPLUS, SOFTSIGN
-    HARD_SIGMOID, GAUSSIAN, SINE, IDENTITY, SOFTMAX, COMPILED_SIGMA, NUMPY_SIGMA
+    HARD_SIGMOID, EXPONENTIAL, GAUSSIAN, SINE, IDENTITY, SOFTMAX, COMPILED_SIGMA, NUMPY_SIGMA
 
 cdef enum Cost:
     QUADRATIC, CROSS_ENTROPY, LOG_LIKELIHOOD, ABSOLUTE, HUBER, LOG_COSH, HINGE, SQUARED_HINGE
@@ -36,6 +36,7 @@ ACTIVATIONS = {
     "softplus": SOFTPLUS,
     "softsign": SOFTSIGN,
     "hard_sigmoid": HARD_SIGMOID,
+    "exponential": EXPONENTIAL,
     "gaussian": GAUSSIAN,
     "sine": SINE,
     "identity": IDENTITY,
@@ -58,6 +59,9 @@ PARAMETERS = {                  # name, default, and whether it may be 0; none m
     "leaky_relu": ("alpha", 0.01, True),
     "elu": ("alpha", 1.0, True),
     "huber": ("delta", 1.0, False),
+    "cross_entropy": ("floor", 0.0, True),
+    "log_likelihood": ("floor", 0.0, True),
+    "poisson": ("constant", 0.0, True),
 }
 GOES_WITH = {                   # a cost's output activation; else the hidden layers'
     "cross_entropy": "sigmoid",
@@ -117,6 +121,8 @@ cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
         return z / (1 + absolute(z))
     if kind == HARD_SIGMOID:        # relu6(z + 3) / 6
         return at_most(at_least(z + 3, splat(0)), splat(6)) / 6
+    if kind == EXPONENTIAL:
+        return exp(z)
     if kind == GAUSSIAN:
         return exp_minus_square(z, 1)
     if kind == SINE:
@@ -157,6 +163,8 @@ cdef inline vec sigma_prime(Activation kind, vec a, vec z, vec p) noexcept nogil
         return (1 - absolute(a)) * (1 - absolute(a))
     if kind == HARD_SIGMOID:
         return select_lanes(less(splat(0), a * (1 - a)), splat(<real>(1.0 / 6)), splat(0))
+    if kind == EXPONENTIAL:
+        return a
     if kind == GAUSSIAN:
         return -(z + z) * a
     if kind == SINE:
@@ -238,6 +246,8 @@ cdef inline int activate_run(
         sigma_rows(SOFTSIGN, run, part, a, z, rows, columns, ld)
     elif kind == HARD_SIGMOID:
         sigma_rows(HARD_SIGMOID, run, part, a, z, rows, columns, ld)
+    elif kind == EXPONENTIAL:
+        sigma_rows(EXPONENTIAL, run, part, a, z, rows, columns, ld)
     elif kind == GAUSSIAN:
         sigma_rows(GAUSSIAN, run, part, a, z, rows, columns, ld)
     elif kind == SINE:
@@ -282,6 +292,8 @@ cdef inline int times_sigma_prime_of_run(
         sigma_prime_rows(SOFTSIGN, run, part, delta, a, z, rows, columns, ld)
     elif kind == HARD_SIGMOID:
         sigma_prime_rows(HARD_SIGMOID, run, part, delta, a, z, rows, columns, ld)
+    elif kind == EXPONENTIAL:
+        sigma_prime_rows(EXPONENTIAL, run, part, delta, a, z, rows, columns, ld)
     elif kind == GAUSSIAN:
         sigma_prime_rows(GAUSSIAN, run, part, delta, a, z, rows, columns, ld)
     elif kind == SINE:
@@ -366,7 +378,7 @@ cdef inline vec cost_of(Cost kind, vec a, vec y, vec p) noexcept nogil:
     if kind == QUADRATIC:
         return splat(<real>0.5) * (a - y) * (a - y)
     if kind == CROSS_ENTROPY:
-        return -(y * log(a) + (1 - y) * log(1 - a))
+        return -(y * log(at_least(a, p)) + (1 - y) * log(at_least(1 - a, p)))
     if kind == ABSOLUTE:
         return absolute(a - y)
     if kind == HUBER:
@@ -380,10 +392,10 @@ cdef inline vec cost_of(Cost kind, vec a, vec y, vec p) noexcept nogil:
         d = at_least(1 - side_of(y) * a, splat(0))
         return d * d
     if kind == POISSON:
-        return a - y * log(a)
+        return a - y * log(a) + p * (y * log(y) - y)
     if kind == KL_DIVERGENCE:
         return y * (log(y) - log(a))
-    return -y * log(a)              # LOG_LIKELIHOOD
+    return -y * log(at_least(a, p))     # LOG_LIKELIHOOD
 
 
 cdef inline vec grad_a(Cost kind, vec a, vec y, vec p) noexcept nogil:

@@ -7,6 +7,7 @@
 #     this runs. Else the product hands over each tile of g while it is in the L1 cache, and w and
 #     its memory are read and written once.
 # (b) Regularisation belongs to weights. Biases take the same step without it.
+# (c) A step divides by the length of its mini-batch, or by what its examples weigh (`weigh`).
 
 from libc.math cimport INFINITY, pow, sqrt
 
@@ -42,8 +43,11 @@ cdef struct Update:
 cdef struct Optimization:   # how a network learns, from one mini-batch to the next
     Optimizer kind
     Py_ssize_t steps        # so far
-    double decay, square_decay, epsilon, largest
+    double decay, square_decay, epsilon
+    double largest          # rprop: step; adam: what is added to the root before its correction
     double l2, l1, weight_decay, clip_value, clip_norm, max_norm
+    bint by_weight          # a mini-batch's sums and l2 are divided by what its examples weigh, ...
+    double penalty          # ... and its cost has this much of every w^2
     bint plain              # nothing but descent
     real* parameters        # where they begin, ...
     real* memory[2]         # ... and what is remembered of each, in arenas of the same layout
@@ -152,7 +156,7 @@ cdef void update(
 
 
 cdef void next_step(
-    const Optimization* how, double eta,
+    const Optimization* how, double eta, double weight,     # IN  of the mini-batch
     Update* of_w, Update* of_b,     # OUT
 ) noexcept nogil:
     of_b.kind = how.kind
@@ -161,10 +165,13 @@ cdef void next_step(
     if how.kind == ADAM:            # the means begin at zero, and are too small at first
         of_b.eta = eta / (1 - pow(how.decay, how.steps + 1))
         of_b.root_scale = 1 / sqrt(1 - pow(how.square_decay, how.steps + 1))
+        of_b.epsilon += how.largest * of_b.root_scale
     of_b.w = how.parameters
     of_b.memory[0], of_b.memory[1] = how.memory[0], how.memory[1]
     of_b.l2, of_b.l1, of_b.keep, of_b.clip = 0, 0, 1, min(how.clip_value, <double>LARGEST)
     of_b.regularised = how.clip_value < LARGEST
     of_w[0] = of_b[0]
     of_w.l2, of_w.l1, of_w.keep = how.l2, how.l1, 1 - eta * how.weight_decay
+    if how.by_weight:
+        of_w.l2 = how.l2 / weight
     of_w.regularised = of_b.regularised or how.l2 != 0 or how.l1 != 0 or how.weight_decay != 0

@@ -218,6 +218,18 @@ cdef bint gather_weights(
     return targets.weights != NULL
 
 
+cdef double total_weight(
+    const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double total = 0
+    if targets.weights == NULL:
+        return m
+    for i in range(first, first + m):
+        total += targets.weights[order[i]]
+    return total
+
+
 def random_order(Py_ssize_t n, uint64_t seed):
     """
     The numbers below n, in any of their orders with the same probability.

@@ -1,0 +1,809 @@
+"""
+scikit-learn's multilayer perceptrons, trained by the core.
+
+`MLPClassifier` and `MLPRegressor` take what those of `sklearn.neural_network` take, draw the same
+random numbers, and come to the same weights; they can be told more besides.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+import warnings
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+try:
+    from scipy.sparse import issparse
+    from sklearn import neural_network
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import LabelBinarizer
+    from sklearn.utils import check_random_state, column_or_1d
+    from sklearn.utils.class_weight import compute_sample_weight
+    from sklearn.utils.metaestimators import available_if
+    from sklearn.utils.multiclass import (
+        _check_partial_fit_first_call,
+        type_of_target,
+        unique_labels,
+    )
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(f"cbackprop.sklearn needs scikit-learn: pip install "
+                              f"'cbackprop[sklearn]' ({error})") from None
+try:
+    from sklearn.utils.validation import validate_data
+except ImportError:  # before 1.6 it is a method
+    def validate_data(estimator: Any, *arrays: Any, **rules: Any) -> Any:
+        """Check arrays by the estimator's own method."""
+        return estimator._validate_data(*arrays, **rules)
+
+from cbackprop import callbacks as calls
+from cbackprop import functions, lbfgs, optimizers, schedules
+from cbackprop.core import _dispatch
+from cbackprop.history import History
+from cbackprop.network import DivergenceError, Network
+from cbackprop.rowsource import PART_BYTES, Examples, InArrays, InParts, RowSource
+from cbackprop.training import Training
+
+OURS = {"logistic": "sigmoid", "exp": "exponential"}  # where scikit-learn has another name
+PROBABILITIES = ("logistic", "softmax")
+SMALLEST_RATE = 1e-6  # at which "adaptive" stops
+NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may contain large "
+              "values and need to be preprocessed.")
+
+
+class _Sparse(RowSource):
+    """Rows of a sparse matrix, made dense when they are asked for."""
+
+    def __init__(self, x: Any, y: NDArray, weights: NDArray | None) -> None:
+        self.x, self.y, self.weights = x.tocsr(), y, weights
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    def take(self, indices: NDArray[np.intp]) -> Any:
+        """Return rows, targets and weights."""
+        return (self.x[indices].toarray(), self.y[indices],
+                None if self.weights is None else self.weights[indices])
+
+
+class _Epochs(Training, calls.Callback):
+    """
+    The epochs of the solvers "sgd" and "adam": scikit-learn's order, weighted means, and ends.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    network : Network
+    examples : Examples
+    validation : tuple of (X, y, weights), or None
+    """
+
+    def __init__(
+        self, estimator: Any, network: Network, examples: Examples, validation: Any
+    ) -> None:
+        self.estimator, self.validation = estimator, validation
+        self.rows = np.arange(len(examples))
+        self.converged = False
+        super().__init__(
+            network, examples, estimator._mini_batch_size(len(examples)),
+            schedules.Constant(estimator._rate), estimator._rules(), {},
+            [self, *calls.collected(estimator.callbacks, None, None)])
+
+    def begin(self, eta: float) -> None:
+        """Set up the optimizer; alpha is divided by what each mini-batch weighs."""
+        self.network._remember(self.rules, 1, eta)
+        assert self.network._memory is not None
+        self.network._memory.learning.weigh(
+            0.5 * self.rules.lmbda * self.estimator._outputs_of_a_loss)
+
+    def order(self) -> NDArray:
+        """Draw as `sklearn.utils.shuffle` does, five times as fast."""
+        if self.estimator.shuffle:
+            drawn = np.arange(len(self.rows))
+            self.estimator._random_state.shuffle(drawn)
+            self.rows = self.rows[drawn]
+        return self.rows
+
+    def on_epoch_end(self, network: Network, history: History) -> bool:
+        """Record the epoch, change the rate, and tell whether training is over."""
+        own = self.estimator
+        own.n_iter_ += 1
+        own.t_ += len(self.examples)
+        own.loss_ = history.cost[-1] / own._outputs_of_a_loss
+        own.loss_curve_.append(own.loss_)
+        if own.verbose:
+            print(f"Iteration {own.n_iter_}, loss = {own.loss_:.8f}")
+        if own.early_stopping:
+            what, better = "Validation score did not improve", self.validated()
+        else:
+            what, better = "Training loss did not improve", own.loss_ <= own.best_loss_ - own.tol
+            own.best_loss_ = min(own.best_loss_, own.loss_)
+        own._no_improvement_count = 0 if better else own._no_improvement_count + 1
+        if own.solver == "sgd" and own.learning_rate == "invscaling":
+            self.change_rate(own.learning_rate_init / (own.t_ + 1) ** own.power_t)
+        if own._no_improvement_count <= own.n_iter_no_change:
+            return False
+        end = "Stopping."
+        if own.solver == "sgd" and own.learning_rate == "adaptive":
+            if own._rate > SMALLEST_RATE:
+                self.change_rate(own._rate / 5)
+                own._no_improvement_count = 0
+                end = f"Setting learning rate to {own._rate:f}"
+            else:
+                end = "Learning rate too small. Stopping."
+        if own.verbose:
+            print(f"{what} more than tol={own.tol:f} for {own.n_iter_no_change} consecutive "
+                  f"epochs. {end}")
+        self.converged = end.endswith("Stopping.")
+        return self.converged
+
+    def validated(self) -> bool:
+        """Score the validation data, keep the best parameters, and tell whether it is better."""
+        own = self.estimator
+        x, y, weights = self.validation
+        score = own._score(own._outputs(x), y, weights)
+        own.validation_scores_.append(score)
+        if own.verbose:
+            print(f"Validation score: {score:f}")
+        better = not score < own.best_validation_score_ + own.tol
+        if score > own.best_validation_score_:
+            own.best_validation_score_ = score
+            own._best = own._copies()
+        return better
+
+    def change_rate(self, eta: float) -> None:
+        """Go on with another rate; scikit-learn's velocities have the rates of their time."""
+        assert self.network._memory is not None
+        self.network._memory.learning.memory[0][...] *= self.estimator._rate / eta
+        self.estimator._rate = eta
+        self.eta = schedules.Constant(eta)
+
+
+def _is_stochastic(estimator: Any) -> bool:
+    if estimator.solver == "lbfgs":
+        raise AttributeError("partial_fit needs solver 'sgd' or 'adam', got 'lbfgs'")
+    return True
+
+
+def _gives_probabilities(estimator: Any) -> bool:
+    return estimator.loss not in ("hinge", "squared_hinge")
+
+
+def _gives_sums(estimator: Any) -> bool:
+    return not _gives_probabilities(estimator)
+
+
+class _Perceptron(BaseEstimator):
+    """
+    What both have in common.
+
+    `coefs_` and `intercepts_` are live views of a network's parameters. Whoever replaces one gets a
+    new network, at the next use.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {  # what is missing is looked at by others
+        **neural_network.MLPClassifier._parameter_constraints, "activation": "no_validation"}
+    _LOSSES: ClassVar[tuple[str, ...]]  # beside the network's costs
+    loss: Any
+    coefs_: list[NDArray]
+    intercepts_: list[NDArray]
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Set what the constructor was given."""
+        self.__dict__.update((name, value) for name, value in given.items() if name != "self")
+
+    # ---- what differs ----
+
+    def _learn_classes(self, y: NDArray, anew: bool, partial: bool) -> None:
+        """Learn which classes there are, or see that they are the same."""
+
+    def _encoded(self, y: NDArray, real: Any) -> NDArray:
+        """Return targets as the core takes them."""
+        raise NotImplementedError
+
+    def _weights(
+        self, sample_weight: NDArray | None, y: NDArray, partial: bool
+    ) -> NDArray | None:
+        """Return what each example counts."""
+        return sample_weight
+
+    def _ends(self, real: Any) -> tuple[str, Any]:
+        """Return the activation of the output by scikit-learn's name, and the cost as ours."""
+        raise NotImplementedError
+
+    def _score(self, outputs: NDArray, y: NDArray, weights: NDArray | None) -> float:
+        """Score outputs against encoded targets."""
+        raise NotImplementedError
+
+    # ---- the network ----
+
+    def _network(self) -> Network:
+        """Return the network of coefs_ and intercepts_."""
+        views = self.__dict__.get("_views")
+        now = [*self.coefs_, *self.intercepts_]
+        if views is None or len(views) != len(now) or any(map(operator.is_not, views, now)):
+            self._make(self.coefs_, self.intercepts_)
+        return self._net
+
+    def _make(self, coefs: Sequence[NDArray], intercepts: Sequence[NDArray]) -> None:
+        """Make a network of these parameters."""
+        sizes = [len(coefs[0]), *(len(b) for b in intercepts)]
+        real = np.float32 if coefs[0].dtype == np.float32 else np.float64
+        build = _dispatch.load(np.dtype(real).name)
+        functions.one("loss", self.loss, dict.fromkeys((*build.COSTS, *self._LOSSES), 0), build,
+                      functions.Cost)
+        out, cost = self._ends(real)
+        activation = self.activation
+        if not isinstance(activation, list):
+            activation = [activation] * (len(sizes) - 2)
+        if len(activation) == len(sizes) - 2:
+            activation = [*activation, out]
+        elif isinstance(self, ClassifierMixin) or len(activation) != len(sizes) - 1:
+            raise ValueError(
+                f"activation must have {len(sizes) - 2} entries, one for each hidden layer"
+                f"{', or one more' * isinstance(self, RegressorMixin)}, got {len(activation)}")
+        self.out_activation_ = activation[-1]
+        self._net = Network(
+            sizes, cost=cost, dtype=real,
+            activation=[OURS.get(a, a) if isinstance(a, str) else a for a in activation],
+            initializer=([w.T for w in coefs], [b.reshape(-1, 1) for b in intercepts]), seed=0)
+        self._show()
+
+    def _show(self) -> None:
+        """Let coefs_ and intercepts_ be views of the network's parameters."""
+        self.coefs_ = [w.T for w in self._net.weights]
+        self.intercepts_ = [b[:, 0] for b in self._net.biases]
+        self._views = [*self.coefs_, *self.intercepts_]
+
+    def _copies(self) -> list[NDArray]:
+        return [np.array(view) for view in self._views]
+
+    def _outputs(self, x: Any) -> NDArray:
+        """Return the network's outputs for rows that were checked; sparse ones are made dense."""
+        network = self._network()
+        if not issparse(x):
+            return network.feedforward(x)
+        rows, most = x.tocsr(), max(1, PART_BYTES // (8 * x.shape[1]))
+        return np.concatenate([network.feedforward(rows[first:first + most].toarray())
+                               for first in range(0, x.shape[0], most)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        if hasattr(self, "coefs_"):
+            self._network()
+        state = super().__getstate__().copy()
+        for name in ("coefs_", "intercepts_", "_views"):  # the network has them
+            state.pop(name, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_net" in state:
+            self._show()
+
+    # ---- fit ----
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, *, X_val: Any = None,
+        y_val: Any = None, sample_weight_val: ArrayLike | None = None,
+    ) -> Any:
+        """
+        Train on X and y.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n, features)
+            float32 trains in float32, all else in float64. Sparse rows are made dense some at a
+            time.
+        y : array of shape (n,) or (n, outputs)
+        sample_weight : array of shape (n,), optional
+        X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
+            What early stopping looks at, instead of a part of X and y.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data is bad, or training diverges.
+        """
+        return self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
+
+    def _fit(
+        self, x: Any, y: Any, sample_weight: Any, partial: bool,
+        validation: tuple[Any, Any, Any] = (None, None, None),
+    ) -> Any:
+        hidden = self.hidden_layer_sizes
+        hidden = list(hidden) if np.iterable(hidden) else [hidden]
+        if any(size <= 0 for size in hidden):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}")
+        anew = not hasattr(self, "coefs_") or not (self.warm_start or partial)
+        stops_early = self.early_stopping and self.solver != "lbfgs"
+        if partial and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if validation[0] is not None and not stops_early:
+            raise ValueError("X_val needs early_stopping=True, and solver 'sgd' or 'adam'")
+        if (validation[0] is None) != (validation[1] is None):
+            raise ValueError("X_val and y_val must come together, got one of them")
+
+        x, y = self._arrays(x, y, anew)
+        self._learn_classes(y, anew, partial)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, x)
+        weights = self._weights(weights, y, partial)
+        targets = self._encoded(y, x.dtype)
+        self.n_outputs_ = targets.shape[1] if targets.ndim == 2 else len(self.classes_)
+        sizes = [x.shape[1], *hidden, self.n_outputs_]
+        self._random_state = check_random_state(self.random_state)
+        if anew:
+            self._initialize(sizes, x.dtype)
+        else:
+            there = [len(self.coefs_[0]), *map(len, self.intercepts_)]
+            if sizes != there:
+                raise ValueError(f"warm_start and partial_fit need the layers that are there, "
+                                 f"{there}, got {sizes}")
+            if not partial:
+                self._make(self.coefs_, self.intercepts_)
+        network = self._network()
+        if self.solver == "lbfgs":
+            self._run_lbfgs(network, x, targets, weights)
+        elif stops_early:
+            self._run_epochs(network, partial, *self._split(x, targets, weights, validation))
+        else:
+            self._run_epochs(network, partial, (x, targets, weights), None)
+        return self
+
+    def _arrays(self, x: Any, y: Any, anew: bool) -> tuple[Any, NDArray]:
+        """Check X and y as scikit-learn does."""
+        x, y = validate_data(
+            self, x, y, accept_sparse=["csr", "csc"], multi_output=True,
+            dtype=(np.float64, np.float32), y_numeric=isinstance(self, RegressorMixin), reset=anew)
+        if issparse(y):
+            y = y.toarray()
+        return x, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _split(self, x: Any, targets: NDArray, weights: NDArray | None, given: Any) -> Any:
+        """Return what is trained on and what early stopping looks at, as (X, targets, weights)."""
+        if given[0] is not None:
+            x_val, y_val = self._arrays(given[0], given[1], False)
+            w_val = None if given[2] is None else _check_sample_weight(given[2], x_val)
+            w_val = self._weights(w_val, y_val, False)
+            return (x, targets, weights), (x_val, self._encoded(y_val, x.dtype), w_val)
+        parts = train_test_split(
+            np.arange(x.shape[0]), random_state=self._random_state,
+            test_size=self.validation_fraction, stratify=self._strata(targets))
+        if len(parts[1]) < 2:
+            raise ValueError("The validation set is too small. Increase 'validation_fraction' or "
+                             "the size of your dataset.")
+        return [(x[part], targets[part], None if weights is None else weights[part])
+                for part in parts]
+
+    def _strata(self, targets: NDArray) -> NDArray | None:
+        """Return by what validation data is drawn evenly."""
+        return None
+
+    def _initialize(self, sizes: list[int], real: Any) -> None:
+        """Draw parameters (Glorot and Bengio, 2010), in scikit-learn's order."""
+        self.n_iter_ = self.t_ = 0
+        self.n_layers_ = len(sizes)
+        coefs, intercepts = [], []
+        for n_in, out in itertools.pairwise(sizes):
+            bound = math.sqrt((2 if self.activation in ("logistic", "sigmoid") else 6)
+                              / (n_in + out))
+            coefs.append(self._random_state.uniform(-bound, bound, (n_in, out)).astype(real))
+            intercepts.append(self._random_state.uniform(-bound, bound, out).astype(real))
+        self._make(coefs, intercepts)
+        if self.solver != "lbfgs":
+            self._no_improvement_count = 0
+            self.loss_curve_: list[float] = []
+            early = self.early_stopping
+            self.validation_scores_: Any = [] if early else None
+            self.best_validation_score_ = -math.inf if early else None
+            self.best_loss_ = None if early else math.inf
+            self._best = self._copies() if early else None
+
+    def _examples(
+        self, network: Network, x: Any, targets: NDArray, weights: NDArray | None
+    ) -> Examples:
+        """Hand examples to the core."""
+        build = network._build
+
+        def admit(part: Any) -> tuple[Any, Any]:
+            x, y, w = part
+            y = y if y.ndim == 1 else np.ascontiguousarray(y, network.dtype)
+            w = None if w is None else np.ascontiguousarray(w, network.dtype)
+            return build.Rows(np.require(x, requirements=("C", "A"))), build.Targets(y, w)
+
+        if issparse(x):
+            return InParts(_Sparse(x, targets, weights), admit, "X")
+        return InArrays(*admit((x, targets, weights)))
+
+    @property
+    def _outputs_of_a_loss(self) -> int:
+        """Over how many outputs scikit-learn takes the mean of a loss; of its gradient, never."""
+        return self.n_outputs_ if self.loss == "squared_error" else 1
+
+    def _rules(self) -> optimizers.Rules:
+        optimizer: optimizers.Optimizer
+        if self.solver == "adam":
+            optimizer = optimizers.Adam(self.beta_1, self.beta_2, 0.0, self.epsilon)
+        else:
+            kind = optimizers.Nesterov if self.nesterovs_momentum else optimizers.Momentum
+            optimizer = kind(min(self.momentum, math.nextafter(1, 0)))
+        return optimizers.rules(self.n_layers_ - 1, optimizer, lmbda=self.alpha,
+                                dropout=self.dropout)
+
+    def _mini_batch_size(self, n: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, n)
+        if self.batch_size > n:
+            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to "
+                          "be clipped", stacklevel=7)
+        return min(self.batch_size, n)
+
+    def _run_epochs(
+        self, network: Network, partial: bool, training: Any, validation: Any
+    ) -> None:
+        """Train by "sgd" or "adam"."""
+        if not (partial and network._memory):
+            network._memory = None
+            self._rate = float(self.learning_rate_init)
+        self.n_iter_ = 0
+        epochs = _Epochs(self, network, self._examples(network, *training), validation)
+        if any(epochs.rules.dropout):
+            network._random = np.random.default_rng(self._random_state.randint(2**31))
+        try:
+            epochs.run(1 if partial else self.max_iter)
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        except DivergenceError as error:
+            if validation is None:
+                raise ValueError(NOT_FINITE) from None
+            warnings.warn(str(error), ConvergenceWarning, stacklevel=5)
+            self.n_iter_, self.loss_ = self.n_iter_ + 1, math.nan
+            self.loss_curve_.append(math.nan)
+            self.validation_scores_.append(math.nan)
+        if not partial and self.n_iter_ == self.max_iter and not epochs.converged:
+            warnings.warn(f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
+                          f"the optimization hasn't converged yet.", ConvergenceWarning,
+                          stacklevel=5)
+        if validation is not None:
+            for view, best in zip(self._views, self._best or (), strict=True):
+                view[...] = best
+
+    def _run_lbfgs(
+        self, network: Network, x: Any, targets: NDArray, weights: NDArray | None
+    ) -> None:
+        """Train by "lbfgs"."""
+        if self.callbacks or np.any(self.dropout):
+            raise ValueError("callbacks and dropout need solver 'sgd' or 'adam', got 'lbfgs'")
+        total = n = x.shape[0]
+        if weights is not None:
+            total = weights.sum()
+            weights = weights * (n / total)
+        found = lbfgs.minimize(
+            network._core, self._examples(network, x, targets, weights), self.alpha / total,
+            scale=1 / self._outputs_of_a_loss, maxfun=self.max_fun, maxiter=self.max_iter,
+            gtol=self.tol)
+        self.n_iter_, self.loss_ = min(found.nit, self.max_iter), found.fun
+        if not network._core.all_finite():
+            raise ValueError(NOT_FINITE)
+        if found.status:
+            warnings.warn(
+                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status="
+                f"{found.status}): {found.message}; increase max_iter ({self.max_iter}) or max_fun "
+                f"({self.max_fun}), or scale the data", ConvergenceWarning, stacklevel=5)
+
+    def _checked_outputs(self, X: Any) -> NDArray:
+        """Return the outputs for X as callers bring it."""
+        check_is_fitted(self)
+        return self._outputs(
+            validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class MLPClassifier(ClassifierMixin, _Perceptron):
+    """
+    `sklearn.neural_network.MLPClassifier`, trained by the core.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, ..., max_fun
+        As scikit-learn's. `activation` is also any of `Network`, or a list of one for each hidden
+        layer.
+    loss : str, (str, float), or Cost
+        "log_loss", or a cost of `Network`, on the same outputs; hinges are on plain sums, and have
+        `decision_function` instead of `predict_proba`.
+    dropout : float or sequence of float
+        The probability that a neuron is left out, as for `Network.SGD`.
+    class_weight : "balanced", or dict {class: weight}, optional
+        What the weights of a class's examples are multiplied by.
+    callbacks : sequence of Callback or callable (network, history)
+        See `cbackprop.callbacks`.
+
+    Attributes
+    ----------
+    classes_, coefs_, intercepts_, loss_curve_, n_iter_, ...
+        As scikit-learn's. Parameters are live: predictions follow what is written to them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        By `fit`, if a parameter is of the wrong kind, or outside its range.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> x, y = load_digits(return_X_y=True)
+    >>> net = MLPClassifier(max_iter=50, early_stopping=True, dropout=0.1, random_state=0)
+    >>> net.fit(x / 16, y).score(x / 16, y) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: Any = "log_loss",
+        dropout: Any = 0.0,
+        class_weight: Any = None,
+        callbacks: Any = (),
+    ) -> None:
+        self._keep(locals())
+
+    _LOSSES = ("log_loss",)
+
+    def _learn_classes(self, y: NDArray, anew: bool, partial: bool) -> None:
+        if not hasattr(self, "classes_") or not (self.warm_start or partial):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        elif not partial and set(unique_labels(y)) != set(self.classes_):
+            raise ValueError(f"warm_start can only be used where `y` has the same classes as in "
+                             f"the previous call to fit. Previously got {self.classes_}, `y` has "
+                             f"{unique_labels(y)}")
+
+    def _encoded(self, y: NDArray, real: Any) -> NDArray:
+        classes = unique_labels(y)
+        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(f"`y` has classes not in `self.classes_`: must be some of "
+                             f"{self.classes_}, got {classes}")
+        if self._label_binarizer.y_type_ == "multiclass":
+            return np.searchsorted(self.classes_, y).astype(np.intc)
+        return self._label_binarizer.transform(y).astype(real)
+
+    def _weights(
+        self, sample_weight: NDArray | None, y: NDArray, partial: bool
+    ) -> NDArray | None:
+        if self.class_weight is None:
+            return sample_weight
+        if partial and self.class_weight == "balanced":
+            raise ValueError("class_weight 'balanced' needs all of y: give partial_fit a dict")
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if sample_weight is None else sample_weight * by_class
+
+    def _ends(self, real: Any) -> tuple[str, Any]:
+        if self.loss in ("hinge", "squared_hinge"):
+            return "identity", self.loss
+        multiclass = self._label_binarizer.y_type_ == "multiclass"
+        if self.loss != "log_loss":
+            return PROBABILITIES[multiclass], self.loss
+        # scikit-learn takes logarithms of no less
+        floor = float(np.finfo(real).eps)
+        return PROBABILITIES[multiclass], (
+            "log_likelihood" if multiclass else "cross_entropy", floor)
+
+    def _score(self, outputs: NDArray, y: NDArray, weights: NDArray | None) -> float:
+        """Return the accuracy: of several labels, all must be right."""
+        right = (outputs.argmax(axis=1) == y if y.ndim == 1 else
+                 ((outputs > self._threshold) == (y > 0.5)).all(axis=1))
+        return float(np.average(right, weights=weights))
+
+    def _strata(self, targets: NDArray) -> NDArray | None:
+        return targets > 0.5 if self.n_outputs_ == 1 else None
+
+    @property
+    def _threshold(self) -> float:
+        return 0.5 if self.out_activation_ in PROBABILITIES else 0.0
+
+    @available_if(_is_stochastic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Any:
+        """
+        Train for one epoch on X and y.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        classes : array of shape (classes,), optional
+            All there will be: needed in the first call.
+
+        Returns
+        -------
+        self
+        """
+        if _check_partial_fit_first_call(self, classes):
+            several = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if several else classes)
+        return self._fit(X, y, sample_weight, True)
+
+    def predict(self, X: Any) -> NDArray:
+        """Return the class of each row of X, or its row of labels."""
+        outputs = self._checked_outputs(X)
+        return self._label_binarizer.inverse_transform(
+            outputs.ravel() if self.n_outputs_ == 1 else outputs, threshold=self._threshold)
+
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X: Any) -> NDArray:
+        """Return the probability of each class in `classes_`, or of each label."""
+        outputs = self._checked_outputs(X)
+        return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X: Any) -> NDArray:
+        """Return the logarithm of `predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    @available_if(_gives_sums)
+    def decision_function(self, X: Any) -> NDArray:
+        """Return the sums that a hinge is taken of: of two classes, the second's."""
+        outputs = self._checked_outputs(X)
+        return outputs.ravel() if self.n_outputs_ == 1 else outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class MLPRegressor(RegressorMixin, _Perceptron):
+    """
+    `sklearn.neural_network.MLPRegressor`, trained by the core.
+
+    Parameters
+    ----------
+    loss : str, (str, float), or Cost
+        "squared_error", "poisson" (half the deviance, on exponential outputs), or another cost of
+        `Network`.
+    hidden_layer_sizes, ..., max_fun
+        As scikit-learn's. `activation` is also any of `Network`, or a list of one for each hidden
+        layer, and perhaps one for the outputs.
+    dropout, callbacks
+        As `MLPClassifier`.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, loss_curve_, n_iter_, ...
+        As scikit-learn's. Parameters are live: predictions follow what is written to them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        By `fit`, if a parameter is of the wrong kind, or outside its range.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> x, y = make_regression(200, 20, random_state=1)
+    >>> net = MLPRegressor("huber", max_iter=500, random_state=1)
+    >>> net.fit(x, y / y.std()).score(x, y / y.std()) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: Any = 0.0,
+        callbacks: Any = (),
+    ) -> None:
+        self._keep(locals())
+
+    _LOSSES = ("squared_error",)
+
+    def _encoded(self, y: NDArray, real: Any) -> NDArray:
+        if self.loss == "poisson" and y.min() < 0:
+            raise ValueError(f"y must not be negative for loss 'poisson', got {y.min():g}")
+        return (y if y.ndim == 2 else y.reshape(-1, 1)).astype(real)
+
+    def _ends(self, real: Any) -> tuple[str, Any]:
+        if self.loss == "poisson":
+            return "exp", ("poisson", 1.0)
+        return "identity", "quadratic" if self.loss == "squared_error" else self.loss
+
+    def _score(self, outputs: NDArray, y: NDArray, weights: NDArray | None) -> float:
+        """Return R^2."""
+        return r2_score(y, outputs, sample_weight=weights) if np.isfinite(outputs).all() else (
+            math.nan)
+
+    @available_if(_is_stochastic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
+        """
+        Train for one epoch on X and y.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, sample_weight, True)
+
+    def predict(self, X: Any) -> NDArray:
+        """Return the outputs for each row of X, of shape (n,) or (n, outputs)."""
+        outputs = self._checked_outputs(X)
+        return outputs.ravel() if outputs.shape[1] == 1 else outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
