@@ -70,6 +70,9 @@ cdef struct Batch:
     Signals* signals
     real* x                 # (m, ld of the input): rows that had to be converted
     Py_ssize_t ld_x
+    Nonzeros nonzeros       # of rows whose zeros are skipped, and ...
+    Py_ssize_t m_ahead      # ... of so many behind them
+    bint sparse             # if there are such
     real* y                 # as the output
     real* weights           # (m) of the examples
     bint weighted           # if not, each counts once
@@ -136,6 +139,10 @@ cdef void weighted_input(
     cdef Product product = new_product(batch)
     cdef real* w = net.parameters + layer.w
     cdef real* b = net.parameters + layer.b
+    if layer == net.layers and batch.sparse:
+        sparse_weighted_input(z, at.ld, b, w, layer.ld, &batch.nonzeros, net.scale, batch.m,
+                              layer.J, layer.K, batch.m_ahead)
+        return
     product.c, product.ldc = z, at.ld
     product.depth, product.n_rows, product.columns = layer.K, at.rows, at.columns
     if layer == net.layers:
@@ -263,6 +270,10 @@ cdef void add_nabla_w(
     # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples
     cdef Product product = new_product(batch)
     cdef int k
+    if at == batch.signals and batch.sparse:
+        add_sparse_nabla_w(w, layer.ld, at.delta, at.ld, &batch.nonzeros, batch.m, layer.J,
+                           layer.K)
+        return
     product.c = product.start = w
     product.ldc = product.ld_start = layer.ld
     product.depth = batch.m
@@ -327,8 +338,7 @@ cdef int sum_gradients(
     cdef Signals* output = &batch.signals[net.n_layers - 1]
     while first < end:
         batch.m = min(<Py_ssize_t>SLICE, end - first)
-        gather(batch.signals[0].a_prev, batch.x, batch.ld_x, rows, order, first, batch.m,
-               net.scales, batch.noise != NULL)
+        gather_slice(net, batch, rows, order, first, min(n, first + 2 * batch.m))
         if batch.noise != NULL:
             batch.noise.first = first - (end - m)
             disturb(net, batch)
@@ -339,6 +349,20 @@ cdef int sum_gradients(
         plan_ahead(&batch.ahead, rows, targets, order, first, min(n, first + batch.m))
         add_gradient(to, step, net, batch)
     return 0
+
+
+cdef void gather_slice(
+    const Network* net, Batch* batch, const RowArray* rows,
+    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,    # the slice, and what follows it
+) noexcept nogil:
+    batch.sparse = (rows.starts != NULL and net.scales == NULL and batch.noise == NULL
+                    and batch.update == NULL)
+    if batch.sparse:
+        gather_nonzeros(&batch.nonzeros, rows, order, first, last - first)
+        batch.m_ahead = last - first - batch.m
+    else:
+        gather(batch.signals[0].a_prev, batch.x, batch.ld_x, rows, order, first, batch.m,
+               net.scales, batch.noise != NULL)
 
 
 cdef int update_mini_batch(
