@@ -428,6 +428,24 @@ def test_fn_of_a_subclass_meets_its_pairs():
         assert slow == [pytest.approx(net.total_cost(pairs(), 0.0))]
 
 
+def test_a_cost_of_the_callers_may_want_any_y():
+    class Weighted(Fourth):
+        @staticmethod
+        def fn(a, y):
+            return y[1] * Fourth.fn(a, y[0])
+
+        @staticmethod
+        def delta(z, a, y):
+            return y[1] * Fourth.delta(z, a, y[0])
+
+    net = seeded(network2.Network, [6, 5, 4], Weighted)
+    seeded(net.SGD, [(x, (y, 2.0)) for x, y in pairs()], 2, 10, 0.5)
+    assert_close(net, oracles([6, 5, 4], True, lambda a, y: 2 * (a - y) ** 3 * a * (1 - a)))
+    cost = net.total_cost([(x, (y, 2.0)) for x, y in pairs()], 0.0)
+    net.cost = Fourth
+    assert cost == 2 * net.total_cost(pairs(), 0.0)
+
+
 def test_costs():
     z = np.array([[-1.0], [0.5], [40.0]])
     a, y = network2.sigmoid(z), np.array([[0.0], [1.0], [1.0]])
@@ -562,7 +580,7 @@ def test_outputs_other_than_ten(outputs):
     given = [(x, i % max(2, outputs)) for i, (x, _) in enumerate(pairs())]
     accuracy, cost = net.SGD(given, 1, 10, 0.5, 0.0, given, True, True)[1::-1]
     assert accuracy == [net.accuracy(given)]
-    assert cost == [net.total_cost(given, 0.0, convert=True)]
+    assert cost == [pytest.approx(net.total_cost(given, 0.0, convert=True), rel=1e-12)]
     a = [net.feedforward(x) for x, _ in given]
     decided = [int(np.argmax(out)) if outputs > 1 else int(out.item() > 0.5) for out in a]
     assert accuracy == [sum(d == y for d, (_, y) in zip(decided, given, strict=True))]
@@ -618,13 +636,16 @@ def bad(net, **changed):
     ({"epochs": 1.5}, "epochs must be an integer of at least 0, got 1.5"),
     ({"mini_batch_size": 0}, "mini_batch_size must be an integer of at least 1, got 0"),
     ({"eta": "fast"}, "eta must be a number, got 'fast'"),
+    ({"test_data": 5}, "test_data must be a list"),
     ({"test_data": [(np.zeros(5), 1)]}, r"x of test_data must have sizes\[0\] = 6 columns"),
 ])
 def test_bad_arguments(changed, message):
     net = network.Network([6, 5, 4])
+    before = net.weights
     with pytest.raises((TypeError, ValueError), match=message) as caught:
         bad(net, **changed)
     assert "\n" not in str(caught.value)
+    assert net.weights is before
 
 
 @pytest.mark.parametrize("sizes", [[], [3], [3, 0], [3, "4"], 7])

@@ -146,7 +146,7 @@ class Learner(ABC):
         regularisation = () if lmbda is None else (lmbda, n)
         in_core = self._core_cost() and not overridden(self, "update_mini_batch")
         if in_core:
-            _ = training_data.core  # what is wrong with them is said before they are shuffled
+            _ = training_data.core  # before they are shuffled
         for epoch in range(epochs):
             training_data.shuffle()
             if in_core:
@@ -209,10 +209,13 @@ class Learner(ABC):
         return self._in_core()._core.evaluate(*examples.core)[0]
 
     def _outputs(self, examples: Pairs) -> NDArray:
-        """Return the outputs for all examples, in rows, pair by pair."""
-        if overridden(self, "feedforward"):
-            return np.stack([np.ravel(self.feedforward(x)) for x, _ in examples.pairs])
+        """Return the core's outputs, in rows, pair by pair."""
         return self._in_core()._core.feedforward(examples.arrays[0])[examples.order]
+
+    def _look_at(self, examples: Pairs) -> None:
+        """Say what is wrong with examples to be evaluated before training has changed anything."""
+        if not overridden(self, "feedforward"):
+            _ = examples.core
 
 
 def overridden(learner: Learner, *names: str) -> bool:

@@ -80,6 +80,8 @@ class Network(Learner):
         """
         training = Pairs(training_data, "training_data", self.sizes)
         test = Pairs(() if test_data is None else test_data, "test_data", self.sizes)
+        if test and not overridden(self, "evaluate"):
+            self._look_at(test)
         for epoch in self._epochs(training, epochs, mini_batch_size, eta):
             if test:
                 correct = (self.evaluate(test.pairs) if overridden(self, "evaluate")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import data
-from cbackprop.book.formulas import sigmoid, sigmoid_prime, target, vectorized_result
+from cbackprop.book.formulas import column, sigmoid, sigmoid_prime, target, vectorized_result
 from cbackprop.book.learner import Learner, overridden
 from cbackprop.book.pairs import Pairs
 
@@ -159,6 +159,9 @@ class Network(Learner):
         if not evaluation and (monitor_evaluation_cost or monitor_evaluation_accuracy):
             raise ValueError("monitor_evaluation_cost and monitor_evaluation_accuracy need "
                              f"evaluation_data, got {data.shown(evaluation_data)}")
+        if ((monitor_evaluation_cost or monitor_evaluation_accuracy)
+                and not overridden(self, "accuracy", "total_cost")):
+            self._look_at(evaluation)
         monitored: tuple[list[float], list[int], list[float], list[int]] = [], [], [], []
         evaluation_cost, evaluation_accuracy, training_cost, training_accuracy = monitored
         for epoch in self._epochs(training, epochs, mini_batch_size, eta, lmbda):
@@ -228,14 +231,13 @@ class Network(Learner):
         return self._total_cost(Pairs(data, "data", self.sizes), lmbda, convert)
 
     def _total_cost(self, examples: Pairs, lmbda: float, convert: bool) -> float:
-        n = len(examples)
-        outputs, known = self._outputs(examples), self._known("fn")
-        cost = 0.0
-        if known:
+        n, known, cost = len(examples), self._known("fn"), 0.0
+        if known and not overridden(self, "feedforward"):
             with np.errstate(over="ignore"):
-                cost = np.sum(known.terms(outputs, examples.wanted) / n)
+                cost = np.sum(known.terms(self._outputs(examples), examples.wanted) / n)
         else:
-            for a, (_, y) in zip(outputs[:, :, None], examples.pairs, strict=True):
+            for x, y in examples.pairs:
+                a = self.feedforward(column(x, self.sizes[0], "x"))
                 cost += self.cost.fn(a, target(y, a) if convert else y) / n
         return cost + 0.5 * (lmbda / n) * sum(np.linalg.norm(w) ** 2 for w in self.weights)
 
