@@ -26,6 +26,7 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
                  "numba", "onnxruntime"),  # torch.compile takes too long
     "kernels.py": ("--tiny", "--work", "8-16-16-1x32", "--real", "float32"),
     "sklearn_fit.py": ("--tiny", "--work", "tabular-1000", "regression-10000"),
+    "book.py": ("--tiny",),
 }
 CONTESTANTS = {
     "the book's loop", "NumPy float64", "NumPy float32", "cbackprop float64",
@@ -404,3 +405,35 @@ def test_bad_arguments_of_peers(args, message):
     done = run("peers.py", *args)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+# ---- book.py ----
+
+
+def test_book_prints_what_it_keeps():
+    done, results = tiny("book.py")
+    assert results["times_book"] == pytest.approx(
+        sum(results["book_seconds"]) / results["seconds"][0])
+    assert results["correct"] == results["book_correct"]
+    assert results["same_lines"] == results["epochs"] == len(results["correct"]) == 2
+    assert results["difference"] <= 1e-9
+    assert results["reached"] == (results["times_book"] >= results["to_reach"])
+    assert "a tiny run says nothing about that" in done.stdout
+    assert re.search(rf"^the book's code, NumPy +{sum(results['book_seconds']):.2f} ", done.stdout,
+                     re.MULTILINE)
+
+
+def test_book_times_nothing_that_computes_something_else():
+    done = run_code(
+        "sys.argv = ['book.py']", "import book", "update = book.Script.update_mini_batch",
+        "book.Script.update_mini_batch = lambda self, batch: update(self, batch[1:])",
+        "book.main(['--tiny'])")
+    assert done.returncode == 1
+    assert re.search(r"differs from the book's code by .+: nothing is timed\n", done.stderr)
+    assert "whole script" not in done.stdout
+
+
+def test_bad_arguments_of_book():
+    done = run("book.py", "--epochs", "0")
+    assert done.returncode == 2
+    assert "--epochs and --repeat must be at least 1, got 0 and 3" in done.stderr

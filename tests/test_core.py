@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from reference import (
     ACTIVATIONS,
-    DEEP,
     COSTS,
+    DEEP,
     Reference,
     of_name,
     output_error,

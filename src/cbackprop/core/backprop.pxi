@@ -77,6 +77,9 @@ cdef struct Batch:           # a slice of a mini-batch, as one thread sees it
     Team* team
     real* x                 # (m, ld of the input): rows that had to be converted
     Py_ssize_t ld_x
+    Nonzeros nonzeros       # of rows whose zeros are skipped, and ...
+    Py_ssize_t m_ahead      # ... of so many behind them
+    bint sparse             # if there are such
     real* y                 # as the output
     real* weights           # (m) of the examples
     bint weighted           # if not, each counts once
@@ -150,6 +153,10 @@ cdef void weighted_input(
     cdef Product product = new_product(batch)
     cdef real* w = net.parameters + layer.w
     cdef real* b = net.parameters + layer.b
+    if layer == net.layers and batch.sparse:
+        sparse_weighted_input(at.z, at.ld, b, w, layer.ld, &batch.nonzeros, net.scale, batch.m,
+                              layer.J, layer.K, batch.m_ahead)
+        return
     product.ldc, product.depth, product.n_rows = at.ld, layer.K, at.rows
     if layer == net.layers:
         product.alpha, product.streams = net.scale, not batch.training
@@ -291,6 +298,10 @@ cdef void add_nabla_w(
     # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples
     cdef Product product = new_product(batch)
     cdef int k
+    if at == batch.signals and batch.sparse:
+        add_sparse_nabla_w(w, layer.ld, at.delta, at.ld, &batch.nonzeros, batch.m, layer.J,
+                           layer.K)
+        return
     w += columns.first
     product.c = product.start = w
     product.ldc = product.ld_start = layer.ld
@@ -371,7 +382,7 @@ cdef int sum_gradients(
     cdef Py_ssize_t end = first + m
     while first < end:
         share_examples(net, batch, min(<Py_ssize_t>SLICE, end - first))
-        gather_examples(net, batch, rows, targets, order, first, first - (end - m))
+        gather_examples(net, batch, rows, targets, order, first, first - (end - m), n)
         first += batch.m
         plan_ahead(&batch.ahead, rows, targets, order, first, min(n, first + batch.m))
         if not meet(batch):
@@ -385,19 +396,32 @@ cdef void gather_examples(
     const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order,
     Py_ssize_t first,                           # of the slice in the order, ...
     Py_ssize_t first_in_batch,                  # ... and in the mini-batch
+    Py_ssize_t n,                               # of the order
 ) noexcept nogil:
     cdef Signals* output = &batch.mine[net.n_layers - 1]
     cdef Py_ssize_t own = batch.first_mine
-    cdef real* x = batch.x + own * batch.ld_x
     first += own
-    gather(batch.mine[0].a_prev, x, batch.ld_x, rows, order, first, batch.m_mine, net.scales,
-           batch.noise != NULL)
+    gather_rows(net, batch, rows, order, first, min(n, first + 2 * batch.m))
     if batch.noise != NULL:
         batch.noise.first = first_in_batch + own
-        disturb(x, net, batch)
+        disturb(batch.x + own * batch.ld_x, net, batch)
     gather_targets(batch.y + own * output.by_example, output.by_example, output.by_neuron, targets,
                    order, first, batch.m_mine, net.layers[net.n_layers - 1].J)
     batch.weighted = gather_weights(batch.weights + own, targets, order, first, batch.m_mine)
+
+
+cdef void gather_rows(
+    const Network* net, Batch* batch, const RowArray* rows,
+    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,     # its own, and what follows
+) noexcept nogil:
+    batch.sparse = (rows.starts != NULL and net.scales == NULL and batch.noise == NULL
+                    and batch.update == NULL and batch.threads == 1)
+    if batch.sparse:
+        gather_nonzeros(&batch.nonzeros, rows, order, first, last - first)
+        batch.m_ahead = last - first - batch.m
+    else:
+        gather(batch.mine[0].a_prev, batch.x + batch.first_mine * batch.ld_x, batch.ld_x, rows,
+               order, first, batch.m_mine, net.scales, batch.noise != NULL)
 
 
 cdef int update_mini_batch(

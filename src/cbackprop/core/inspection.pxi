@@ -4,7 +4,7 @@ cdef int forward_slice(
     const Network* net, Batch* batch, const RowArray* rows, Py_ssize_t first, Py_ssize_t m,
 ) except -1 nogil:
     share_examples(net, batch, m)
-    gather(batch.mine[0].a_prev, batch.x, batch.ld_x, rows, NULL, first, m, net.scales, False)
+    gather_rows(net, batch, rows, NULL, first, first + m)
     feedforward(net, batch)
     return look_for_signals(net, batch)
 
@@ -177,6 +177,7 @@ def jacobian(Core core, Rows rows):
     with nogil:
         while first < n:
             share_examples(net, batch, min(most, n - first) * copies)
+            batch.sparse = False
             gather(batch.mine[0].a_prev, batch.x, batch.ld_x, &rows.array, &order[0],
                    first * copies, batch.m, net.scales, False)
             feedforward(net, batch)

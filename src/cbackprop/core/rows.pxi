@@ -8,18 +8,26 @@ cnp.import_array()
 cdef struct RowArray:           # rows of x, C-contiguous: uint8, float32 or float64
     const char* data
     Py_ssize_t n, K, itemsize
+    const Py_ssize_t* starts    # what is not zero, if that is known: see sparse.pxi; else NULL
+    const real* values
+    const uint16_t* columns
 
 
 cdef class Rows:
-    """Rows of x: a C-contiguous array of uint8, float32 or float64, kept alive and not copied."""
+    """
+    Rows of x: a C-contiguous array of uint8, float32 or float64, kept alive and not copied.
+
+    If asked, zeros are skipped where there are enough of them: what is not zero is copied.
+    """
 
     cdef const uint8_t[:, ::1] uint8_rows
     cdef const float[:, ::1] float32_rows
     cdef const double[:, ::1] float64_rows
     cdef RowArray array
     cdef readonly object x
+    cdef object starts, values, columns
 
-    def __init__(self, x):
+    def __init__(self, x, bint skip_zeros=False):
         cdef RowArray* array = &self.array
         self.x = x
         array.n, array.K = x.shape
@@ -33,9 +41,36 @@ cdef class Rows:
         else:
             self.float64_rows = x
             array.data = <const char*>&self.float64_rows[0, 0] if array.n else NULL
+        array.starts = NULL
+        if skip_zeros and array.K <= 65536:
+            self.find_nonzeros()
+
+    cdef void find_nonzeros(self):
+        cdef cnp.npy_intp[1] shape
+        cdef Py_ssize_t count
+        with nogil:
+            count = count_nonzeros(&self.array)
+        if count * RARE > self.array.n * self.array.K:
+            return
+        shape[0] = count + 1
+        self.values = cnp.PyArray_SimpleNew(1, shape, REAL_TYPE)
+        self.columns = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_UINT16)
+        shape[0] = self.array.n * blocks_of(self.array.K) + 1
+        self.starts = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
+        self.array.values = <real*>cnp.PyArray_DATA(self.values)
+        self.array.columns = <uint16_t*>cnp.PyArray_DATA(self.columns)
+        self.array.starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
+        with nogil:
+            copy_nonzeros(<Py_ssize_t*>self.array.starts, <real*>self.array.values,
+                          <uint16_t*>self.array.columns, &self.array)
 
     def __len__(self):
         return self.array.n
+
+    @property
+    def skips_zeros(self):
+        """Whether what is not zero is known."""
+        return self.array.starts != NULL
 
     def all_finite(self):
         """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
@@ -62,7 +97,7 @@ cdef bint as_it_lies(RowArray* rows, object x, Py_ssize_t K):
     else:
         return False
     rows.data = <const char*>cnp.PyArray_DATA(x)
-    rows.K, rows.itemsize = K, cnp.PyArray_ITEMSIZE(x)
+    rows.K, rows.itemsize, rows.starts = K, cnp.PyArray_ITEMSIZE(x), NULL
     return True
 
 

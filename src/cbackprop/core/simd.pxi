@@ -2,7 +2,7 @@
 # takes both for double (so that a Python float loses nothing on its way to either), and leaves
 # their size and their arithmetic to the C compiler.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "simd.h":
     ctypedef double real

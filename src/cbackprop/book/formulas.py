@@ -1,0 +1,109 @@
+"""The small functions of the book's modules, in NumPy: one example, a column, at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop import data
+
+
+def sigmoid(z: ArrayLike) -> Any:
+    """
+    Return 1 / (1 + e^-z), without a warning where e^-z overflows: that is 0.
+
+    Examples
+    --------
+    >>> sigmoid(np.array([-1000.0, 0.0]))
+    array([0. , 0.5])
+    """
+    with np.errstate(over="ignore"):
+        return 1.0 / (1.0 + np.exp(np.negative(z)))
+
+
+def sigmoid_prime(z: ArrayLike) -> Any:
+    """
+    Return the derivative of `sigmoid`.
+
+    Examples
+    --------
+    >>> sigmoid_prime(np.array([-1000.0, 0.0]))
+    array([0.  , 0.25])
+    """
+    s = sigmoid(z)
+    return s * (1 - s)
+
+
+def vectorized_result(j: int, size: int = 10) -> NDArray:
+    """
+    Return a column of zeros with a 1 in row j: what the network should say to digit j.
+
+    Examples
+    --------
+    >>> vectorized_result(2, 3).tolist()
+    [[0.0], [0.0], [1.0]]
+    """
+    e = np.zeros((size, 1))
+    e[j] = 1.0
+    return e
+
+
+def column(a: ArrayLike, size: int, name: str) -> NDArray:
+    """
+    Return an example as a column (size, 1), or several as (size, m).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not numbers, or of another length.
+    """
+    array = data.numbers(a, name)
+    if array.shape == (size,):
+        return array.reshape(size, 1)
+    if array.ndim != 2 or len(array) != size:
+        raise ValueError(f"{name} must be a column of shape ({size}, 1), or ({size},), "
+                         f"got {array.shape}")
+    return array
+
+
+def target(y: ArrayLike, a: NDArray) -> NDArray:
+    """
+    Return what y, of any of its forms, wants the output a to be; y itself if it is shaped as a.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If y is neither of a's shape, nor (out,), nor a label.
+
+    Examples
+    --------
+    >>> target(1, np.zeros((3, 1))).ravel().tolist()
+    [0.0, 1.0, 0.0]
+    """
+    y = data.numbers(y, "y")
+    if y.shape == a.shape:
+        return y
+    if y.size == a.size:
+        return y.reshape(a.shape)
+    if y.size == 1 and 0 <= y.item() < len(a) and y.item() == int(y.item()):
+        return vectorized_result(int(y.item()), len(a))
+    raise ValueError(f"y must have shape {a.shape} or ({len(a)},), or be a label in "
+                     f"0..{len(a) - 1}, got {data.shown(y.tolist())}")
+
+
+def is_correct(a: ArrayLike, y: ArrayLike) -> bool:
+    """
+    Whether an output is classified as y, a label or such an output, says.
+
+    The class is the largest output, the first of equals; a single output is a class against 1/2.
+
+    Examples
+    --------
+    >>> is_correct([[0.1], [0.9]], 1), is_correct([[0.9]], [[1.0]])
+    (True, True)
+    """
+    if np.size(a) == 1:
+        return (np.asarray(a).item() > 0.5) == (np.asarray(y).item() > 0.5)
+    return bool(np.argmax(a) == (np.argmax(y) if np.size(y) > 1 else np.asarray(y).item()))

@@ -1,0 +1,70 @@
+"""The book's mnist_loader.py: MNIST in its three parts, as arrays or as lists of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import datasets
+from cbackprop.book.formulas import vectorized_result
+
+__all__ = ["load_data", "load_data_wrapper", "vectorized_result"]
+
+BOOK = Path("..", "data", "mnist.pkl.gz")  # where the book's scripts, run in their folder, have it
+
+Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
+List = list[tuple[NDArray, Any]]
+
+
+def load_data() -> tuple[Arrays, Arrays, Arrays]:
+    """
+    Return 50,000 training, 10,000 validation and 10,000 test images, and their labels.
+
+    They are read from ``../data/mnist.pkl.gz``, the book's file, if it is there; or else come from
+    `cbackprop.datasets.load_mnist`, which finds MNIST or downloads it: the same numbers.
+
+    Returns
+    -------
+    training_data, validation_data, test_data : tuples of two arrays
+        Images, float32 (n, 784), whole multiples of 1/256 from 0 up to 255/256; labels (n,).
+
+    Raises
+    ------
+    FileNotFoundError
+        If MNIST is neither found nor downloaded; it says what to put where.
+    ValueError
+        If a file is found but is not what its name says.
+    """
+    if BOOK.is_file():
+        return datasets.read_mnist_pickle(BOOK)
+    (x, y), (x_test, y_test) = datasets.load_mnist(full=True)
+    images, test_images = (pixels * np.float32(1 / 256) for pixels in (x, x_test))
+    return (images[:50000], y[:50000]), (images[50000:], y[50000:]), (test_images, y_test)
+
+
+def load_data_wrapper() -> tuple[List, List, List]:
+    """
+    Return `load_data`'s three parts as lists of pairs.
+
+    Returns
+    -------
+    training_data : list of (x, y)
+        x is a column (784, 1), y `vectorized_result` of the label.
+    validation_data, test_data : lists of (x, label)
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `load_data`.
+    """
+    training, validation, test = load_data()
+    return (_pairs(training[0], map(vectorized_result, training[1])), _pairs(*validation),
+            _pairs(*test))
+
+
+def _pairs(x: NDArray, y: Iterable[Any]) -> List:
+    return list(zip(x[:, :, None], y, strict=True))

@@ -1,0 +1,99 @@
+"""A data set as the book's scripts have it, and as the core takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import data
+from cbackprop.book.shuffling import shuffle
+from cbackprop.core import _dispatch
+
+REAL = "float64"
+
+
+class Pairs:
+    """
+    Pairs (x, y), made into arrays when these are asked for, and then once.
+
+    Parameters
+    ----------
+    given : list, or another iterable, of pairs; or (x, y) arrays
+        A list is used itself, so that who shuffles `pairs` shuffles the caller's.
+    name : str
+        For errors.
+    sizes : sequence of int
+
+    Raises
+    ------
+    TypeError
+        If it is none of that.
+    """
+
+    def __init__(self, given: Any, name: str, sizes: Sequence[int]) -> None:
+        self.name, self.sizes = name, tuple(map(int, sizes))
+        if isinstance(given, tuple) and len(given) == 2 and all(
+                isinstance(part, np.ndarray) for part in given):
+            x = data.rows(given[0], self.sizes[0], data.part("x", name))
+            if len(x) != len(given[1]):
+                raise ValueError(f"{name} must have as many y as x, got {len(given[1])} and "
+                                 f"{len(x)}")
+            given = list(zip(x[:, :, None], given[1], strict=True))
+        elif isinstance(given, np.ndarray):
+            given = [tuple(np.atleast_1d(pair)) for pair in given]
+        if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+            raise TypeError(f"{name} must be a list of (x, y) pairs, or (x, y) arrays, "
+                            f"got {data.shown(given)}")
+        self.pairs = given if isinstance(given, list) else list(given)
+        self.order = np.arange(len(self.pairs))  # which row of the arrays each pair is
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def shuffle(self) -> None:
+        """Shuffle the pairs as random.shuffle does; arrays that were made stay as they are."""
+        shuffle(self.pairs, self.order)
+
+    @cached_property
+    def arrays(self) -> tuple[NDArray, NDArray]:
+        """
+        Return rows of x, and rows or labels of y, in the present order of the pairs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If pairs do not fit the sizes or each other, or are not finite numbers.
+        """
+        x, y = data.columns(self.pairs, self.name)
+        self.order = np.arange(len(x))
+        x = data.rows(x, self.sizes[0], data.part("x", self.name))
+        return x, data.targets(self._labels(y), len(x), self.sizes[-1], REAL,
+                               data.part("y", self.name))
+
+    def _labels(self, y: NDArray) -> NDArray:
+        """Return integers where labels came as a column of them, or as floats that are whole."""
+        if self.sizes[-1] > 1 and y.size == len(y):
+            y = y.reshape(-1)
+            if y.dtype.kind in "fb" and (y == np.trunc(y)).all():
+                return y.astype(np.int64)
+        return y
+
+    @cached_property
+    def core(self) -> tuple[Any, Any]:
+        """Return both for the core, which skips zeros where x is mostly that."""
+        build = _dispatch.load(REAL)
+        x, y = self.arrays
+        rows = build.Rows(x, True)
+        if not rows.all_finite():
+            data.finite(x, REAL, data.part("x", self.name))
+        return rows, build.Targets(y)
+
+    @property
+    def wanted(self) -> NDArray:
+        """Return what the outputs should be, in rows, pair by pair."""
+        y = self.arrays[1][self.order]
+        return np.eye(self.sizes[-1])[y] if y.ndim == 1 else y

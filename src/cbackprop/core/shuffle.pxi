@@ -1,0 +1,50 @@
+# The order of examples as Python's random.shuffle draws it.
+
+from cpython.object cimport PyObject
+
+cdef extern from *:
+    PyObject** items_of "PySequence_Fast_ITEMS"(list items)
+
+
+def shuffle(list items, Py_ssize_t[::1] order, const uint32_t[::1] words):
+    """
+    Shuffle a list and an array of the same length as random.shuffle would, in place.
+
+    Python's is the shuffle of Fisher and Yates, from the end; a number below n is made of the upper
+    bits of a word, as many as n has, and drawn anew while it is n or more.
+
+    Parameters
+    ----------
+    words : array of uint32
+        What random.getrandbits(32) would return one after the other.
+
+    Returns
+    -------
+    int
+        How many words it took; or None if they were too few: then nothing was shuffled.
+    """
+    cdef Py_ssize_t n = order.shape[0], i, taken = 0
+    cdef uint32_t j = 0
+    cdef int shift = 32
+    cdef PyObject** item = items_of(items)
+    cdef PyObject* kept
+    cdef cnp.npy_intp[1] shape = [n]
+    drawn = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
+    cdef Py_ssize_t* with_ = <Py_ssize_t*>cnp.PyArray_DATA(drawn)
+    while n >> (32 - shift):
+        shift -= 1
+    for i in range(n - 1, 0, -1):
+        if not (i + 1) >> (31 - shift):
+            shift += 1
+        j = <uint32_t>i + 1
+        while j > <uint32_t>i:
+            if taken == words.shape[0]:
+                return None
+            j = words[taken] >> shift
+            taken += 1
+        with_[i] = j
+    for i in range(n - 1, 0, -1):
+        kept, item[i] = item[i], item[with_[i]]
+        item[with_[i]] = kept
+        order[i], order[with_[i]] = order[with_[i]], order[i]
+    return taken

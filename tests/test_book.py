@@ -1,0 +1,744 @@
+"""The book's modules: the same draws, lines, lists, files and weights as its own code gives."""
+
+import copy
+import functools
+import json
+import os
+import pickle
+import random
+import re
+import signal
+import threading
+
+import book_oracle as oracle
+import numpy as np
+import pytest
+
+from cbackprop import DivergenceError, datasets
+from cbackprop.book import mnist_loader, network, network2, shuffling
+
+SEED = 12
+CLOSE = {"rtol": 1e-9, "atol": 0}
+XOR = [([[0], [0]], [[0]]), ([[0], [1]], [[1]]), ([[1], [0]], [[1]]), ([[1], [1]], [[0]])]
+
+
+def seeded(make, *args, **kwargs):
+    random.seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002  from where the book draws
+    return make(*args, **kwargs)
+
+
+def pairs(n=23, inputs=6, outputs=4, seed=0, labels=False):
+    """Make pairs of columns, or of columns and labels."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, inputs, 1))
+    wanted = rng.integers(0, outputs, n)
+    return list(zip(x, wanted if labels else np.eye(outputs)[wanted][:, :, None], strict=True))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """MNIST's subset as mnist_loader gives the whole."""
+    (x, y), (x_test, y_test) = datasets.load_mnist()
+    x, x_test = ((a / 256).astype(np.float32)[:, :, None] for a in (x, x_test))
+    return (list(zip(x, map(mnist_loader.vectorized_result, y), strict=True)),
+            list(zip(x_test, y_test, strict=True)))
+
+
+def assert_close(net, wanted, **tolerance):
+    for found, parts in zip((net.weights, net.biases), wanted, strict=True):
+        assert type(found) is list
+        for a, b in zip(found, parts, strict=True):
+            assert type(a) is np.ndarray
+            assert a.dtype == np.float64
+            np.testing.assert_allclose(a, b, **(tolerance or CLOSE))
+
+
+# ---- what is drawn ----
+
+
+def test_biases_are_drawn_first_then_weights():
+    net = seeded(network.Network, [3, 4, 2])
+    assert (net.num_layers, net.sizes) == (3, [3, 4, 2])
+    assert_close(net, seeded(oracle.parameters, [3, 4, 2], False), rtol=0)
+    net = seeded(network2.Network, [3, 4, 2])
+    assert_close(net, seeded(oracle.parameters, [3, 4, 2], True), rtol=1e-15)
+    assert net.cost is network2.CrossEntropyCost
+    seeded(net.large_weight_initializer)
+    assert_close(net, seeded(oracle.parameters, [3, 4, 2], False), rtol=0)
+    seeded(net.default_weight_initializer)
+    assert_close(net, seeded(oracle.parameters, [3, 4, 2], True), rtol=1e-15)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 31, 32, 33, 1000, 4097])
+def test_shuffle_is_pythons(n):
+    wanted, items, order = list(range(n)), list(range(n)), np.arange(n)
+    seeded(random.shuffle, wanted)
+    drawn = random.random()
+    seeded(shuffling.shuffle, items, order)
+    assert items == wanted == order.tolist()
+    assert random.random() == drawn
+    assert shuffling.is_known()
+
+
+def test_a_shuffle_of_the_callers_is_used(monkeypatch):
+    monkeypatch.setattr(random, "shuffle", list.reverse)
+    items, order = list("abc"), np.array([5, 6, 7])
+    shuffling.shuffle(items, order)
+    assert (items, order.tolist()) == (["c", "b", "a"], [7, 6, 5])
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_callers_list_is_shuffled_in_place(monkeypatch, is_known):
+    monkeypatch.setattr(shuffling, "is_known", lambda: is_known)
+    given = pairs()
+    wanted = list(given)
+    net = network.Network([6, 5, 4])
+    seeded(net.SGD, given, 3, 10, 0.1)
+    random.seed(SEED)
+    for _ in range(3):
+        random.shuffle(wanted)
+    assert [id(pair) for pair in given] == [id(pair) for pair in wanted]
+
+
+# ---- training ----
+
+
+def test_chapter_1(digits, capsys):
+    training, test = list(digits[0]), digits[1]
+    net = seeded(network.Network, [784, 30, 10])
+    assert net.SGD(training, 2, 10, 3.0, test_data=test) is None
+    weights, biases = seeded(oracle.parameters, [784, 30, 10], False)
+    lines = []
+    for epoch, found in enumerate(oracle.epochs(weights, biases, list(digits[0]), 2, 10, 3.0)):
+        lines.append(f"Epoch {epoch}: {oracle.correct(*found, test)} / 1000\n")
+    assert capsys.readouterr().out == "".join(lines)
+    assert_close(net, found, rtol=1e-9, atol=1e-12)
+    assert net.evaluate(test) == oracle.correct(*found, test)
+
+
+@pytest.mark.parametrize("sizes", [[6, 4], [6, 5, 4], [6, 7, 5, 4]])
+def test_a_last_mini_batch_is_shorter(sizes, capsys):
+    net = seeded(network.Network, sizes)
+    net.SGD(pairs(), 2, 10, 0.7)
+    assert capsys.readouterr().out == "Epoch 0 complete\nEpoch 1 complete\n"
+    *_, wanted = oracle.epochs(*seeded(oracle.parameters, sizes, False), pairs(), 2, 10, 0.7)
+    assert_close(net, wanted)
+
+
+@pytest.mark.parametrize("cost", ["QuadraticCost", "CrossEntropyCost"])
+@pytest.mark.parametrize("made", [False, True])
+@pytest.mark.parametrize("lmbda", [0.0, 5.0])
+def test_network2(cost, made, lmbda, capsys):
+    kind = getattr(network2, cost)
+    net = seeded(network2.Network, [6, 5, 4], cost=kind() if made else kind)
+    training, evaluation = pairs(), pairs(9, seed=1, labels=True)
+    found = net.SGD(training, 3, 10, 0.5, lmbda, evaluation, True, True, True, True)
+    assert isinstance(found, tuple)
+    given = pairs()
+    x, y = oracle.columns(given)
+    x_e, labels = oracle.columns(evaluation)
+    y_e = np.eye(4)[:, labels.astype(int).ravel()]
+    entropy = cost == "CrossEntropyCost"
+    delta = oracle.delta_cross_entropy if entropy else oracle.delta_quadratic
+    wanted = [], [], [], []
+    for state in oracle.epochs(
+            *seeded(oracle.parameters, [6, 5, 4], True), given, 3, 10, 0.5, lmbda, delta):
+        wanted[0].append(oracle.cost(*state, x_e, y_e, lmbda, entropy))
+        wanted[1].append(oracle.correct(*state, evaluation))
+        wanted[2].append(oracle.cost(*state, x, y, lmbda, entropy))
+        wanted[3].append(oracle.correct(*state, [(a, np.argmax(b)) for a, b in given]))
+    assert_close(net, state)
+    for one, other in zip(found, wanted, strict=True):
+        assert one == pytest.approx(other, rel=1e-9)
+    assert capsys.readouterr().out == "".join(
+        f"Epoch {j} training complete\n"
+        f"Cost on training data: {found[2][j]}\nAccuracy on training data: {wanted[3][j]} / 23\n"
+        f"Cost on evaluation data: {found[0][j]}\n"
+        f"Accuracy on evaluation data: {wanted[1][j]} / 9\n\n" for j in range(3))
+    assert net.total_cost(training, lmbda) == found[2][-1]
+    assert net.total_cost(evaluation, lmbda, convert=True) == found[0][-1]
+    assert net.accuracy(training, convert=True) == found[3][-1]
+    assert net.accuracy(evaluation) == found[1][-1]
+
+
+def test_network2_prints_no_more_than_is_monitored(capsys):
+    net = network2.Network([6, 5, 4])
+    assert net.SGD(pairs(), 1, 10, 0.5) == ([], [], [], [])
+    assert capsys.readouterr().out == "Epoch 0 training complete\n\n"
+    found = net.SGD(pairs(), 1, 10, 0.5, evaluation_data=pairs(labels=True),
+                    monitor_evaluation_accuracy=True)
+    assert [len(part) for part in found] == [0, 1, 0, 0]
+    assert re.fullmatch(r"Epoch 0 training complete\nAccuracy on evaluation data: \d+ / 23\n\n",
+                        capsys.readouterr().out)
+
+
+def test_arguments_have_the_books_order():
+    net = network.Network([6, 4])
+    net.SGD(training_data=pairs(), epochs=1, mini_batch_size=10, eta=0.5, test_data=None)
+    net.update_mini_batch(mini_batch=pairs(), eta=0.5)
+    net = network2.Network([6, 4], network2.QuadraticCost)
+    net.SGD(pairs(), 1, 10, 0.5, 0.1, pairs(labels=True), False, False, False, False)
+    net.update_mini_batch(pairs(), 0.5, 0.1, 100)
+
+
+def test_update_mini_batch():
+    net, net2 = seeded(network.Network, [6, 5, 4]), seeded(network2.Network, [6, 5, 4])
+    net.update_mini_batch(pairs(), 0.5)
+    net2.update_mini_batch(pairs(), 0.5, 3.0, 100)
+    x, y = oracle.columns(pairs())
+    assert_close(net, oracle.step(*seeded(oracle.parameters, [6, 5, 4], False), x, y, 0.5))
+    assert_close(net2, oracle.step(*seeded(oracle.parameters, [6, 5, 4], True), x, y, 0.5,
+                                   1 - 0.5 * 3.0 / 100, oracle.delta_cross_entropy))
+
+
+def test_backprop_and_feedforward():
+    net = seeded(network.Network, [6, 5, 4])
+    (x, y), = pairs(1)
+    nabla_b, nabla_w = net.backprop(x, y)
+    moved = oracle.step(net.weights, net.biases, x, y, 1.0)
+    for found, before, after in zip((nabla_w, nabla_b), (net.weights, net.biases), moved,
+                                    strict=True):
+        for g, p, q in zip(found, before, after, strict=True):
+            np.testing.assert_allclose(g, p - q, rtol=1e-9, atol=1e-14)
+    a = oracle.outputs(net.weights, net.biases, x)[-1]
+    np.testing.assert_allclose(net.feedforward(x), a, rtol=1e-14)
+    np.testing.assert_allclose(net.feedforward(np.hstack([x, -x, x]))[:, [0, 2]],
+                               np.hstack([a, a]), rtol=1e-14)
+    np.testing.assert_array_equal(net.cost_derivative(a, y), a - y)
+
+
+# ---- parameters ----
+
+
+def test_parameters_can_be_assigned():
+    net = network.Network([6, 5, 4])
+    weights, biases = seeded(oracle.parameters, [6, 5, 4], False)
+    net.weights = [w.tolist() for w in weights]
+    net.biases = list(biases)
+    net.weights[0] = weights[0] + 1
+    net.weights[1] = np.zeros((4, 5))
+    net.weights[1][...] = weights[1]
+    net.biases[0] = net.biases[0] * 2
+    net.biases[1] += 1
+    weights[0] = weights[0] + 1
+    biases = [biases[0] * 2, biases[1]]
+    given = pairs(labels=True)
+    assert net.evaluate(given) == oracle.correct(weights, biases, given)
+    net.weights = [np.array(w) for w in net.weights]
+    random.seed(SEED)
+    net.SGD(pairs(), 1, 10, 0.7)
+    random.seed(SEED)
+    (wanted,) = oracle.epochs(weights, biases, pairs(), 1, 10, 0.7)
+    assert_close(net, wanted)
+
+
+def test_whoever_keeps_parameters_keeps_them_as_they_are():
+    net = network.Network([6, 5, 4])
+    best, first = net.weights, net.weights[0].copy()
+    net.SGD(pairs(), 1, 10, 0.7)
+    assert not np.array_equal(net.weights[0], first)
+    np.testing.assert_array_equal(best[0], first)
+    net.weights = best
+    np.testing.assert_array_equal(net.weights[0], first)
+
+
+@pytest.mark.parametrize("change", [
+    lambda net: setattr(net, "weights", net.weights[:1]),
+    lambda net: net.biases.__setitem__(0, np.zeros(5)),
+    lambda net: net.weights.__setitem__(1, np.zeros((5, 4))),
+])
+def test_parameters_that_do_not_fit(change):
+    net = network.Network([6, 5, 4])
+    change(net)
+    with pytest.raises(ValueError, match=r"^(weights|biases)(\[\d\])? must (be|have)"):
+        net.SGD(pairs(), 1, 10, 0.7)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_copies_are_independent(copied):
+    net = network2.Network([6, 5, 4])
+    net.SGD(pairs(), 1, 10, 0.7)
+    other = copied(net)
+    assert_close(other, (net.weights, net.biases), rtol=0)
+    before = copy.deepcopy((net.weights, net.biases))
+    other.SGD(pairs(), 1, 10, 0.7)
+    assert_close(net, before, rtol=0)
+
+
+# ---- what a script brings of its own ----
+
+
+def trained(net, *more):
+    seeded(net.SGD, pairs(), 2, 10, 0.5, *more)
+    return net
+
+
+def oracles(sizes, scaled, delta, *, lmbda=0.0):
+    start = seeded(oracle.parameters, sizes, scaled)
+    return list(seeded(oracle.epochs, *start, pairs(), 2, 10, 0.5, lmbda, delta))[-1]
+
+
+def test_cost_derivative_of_a_subclass():
+    class Tripled(network.Network):
+        def cost_derivative(self, output_activations, y):
+            return 3 * (output_activations - y)
+
+    net = trained(seeded(Tripled, [6, 5, 4]))
+    assert_close(net, oracles([6, 5, 4], False, lambda a, y: 3 * oracle.delta_quadratic(a, y)))
+
+
+@pytest.mark.parametrize("module", [network, network2])
+def test_backprop_of_a_subclass(module):
+    class Halved(module.Network):
+        def backprop(self, x, y):
+            nabla_b, nabla_w = super().backprop(x, y)
+            return [g / 2 for g in nabla_b], [g / 2 for g in nabla_w]
+
+    net = trained(seeded(Halved, [6, 5, 4]))
+    whole = oracle.delta_quadratic if module is network else oracle.delta_cross_entropy
+    assert_close(net, oracles([6, 5, 4], module is network2, lambda a, y: whole(a, y) / 2))
+
+
+@pytest.mark.parametrize("lmbda", [0.0, 2.0])
+def test_update_mini_batch_of_a_subclass(lmbda):
+    sizes = []
+
+    class Counting(network2.Network):
+        @functools.wraps(network2.Network.update_mini_batch)
+        def update_mini_batch(self, mini_batch, *args):
+            sizes.append(len(mini_batch))
+            super().update_mini_batch(mini_batch, *args)
+
+    net = trained(seeded(Counting, [6, 5, 4]), lmbda)
+    assert sizes == 2 * [10, 10, 3]
+    assert_close(net, oracles([6, 5, 4], True, oracle.delta_cross_entropy, lmbda=lmbda))
+
+
+def test_feedforward_of_a_subclass(capsys):
+    class Silent(network.Network):
+        def feedforward(self, a):
+            return np.eye(4)[:, [2]]
+
+    net, given = Silent([6, 5, 4]), pairs(labels=True)
+    twos = sum(y == 2 for _, y in given)
+    assert net.evaluate(given) == twos
+    net.SGD(pairs(), 1, 10, 0.5, given)
+    assert capsys.readouterr().out == f"Epoch 0: {twos} / 23\n"
+
+    class Silent2(network2.Network):
+        feedforward = Silent.feedforward
+
+    net = Silent2([6, 5, 4], cost=network2.QuadraticCost)
+    assert net.accuracy(given) == twos
+    assert net.total_cost(given, 0.0, convert=True) == pytest.approx((23 - twos) / 23)
+
+
+def test_evaluations_of_a_subclass(capsys):
+    class Sure(network.Network):
+        def evaluate(self, test_data):
+            assert test_data is given
+            return 7
+
+    given = pairs(labels=True)
+    Sure([6, 4]).SGD(pairs(), 1, 10, 0.5, given)
+    assert capsys.readouterr().out == "Epoch 0: 7 / 23\n"
+
+    class Sure2(network2.Network):
+        def accuracy(self, data, convert=False):
+            return 8 + convert
+
+        def total_cost(self, data, lmbda, convert=False):
+            return lmbda + convert
+
+    assert Sure2([6, 4]).SGD(pairs(), 1, 10, 0.5, 3.0, given, True, True, True, True) == (
+        [4.0], [8], [3.0], [9])
+
+
+def test_methods_of_an_object_and_of_the_module(monkeypatch):
+    net = seeded(network.Network, [6, 5, 4])
+    net.cost_derivative = lambda a, y: 0 * a
+    before = copy.deepcopy((net.weights, net.biases))
+    assert_close(trained(net), before, rtol=0)
+    monkeypatch.setattr(network.Network, "backprop",
+                        lambda self, x, y: ([0 * b for b in self.biases],
+                                            [0 * w for w in self.weights]))
+    net = seeded(network.Network, [6, 5, 4])
+    assert_close(trained(net), before, rtol=0)
+
+
+class Fourth:
+    """A cost of the caller's: a quarter of the fourth power."""
+
+    @staticmethod
+    def fn(a, y):
+        return np.sum((a - y) ** 4) / 4
+
+    @staticmethod
+    def delta(z, a, y):
+        return (a - y) ** 3 * network2.sigmoid_prime(z)
+
+
+class Doubled(network2.QuadraticCost):
+    """One of the book's with another delta."""
+
+    @staticmethod
+    def delta(z, a, y):
+        return 2 * (a - y) * network2.sigmoid_prime(z)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_cost_of_the_callers(made):
+    net = seeded(network2.Network, [6, 5, 4], cost=Fourth() if made else Fourth)
+    trained(net)
+    assert_close(net, oracles([6, 5, 4], True, lambda a, y: (a - y) ** 3 * a * (1 - a)))
+    x, labels = oracle.columns(pairs(labels=True))
+    a = oracle.outputs(net.weights, net.biases, x)[-1]
+    fourth = np.sum((a - np.eye(4)[:, labels.astype(int).ravel()]) ** 4) / 4 / 23
+    assert net.total_cost(pairs(), 0.0) == pytest.approx(fourth)
+    assert net.total_cost(pairs(labels=True), 0.0, convert=True) == pytest.approx(fourth)
+    net = seeded(network2.Network, [6, 5, 4], cost=Doubled() if made else Doubled)
+    trained(net)
+    assert_close(net, oracles([6, 5, 4], True, lambda a, y: 2 * oracle.delta_quadratic(a, y)))
+    assert net.total_cost(pairs(), 0.0) == pytest.approx(
+        oracle.cost(net.weights, net.biases, *oracle.columns(pairs()), 0.0, False))
+
+
+def test_a_cost_may_be_exchanged():
+    net = seeded(network2.Network, [6, 5, 4])
+    net.cost = network2.QuadraticCost
+    assert_close(trained(net), oracles([6, 5, 4], True, oracle.delta_quadratic))
+
+
+def test_fn_of_a_subclass_meets_its_pairs():
+    class Own(network2.CrossEntropyCost):
+        @staticmethod
+        def fn(a, y):
+            return np.sum(np.abs(a - y))
+
+    given = pairs()
+    net = network2.Network([6, 5, 4], Own)
+    (found,) = net.SGD(given, 1, 10, 0.5, monitor_training_cost=True)[2]
+    x, y = oracle.columns(given)
+    a = oracle.outputs(net.weights, net.biases, x)[-1]
+    assert found == pytest.approx(np.abs(a - y).sum() / 23)
+    net.feedforward = functools.partial(network2.Network.feedforward, net)
+    for net.cost in (Own, network2.CrossEntropyCost):
+        slow = net.SGD(given, 1, 10, 0.0, monitor_training_cost=True)[2]
+        assert slow == [pytest.approx(net.total_cost(pairs(), 0.0))]
+
+
+def test_a_cost_of_the_callers_may_want_any_y():
+    class Weighted(Fourth):
+        @staticmethod
+        def fn(a, y):
+            return y[1] * Fourth.fn(a, y[0])
+
+        @staticmethod
+        def delta(z, a, y):
+            return y[1] * Fourth.delta(z, a, y[0])
+
+    net = seeded(network2.Network, [6, 5, 4], Weighted)
+    seeded(net.SGD, [(x, (y, 2.0)) for x, y in pairs()], 2, 10, 0.5)
+    assert_close(net, oracles([6, 5, 4], True, lambda a, y: 2 * (a - y) ** 3 * a * (1 - a)))
+    cost = net.total_cost([(x, (y, 2.0)) for x, y in pairs()], 0.0)
+    net.cost = Fourth
+    assert cost == 2 * net.total_cost(pairs(), 0.0)
+
+
+def test_costs():
+    z = np.array([[-1.0], [0.5], [40.0]])
+    a, y = network2.sigmoid(z), np.array([[0.0], [1.0], [1.0]])
+    for kind, entropy in ((network2.QuadraticCost, False), (network2.CrossEntropyCost, True)):
+        for cost in (kind, kind()):
+            identity = [np.eye(3)], [np.zeros((3, 1))]
+            assert cost.fn(a, y) == pytest.approx(oracle.cost(*identity, z, y, 0.0, entropy))
+            np.testing.assert_allclose(
+                cost.delta(z, a, y), a - y if entropy else (a - y) * a * (1 - a))
+    wrong = network2.CrossEntropyCost.fn(np.array([[1.0], [0.0]]), np.array([[0.0], [0.0]]))
+    assert wrong == np.finfo(float).max  # as np.nan_to_num has it
+    assert network2.CrossEntropyCost.fn(np.array([[1.0]]), np.array([[1.0]])) == 0
+
+
+# ---- files ----
+
+
+def test_a_file_is_the_books(tmp_path):
+    net = seeded(network2.Network, [6, 5, 4], network2.QuadraticCost)
+    net.save(tmp_path / "net.json")
+    saved = json.loads((tmp_path / "net.json").read_text())
+    assert saved == {"sizes": [6, 5, 4], "weights": [w.tolist() for w in net.weights],
+                     "biases": [b.tolist() for b in net.biases], "cost": "QuadraticCost"}
+    other = network2.load(str(tmp_path / "net.json"))
+    assert_close(other, (net.weights, net.biases), rtol=0)
+    assert (other.cost, other.sizes) == (network2.QuadraticCost, [6, 5, 4])
+    assert other.total_cost(pairs(), 1.0) == net.total_cost(pairs(), 1.0)
+
+
+def test_numpys_sizes_and_a_cost_that_is_an_object_are_saved(tmp_path):
+    net = network2.Network(list(np.array([6, 5, 4])), cost=network2.CrossEntropyCost())
+    net.SGD(pairs(), 1, 10, 0.5)
+    net.save(tmp_path / "net.json")
+    other = network2.load(tmp_path / "net.json")
+    assert (other.cost, other.sizes) == (network2.CrossEntropyCost, [6, 5, 4])
+    assert other.accuracy(pairs()) == net.accuracy(pairs())
+
+
+def test_a_cost_of_the_callers_is_loaded_once_it_is_known(tmp_path, monkeypatch):
+    network2.Network([6, 4], Fourth).save(tmp_path / "net.json")
+    with pytest.raises(ValueError, match=r"its cost 'Fourth' is unknown: network2\.Fourth = "):
+        network2.load(tmp_path / "net.json")
+    monkeypatch.setattr(network2, "Fourth", Fourth, raising=False)
+    assert network2.load(tmp_path / "net.json").cost is Fourth
+
+
+@pytest.mark.parametrize("text", [
+    "", "{", "[]", "{}", "3", '{"sizes": [2, 1], "cost": "json", "weights": [], "biases": []}',
+    '{"sizes": [2, 1], "cost": "QuadraticCost", "weights": [[[1, 2, 3]]], "biases": [[[1]]]}',
+    '{"sizes": [2, 1], "cost": "QuadraticCost", "weights": [[["a", 2]]], "biases": [[[1]]]}',
+    '{"sizes": 7, "cost": "QuadraticCost", "weights": [], "biases": []}',
+    '{"sizes": [2, 1], "cost": 5, "weights": [], "biases": []}',
+])
+def test_a_file_that_is_no_network(text, tmp_path):
+    (tmp_path / "net.json").write_text(text)
+    with pytest.raises(ValueError, match=r"^[^\n]*net.json is not a network of the book's: [^\n]+"):
+        network2.load(tmp_path / "net.json")
+
+
+# ---- where the original fails on people ----
+
+
+def test_zips_generators_tuples_and_arrays():
+    wanted = trained(seeded(network.Network, [6, 5, 4]))
+    x, y = (np.array([pair[at] for pair in pairs()]) for at in (0, 1))
+    objects = np.empty((23, 2), object)
+    for i, pair in enumerate(pairs()):
+        objects[i, 0], objects[i, 1] = pair
+    for given in (zip(x, y, strict=True), (pair for pair in pairs()), tuple(pairs()), objects,
+                  (x[:, :, 0], y[:, :, 0]), (x[:, :, 0], y[:, :, 0].argmax(1))):
+        net = seeded(network.Network, [6, 5, 4])
+        seeded(net.SGD, given, 2, 10, 0.5)
+        assert_close(net, (wanted.weights, wanted.biases), rtol=0)
+
+
+def test_flat_inputs_and_targets():
+    wanted = trained(seeded(network.Network, [6, 5, 4]))
+    for given in ([(x.ravel(), y.ravel()) for x, y in pairs()],
+                  [(x.ravel().tolist(), y) for x, y in pairs()],
+                  [(x, np.argmax(y)) for x, y in pairs()]):
+        net, before = seeded(network.Network, [6, 5, 4]), list(given)
+        seeded(net.SGD, given, 2, 10, 0.5)
+        assert_close(net, (wanted.weights, wanted.biases), rtol=0)
+        slow = seeded(network.Network, [6, 5, 4])
+        slow.backprop = functools.partial(network.Network.backprop, slow)
+        seeded(slow.SGD, before, 2, 10, 0.5)
+        assert_close(slow, (wanted.weights, wanted.biases))
+    a = wanted.feedforward(pairs()[0][0].ravel())
+    np.testing.assert_array_equal(a, wanted.feedforward(pairs()[0][0]).ravel())
+
+
+@pytest.mark.parametrize("form", [
+    lambda x, label: (x, np.eye(4)[label].reshape(4, 1)), lambda x, label: (x, np.eye(4)[label]),
+    lambda x, label: (x, np.array([label])), lambda x, label: (x, float(label)),
+    lambda x, label: (x, np.array([[label]])), lambda x, label: [x.ravel(), int(label)],
+])
+@pytest.mark.parametrize("slow", [False, True])
+def test_test_data_in_every_form(form, slow, capsys):
+    given = pairs(labels=True)
+    net = network.Network([6, 5, 4])
+    if slow:
+        net.feedforward = functools.partial(network.Network.feedforward, net)
+    wanted = net.evaluate(given)
+    assert wanted == oracle.correct(net.weights, net.biases, given)
+    formed = [form(x, label) for x, label in given]
+    assert net.evaluate(formed) == net.evaluate(iter(formed)) == wanted
+    net.SGD(pairs(), 1, 10, 0.0, test_data=iter(formed))
+    assert capsys.readouterr().out == f"Epoch 0: {wanted} / 23\n"
+
+
+def test_arrays_as_test_data(capsys):
+    given = pairs(labels=True)
+    net = network2.Network([6, 5, 4])
+    x, y = np.array([x for x, _ in given])[:, :, 0], np.array([y for _, y in given])
+    assert net.accuracy((x, y)) == net.accuracy(given)
+    assert net.total_cost((x, y), 0.1) == net.total_cost(given, 0.1)
+    network.Network([6, 4]).SGD((x, y), 1, 10, 0.5, test_data=(x, y))
+    assert capsys.readouterr().out.endswith(" / 23\n")
+
+
+def test_labels_need_no_flag():
+    net, columns, labels = network2.Network([6, 5, 4]), pairs(), pairs(labels=True)
+    for convert in (False, True):
+        assert net.accuracy(columns, convert) == net.accuracy(labels, convert)
+        assert net.total_cost(columns, 1.0, convert) == net.total_cost(labels, 1.0, convert)
+        net.cost = network2.QuadraticCost
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 13])
+def test_outputs_other_than_ten(outputs):
+    net = network2.Network([6, 5, outputs])
+    given = [(x, i % max(2, outputs)) for i, (x, _) in enumerate(pairs())]
+    accuracy, cost = net.SGD(given, 1, 10, 0.5, 0.0, given, True, True)[1::-1]
+    assert accuracy == [net.accuracy(given)]
+    assert cost == [pytest.approx(net.total_cost(given, 0.0, convert=True), rel=1e-12)]
+    a = [net.feedforward(x) for x, _ in given]
+    decided = [int(np.argmax(out)) if outputs > 1 else int(out.item() > 0.5) for out in a]
+    assert accuracy == [sum(d == y for d, (_, y) in zip(decided, given, strict=True))]
+
+
+@pytest.mark.parametrize("evaluation", [None, []])
+@pytest.mark.parametrize("monitor", ["monitor_evaluation_cost", "monitor_evaluation_accuracy"])
+def test_missing_evaluation_data(evaluation, monitor, capsys):
+    net = network2.Network([6, 4])
+    with pytest.raises(ValueError, match=r"^monitor_\w+ and monitor_\w+ need evaluation_data, got"):
+        net.SGD(pairs(), 1, 10, 0.5, evaluation_data=evaluation, **{monitor: True})
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("cost", [network2.QuadraticCost, network2.CrossEntropyCost, Fourth])
+def test_no_warning_where_exp_overflows(cost):  # warnings are errors here
+    net = network2.Network([6, 5, 4], cost)
+    net.weights = [1e4 * w for w in net.weights]
+    net.SGD(pairs(), 2, 10, 0.5, 0.0, pairs(), True, True, True, True)
+    assert np.isfinite(net.feedforward(pairs()[0][0])).all()
+    assert network.sigmoid(-1e4) == 0 == network.sigmoid_prime(-1e4)
+    np.testing.assert_array_equal(network2.sigmoid(np.array([0.0, 800.0])), [0.5, 1])
+
+
+def test_no_test_data_is_none(capsys):
+    network.Network([6, 4]).SGD(pairs(), 1, 10, 0.5, test_data=[])
+    assert capsys.readouterr().out == "Epoch 0 complete\n"
+
+
+def test_a_single_output_is_a_class_against_a_half():
+    net = network.Network([2, 1])
+    net.weights, net.biases = [np.array([[8.0, 8.0]])], [np.array([[-4.0]])]
+    assert net.evaluate(XOR) == net.evaluate([(x, y[0][0]) for x, y in XOR]) == 3
+
+
+def bad(net, **changed):
+    arguments = {"training_data": pairs(), "epochs": 1, "mini_batch_size": 10, "eta": 0.5} | changed
+    net.SGD(**arguments)
+
+
+@pytest.mark.parametrize(("changed", "message"), [
+    ({"training_data": []}, "training_data must hold at least one example, got none"),
+    ({"training_data": 5}, r"training_data must be a list of \(x, y\) pairs, or .*, got 5"),
+    ({"training_data": "no"}, "training_data must be a list"),
+    ({"training_data": [1, 2]}, r"training_data must be \(x, y\) arrays or a list of .* got a int"),
+    ({"training_data": (np.zeros((3, 6)), np.zeros(2))}, "as many y as x, got 2 and 3"),
+    ({"training_data": pairs(inputs=7)}, r"x of training_data must have sizes\[0\] = 6 columns"),
+    ({"training_data": pairs(outputs=3)}, "y of training_data must be 23 labels or have shape"),
+    ({"training_data": pairs() + pairs(inputs=7)}, "must have one shape in every pair"),
+    ({"training_data": [(x + np.nan, y) for x, y in pairs()]}, "x of training_data must be finite"),
+    ({"training_data": [(x, y + np.inf) for x, y in pairs()]}, "must be finite"),
+    ({"training_data": [(x, 4) for x, _ in pairs()]}, r"must hold labels in 0\.\.3, got 4"),
+    ({"epochs": 1.5}, "epochs must be an integer of at least 0, got 1.5"),
+    ({"mini_batch_size": 0}, "mini_batch_size must be an integer of at least 1, got 0"),
+    ({"eta": "fast"}, "eta must be a number, got 'fast'"),
+    ({"test_data": 5}, "test_data must be a list"),
+    ({"test_data": [(np.zeros(5), 1)]}, r"x of test_data must have sizes\[0\] = 6 columns"),
+])
+def test_bad_arguments(changed, message):
+    net = network.Network([6, 5, 4])
+    before = net.weights
+    with pytest.raises((TypeError, ValueError), match=message) as caught:
+        bad(net, **changed)
+    assert "\n" not in str(caught.value)
+    assert net.weights is before
+
+
+@pytest.mark.parametrize("sizes", [[], [3], [3, 0], [3, "4"], 7])
+def test_bad_sizes(sizes):
+    for module in (network, network2):
+        with pytest.raises((TypeError, ValueError), match="sizes must be at least two positive"):
+            module.Network(sizes)
+
+
+def test_a_bad_cost():
+    with pytest.raises(TypeError, match="cost must have fn, as QuadraticCost has, got 'quadratic'"):
+        network2.Network([2, 1], cost="quadratic")
+
+
+def test_bad_columns():
+    net = network.Network([6, 5, 4])
+    with pytest.raises(ValueError, match=r"a must be a column of shape \(6, 1\), or \(6,\), got"):
+        net.feedforward(np.zeros(7))
+    with pytest.raises(ValueError, match=r"y must have shape \(4, 1\) or \(4,\), or be a label"):
+        net.backprop(np.zeros(6), 4)
+
+
+def test_a_mini_batch_may_be_larger_than_the_data():
+    net = seeded(network.Network, [6, 5, 4])
+    net.SGD(pairs(), 1, 1000, 0.5)
+    (wanted,) = oracle.epochs(*seeded(oracle.parameters, [6, 5, 4], False), pairs(), 1, 23, 0.5)
+    assert_close(net, wanted)
+
+
+def test_divergence_keeps_the_epoch_before():
+    net = network2.Network([6, 5, 4])
+    before = copy.deepcopy((net.weights, net.biases))
+    with pytest.raises(DivergenceError, match=r"those from before are kept; eta = 1e\+308 may be"):
+        net.SGD(pairs(), 1, 1, 1e308)
+    assert_close(net, before, rtol=0)
+
+
+def test_ctrl_c_keeps_what_was_trained():
+    net, first = network.Network([784, 100, 10]), []
+
+    def evaluate(test_data):
+        first.append(net.weights[0])
+        if len(first) == 1:
+            timer.start()
+
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    net.evaluate = evaluate
+    rng = np.random.default_rng(0)
+    x, y = rng.random((20_000, 784), np.float32), rng.integers(0, 10, 20_000)
+    with pytest.raises(KeyboardInterrupt):
+        net.SGD((x, y), 1000, 10, 0.1, test_data=[1])
+    timer.join()
+    assert not np.array_equal(net.weights[0], first[-1])
+
+
+# ---- mnist_loader ----
+
+
+def test_vectorized_result():
+    for module in (mnist_loader, network2):
+        found = module.vectorized_result(3)
+        assert (found.shape, found.dtype) == ((10, 1), np.float64)
+        assert found.ravel().tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+
+
+def test_mnist(mnist_folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("CBACKPROP_DATA", str(mnist_folder))
+    monkeypatch.chdir(tmp_path)
+    parts = mnist_loader.load_data()
+    assert [(x.shape, y.shape) for x, y in parts] == [
+        ((n, 784), (n,)) for n in (50_000, 10_000, 10_000)]
+    x, y = parts[0]
+    assert (x.dtype, y.dtype, x.min(), x.max()) == (np.float32, np.int64, 0, 255 / 256)
+    assert x[0, 152:162].tolist() == [  # as the book's file has them
+        0.01171875, 0.0703125, 0.0703125, 0.0703125, 0.4921875, 0.53125, 0.68359375, 0.1015625,
+        0.6484375, 0.99609375]
+    assert [part[1][0] for part in parts] == [5, 3, 7]
+    training, validation, test = mnist_loader.load_data_wrapper()
+    assert [type(part) for part in (training, validation, test)] == [list] * 3
+    assert [len(part) for part in (training, validation, test)] == [50_000, 10_000, 10_000]
+    (image, wanted), (image_v, label) = training[0], validation[0]
+    assert (image.shape, image.dtype, wanted.shape) == ((784, 1), np.float32, (10, 1))
+    np.testing.assert_array_equal(image.ravel(), x[0])
+    np.testing.assert_array_equal(wanted, mnist_loader.vectorized_result(5))
+    np.testing.assert_array_equal(image_v.ravel(), parts[1][0][0])
+    assert (label, type(label)) == (3, np.int64)
+
+
+def test_the_books_own_file_comes_first(monkeypatch, tmp_path):
+    part = np.full((2, 784), 0.5, np.float32), np.array([3, 1])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "src").mkdir()
+    (tmp_path / "data" / "mnist.pkl.gz").write_bytes(pickle.dumps((part,) * 3, protocol=2))
+    monkeypatch.chdir(tmp_path / "src")
+    training, _, test = mnist_loader.load_data_wrapper()
+    assert [int(y.argmax()) for _, y in training] == [y for _, y in test] == [3, 1]

@@ -1,0 +1,93 @@
+"""Rows whose zeros are skipped train and evaluate as the same rows with their zeros."""
+
+import numpy as np
+import pytest
+
+SHAPES = [((3, 1), 1), ((64, 5, 3), 7), ((65, 8, 2), 10), ((784, 30, 10), 10), ((200, 77, 4), 600)]
+
+
+def core(build, sizes, scale=1.0, cost="quadratic"):
+    made = build.Core(sizes, ["sigmoid"] * (len(sizes) - 1), cost, scale)
+    rng = np.random.default_rng(1)
+    for views in made.views(made.parameters):
+        for view in views:
+            view[...] = rng.standard_normal(view.shape)
+    return made
+
+
+def sparse_rows(n, width, kind, share=0.2, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(1, 256, (n, width)) * (rng.random((n, width)) < share)
+    return x.astype(kind) if kind == "uint8" else (x / 256).astype(kind)
+
+
+def tolerance(build):
+    return {"rtol": 1e-11, "atol": 1e-13} if build.REAL == "float64" else {
+        "rtol": 1e-3, "atol": 1e-4}
+
+
+@pytest.mark.parametrize(("sizes", "m"), SHAPES, ids=str)
+def test_an_epoch(build, sizes, m):
+    n = 2 * m + 3
+    x = sparse_rows(n, sizes[0], "float32")
+    y = np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL)
+    found = []
+    for skip_zeros in (True, False):
+        net = core(build, sizes)
+        order = np.random.default_rng(3).permutation(n)
+        net.sgd(build.Rows(x, skip_zeros), build.Targets(y), order, m, np.full(3, 0.5), 0, n)
+        found.append(net.parameters)
+        found.append(net.evaluate(build.Rows(x, skip_zeros), build.Targets(y)))
+    np.testing.assert_allclose(found[0], found[2], **tolerance(build))
+    assert found[1][0] == pytest.approx(found[3][0], abs=1 if build.REAL == "float32" else 0)
+    assert found[1][1] == pytest.approx(found[3][1], rel=1e-5)
+    if sizes[0] > 3:
+        assert build.Rows(x, True).skips_zeros
+    assert not build.Rows(x).skips_zeros
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+def test_rows_of_every_type_and_scale(build, kind):
+    sizes, n = (130, 9, 3), 40
+    x = sparse_rows(n, sizes[0], kind)
+    x[7] = 0
+    labels = np.arange(n, dtype=np.intc) % 3
+    for scale in (1 / 256, np.linspace(0, 1, sizes[0]).astype(build.REAL)):
+        found = []
+        for skip_zeros in (True, False):
+            net = core(build, sizes, scale)
+            net.sgd(build.Rows(x, skip_zeros), build.Targets(labels), np.arange(n), 8,
+                    np.full(5, 0.1), 0, n)
+            found.append(net.parameters)
+        np.testing.assert_allclose(*found, **tolerance(build))
+
+
+def test_what_is_not_mostly_zeros_is_left_as_it_is(build):
+    assert not build.Rows(sparse_rows(50, 100, "float32", 0.5), True).skips_zeros
+    assert not build.Rows(np.ones((2, 3), np.uint8), True).skips_zeros
+    assert not build.Rows(np.zeros((1, 65537), np.uint8), True).skips_zeros
+    assert build.Rows(np.zeros((2, 65536), np.uint8), True).skips_zeros
+    assert len(build.Rows(np.zeros((0, 3)), True)) == 0
+
+
+def test_nan_is_not_a_zero(build):
+    x = np.zeros((4, 40))
+    x[1, 39] = np.nan
+    net = core(build, (40, 3, 2))
+    net.sgd(build.Rows(x, True), build.Targets(np.zeros(4, np.intc)), np.arange(4), 4,
+            np.full(1, 1.0), 0, 4)
+    assert not net.all_finite()
+
+
+def test_an_optimizer_gets_all_zeros(build):
+    sizes, n = (90, 6, 3), 30
+    x, found = sparse_rows(n, sizes[0], "float32"), []
+    for skip_zeros in (True, False):
+        net = core(build, sizes)
+        learning = build.Learning(net, "sgd")
+        learning.set(0, 0, 0, np.inf, 0.1, 0, 0, np.inf, np.inf, np.inf, 0,
+                     np.zeros(2, build.REAL), 0)
+        net.sgd(build.Rows(x, skip_zeros), build.Targets(np.zeros(n, np.intc)), np.arange(n), 10,
+                np.full(3, 0.5), 0, n, learning)
+        found.append(net.parameters)
+    np.testing.assert_array_equal(*found)
