@@ -180,7 +180,7 @@ cdef class Core:
         """How many examples are classified as y says, and the sum of their costs."""
         cdef Reading reading
         memset(&reading, 0, sizeof(reading))
-        cdef double[::1] costs = np.zeros(max(rows.array.n, <Py_ssize_t>1))
+        cdef double[::1] costs = np.zeros(rows.array.n // SLICE + 1)
         reading.targets, reading.costs = &targets.array, &costs[0]
         self.read(&reading, &rows.array)
         return reading.correct, float(np.sum(costs))
@@ -431,7 +431,7 @@ cdef struct Reading:        # what a team reads: rows of which it wants outputs,
     long next               # that nobody has yet
     real* a                 # OUT (n, J) or NULL
     const TargetArray* targets      # of an evaluation
-    double* costs           # OUT (n) of slices: each where it begins
+    double* costs           # OUT (parts) of an evaluation
     long correct            # OUT
     bint finite             # OUT
     void* errors            # a list
@@ -441,16 +441,15 @@ cdef int read_slices(Reading* reading, Batch* batch) except -1 nogil:
     cdef bint shared = reading.batches != NULL
     cdef long part = next_of(&reading.next) if shared else 0
     while part < reading.parts and reading.finite:
-        read_slice(reading, batch, reading.rows.n * part // reading.parts,
-                   reading.rows.n * (part + 1) // reading.parts)
+        read_slice(reading, batch, part)
         part = next_of(&reading.next) if shared else part + 1
     return 0
 
 
-cdef int read_slice(
-    Reading* reading, Batch* batch, Py_ssize_t first, Py_ssize_t last,
-) except -1 nogil:
+cdef int read_slice(Reading* reading, Batch* batch, Py_ssize_t part) except -1 nogil:
     cdef const Network* net = reading.net
+    cdef Py_ssize_t first = reading.rows.n * part // reading.parts
+    cdef Py_ssize_t last = reading.rows.n * (part + 1) // reading.parts
     cdef Py_ssize_t J = net.layers[net.n_layers - 1].J, i, correct = 0
     cdef Signals* at = &batch.signals[net.n_layers - 1]
     share_examples(net, batch, last - first)
@@ -467,7 +466,7 @@ cdef int read_slice(
     for i in range(batch.m):
         correct += (decision(at.a + i * at.by_example, J, at.by_neuron)
                     == decision(batch.y + i * at.by_example, J, at.by_neuron))
-    reading.costs[first] = weighted_costs(at, &net.cost, batch, J)
+    reading.costs[part] = weighted_costs(at, &net.cost, batch, J)
     add_to(&reading.correct, correct)
     return 0
 
