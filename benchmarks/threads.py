@@ -13,6 +13,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -69,14 +70,17 @@ class Case:
     used: Callable[[], int | None]
 
 
+def bits_of(*trained: Cbackprop) -> bytes:
+    return b"".join(p.tobytes() for one in trained for p in one.parameters())
+
+
 def training(work: Work, real: str) -> Iterator[Case]:
     """Yield an epoch for each number of threads."""
     examples = Examples(work)
     for count in COUNTS:
         one = Cbackprop(work, examples, real, real)
         one.net.threads = count
-        yield Case(lambda one=one: (one.begin(), one.epoch()),
-                   lambda one=one: b"".join(p.tobytes() for p in one.parameters()),
+        yield Case(lambda one=one: (one.begin(), one.epoch()), partial(bits_of, one),
                    lambda one=one: one.net._pace(work.mini_batch_size).last)
 
 
@@ -93,21 +97,19 @@ def inference(sizes: tuple[int, ...], rows: int, real: str) -> Iterator[Case]:
 def many(work: Work, real: str) -> Iterator[Case]:
     """Yield four trainings, so many at a time; first one after another."""
     examples = Examples(work)
-    for count in COUNTS:
-        nets = [Cbackprop(work, examples, real, real) for _ in range(4)]
-        arguments = (nets[0].x, nets[0].y), 1, work.mini_batch_size, work.eta
+    arguments = (examples.x[real], examples.y[real]), 1, work.mini_batch_size, work.eta
 
-        def run(nets: list[Cbackprop] = nets, count: int | None = count) -> None:
-            for one in nets:
-                one.begin()
+    def train(four: list[Cbackprop], count: int | None) -> None:
+        for one in four:
+            one.begin()
             if count == 1:
-                for one in nets:
-                    one.net.SGD(*arguments, threads=1)
-            else:
-                cbackprop.train_many([one.net for one in nets], *arguments, threads=count)
+                one.net.SGD(*arguments, threads=1)
+        if count != 1:
+            cbackprop.train_many([one.net for one in four], *arguments, threads=count)
 
-        yield Case(run, lambda nets=nets: b"".join(
-            p.tobytes() for one in nets for p in one.parameters()), lambda: None)
+    for count in COUNTS:
+        four = [Cbackprop(work, examples, real, real) for _ in range(4)]
+        yield Case(partial(train, four, count), partial(bits_of, *four), lambda: None)
 
 
 def cases(name: str, real: str, tiny: bool) -> Iterator[Case]:
@@ -140,7 +142,8 @@ def race(name: str, real: str, repeat: int, tiny: bool) -> dict[str, Any]:
 
 
 def against(alone: Timing, timing: Timing) -> dict[str, float]:
-    return {"speed_up": alone.best / timing.best, "speed_up_of_medians": alone.median / timing.median}
+    return {"speed_up": alone.best / timing.best,
+            "speed_up_of_medians": alone.median / timing.median}
 
 
 def print_races(races: Sequence[dict[str, Any]]) -> None:
