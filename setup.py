@@ -21,6 +21,9 @@ DEBUG = os.environ.get("CBACKPROP_DEBUG") == "1"
 # mode of the whole process. Never -march=native: a wheel runs elsewhere.
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 SYMBOLS = ["-g"] if DEBUG else ["-g0"]
+# For tools/check_races.sh: "thread" instruments the modules, and one instruction set is enough.
+SANITIZE = os.environ.get("CBACKPROP_SANITIZE")
+SANITIZED = [f"-fsanitize={SANITIZE}", "-g", "-O1"] if SANITIZE else []
 
 # What _cpu.pyx looks for before it lets a build be imported; tuned for the first CPU of each level:
 # GCC's generic tuning spills pointers into vector registers inside the tile (5 % at batches of 10).
@@ -30,7 +33,7 @@ ISA_FLAGS = {
     "v4": ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl",
            "-mtune=skylake-avx512"],
 }
-if platform.machine().lower() not in {"x86_64", "amd64"}:
+if SANITIZE or platform.machine().lower() not in {"x86_64", "amd64"}:
     ISA_FLAGS = {"baseline": []}
 
 OPENMP = ["-fopenmp"]
@@ -53,14 +56,15 @@ def core(isa: str, real: str) -> Extension:
         f"cbackprop.core.{name}",
         [f"{CORE}/{name}.pyx"],
         include_dirs=[CORE, numpy.get_include()],
-        depends=[f"{CORE}/simd.h", *map(str, Path(CORE).glob("*.pxi"))],
+        depends=[f"{CORE}/simd.h", f"{CORE}/threads.h", *map(str, Path(CORE).glob("*.pxi"))],
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
             # The tile must be unrolled into every one of its sizes.
             ("CYTHON_INLINE", "inline __attribute__((always_inline))"),
             *([("CBP_DOUBLE", None)] if real == "float64" else []),
         ],
-        extra_compile_args=FLAGS + SYMBOLS + ISA_FLAGS[isa],
+        extra_compile_args=FLAGS + SYMBOLS + ISA_FLAGS[isa] + SANITIZED,
+        extra_link_args=[*SANITIZED],
     )
 
 

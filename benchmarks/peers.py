@@ -25,7 +25,7 @@ from common import REALS, WORKS, Peak, Timing, Work, stopwatch, table, times
 
 _early = argparse.ArgumentParser(add_help=False)
 _early.add_argument("--threads", type=int, default=1, metavar="N",
-                    help="for everyone, on as many cores (1); cbackprop itself uses one")
+                    help="for everyone, on as many cores (1)")
 START = common.before_numpy(max(1, _early.parse_known_args()[0].threads))
 
 import numpy as np  # noqa: E402  only now
@@ -143,7 +143,8 @@ class Rounds:
     timings : list of Timing
         One for each contestant.
     limits : Limits
-        Of the core, measured in every round.
+        Of one core, measured in every round, times as many as there are: what they share, the L3
+        cache and memory, may be less.
     """
 
     def __init__(self, everyone: Sequence[Contestant], repeat: int, tiny: bool) -> None:
@@ -161,8 +162,10 @@ class Rounds:
             for at, one in enumerate(everyone):
                 if taking_part[at]:
                     self.timings[at].seconds.append(one.seconds())
-        self.limits = Limits({real: peak.flops / fastest[real] for real, peak in peaks.items()},
-                             {name: level.bytes / fastest[name] for name, level in levels.items()})
+        cores = START.threads
+        self.limits = Limits(
+            {real: cores * peak.flops / fastest[real] for real, peak in peaks.items()},
+            {name: cores * level.bytes / fastest[name] for name, level in levels.items()})
 
     def takes_part(self, at: int, everyone: Sequence[Contestant], number: int) -> bool:
         """Tell whether this contestant is measured in this round."""
@@ -187,7 +190,7 @@ def race(
     common.blas(START.threads)  # those loaded since
     rounds = Rounds(everyone, repeat, tiny)
     limits = rounds.limits
-    peak = {real: START.threads * flops for real, flops in limits.peak_flops_per_second.items()}
+    peak = limits.peak_flops_per_second
     forms, results = [], {}
     for one, timing in zip(everyone, rounds.timings, strict=True):
         flops = work.rows * work.flops_per_row / timing.best
@@ -257,10 +260,12 @@ def print_race(work: dict[str, Any]) -> None:
 
 
 def print_limits(limits: Limits) -> None:
-    print("\nFMA peak of one core: " + ", ".join(
+    cores = START.threads
+    of = "one core" if cores == 1 else f"{cores} cores, {cores} times one's"
+    print(f"\nFMA peak of {of}: " + ", ".join(
         f"{real} {flops / 1e9:.1f} GFLOP/s"
         for real, flops in limits.peak_flops_per_second.items()))
-    print("read by one core: " + ", ".join(
+    print(f"read by {of}: " + ", ".join(
         f"{level} {speed / 1e9:.0f} GB/s" for level, speed in limits.bytes_per_second.items()))
 
 
@@ -366,6 +371,7 @@ def print_bounds(results: dict[str, Any]) -> list[dict[str, Any]]:
                "form": form} for what, wanted, got, form in bounds(results)]
     if judged:
         print(f"\nto reach on one core, {results['environment']['variant']}"
+              + f" (here: {START.threads})" * (START.threads > 1)
               + ": (a tiny run says nothing about that)" * results["tiny"])
         print(table(("", "to reach", "measured", ""), [
             (one["what"], one["form"].format(one["to_reach"]),

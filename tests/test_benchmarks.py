@@ -24,6 +24,8 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
     "sgd.py": ("--tiny",),
     "peers.py": (*SMALLEST, "inference", "--opponents", "book", "numpy", "sklearn", "torch", "jax",
                  "numba", "onnxruntime"),  # torch.compile takes too long
+    "threads.py": ("--tiny", "--work", "8-16-16-1", "784-30-10", "feedforward of 784-30-10",
+                   "train_many, 4 x 784-30-10"),
     "kernels.py": ("--tiny", "--work", "8-16-16-1x32", "--real", "float32"),
     "sklearn_fit.py": ("--tiny", "--work", "tabular-1000", "regression-10000"),
     "book.py": ("--tiny",),
@@ -94,6 +96,31 @@ def test_it_runs_and_says_where(name):
     lines = done.stdout.splitlines()
     assert re.match(r"machine +\S", lines[0])
     assert any(re.fullmatch(rf"cbackprop +\S+, {_dispatch.ISA}: .+", line) for line in lines)
+
+
+def test_threads_are_compared_with_one():
+    done, results = tiny("threads.py")
+    cores = results["environment"]["threads"]
+    assert list(results["works"]) == list(BENCHMARKS["threads.py"][2:])
+    for work in results["works"].values():
+        assert [one["asked"] for one in work["threads"]] == [*range(1, cores + 1), None]
+        alone = work["threads"][0]["best"]
+        for one in work["threads"]:
+            assert one["speed_up"] == pytest.approx(alone / one["best"])
+            assert one["efficiency"] == pytest.approx(one["speed_up"] / (one["asked"] or cores))
+            assert one["used"] is None or 1 <= one["used"] <= cores
+    assert all(meeting["best"] > 0 for meeting in results["meetings"].values())
+    assert "to meet: " in done.stdout
+
+
+def test_threads_are_timed_only_if_the_bits_are_the_same():
+    done = run_code(
+        "import threads", "from itertools import count", "numbers = count()",
+        "threads.bits_of = lambda *trained: bytes([next(numbers)])",
+        "threads.main(['--tiny', '--work', '8-16-16-1'])")
+    assert done.returncode == 1
+    assert "8-16-16-1: other bits with other numbers of threads: nothing is timed" in done.stderr
+    assert "speed-up" not in done.stdout
 
 
 def test_sgd_runs_all_works_and_contestants(sgd):

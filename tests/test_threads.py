@@ -294,6 +294,20 @@ def test_a_slow_team_steps_back_for_a_while(pace, left, monkeypatch):
     assert one.patience == threads.PATIENCE[0]
 
 
+@openmp
+def test_a_meeting_in_a_crowd_is_measured_again(monkeypatch):
+    clock, seconds = [0.0], iter([2e-5] * 5 + [1e-7] * 5)
+    build = _dispatch.load("float32")
+    monkeypatch.setattr(threads.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(threads, "_met", {})
+    monkeypatch.setattr(build, "meeting_seconds", lambda count, times: next(seconds))
+    assert threads.meeting(2) == threads.meeting(2) == 2e-5
+    clock[0] += threads.PATIENCE[1]
+    assert threads.meeting(2) == 1e-7
+    clock[0] += 1e6
+    assert threads.meeting(2) == 1e-7
+
+
 def test_the_largest_share():
     assert threads.largest_share([784, 32, 10], 10, 1, 16) == 1
     # z of half of the first layer's neurons, half of the examples, and of BP4 half of one layer

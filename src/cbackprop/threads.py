@@ -27,7 +27,10 @@ SHARE = 10_000_000  # multiplications that make a thread for reading worth its s
 PATIENCE = 0.25, 4.0  # seconds of one thread after a team was too slow: at first, and at most
 SLOW = 0.97  # a team must take less than this part of one thread's time, if that is known
 
+CROWDED = 5e-6  # seconds: no meeting takes so long where each thread has a core
+
 _running, _lock = 0, Lock()
+_met: dict[int, tuple[float, float]] = {}  # seconds of a meeting, and until when they are believed
 
 
 def checked(threads: Any) -> int | None:
@@ -149,12 +152,19 @@ def _forget() -> None:
     _running, _lock = 0, Lock()
 
 
-@cache
 def meeting(threads: int) -> float:
-    """Return the seconds it takes that many threads to meet: measured once in a process."""
-    _prepare_forks()
-    build = _dispatch.load("float32")
-    return min(build.meeting_seconds(threads, 100) for _ in range(5))
+    """
+    Return the seconds it takes that many threads to meet: measured once in a process.
+
+    Where they had to wait for a core, that was no measurement: it is believed for a while only.
+    """
+    seconds, until = _met.get(threads, (0.0, 0.0))
+    if time.monotonic() >= until:
+        _prepare_forks()
+        build = _dispatch.load("float32")
+        seconds = min(build.meeting_seconds(threads, 100) for _ in range(5))
+        _met[threads] = seconds, math.inf if seconds < CROWDED else time.monotonic() + PATIENCE[1]
+    return seconds
 
 
 def for_reading(asked: int | None, multiplications: int) -> int:

@@ -441,7 +441,7 @@ cdef int update_mini_batch(
     else:
         own = part_of_arena(net, batch)
         sum_into_step(step, net, batch, rows, targets, order, n, first, m)
-        if not batch.team.meeting.stopped:
+        if not is_set(&batch.team.meeting.stopped):
             add_arena(net.parameters + own.first, batch.step + own.first, own.last - own.first)
     if how != NULL:
         how.steps += 1          # only now: a signal may have kept it from being taken
@@ -491,7 +491,7 @@ cdef int optimize_mini_batch(
         sum_into_step(<real>(1 / weight), net, batch, rows, targets, order, n, first, m)
         if how.clip_norm < INFINITY:
             clip_to_norm(net, batch, how.clip_norm)
-        if batch.team.meeting.stopped:
+        if is_set(&batch.team.meeting.stopped):
             return 0
         for l in range(net.n_layers):
             update_layer(net, batch, l, &of_w, &of_b)
@@ -613,7 +613,7 @@ cdef Py_ssize_t sgd(
     while first < last and not batch.team.leaves:
         m = min(mini_batch_size, n - first)
         update_mini_batch(net, batch, how, rows, targets, order, n, first, m, eta[0])
-        if batch.team.meeting.stopped:
+        if is_set(&batch.team.meeting.stopped):
             break
         first += m
         eta += 1

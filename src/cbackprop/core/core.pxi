@@ -174,7 +174,7 @@ cdef class Core:
         memset(&reading, 0, sizeof(reading))
         reading.a = <real*>cnp.PyArray_DATA(out)
         self.read(&reading, &rows)
-        return out if reading.finite else None
+        return None if reading.failed else out
 
     def evaluate(self, Rows rows, Targets targets):
         """How many examples are classified as y says, and the sum of their costs."""
@@ -188,7 +188,7 @@ cdef class Core:
     cdef int read(self, Reading* reading, const RowArray* rows) except -1:
         cdef Scratch scratch
         cdef int threads
-        reading.net, reading.rows, reading.finite, reading.parts = &self.net, rows, True, 1
+        reading.net, reading.rows, reading.parts = &self.net, rows, 1
         if rows.n >= 2 * PACK_ROWS and not self.one_thread and self.threads_for is not None:
             threads = self.threads_for(rows.n * self.net.size)
             if threads > 1:
@@ -433,14 +433,14 @@ cdef struct Reading:        # what a team reads: rows of which it wants outputs,
     const TargetArray* targets      # of an evaluation
     double* costs           # OUT (parts) of an evaluation
     long correct            # OUT
-    bint finite             # OUT
+    int failed              # OUT: x is not finite, or there is an error
     void* errors            # a list
 
 
 cdef int read_slices(Reading* reading, Batch* batch) except -1 nogil:
     cdef bint shared = reading.batches != NULL
     cdef long part = next_of(&reading.next) if shared else 0
-    while part < reading.parts and reading.finite:
+    while part < reading.parts and not is_set(&reading.failed):
         read_slice(reading, batch, part)
         part = next_of(&reading.next) if shared else part + 1
     return 0
@@ -457,7 +457,7 @@ cdef int read_slice(Reading* reading, Batch* batch, Py_ssize_t part) except -1 n
     feedforward(net, batch)
     look_for_signals(net, batch)
     if not batch.finite and not rows_finite(reading.rows, first, batch.m):
-        reading.finite = False
+        set_flag(&reading.failed)
     if reading.a != NULL:
         copy_examples(reading.a + first * J, at.a, at, batch.m, J)
         return 0
@@ -484,7 +484,7 @@ cdef void read_first(Reading* reading) noexcept with gil:
         with nogil:
             read_slices(reading, reading.batches[0])
     except BaseException as error:
-        reading.finite = False              # the others stop as well
+        set_flag(&reading.failed)           # the others stop as well
         (<list>reading.errors).append(error)
 
 

@@ -4,14 +4,15 @@ from cpython.exc cimport PyErr_CheckSignals
 
 cdef extern from "threads.h":
     ctypedef struct Meeting:
-        bint stopped
+        int stopped
     long long now "nanoseconds_now"() noexcept nogil
     void run_team(void (*worker)(void*, int, int) noexcept nogil, void* work,
                   int threads) noexcept nogil
     bint meet_at "meet"(Meeting* at, int threads, long long* waited) noexcept nogil
-    void stop_meeting(Meeting* at) noexcept nogil
     int most_threads() noexcept
     void end_team() noexcept
+    bint is_set(const int* flag) noexcept nogil
+    void set_flag(int* flag) noexcept nogil
     long next_of(long* counter) noexcept nogil
     void add_to(long* counter, long n) noexcept nogil
 
@@ -136,7 +137,7 @@ cdef inline bint meet(Batch* batch) noexcept nogil:
     # False if one has stopped, who will not come: then nobody does anything more.
     if batch.threads == 1:
         return True
-    if batch.team.meeting.stopped:
+    if is_set(&batch.team.meeting.stopped):
         return False
     return meet_at(&batch.team.meeting, batch.threads, &batch.waited)
 
@@ -158,7 +159,7 @@ cdef int look_for_signals(const Network* net, Batch* batch) except -1 nogil:
             try:
                 PyErr_CheckSignals()
             except BaseException:
-                stop_meeting(&batch.team.meeting)
+                set_flag(&batch.team.meeting.stopped)
                 raise
     return 0
 

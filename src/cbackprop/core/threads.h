@@ -70,6 +70,13 @@ static void end_team(void) {
 #endif
 }
 
+/* ---- what one tells the others ---- */
+
+static int is_set(const int *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }
+static void set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELEASE); }
+static long next_of(long *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
+static void add_to(long *counter, long n) { __atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
+
 /* ---- where they meet ---- */
 
 enum { SPINS = 1000 }; /* 10 to 40 microseconds: after that, someone else may need this core */
@@ -104,7 +111,7 @@ static int meet(Meeting *at, int threads, long long *waited) {
     }
     long long start = nanoseconds_now();
     while (__atomic_load_n(&at->round, __ATOMIC_ACQUIRE) == round) {
-        if (__atomic_load_n(&at->stopped, __ATOMIC_ACQUIRE)) return 0;
+        if (is_set(&at->stopped)) return 0;
 #if defined(__unix__) || defined(__APPLE__)
         sched_yield();
 #endif
@@ -112,10 +119,5 @@ static int meet(Meeting *at, int threads, long long *waited) {
     *waited += nanoseconds_now() - start;
     return 1;
 }
-
-static void stop_meeting(Meeting *at) { __atomic_store_n(&at->stopped, 1, __ATOMIC_RELEASE); }
-
-static long next_of(long *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
-static void add_to(long *counter, long n) { __atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
 
 #endif

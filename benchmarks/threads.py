@@ -1,0 +1,230 @@
+"""
+What threads are worth: each work with 1 to N of them, and with as many as the library chooses.
+
+N is the cores that this process may use (`taskset` chooses). First it is checked that the bits are
+the same. Then all are timed in turns: epochs of training, `feedforward` of 10,000 rows, and
+`train_many`. Up to t threads is what `threads=t` says: the library takes fewer where more would be
+slower. Last, how long threads take to meet, which they do some times in each mini-batch.
+
+    python benchmarks/threads.py [--work NAME ...] [--real R] [--repeat N] [--tiny] [--json FILE]
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from typing import Any
+
+import common
+from common import REALS, WORKS, Timing, Work, interleaved, stopwatch, table
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+START = common.before_numpy(threads=CORES)
+
+import numpy as np  # noqa: E402  only now
+from opponents.contestant import Examples  # noqa: E402
+from opponents.ours import Cbackprop  # noqa: E402
+
+import cbackprop  # noqa: E402
+from cbackprop import threads as teams  # noqa: E402
+from cbackprop.core import _dispatch  # noqa: E402
+
+INFERENCE = {  # of so many rows
+    "feedforward of 784-30-10": (784, 30, 10),
+    "feedforward of 784-512-512-10": (784, 512, 512, 10),
+}
+ROWS = 10_000
+MANY = "train_many, 4 x 784-30-10"
+NAMES = (*WORKS, *INFERENCE, MANY)
+COUNTS = (*range(1, CORES + 1), None)  # None: the library chooses
+
+SECONDS = 0.05  # of one measurement, at least
+MEETINGS = 1000  # in one measurement
+
+# To reach with two cores in float32: times faster than one.
+TO_REACH = {
+    "784-2048-2048-10": 1.9, "784-512-512-10": 1.85, "784-100-10": 1.5, "784-30-10": 1.3,
+    **dict.fromkeys((*INFERENCE, MANY), 1.9),
+}
+LEAST = 0.97  # of one thread's speed, when the library chooses
+
+
+@dataclass
+class Case:
+    """
+    One thing that is done with up to so many threads.
+
+    Attributes
+    ----------
+    run : function
+    bits : function
+        Of what it leaves.
+    used : function
+        How many threads it had at the end, if that is known.
+    """
+
+    run: Callable[[], object]
+    bits: Callable[[], bytes]
+    used: Callable[[], int | None]
+
+
+def bits_of(*trained: Cbackprop) -> bytes:
+    return b"".join(p.tobytes() for one in trained for p in one.parameters())
+
+
+def training(work: Work, real: str) -> Iterator[Case]:
+    """Yield an epoch for each number of threads."""
+    examples = Examples(work)
+    for count in COUNTS:
+        one = Cbackprop(work, examples, real, real)
+        one.net.threads = count
+        yield Case(lambda one=one: (one.begin(), one.epoch()), partial(bits_of, one),
+                   lambda one=one: one.net._pace(work.mini_batch_size).last)
+
+
+def inference(sizes: tuple[int, ...], rows: int, real: str) -> Iterator[Case]:
+    """Yield `feedforward` of many rows for each number of threads."""
+    x = np.random.default_rng(6).random((rows, sizes[0])).astype(real)
+    for count in COUNTS:
+        net = cbackprop.Network(sizes, dtype=real, seed=3, threads=count)
+        yield Case(lambda net=net: net.feedforward(x),
+                   lambda net=net: net.feedforward(x).tobytes(),
+                   lambda net=net: net._core.threads_for(rows * net._core.parameters.size))
+
+
+def many(work: Work, real: str) -> Iterator[Case]:
+    """Yield four trainings, so many at a time; first one after another."""
+    examples = Examples(work)
+    arguments = (examples.x[real], examples.y[real]), 1, work.mini_batch_size, work.eta
+
+    def train(four: list[Cbackprop], count: int | None) -> None:
+        for one in four:
+            one.begin()
+            if count == 1:
+                one.net.SGD(*arguments, threads=1)
+        if count != 1:
+            cbackprop.train_many([one.net for one in four], *arguments, threads=count)
+
+    for count in COUNTS:
+        four = [Cbackprop(work, examples, real, real) for _ in range(4)]
+        yield Case(partial(train, four, count), partial(bits_of, *four), lambda: None)
+
+
+def cases(name: str, real: str, tiny: bool) -> Iterator[Case]:
+    if name in INFERENCE:
+        return inference(INFERENCE[name], ROWS // (20 if tiny else 1), real)
+    work = WORKS["784-30-10" if name == MANY else name]
+    return (many if name == MANY else training)(work.tiny() if tiny else work, real)
+
+
+def calls(run: Callable[[], object], times: int) -> float:
+    """Return the seconds of one of so many calls."""
+    return stopwatch(lambda: [run() for _ in range(times)]) / times
+
+
+def race(name: str, real: str, repeat: int, tiny: bool) -> dict[str, Any]:
+    """Check, then time one work; return everything measured."""
+    taking_part = list(cases(name, real, tiny))
+    for one in taking_part:
+        one.run()
+    if len({one.bits() for one in taking_part}) > 1:
+        raise SystemExit(f"{name}: other bits with other numbers of threads: nothing is timed")
+    least = SECONDS / (50 if tiny else 1)
+    times = ceil(least / stopwatch(taking_part[0].run))
+    timings = interleaved([lambda one=one: calls(one.run, times) for one in taking_part], repeat)
+    alone = timings[0]
+    return {"name": name, "calls_timed": times, "threads": [
+        {"asked": count, "used": one.used(), **timing.as_dict(), **against(alone, timing),
+         "efficiency": alone.best / timing.best / (count or CORES)}
+        for count, one, timing in zip(COUNTS, taking_part, timings, strict=True)]}
+
+
+def against(alone: Timing, timing: Timing) -> dict[str, float]:
+    return {"speed_up": alone.best / timing.best,
+            "speed_up_of_medians": alone.median / timing.median}
+
+
+def print_races(races: Sequence[dict[str, Any]]) -> None:
+    lines = []
+    for found in races:
+        for one in found["threads"]:
+            first = one["asked"] == 1
+            lines.append((
+                found["name"] if first else "",
+                "not told" if one["asked"] is None else str(one["asked"]),
+                "" if one["used"] is None else str(one["used"]),
+                f"{1e3 * one['best']:.3f}", f"{1e3 * one['median']:.3f}",
+                "" if first else f"{one['speed_up']:.2f}",
+                "" if first else f"{one['speed_up_of_medians']:.2f}",
+                "" if first else f"{100 * one['efficiency']:.0f} %"))
+    print(table(("one call", "threads", "used", "ms min", "ms median", "speed-up", "of medians",
+                 "efficiency"), lines))
+
+
+def meetings(repeat: int) -> dict[int, dict[str, Any]]:
+    """Return how long so many threads take to meet, spinning, and nothing else to do."""
+    build = _dispatch.load("float32")
+    counts = range(2, max(2, min(CORES, teams.most())) + 1)
+    timings = interleaved([lambda count=count: build.meeting_seconds(count, MEETINGS)
+                           for count in counts], repeat)
+    return {count: timing.as_dict() for count, timing in zip(counts, timings, strict=True)}
+
+
+def bounds(races: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float, float]]:
+    """Yield (what, to reach, measured)."""
+    for found in races:
+        by_count = {one["asked"]: one for one in found["threads"]}
+        if CORES >= 2 and found["name"] in TO_REACH:
+            yield (f"{found['name']}: 2 threads, times faster", TO_REACH[found["name"]],
+                   by_count[2]["speed_up"])
+        yield f"{found['name']}: not told, times faster", LEAST, by_count[None]["speed_up"]
+
+
+def print_bounds(races: Sequence[dict[str, Any]], tiny: bool) -> list[dict[str, Any]]:
+    judged = [{"what": what, "to_reach": wanted, "measured": got, "reached": got >= wanted}
+              for what, wanted, got in bounds(races)]
+    print("\nto reach in float32" + ": (a tiny run says nothing about that)" * tiny)
+    print(table(("", "to reach", "measured", ""), [
+        (one["what"], f"{one['to_reach']:.2f}", f"{one['measured']:.2f}",
+         "reached" if one["reached"] else "short") for one in judged]))
+    return judged
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
+    parser.add_argument("--work", nargs="+", choices=NAMES, default=NAMES, metavar="NAME",
+                        help=f"some of {', '.join(map(repr, NAMES))}")
+    parser.add_argument("--real", choices=REALS, default="float32", metavar="R",
+                        help="float32 or float64 (%(default)s)")
+    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (7; 1 if tiny)")
+    parser.add_argument("--tiny", action="store_true",
+                        help="a few mini-batches, to see that everything runs")
+    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
+    asked = parser.parse_args(argv)
+    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 7
+    if repeat < 1:
+        parser.error(f"--repeat must be at least 1, got {repeat}")
+
+    about = common.environment(START)
+    common.print_environment(about)
+    print(f"{'data':<10} synthetic: uniform rows, random targets")
+    print(f"{'timing':<10} rounds of all in turns: {repeat}\n")
+    races = [race(name, asked.real, repeat, asked.tiny) for name in asked.work]
+    print_races(races)
+    met = meetings(repeat)
+    print("\nto meet: " + ", ".join(
+        f"{count} threads {1e9 * timing['best']:.0f} ns (median {1e9 * timing['median']:.0f})"
+        for count, timing in met.items()))
+    judged = print_bounds(races, asked.tiny) if asked.real == "float32" else []
+    if asked.json:
+        common.write_json(asked.json, {
+            "benchmark": "threads", "tiny": asked.tiny, "repeat": repeat, "real": asked.real,
+            "environment": about, "works": {found["name"]: found for found in races},
+            "meetings": met, "bounds": judged,
+        })
+
+
+if __name__ == "__main__":
+    main()
