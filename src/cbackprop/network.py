@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -22,6 +22,9 @@ from cbackprop import threads as teams
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
+
+if TYPE_CHECKING:
+    from cbackprop.core._baseline_float32 import Core, Rows, Targets
 
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
@@ -160,7 +163,8 @@ class Network:
         self.activation = functions.plain(activation)
         self.output_activation = functions.plain(output_activation)
         self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
-        self._core = build.Core(self.sizes, self._activations, self.cost, self.input_scale)
+        self._core: Core = build.Core(
+            self.sizes, self._activations, self.cost, self.input_scale)
         self._weights, self._biases = map(
             Views, ("weights", "biases"), self._core.views(self._core.parameters))
         self._random = _generator(seed)
@@ -619,7 +623,7 @@ class Network:
     def _examples(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Rows, Targets]:
         """Check a data set, whether x is finite perhaps later, and hand it to the core."""
         x, y = data.examples(examples, self.sizes, self.dtype, name)
         rows = self._build.Rows(x)
@@ -628,7 +632,7 @@ class Network:
         weights = functions.weights(sample_weight, class_weight, y, self.sizes[-1], self.dtype)
         return rows, self._build.Targets(y, weights)
 
-    def _check_finite(self, rows: Any, name: str) -> None:
+    def _check_finite(self, rows: Rows, name: str) -> None:
         if not rows.all_finite():
             data.finite(rows.x, self.dtype, data.part("x", name))
 
@@ -641,6 +645,41 @@ class Network:
             yield
         finally:
             self._in_training.release()
+
+    def handle(self, mini_batch_size: int = 1) -> Any:
+        """
+        Return what compiled code calls this network by, without the interpreter.
+
+        For Cython, ``cbackprop/core/__init__.pxd`` says how and what the caller has to see to;
+        ``examples/control_loop`` does it.
+
+        Parameters
+        ----------
+        mini_batch_size : int
+            The most examples that one step may take.
+
+        Returns
+        -------
+        capsule
+            For network32 or network64, as `dtype` is. It owns the memory that they work in, and
+            keeps the parameters alive.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the argument is no positive integer, or a function of the network is not compiled.
+
+        Examples
+        --------
+        >>> cbackprop.Network([2, 3, 1]).handle()  # doctest: +ELLIPSIS
+        <capsule object "cbackprop.network32.1" at 0x...>
+        """
+        m = data.integer("mini_batch_size", mini_batch_size, 1)
+        handle = self._build.handle(self._core, m)
+        if handle is None:
+            raise ValueError("handle needs compiled functions: an Activation or a Cost of this "
+                             "network is in Python")
+        return handle
 
     # ---- copies and files ----
 

@@ -6,7 +6,7 @@ import math
 import operator
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -117,9 +117,9 @@ def default() -> int:
 
 def most(asked: int | None = None) -> int:
     """Return how many threads may run now: no more than cores, OpenMP's limit, and a fair part."""
-    build = _dispatch.load("float32")
+    allowed: int = _dispatch.load("float32").openmp_threads()
     fair = max(1, cores() // max(1, _running))
-    return max(1, min(asked or default(), fair, build.openmp_threads()))
+    return max(1, min(asked or default(), fair, allowed))
 
 
 @contextmanager
@@ -152,8 +152,8 @@ def _forget() -> None:
 def meeting(threads: int) -> float:
     """Return the seconds it takes that many threads to meet: measured once in a process."""
     _prepare_forks()
-    build = _dispatch.load("float32")
-    return min(build.meeting_seconds(threads, 100) for _ in range(5))
+    seconds: Callable[[int, int], float] = _dispatch.load("float32").meeting_seconds
+    return min(seconds(threads, 100) for _ in range(5))
 
 
 def for_reading(asked: int | None, multiplications: int) -> int:
