@@ -17,7 +17,7 @@ cdef double plant(double u, double x, double v) noexcept nogil:
 
 def follow(net, int seconds, double eta):
     """
-    Make the cart follow x = sin(pi t), by feedback and by what the network has learned of the forces.
+    Make the cart follow x = sin(pi t), by feedback and by what the network has learned.
 
     The network takes position and velocity, and learns, an example each step, from the force that
     was asked for and the acceleration that came.

@@ -2,8 +2,9 @@
 
 import time
 
-import cbackprop
 from control import follow
+
+import cbackprop
 
 SECONDS = 20
 

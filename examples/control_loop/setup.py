@@ -1,4 +1,4 @@
-"""Build it in place: ``python setup.py build_ext --inplace``, with Cython and cbackprop installed."""
+"""With Cython and cbackprop installed: ``python setup.py build_ext --inplace``."""
 
 from Cython.Build import cythonize
 from setuptools import setup

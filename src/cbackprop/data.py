@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 ROW_TYPES = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
 
 
-def numbers(values: ArrayLike, name: str) -> NDArray:
+def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     """
     Return an array of real numbers of native byte order, not copied if it is one.
 
@@ -33,7 +33,7 @@ def numbers(values: ArrayLike, name: str) -> NDArray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def finite(array: NDArray, real: str, name: str) -> NDArray:
+def finite(array: NDArray[Any], real: str, name: str) -> NDArray[Any]:
     """
     Return the array in the core's real type, C-contiguous, copied only if it must be.
 
@@ -79,7 +79,7 @@ def integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
     return found
 
 
-def takes(argument: str, function: Callable, *given: str) -> None:
+def takes(argument: str, function: Callable[..., object], *given: str) -> None:
     """
     See that a function of the caller's can be called with so many arguments.
 
@@ -97,7 +97,7 @@ def takes(argument: str, function: Callable, *given: str) -> None:
         pass
 
 
-def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray:
+def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray[Any]:
     """
     Return x as C-contiguous rows `(n, width)` of uint8, float32 or float64.
 
@@ -119,7 +119,7 @@ def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray:
     return np.require(array, requirements=("C", "A"))
 
 
-def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDArray:
+def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDArray[Any]:
     """
     Return y as labels `(n,)` of C int, or as rows `(n, width)` of the core's real type.
 
@@ -153,7 +153,7 @@ def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDA
 
 def examples(
     data: Any, sizes: tuple[int, ...], real: str, name: str
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     Return a data set as rows and targets.
 
@@ -201,7 +201,7 @@ def _columns(data: Any, name: str) -> tuple[ArrayLike, ArrayLike]:
     return _stack(x, part("x", name)), _stack(y, part("y", name))
 
 
-def _stack(items: tuple[ArrayLike, ...], name: str) -> NDArray:
+def _stack(items: tuple[ArrayLike, ...], name: str) -> NDArray[Any]:
     """Stack one example's values each into rows; labels into a vector."""
     arrays = [numbers(item, name) for item in items]
     shapes = {array.shape for array in arrays}

@@ -19,7 +19,7 @@ Path_ = str | os.PathLike[str]
 
 
 def save(
-    path: Path_, settings: dict[str, Any], weights: list[NDArray], biases: list[NDArray],
+    path: Path_, settings: dict[str, Any], weights: list[NDArray[Any]], biases: list[NDArray[Any]],
     memory: dict[str, Any] | None = None,
 ) -> None:
     """Write a network's settings and parameters; if that fails, a file that was there stays."""
@@ -49,7 +49,7 @@ def save(
 
 def load(
     path: Path_
-) -> tuple[dict[str, Any], list[NDArray], list[NDArray], dict[str, Any] | None]:
+) -> tuple[dict[str, Any], list[NDArray[Any]], list[NDArray[Any]], dict[str, Any] | None]:
     """
     Read what `save` wrote.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import ctypes
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -26,7 +26,7 @@ class Function(abc.ABC):
     _arguments = 1
 
     def __init__(
-        self, f: Callable | Any, f_prime: Callable | Any, *, name: str | None = None
+        self, f: Any, f_prime: Any, *, name: str | None = None
     ) -> None:
         name = name or getattr(f, "__name__", None) or type(f).__name__
         self.name = f"{self._kind} {name!r}"
@@ -49,8 +49,8 @@ class Function(abc.ABC):
         return self
 
     def _values(
-        self, which: str, *arrays: NDArray, shape: tuple[int, ...] | None = None
-    ) -> NDArray:
+        self, which: str, *arrays: NDArray[Any], shape: tuple[int, ...] | None = None
+    ) -> NDArray[Any]:
         """Call f or f_prime, compiled or not, and look at the shape of what comes."""
         if self.addresses is not None:
             of = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * len(arrays))(
@@ -74,7 +74,9 @@ class Function(abc.ABC):
     def _check(self) -> None:
         """Compare the derivative with differences."""
 
-    def _compare(self, where: str, points: NDArray, given: NDArray, measured: NDArray) -> None:
+    def _compare(
+        self, where: str, points: NDArray[Any], given: NDArray[Any], measured: NDArray[Any]
+    ) -> None:
         wrong = np.isfinite(measured) & ~np.isclose(given, measured, rtol=RTOL, atol=ATOL)
         if wrong.any():
             at = tuple(np.argwhere(wrong)[0])
@@ -161,7 +163,7 @@ class Cost(Function):
         self._compare("a", a, given, measured)
 
 
-def _difference(f: list[NDArray]) -> NDArray:
+def _difference(f: list[NDArray[Any]]) -> Any:
     """Four points: the error is of order STEP^4."""
     with np.errstate(all="ignore"):
         return (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * STEP)
@@ -335,8 +337,8 @@ def _same(one_: Any, other: Any) -> bool:
 
 
 def weights(
-    sample_weight: Any, class_weight: Any, y: NDArray, classes: int, real: str
-) -> NDArray | None:
+    sample_weight: Any, class_weight: Any, y: NDArray[Any], classes: int, real: str
+) -> NDArray[Any] | None:
     """
     Return one weight for each example, or None.
 
@@ -360,14 +362,14 @@ def weights(
     return result
 
 
-def _labels(y: NDArray) -> NDArray:
+def _labels(y: NDArray[Any]) -> NDArray[Any]:
     """Return each example's class: the largest of its targets, or a single one against 1/2."""
     if y.ndim == 1:
         return y
     return y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(int)
 
 
-def _by_class(class_weight: Any, y: NDArray, outputs: int) -> NDArray:
+def _by_class(class_weight: Any, y: NDArray[Any], outputs: int) -> NDArray[Any]:
     counts = np.bincount(_labels(y), minlength=max(outputs, 2))
     if isinstance(class_weight, str) and class_weight == "balanced":
         return len(y) / (np.maximum(counts, 1) * np.count_nonzero(counts))

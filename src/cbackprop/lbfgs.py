@@ -35,13 +35,13 @@ def minimize(
                       mini_batch_size=n)
     began = time.perf_counter()
 
-    def put(vector: NDArray) -> None:
+    def put(vector: NDArray[Any]) -> None:
         at = 0
         for view in parameters:
             view[...] = vector[at:at + view.size].reshape(view.shape)
             at += view.size
 
-    def cost_and_gradient(vector: NDArray) -> tuple[float, NDArray]:
+    def cost_and_gradient(vector: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         put(vector)
         nabla[...] = 0
         cost = core.backprop(rows, targets, nabla, threads())

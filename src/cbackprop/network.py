@@ -37,10 +37,10 @@ class DivergenceError(FloatingPointError):
     """Training produced NaN or infinity; the parameters are those from before that epoch."""
 
 
-class Views(Sequence):
+class Views(Sequence[Any]):
     """Live views of parameters, one for each layer; assigning to one copies into the network."""
 
-    def __init__(self, name: str, arrays: list[NDArray]) -> None:
+    def __init__(self, name: str, arrays: list[NDArray[Any]]) -> None:
         self._name, self._arrays = name, arrays
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class Views(Sequence):
         for view, value in zip(self._arrays, checked, strict=True):
             view[...] = value
 
-    def _checked(self, layer: int, value: ArrayLike) -> NDArray:
+    def _checked(self, layer: int, value: ArrayLike) -> NDArray[Any]:
         name, shape = f"{self._name}[{layer}]", self._arrays[layer].shape
         array = data.numbers(value, name)
         if array.shape != shape:
@@ -222,7 +222,7 @@ class Network:
 
     # ---- the chapter ----
 
-    def feedforward(self, a: ArrayLike) -> NDArray:
+    def feedforward(self, a: ArrayLike) -> NDArray[Any]:
         """
         Return the output of the network, equation (25), for one example or many.
 
@@ -252,14 +252,15 @@ class Network:
         out = self._core.feedforward(x)
         if out is None:
             data.finite(x, self.dtype, "a")
+        assert out is not None  # or that has raised
         shape = np.shape(a)
         if len(shape) == 1:
-            return out[0]
+            return out.ravel()
         return out if shape[1] == self.sizes[0] else out.T
 
     def backprop(
         self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
-    ) -> tuple[list[NDArray], list[NDArray]]:
+    ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """
         Return the gradient of the cost, by BP1 to BP4.
 
@@ -324,7 +325,7 @@ class Network:
                 self._core.parameters[...] = saved
                 raise self._diverged("update_mini_batch diverged", etas[0], rows)
 
-    def cost_derivative(self, output_activations: ArrayLike, y: ArrayLike) -> NDArray:
+    def cost_derivative(self, output_activations: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """
         Return dC/da, the derivative of the cost by each output activation.
 
@@ -797,14 +798,13 @@ def _real(dtype: DTypeLike) -> Any:
         return dtype
 
 
-def _scale(scale: Any, width: int, real: str) -> float | NDArray:
+def _scale(scale: Any, width: int, real: str) -> float | NDArray[Any]:
     array = data.numbers(scale, "input_scale")
     if array.shape not in {(), (width,)}:
         raise ValueError(f"input_scale must be a number or have shape ({width},), "
                          f"got shape {array.shape}")
-    converted = data.finite(array, real, "input_scale")
+    converted: NDArray[Any] = data.finite(array, real, "input_scale").copy()
     if array.ndim == 0:
         return float(array)
-    converted = converted.copy()
     converted.flags.writeable = False
     return converted

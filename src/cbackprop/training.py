@@ -113,13 +113,13 @@ class Training:
         return min(ends + [(step // c.every + 1) * c.every for c in self.callbacks if c.every])
 
     def train(
-        self, rows: Any, targets: Any, order: NDArray, first: int, last: int, etas: NDArray,
-        cost: float, team: int,
+        self, rows: Any, targets: Any, order: NDArray[Any], first: int, last: int,
+        etas: NDArray[Any], cost: float, team: int,
     ) -> tuple[int, float]:
         """Train on mini-batches in order[first:last]; return where to go on, and add up costs."""
         memory = self.network._memory
         return self.network._core.sgd(rows, targets, order, self.m, etas, first, last,
-                                      memory and memory.learning, cost, team)
+                                      memory.learning if memory else None, cost, team)
 
     def monitored(self) -> dict[str, float]:
         """Measure what is monitored, each set of examples once."""
