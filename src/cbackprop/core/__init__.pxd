@@ -11,7 +11,7 @@
 # x (n, inputs), a and y (n, outputs) are C-contiguous, of the network's real type. Either function
 # runs on the caller's thread, calls nothing of Python, and takes no memory: the handle has it.
 #
-# - `handle` owns what `core` points to, and keeps the parameters alive, with the Network or without.
+# - `handle` owns what `core` points to, and keeps the parameters alive, with or without the Network.
 #   They are the network's own: what is learned here is seen there, and the other way round.
 # - Nothing locks. One handle serves one thread at a time. Threads with a handle each may feed
 #   forward at once; while anyone learns, here or in SGD, nobody else may use the network.
@@ -29,8 +29,8 @@ cdef struct Network32:
         Py_ssize_t n,
     ) noexcept nogil
     # w -> w - (eta/m) sum_x delta a^T, b likewise. The mean cost before it: not finite if the
-    # examples, and now the parameters, are not. NaN, and nothing is done, unless m is at least 1 and
-    # at most mini_batch_size.
+    # examples, and now the parameters, are not. NaN, and nothing is done, unless m is at least 1
+    # and at most mini_batch_size.
     double (*sgd_step)(
         Network32* core,
         const float* x,         # IN  (m, inputs)
