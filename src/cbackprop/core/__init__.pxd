@@ -11,7 +11,7 @@
 # x (n, inputs), a and y (n, outputs) are C-contiguous, of the network's real type. Either function
 # runs on the caller's thread, calls nothing of Python, and takes no memory: the handle has it.
 #
-# - `handle` owns what `core` points to, and keeps the parameters alive, with or without the Network.
+# - `handle` owns what `core` points to, and keeps the parameters alive, with the Network or not.
 #   They are the network's own: what is learned here is seen there, and the other way round.
 # - Nothing locks. One handle serves one thread at a time. Threads with a handle each may feed
 #   forward at once; while anyone learns, here or in SGD, nobody else may use the network.
