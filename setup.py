@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 CORE = "src/cbackprop/core"
+WINDOWS = sys.platform == "win32"
 # Memoryviews are compiled once, not in every build of the core. Cython enters the module under its
 # bare name as well, which must not clash with anyone's.
 SHARED = "cbackprop.core._cbackprop_shared"
@@ -36,6 +38,7 @@ ISA_FLAGS = {
 if SANITIZE or platform.machine().lower() not in {"x86_64", "amd64"}:
     ISA_FLAGS = {"baseline": []}
 
+# Apple's clang refuses it; for clang-cl its library would have to come along: one thread there.
 OPENMP = ["-fopenmp"]
 OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }"
 
@@ -47,6 +50,11 @@ DIRECTIVES = {
     "cdivision": True,
     "freethreading_compatible": True,
 }
+
+
+def spelt(flags: list[str]) -> list[str]:
+    """Spell flags as the compiler takes them: on Windows it is clang-cl, and they are clang's."""
+    return [f"/clang:{flag}" for flag in flags] if WINDOWS else flags
 
 
 def core(isa: str, real: str) -> Extension:
@@ -63,7 +71,7 @@ def core(isa: str, real: str) -> Extension:
             ("CYTHON_INLINE", "inline __attribute__((always_inline))"),
             *([("CBP_DOUBLE", None)] if real == "float64" else []),
         ],
-        extra_compile_args=FLAGS + SYMBOLS + ISA_FLAGS[isa] + SANITIZED,
+        extra_compile_args=spelt(FLAGS + SYMBOLS + ISA_FLAGS[isa]) + SANITIZED,
         extra_link_args=[*SANITIZED],
     )
 
@@ -78,19 +86,30 @@ class BuildExt(build_ext):
 
     def build_extensions(self) -> None:
         """Ask the compiler once per instruction set, then build."""
+        if self.compiler.compiler_type == "msvc":
+            self.use_clang_cl()
         refused = [isa for isa, flags in ISA_FLAGS.items() if not self.accepts(flags)]
         for isa in refused:
             print(f"cbackprop: the compiler refuses {ISA_FLAGS[isa]}: no {isa} build of the core",
                   file=sys.stderr)
         self.extensions = [e for e in self.extensions
                            if not any(f"._{isa}_" in e.name for isa in refused)]
-        if self.accepts(OPENMP, OPENMP_PROGRAM):
+        if not WINDOWS and self.accepts(OPENMP, OPENMP_PROGRAM):
             for extension in self.extensions:
                 extension.extra_compile_args += OPENMP
                 extension.extra_link_args += OPENMP
         else:
-            print(f"cbackprop: the compiler refuses {OPENMP}: one thread only", file=sys.stderr)
+            print("cbackprop: without OpenMP, one thread only", file=sys.stderr)
         super().build_extensions()
+
+    def use_clang_cl(self) -> None:
+        """Put clang-cl, which knows vectors, in the place of Microsoft's compiler."""
+        self.compiler.initialize()
+        self.compiler.cc = shutil.which("clang-cl")
+        if self.compiler.cc is None:
+            raise SystemExit("cbackprop: clang-cl, of LLVM, must be in PATH to compile on Windows")
+        options = [option for option in self.compiler.compile_options if option != "/GL"]
+        self.compiler.compile_options = options  # the linker could not read what /GL asks for
 
     def accepts(self, flags: list[str], source: str = "int main(void) { return 0; }") -> bool:
         """Whether the compiler and the linker take these flags."""
@@ -99,9 +118,9 @@ class BuildExt(build_ext):
             path.write_text(source + "\n")
             try:
                 objects = self.compiler.compile([str(path)], output_dir=folder,
-                                                extra_postargs=["-Werror", *flags])
+                                                extra_postargs=["-Werror", *spelt(flags)])
                 self.compiler.link_executable(objects, "flags", output_dir=folder,
-                                              extra_postargs=flags)
+                                              extra_postargs=[] if WINDOWS else flags)
             except Exception as error:  # each compiler class raises its own
                 print(error, file=sys.stderr)
                 return False
@@ -112,8 +131,10 @@ setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
         [
-            Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"], extra_compile_args=SYMBOLS),
-            Extension(SHARED, [f"{CORE}/_cbackprop_shared.c"], extra_compile_args=SYMBOLS),
+            Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"],
+                      extra_compile_args=spelt(SYMBOLS)),
+            Extension(SHARED, [f"{CORE}/_cbackprop_shared.c"],
+                      extra_compile_args=spelt(SYMBOLS)),
             *(core(isa, real) for isa in ISA_FLAGS for real in ("float32", "float64")),
         ],
         compiler_directives=DIRECTIVES,

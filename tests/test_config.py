@@ -64,6 +64,9 @@ def installed(tmp_path):
     package = Path(cbackprop.__file__).parent
     shutil.copytree(package, tmp_path / "cbackprop", symlinks=True, ignore=shutil.ignore_patterns(
         "*.c", "*.pyx", "*.pxi", "*.h", "__pycache__", "*.npz"))
+    libraries = package.with_name("cbackprop.libs")  # where a repaired wheel has OpenMP's
+    if libraries.exists():
+        (tmp_path / libraries.name).symlink_to(libraries)
     return tmp_path
 
 

@@ -155,16 +155,16 @@ def _test_part(source: str) -> datasets.readers.Pair:
     return training if test is None else test
 
 
-def _outputs(*ys: NDArray) -> int:
+def _outputs(*ys: NDArray[Any]) -> int:
     """Count the output neurons that targets ask for."""
     if ys[0].ndim > 1:
-        return ys[0].shape[1]
+        return int(ys[0].shape[1])
     if ys[0].dtype.kind == "f":
         return 1
     return 1 + max(int(y.max(initial=0)) for y in ys)
 
 
-def _are_classes(y: NDArray, outputs: int) -> bool:
+def _are_classes(y: NDArray[Any], outputs: int) -> bool:
     """Tell labels, one-hot rows, and 0 against 1, from numbers to come close to."""
     return (y.ndim == 1 and outputs > 1) or bool(np.isin(y, (0, 1)).all())
 
@@ -179,7 +179,7 @@ def _check_destination(path: str) -> None:
 # ---- words ----
 
 
-def _score(net: Network, x: NDArray, y: NDArray) -> str:
+def _score(net: Network, x: NDArray[Any], y: NDArray[Any]) -> str:
     cost = f"mean cost {net.total_cost((x, y)):.4g}"
     if not _are_classes(y, net.sizes[-1]):
         return f"{cost} of {len(x)} test examples"

@@ -13,7 +13,7 @@ from cbackprop import frames
 ROW_TYPES = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
 
 
-def numbers(values: ArrayLike, name: str) -> NDArray:
+def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     """
     Return an array of real numbers of native byte order, not copied if it is one.
 
@@ -37,7 +37,7 @@ def numbers(values: ArrayLike, name: str) -> NDArray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _array(values: Any, name: str) -> NDArray:
+def _array(values: Any, name: str) -> NDArray[Any]:
     if frames.is_frame(values):
         return frames.array(values, name)
     try:
@@ -53,7 +53,7 @@ def _array(values: Any, name: str) -> NDArray:
                         f"{line}") from None
 
 
-def finite(array: NDArray, real: str, name: str) -> NDArray:
+def finite(array: NDArray[Any], real: str, name: str) -> NDArray[Any]:
     """
     Return the array in the core's real type, C-contiguous, copied only if it must be.
 
@@ -99,7 +99,7 @@ def integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
     return found
 
 
-def takes(argument: str, function: Callable, *given: str) -> None:
+def takes(argument: str, function: Callable[..., object], *given: str) -> None:
     """
     See that a function of the caller's can be called with so many arguments.
 
@@ -117,7 +117,7 @@ def takes(argument: str, function: Callable, *given: str) -> None:
         pass
 
 
-def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray:
+def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray[Any]:
     """
     Return x as C-contiguous rows `(n, width)` of uint8, float32 or float64.
 
@@ -139,7 +139,7 @@ def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray:
     return np.require(array, requirements=("C", "A"))
 
 
-def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDArray:
+def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDArray[Any]:
     """
     Return y as labels `(n,)` of C int, or as rows `(n, width)` of the core's real type.
 
@@ -175,7 +175,7 @@ def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDA
 
 def examples(
     data: Any, sizes: tuple[int, ...], real: str, name: str
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     Return a data set as rows and targets.
 
@@ -208,7 +208,7 @@ def _is_pair(item: object) -> bool:
     return isinstance(item, tuple) and len(item) == 2
 
 
-def columns(data: Any, name: str) -> tuple[NDArray, NDArray]:
+def columns(data: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Make the book's list of pairs into two arrays of rows."""
     rule = f"{name} must be (x, y) arrays or a list of (x, y) pairs"
     if isinstance(data, (str, bytes, np.ndarray)) or not isinstance(data, Iterable):
@@ -223,7 +223,7 @@ def columns(data: Any, name: str) -> tuple[NDArray, NDArray]:
     return _stack(x, part("x", name)), _stack(y, part("y", name))
 
 
-def _stack(items: tuple[Any, ...], name: str) -> NDArray:
+def _stack(items: tuple[Any, ...], name: str) -> NDArray[Any]:
     """Stack one example's values each into rows; labels into a vector."""
     types = set(map(type, items))
     if types == {np.ndarray} and len({item.shape for item in items}) == 1 and items[0].size > 1:

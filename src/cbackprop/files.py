@@ -111,7 +111,7 @@ def load(path: Path_) -> dict[str, Any]:
                 f"{os.fspath(path)} is not a whole {FORMAT} file: {error}") from None
 
 
-def _state(header: dict[str, Any], arrays: Mapping[str, NDArray]) -> dict[str, Any]:
+def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     settings, memory = header["settings"], header.get("optimizer")
     scale = arrays["input_scale"]
     settings["input_scale"] = float(scale) if scale.ndim == 0 else scale
@@ -139,7 +139,7 @@ def _is_safetensors(path: Path_) -> bool:
 
 
 @contextmanager
-def _in_npz(file: BinaryIO) -> Iterator[tuple[str, Mapping[str, NDArray]]]:
+def _in_npz(file: BinaryIO) -> Iterator[tuple[str, Mapping[str, NDArray[Any]]]]:
     if not zipfile.is_zipfile(file):
         raise ValueError("not a zip archive, or cut off")
     file.seek(0)
@@ -148,7 +148,7 @@ def _in_npz(file: BinaryIO) -> Iterator[tuple[str, Mapping[str, NDArray]]]:
 
 
 @contextmanager
-def _in_safetensors(file: BinaryIO) -> Iterator[tuple[str, Mapping[str, NDArray]]]:
+def _in_safetensors(file: BinaryIO) -> Iterator[tuple[str, Mapping[str, NDArray[Any]]]]:
     safetensors = library("safetensors", "load", "safetensors")
     with safetensors.safe_open(os.fspath(file.name), framework="np") as tensors:
         metadata = tensors.metadata() or {}

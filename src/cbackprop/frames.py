@@ -13,7 +13,7 @@ def is_frame(values: object) -> bool:
         base.__module__.partition(".")[0] in ("pandas", "polars") for base in kind.__mro__)
 
 
-def array(frame: Any, name: str) -> NDArray:
+def array(frame: Any, name: str) -> NDArray[Any]:
     """
     Return its numbers, not copied where it holds them as one array.
 
@@ -60,7 +60,7 @@ def _columns(frame: Any) -> list[Any]:
     return frame.get_columns() if hasattr(frame, "get_columns") else [frame]
 
 
-def _numbers(values: Any, name: str, where: str = "") -> NDArray:
+def _numbers(values: Any, name: str, where: str = "") -> NDArray[Any]:
     array = np.asarray(values)
     if array.dtype.kind not in "buif":
         first = array.dtype == object and array.size

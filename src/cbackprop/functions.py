@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import ctypes
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -24,10 +24,10 @@ class Function(abc.ABC):
 
     _kind, _where = "function", "z"
     _arguments = 1
-    _points: tuple[NDArray, ...] = ()  # to compare f_prime at when it is made
+    _points: tuple[NDArray[Any], ...] = ()  # to compare f_prime at when it is made
 
     def __init__(
-        self, f: Callable | Any, f_prime: Callable | Any, *, name: str | None = None
+        self, f: Any, f_prime: Any, *, name: str | None = None
     ) -> None:
         name = name or getattr(f, "__name__", None) or type(f).__name__
         self.name = f"{self._kind} {name!r}"
@@ -52,8 +52,8 @@ class Function(abc.ABC):
         return self
 
     def _values(
-        self, which: str, *arrays: NDArray, shape: tuple[int, ...] | None = None
-    ) -> NDArray:
+        self, which: str, *arrays: NDArray[Any], shape: tuple[int, ...] | None = None
+    ) -> NDArray[Any]:
         """Call f or f_prime, compiled or not, and look at the shape of what comes."""
         if self.addresses is not None:
             of = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * len(arrays))(
@@ -73,7 +73,7 @@ class Function(abc.ABC):
                              f"arguments of shape {arrays[0].shape}, got {values.shape}")
         return values
 
-    def mistake(self, *points: NDArray) -> str | None:
+    def mistake(self, *points: NDArray[Any]) -> str | None:
         """
         Compare f_prime with differences of f, (46), where that tells.
 
@@ -98,7 +98,7 @@ class Function(abc.ABC):
                 f"{points[0][at]:g} it gives {given[at]:g}, differences of f {measured[at]:g}")
 
     @abc.abstractmethod
-    def _differences(self, step: float, *points: NDArray) -> NDArray:
+    def _differences(self, step: float, *points: NDArray[Any]) -> NDArray[Any]:
         """Return the difference quotients of f by its first argument."""
 
 
@@ -133,9 +133,9 @@ class Activation(Function):
     """
 
     _kind, _where = "activation", "z"
-    _points: tuple[NDArray, ...] = (POINTS[:, None],)
+    _points: tuple[NDArray[Any], ...] = (POINTS[:, None],)
 
-    def _differences(self, step: float, *points: NDArray) -> NDArray:
+    def _differences(self, step: float, *points: NDArray[Any]) -> NDArray[Any]:
         (z,) = points
         return _quotient([self._values("f", z + k * step) for k in (-2, -1, 1, 2)], step)
 
@@ -169,7 +169,7 @@ class Cost(Function):
     _points = (np.linspace(0.113, 0.887, 12).reshape(6, 2),
                np.array([0, 1, 0.3, 0, 1, 0.3, 1, 0, 0.3, 1, 0.3, 0]).reshape(6, 2))
 
-    def _differences(self, step: float, *points: NDArray) -> NDArray:
+    def _differences(self, step: float, *points: NDArray[Any]) -> NDArray[Any]:
         a, y = points
         found = np.empty_like(a)
         for j, one in enumerate(step / 10 * np.eye(a.shape[1])):
@@ -178,7 +178,7 @@ class Cost(Function):
         return found
 
 
-def _quotient(f: list[NDArray], step: float) -> NDArray:
+def _quotient(f: list[NDArray[Any]], step: float) -> Any:
     """Four points: the error is of order step^4."""
     with np.errstate(all="ignore"):
         return (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * step)
@@ -361,8 +361,8 @@ def _same(one_: Any, other: Any) -> bool:
 
 
 def weights(
-    sample_weight: Any, class_weight: Any, y: NDArray, classes: int, real: str
-) -> NDArray | None:
+    sample_weight: Any, class_weight: Any, y: NDArray[Any], classes: int, real: str
+) -> NDArray[Any] | None:
     """
     Return one weight for each example, or None.
 
@@ -386,14 +386,14 @@ def weights(
     return result
 
 
-def _labels(y: NDArray) -> NDArray:
+def _labels(y: NDArray[Any]) -> NDArray[Any]:
     """Return each example's class: the largest of its targets, or a single one against 1/2."""
     if y.ndim == 1:
         return y
     return y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(int)
 
 
-def _by_class(class_weight: Any, y: NDArray, outputs: int) -> NDArray:
+def _by_class(class_weight: Any, y: NDArray[Any], outputs: int) -> NDArray[Any]:
     counts = np.bincount(_labels(y), minlength=max(outputs, 2))
     if isinstance(class_weight, str) and class_weight == "balanced":
         return len(y) / (np.maximum(counts, 1) * np.count_nonzero(counts))

@@ -77,7 +77,8 @@ class History:
         if name not in self.recorded:
             raise ValueError(f"what is watched must be one of {list(self.recorded)}, got {name!r}; "
                              f"test_data, evaluation_data and monitor have more recorded")
-        return getattr(self, name)
+        values: list[float] = getattr(self, name)
+        return values
 
     def to_frame(self) -> Any:
         """

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from cbackprop import data
 
-Layers = Sequence[NDArray]
+Layers = Sequence[NDArray[Any]]
+Variance = Callable[[int, int], float]  # of weights, from (in, out)
 
 
 def default(random: np.random.Generator, weights: Layers, biases: Layers) -> None:
@@ -74,14 +75,14 @@ def zeros(random: np.random.Generator, weights: Layers, biases: Layers) -> None:
     """Leave everything at zero, for parameters that are set afterwards."""
 
 
-def normal(random: np.random.Generator, weights: Layers, variance: Callable) -> None:
+def normal(random: np.random.Generator, weights: Layers, variance: Variance) -> None:
     """Draw weights from N(0, variance(in, out))."""
     for w in weights:
         out, n_in = w.shape
         w[...] = random.standard_normal(w.shape) * math.sqrt(variance(n_in, out))
 
 
-def uniform(random: np.random.Generator, weights: Layers, variance: Callable) -> None:
+def uniform(random: np.random.Generator, weights: Layers, variance: Variance) -> None:
     """Draw weights evenly between -limit and limit, of which the variance is limit^2 / 3."""
     for w in weights:
         out, n_in = w.shape

@@ -73,13 +73,13 @@ def minimize(
     nabla, of_part = np.zeros_like(core.parameters), np.empty_like(core.parameters)
     gradient, _ = _inputs_first(core, nabla)
 
-    def put(vector: NDArray) -> None:
+    def put(vector: NDArray[Any]) -> None:
         at = 0
         for view in parameters:
             view[...] = vector[at:at + view.size].reshape(view.shape)
             at += view.size
 
-    def cost_and_gradient(vector: NDArray) -> tuple[float, NDArray]:
+    def cost_and_gradient(vector: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         put(vector)
         nabla[...] = 0
         cost = 0.0
@@ -99,11 +99,11 @@ def minimize(
     return found
 
 
-def _inputs_first(core: Any, arena: NDArray) -> tuple[list[NDArray], int]:
+def _inputs_first(core: Any, arena: NDArray[Any]) -> tuple[list[NDArray[Any]], int]:
     """Return all w, as they lie in memory, and then all b; and how many numbers the w are."""
     weights, biases = core.views(arena)
     return [*(w.T for w in weights), *biases], sum(w.size for w in weights)
 
 
-def _flat(arrays: list[NDArray]) -> NDArray:
+def _flat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate([array.ravel() for array in arrays]).astype(float)

@@ -24,6 +24,7 @@ from cbackprop.history import History
 from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
 
 if TYPE_CHECKING:
+    from cbackprop.core._baseline_float32 import Core, Rows, Targets
     from cbackprop.inspect import Summary
 
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
@@ -37,10 +38,10 @@ class DivergenceError(FloatingPointError):
     """Training produced NaN or infinity; the parameters are those from before that epoch."""
 
 
-class Views(Sequence):
+class Views(Sequence[Any]):
     """Live views of parameters, one for each layer; assigning to one copies into the network."""
 
-    def __init__(self, name: str, arrays: list[NDArray]) -> None:
+    def __init__(self, name: str, arrays: list[NDArray[Any]]) -> None:
         self._name, self._arrays = name, arrays
 
     def __len__(self) -> int:
@@ -65,7 +66,7 @@ class Views(Sequence):
         for view, value in zip(self._arrays, checked, strict=True):
             view[...] = value
 
-    def _checked(self, layer: int, value: ArrayLike) -> NDArray:
+    def _checked(self, layer: int, value: ArrayLike) -> NDArray[Any]:
         name, shape = f"{self._name}[{layer}]", self._arrays[layer].shape
         array = data.numbers(value, name)
         if array.shape != shape:
@@ -166,7 +167,8 @@ class Network:
         self.activation = functions.plain(activation)
         self.output_activation = functions.plain(output_activation)
         self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
-        self._core = build.Core(self.sizes, self._activations, self.cost, self.input_scale)
+        self._core: Core = build.Core(
+            self.sizes, self._activations, self.cost, self.input_scale)
         self._weights, self._biases = map(
             Views, ("weights", "biases"), self._core.views(self._core.parameters))
         self._random = _generator(seed)
@@ -242,7 +244,7 @@ class Network:
 
     # ---- the chapter ----
 
-    def feedforward(self, a: ArrayLike) -> NDArray:
+    def feedforward(self, a: ArrayLike) -> NDArray[Any]:
         """
         Return the output of the network, equation (25), for one example or many.
 
@@ -273,13 +275,14 @@ class Network:
         out = self._core.feedforward(x)
         if out is None:
             data.finite(x, self.dtype, "a")
+        assert out is not None  # or that has raised
         if array.ndim == 1:
-            return out[0]
+            return out.ravel()
         return out if array.shape[1] == self.sizes[0] else out.T
 
     def backprop(
         self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
-    ) -> tuple[list[NDArray], list[NDArray]]:
+    ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """
         Return the gradient of the cost, by BP1 to BP4.
 
@@ -344,7 +347,7 @@ class Network:
                 self._core.parameters[...] = saved
                 raise self._diverged("update_mini_batch diverged", etas[0], rows)
 
-    def cost_derivative(self, output_activations: ArrayLike, y: ArrayLike) -> NDArray:
+    def cost_derivative(self, output_activations: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """
         Return dC/da, the derivative of the cost by each output activation.
 
@@ -645,7 +648,7 @@ class Network:
     def _examples(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Rows, Targets]:
         """Check a data set, whether x is finite perhaps later, and hand it to the core."""
         x, y = data.examples(examples, self.sizes, self.dtype, name)
         rows = self._build.Rows(x)
@@ -654,7 +657,7 @@ class Network:
         weights = functions.weights(sample_weight, class_weight, y, self.sizes[-1], self.dtype)
         return rows, self._build.Targets(y, weights)
 
-    def _check_finite(self, rows: Any, name: str) -> None:
+    def _check_finite(self, rows: Rows, name: str) -> None:
         if not rows.all_finite():
             data.finite(rows.x, self.dtype, data.part("x", name))
 
@@ -667,6 +670,41 @@ class Network:
             yield
         finally:
             self._in_training.release()
+
+    def handle(self, mini_batch_size: int = 1) -> Any:
+        """
+        Return what compiled code calls this network by, without the interpreter.
+
+        For Cython, ``cbackprop/core/__init__.pxd`` says how and what the caller has to see to;
+        ``examples/control_loop`` does it.
+
+        Parameters
+        ----------
+        mini_batch_size : int
+            The most examples that one step may take.
+
+        Returns
+        -------
+        capsule
+            For network32 or network64, as `dtype` is. It owns the memory that they work in, and
+            keeps the parameters alive.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the argument is no positive integer, or a function of the network is not compiled.
+
+        Examples
+        --------
+        >>> cbackprop.Network([2, 3, 1]).handle()  # doctest: +ELLIPSIS
+        <capsule object "cbackprop.network32.1" at 0x...>
+        """
+        m = data.integer("mini_batch_size", mini_batch_size, 1)
+        handle = self._build.handle(self._core, m)
+        if handle is None:
+            raise ValueError("handle needs compiled functions: an Activation or a Cost of this "
+                             "network is in Python")
+        return handle
 
     # ---- copies and files ----
 
@@ -797,14 +835,13 @@ def _real(dtype: DTypeLike) -> Any:
         return dtype
 
 
-def _scale(scale: Any, width: int, real: str) -> float | NDArray:
+def _scale(scale: Any, width: int, real: str) -> float | NDArray[Any]:
     array = data.numbers(scale, "input_scale")
     if array.shape not in {(), (width,)}:
         raise ValueError(f"input_scale must be a number or have shape ({width},), "
                          f"got shape {array.shape}")
-    converted = data.finite(array, real, "input_scale")
+    converted: NDArray[Any] = data.finite(array, real, "input_scale").copy()
     if array.ndim == 0:
         return float(array)
-    converted = converted.copy()
     converted.flags.writeable = False
     return converted

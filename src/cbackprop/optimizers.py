@@ -257,17 +257,17 @@ class Memory:
             rules.clip_value, rules.clip_norm, rules.max_norm, seed,
             np.array(rules.dropout, self._core.parameters.dtype), rules.noise)
 
-    def copies(self) -> tuple[int, list[NDArray]]:
+    def copies(self) -> tuple[int, list[NDArray[Any]]]:
         """Return steps and arenas, to put back with `restore`."""
         return self.learning.steps, [arena.copy() for arena in self.learning.memory]
 
-    def restore(self, copies: tuple[int, list[NDArray]]) -> None:
+    def restore(self, copies: tuple[int, list[NDArray[Any]]]) -> None:
         """Go back to what `copies` returned."""
         self.learning.steps, arenas = copies
         for arena, saved in zip(self.learning.memory, arenas, strict=True):
             arena[...] = saved
 
-    def views(self) -> list[NDArray]:
+    def views(self) -> list[NDArray[Any]]:
         """Return live views of all that is remembered, layer by layer: weights, then biases."""
         return [view for arena in self.learning.memory
                 for views in self._core.views(arena) for view in views]

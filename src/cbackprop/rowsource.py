@@ -13,7 +13,8 @@ from cbackprop import data
 
 PART_BYTES = 2**21  # of rows made at a time: they should still be in the cache when trained on
 
-Part = tuple[Any, Any, NDArray, int, int]  # rows, targets, order, first, last: what the core takes
+# What the core takes: rows, targets, order, first, last.
+Part = tuple[Any, Any, NDArray[Any], int, int]
 
 
 class RowSource(ABC):
@@ -56,7 +57,7 @@ class InArrays:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def part(self, order: NDArray, first: int, last: int) -> Part:
+    def part(self, order: NDArray[Any], first: int, last: int) -> Part:
         """Return the examples order[first:last], as the core takes them."""
         return self.rows, self.targets, order, first, last
 
@@ -91,7 +92,7 @@ class InParts:
     def __len__(self) -> int:
         return self.n
 
-    def part(self, order: NDArray, first: int, last: int) -> Part:
+    def part(self, order: NDArray[Any], first: int, last: int) -> Part:
         """Return the examples order[first:last], as the core takes them."""
         return (*self._take(order[first:last]), np.arange(last - first), 0, last - first)
 
@@ -100,7 +101,7 @@ class InParts:
         for first in range(0, self.n, self.most):
             yield self._take(np.arange(first, min(self.n, first + self.most)))
 
-    def _take(self, indices: NDArray) -> tuple[Any, Any]:
+    def _take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
         rows, targets = self.admit(self.source.take(indices))
         if len(rows) != len(indices):
             raise ValueError(f"{data.part('take', self.name)} must return the {len(indices)} "

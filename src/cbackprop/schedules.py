@@ -339,7 +339,7 @@ def schedule(eta: Any) -> Schedule:
     return Constant(eta)
 
 
-def rates(schedule: Schedule, first: int, steps: int) -> NDArray:
+def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
     """
     Return the learning rates of the steps from `first` on.
 

@@ -62,7 +62,7 @@ NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may 
 class _Sparse(RowSource):
     """Rows of a sparse matrix, made dense when they are asked for."""
 
-    def __init__(self, x: Any, y: NDArray, weights: NDArray | None) -> None:
+    def __init__(self, x: Any, y: NDArray[Any], weights: NDArray[Any] | None) -> None:
         self.x, self.y, self.weights = x.tocsr(), y, weights
 
     def __len__(self) -> int:
@@ -104,7 +104,7 @@ class _Epochs(Training, calls.Callback):
         self.network._memory.learning.weigh(
             0.5 * self.rules.lmbda * self.estimator._outputs_of_a_loss)
 
-    def order(self) -> NDArray:
+    def order(self) -> NDArray[Any]:
         """Draw as `sklearn.utils.shuffle` does, five times as fast."""
         if self.estimator.shuffle:
             drawn = np.arange(len(self.rows))
@@ -193,8 +193,8 @@ class _Perceptron(BaseEstimator):
         **neural_network.MLPClassifier._parameter_constraints, "activation": "no_validation"}
     _LOSSES: ClassVar[tuple[str, ...]]  # beside the network's costs
     loss: Any
-    coefs_: list[NDArray]
-    intercepts_: list[NDArray]
+    coefs_: list[NDArray[Any]]
+    intercepts_: list[NDArray[Any]]
 
     def _keep(self, given: dict[str, Any]) -> None:
         """Set what the constructor was given."""
@@ -202,16 +202,16 @@ class _Perceptron(BaseEstimator):
 
     # ---- what differs ----
 
-    def _learn_classes(self, y: NDArray, anew: bool, partial: bool) -> None:
+    def _learn_classes(self, y: NDArray[Any], anew: bool, partial: bool) -> None:
         """Learn which classes there are, or see that they are the same."""
 
-    def _encoded(self, y: NDArray, real: Any) -> NDArray:
+    def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
         """Return targets as the core takes them."""
         raise NotImplementedError
 
     def _weights(
-        self, sample_weight: NDArray | None, y: NDArray, partial: bool
-    ) -> NDArray | None:
+        self, sample_weight: NDArray[Any] | None, y: NDArray[Any], partial: bool
+    ) -> NDArray[Any] | None:
         """Return what each example counts."""
         return sample_weight
 
@@ -219,7 +219,7 @@ class _Perceptron(BaseEstimator):
         """Return the activation of the output by scikit-learn's name, and the cost as ours."""
         raise NotImplementedError
 
-    def _score(self, outputs: NDArray, y: NDArray, weights: NDArray | None) -> float:
+    def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Score outputs against encoded targets."""
         raise NotImplementedError
 
@@ -233,7 +233,7 @@ class _Perceptron(BaseEstimator):
             self._make(self.coefs_, self.intercepts_)
         return self._net
 
-    def _make(self, coefs: Sequence[NDArray], intercepts: Sequence[NDArray]) -> None:
+    def _make(self, coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
         """Make a network of these parameters."""
         sizes = [len(coefs[0]), *(len(b) for b in intercepts)]
         real = np.float32 if coefs[0].dtype == np.float32 else np.float64
@@ -263,10 +263,10 @@ class _Perceptron(BaseEstimator):
         self.intercepts_ = [b[:, 0] for b in self._net.biases]
         self._views = [*self.coefs_, *self.intercepts_]
 
-    def _copies(self) -> list[NDArray]:
+    def _copies(self) -> list[NDArray[Any]]:
         return [np.array(view) for view in self._views]
 
-    def _outputs(self, x: Any) -> NDArray:
+    def _outputs(self, x: Any) -> NDArray[Any]:
         """Return the network's outputs for rows that were checked; sparse ones are made dense."""
         network = self._network()
         if not issparse(x):
@@ -362,7 +362,7 @@ class _Perceptron(BaseEstimator):
             self._run_epochs(network, partial, (x, targets, weights), None)
         return self
 
-    def _arrays(self, x: Any, y: Any, anew: bool) -> tuple[Any, NDArray]:
+    def _arrays(self, x: Any, y: Any, anew: bool) -> tuple[Any, NDArray[Any]]:
         """Check X and y as scikit-learn does."""
         x, y = validate_data(
             self, x, y, accept_sparse=["csr", "csc"], multi_output=True,
@@ -371,7 +371,9 @@ class _Perceptron(BaseEstimator):
             y = y.toarray()
         return x, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _split(self, x: Any, targets: NDArray, weights: NDArray | None, given: Any) -> Any:
+    def _split(
+        self, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None, given: Any
+    ) -> Any:
         """Return what is trained on and what early stopping looks at, as (X, targets, weights)."""
         if given[0] is not None:
             x_val, y_val = self._arrays(given[0], given[1], False)
@@ -387,7 +389,7 @@ class _Perceptron(BaseEstimator):
         return [(x[part], targets[part], None if weights is None else weights[part])
                 for part in parts]
 
-    def _strata(self, targets: NDArray) -> NDArray | None:
+    def _strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:
         """Return by what validation data is drawn evenly."""
         return None
 
@@ -412,7 +414,7 @@ class _Perceptron(BaseEstimator):
             self._best = self._copies() if early else None
 
     def _examples(
-        self, network: Network, x: Any, targets: NDArray, weights: NDArray | None
+        self, network: Network, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None
     ) -> Examples:
         """Hand examples to the core."""
         build = network._build
@@ -481,7 +483,7 @@ class _Perceptron(BaseEstimator):
                 view[...] = best
 
     def _run_lbfgs(
-        self, network: Network, x: Any, targets: NDArray, weights: NDArray | None
+        self, network: Network, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None
     ) -> None:
         """Train by "lbfgs"."""
         if self.callbacks or np.any(self.dropout):
@@ -503,7 +505,7 @@ class _Perceptron(BaseEstimator):
                 f"{found.status}): {found.message}; increase max_iter ({self.max_iter}) or max_fun "
                 f"({self.max_fun}), or scale the data", ConvergenceWarning, stacklevel=5)
 
-    def _checked_outputs(self, X: Any) -> NDArray:
+    def _checked_outputs(self, X: Any) -> NDArray[Any]:
         """Return the outputs for X as callers bring it."""
         check_is_fitted(self)
         return self._outputs(
@@ -588,7 +590,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
 
     _LOSSES = ("log_loss",)
 
-    def _learn_classes(self, y: NDArray, anew: bool, partial: bool) -> None:
+    def _learn_classes(self, y: NDArray[Any], anew: bool, partial: bool) -> None:
         if not hasattr(self, "classes_") or not (self.warm_start or partial):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
@@ -597,7 +599,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
                              f"the previous call to fit. Previously got {self.classes_}, `y` has "
                              f"{unique_labels(y)}")
 
-    def _encoded(self, y: NDArray, real: Any) -> NDArray:
+    def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
         classes = unique_labels(y)
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(f"`y` has classes not in `self.classes_`: must be some of "
@@ -607,8 +609,8 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         return self._label_binarizer.transform(y).astype(real)
 
     def _weights(
-        self, sample_weight: NDArray | None, y: NDArray, partial: bool
-    ) -> NDArray | None:
+        self, sample_weight: NDArray[Any] | None, y: NDArray[Any], partial: bool
+    ) -> NDArray[Any] | None:
         if self.class_weight is None:
             return sample_weight
         if partial and self.class_weight == "balanced":
@@ -627,13 +629,13 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         return PROBABILITIES[multiclass], (
             "log_likelihood" if multiclass else "cross_entropy", floor)
 
-    def _score(self, outputs: NDArray, y: NDArray, weights: NDArray | None) -> float:
+    def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Return the accuracy: of several labels, all must be right."""
         right = (outputs.argmax(axis=1) == y if y.ndim == 1 else
                  ((outputs > self._threshold) == (y > 0.5)).all(axis=1))
         return float(np.average(right, weights=weights))
 
-    def _strata(self, targets: NDArray) -> NDArray | None:
+    def _strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:
         return targets > 0.5 if self.n_outputs_ == 1 else None
 
     @property
@@ -665,26 +667,26 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
         return self._fit(X, y, sample_weight, True)
 
-    def predict(self, X: Any) -> NDArray:
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the class of each row of X, or its row of labels."""
         outputs = self._checked_outputs(X)
         return self._label_binarizer.inverse_transform(
             outputs.ravel() if self.n_outputs_ == 1 else outputs, threshold=self._threshold)
 
     @available_if(_gives_probabilities)
-    def predict_proba(self, X: Any) -> NDArray:
+    def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return the probability of each class in `classes_`, or of each label."""
         outputs = self._checked_outputs(X)
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
     @available_if(_gives_probabilities)
-    def predict_log_proba(self, X: Any) -> NDArray:
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Return the logarithm of `predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
     @available_if(_gives_sums)
-    def decision_function(self, X: Any) -> NDArray:
+    def decision_function(self, X: Any) -> NDArray[Any]:
         """Return the sums that a hinge is taken of: of two classes, the second's."""
         outputs = self._checked_outputs(X)
         return outputs.ravel() if self.n_outputs_ == 1 else outputs
@@ -763,7 +765,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
 
     _LOSSES = ("squared_error",)
 
-    def _encoded(self, y: NDArray, real: Any) -> NDArray:
+    def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError(f"y must not be negative for loss 'poisson', got {y.min():g}")
         return (y if y.ndim == 2 else y.reshape(-1, 1)).astype(real)
@@ -773,7 +775,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
             return "exp", ("poisson", 1.0)
         return "identity", "quadratic" if self.loss == "squared_error" else self.loss
 
-    def _score(self, outputs: NDArray, y: NDArray, weights: NDArray | None) -> float:
+    def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Return R^2."""
         return r2_score(y, outputs, sample_weight=weights) if np.isfinite(outputs).all() else (
             math.nan)
@@ -795,7 +797,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
         """
         return self._fit(X, y, sample_weight, True)
 
-    def predict(self, X: Any) -> NDArray:
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the outputs for each row of X, of shape (n,) or (n, outputs)."""
         outputs = self._checked_outputs(X)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs

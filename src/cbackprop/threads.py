@@ -7,7 +7,7 @@ import math
 import operator
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -121,9 +121,9 @@ def default() -> int:
 
 def most(asked: int | None = None) -> int:
     """Return how many threads may run now: no more than cores, OpenMP's limit, and a fair part."""
-    build = _dispatch.load("float32")
+    allowed: int = _dispatch.load("float32").openmp_threads()
     fair = max(1, cores() // max(1, _running))
-    return max(1, min(asked or default(), fair, build.openmp_threads()))
+    return max(1, min(asked or default(), fair, allowed))
 
 
 @contextmanager
@@ -161,8 +161,8 @@ def meeting(threads: int) -> float:
     seconds, until = _met.get(threads, (0.0, 0.0))
     if time.monotonic() >= until:
         _prepare_forks()
-        build = _dispatch.load("float32")
-        seconds = min(build.meeting_seconds(threads, 100) for _ in range(5))
+        measured: Callable[[int, int], float] = _dispatch.load("float32").meeting_seconds
+        seconds = min(measured(threads, 100) for _ in range(5))
         _met[threads] = seconds, math.inf if seconds < CROWDED else time.monotonic() + PATIENCE[1]
     return seconds
 

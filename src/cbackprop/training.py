@@ -110,7 +110,7 @@ class Training:
         """Set up the optimizer."""
         self.network._remember(self.rules, len(self.examples), eta)
 
-    def order(self) -> NDArray:
+    def order(self) -> NDArray[Any]:
         """Draw the order of an epoch."""
         seed = self.network._random.integers(2**64, dtype=np.uint64)
         return self.network._build.random_order(len(self.examples), seed)
@@ -122,13 +122,13 @@ class Training:
         return min(ends + [(step // c.every + 1) * c.every for c in self.callbacks if c.every])
 
     def train(
-        self, rows: Any, targets: Any, order: NDArray, first: int, last: int, etas: NDArray,
-        cost: float, team: int,
+        self, rows: Any, targets: Any, order: NDArray[Any], first: int, last: int,
+        etas: NDArray[Any], cost: float, team: int,
     ) -> tuple[int, float]:
         """Train on mini-batches in order[first:last]; return where to go on, and add up costs."""
         memory = self.network._memory
         return self.network._core.sgd(rows, targets, order, self.m, etas, first, last,
-                                      memory and memory.learning, cost, team)
+                                      memory.learning if memory else None, cost, team)
 
     def monitored(self) -> dict[str, float]:
         """Measure what is monitored, each set of examples once."""

@@ -36,7 +36,7 @@ def sigmoid_prime(z: ArrayLike) -> Any:
     return s * (1 - s)
 
 
-def vectorized_result(j: int, size: int = 10) -> NDArray:
+def vectorized_result(j: int, size: int = 10) -> NDArray[Any]:
     """
     Return a column of zeros with a 1 in row j: what the network should say to digit j.
 
@@ -50,7 +50,7 @@ def vectorized_result(j: int, size: int = 10) -> NDArray:
     return e
 
 
-def column(a: ArrayLike, size: int, name: str) -> NDArray:
+def column(a: ArrayLike, size: int, name: str) -> NDArray[Any]:
     """
     Return an example as a column (size, 1), or several as (size, m).
 
@@ -68,7 +68,7 @@ def column(a: ArrayLike, size: int, name: str) -> NDArray:
     return array
 
 
-def target(y: ArrayLike, a: NDArray) -> NDArray:
+def target(y: ArrayLike, a: NDArray[Any]) -> NDArray[Any]:
     """
     Return what y, of any of its forms, wants the output a to be; y itself if it is shaped as a.
 

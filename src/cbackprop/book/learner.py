@@ -37,8 +37,8 @@ class Learner(ABC):
         If they are not at least two positive integers.
     """
 
-    weights: list[NDArray]
-    biases: list[NDArray]
+    weights: list[NDArray[Any]]
+    biases: list[NDArray[Any]]
     update_mini_batch: Callable[..., None]
     _fast: Network | None = None
     _book: ClassVar[dict[str, Any]]  # the methods as they are here
@@ -66,7 +66,7 @@ class Learner(ABC):
 
     # ---- chapter 2, an example at a time ----
 
-    def feedforward(self, a: ArrayLike) -> NDArray:
+    def feedforward(self, a: ArrayLike) -> NDArray[Any]:
         """
         Return the output for a column (in, 1), or (in,); or for columns (in, m).
 
@@ -80,7 +80,7 @@ class Learner(ABC):
             out = sigmoid(np.dot(w, out) + b)
         return out if np.ndim(a) > 1 else out.ravel()
 
-    def backprop(self, x: ArrayLike, y: Any) -> tuple[list[NDArray], list[NDArray]]:
+    def backprop(self, x: ArrayLike, y: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """
         Return the gradient for one example: lists shaped as `biases` and `weights`.
 
@@ -102,7 +102,7 @@ class Learner(ABC):
         return nabla_b, nabla_w
 
     @abstractmethod
-    def _output_error(self, z: NDArray, a: NDArray, y: Any) -> NDArray:
+    def _output_error(self, z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
         """Return delta of the output layer."""
 
     def _step(self, mini_batch: Any, eta: float, lmbda: float = 0.0, n: int = 1) -> None:
@@ -174,7 +174,8 @@ class Learner(ABC):
         fast._remember(optimizers.rules(len(self.weights), lmbda=lmbda), n, etas[0])
         core, memory = fast._core, fast._memory
         try:
-            core.sgd(rows, targets, order, m, etas, 0, len(order), memory and memory.learning)
+            core.sgd(rows, targets, order, m, etas, 0, len(order),
+                     memory.learning if memory else None)
         finally:    # where Ctrl-C ends it, the mini-batches before that are done
             finite = core.all_finite()
             if finite:
@@ -208,9 +209,11 @@ class Learner(ABC):
             return sum(is_correct(self.feedforward(x), y) for x, y in examples.pairs)
         return self._in_core()._core.evaluate(*examples.core)[0]
 
-    def _outputs(self, examples: Pairs) -> NDArray:
+    def _outputs(self, examples: Pairs) -> NDArray[Any]:
         """Return the core's outputs, in rows, pair by pair."""
-        return self._in_core()._core.feedforward(examples.arrays[0])[examples.order]
+        out = self._in_core()._core.feedforward(examples.arrays[0])
+        assert out is not None  # they were checked
+        return out[examples.order]
 
     def _look_at(self, examples: Pairs) -> None:
         """Say what is wrong with examples to be evaluated before training has changed anything."""

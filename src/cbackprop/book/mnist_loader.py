@@ -17,7 +17,7 @@ __all__ = ["load_data", "load_data_wrapper", "vectorized_result"]
 BOOK = Path("..", "data", "mnist.pkl.gz")  # where the book's scripts, run in their folder, have it
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
-List = list[tuple[NDArray, Any]]
+List = list[tuple[NDArray[Any], Any]]
 
 
 def load_data() -> tuple[Arrays, Arrays, Arrays]:
@@ -66,5 +66,5 @@ def load_data_wrapper() -> tuple[List, List, List]:
             _pairs(*test))
 
 
-def _pairs(x: NDArray, y: Iterable[Any]) -> List:
+def _pairs(x: NDArray[Any], y: Iterable[Any]) -> List:
     return list(zip(x[:, :, None], y, strict=True))

@@ -114,11 +114,11 @@ class Network(Learner):
         """
         return self._correct(Pairs(test_data, "test_data", self.sizes))
 
-    def cost_derivative(self, output_activations: NDArray, y: Any) -> NDArray:
+    def cost_derivative(self, output_activations: NDArray[Any], y: Any) -> NDArray[Any]:
         """Return dC_x/da for the outputs of one example."""
         return output_activations - target(y, output_activations)
 
-    def _output_error(self, z: NDArray, a: NDArray, y: Any) -> NDArray:
+    def _output_error(self, z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
         return self.cost_derivative(a, y) * sigmoid_prime(z)
 
     def _core_cost(self) -> str | None:

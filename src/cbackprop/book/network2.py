@@ -24,17 +24,17 @@ class QuadraticCost:
     """Half the square of the distance between an output and what it should be."""
 
     @staticmethod
-    def fn(a: NDArray, y: Any) -> float:
+    def fn(a: NDArray[Any], y: Any) -> float:
         """Return the cost of an output."""
         return np.sum(QuadraticCost.terms(a, target(y, a)))
 
     @staticmethod
-    def delta(z: NDArray, a: NDArray, y: Any) -> NDArray:
+    def delta(z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
         """Return the error of the output layer, BP1."""
         return (a - target(y, a)) * sigmoid_prime(z)
 
     @staticmethod
-    def terms(a: NDArray, y: NDArray) -> NDArray:
+    def terms(a: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         """Return what each number of an output adds to the cost."""
         return 0.5 * (a - y) ** 2
 
@@ -43,17 +43,17 @@ class CrossEntropyCost:
     """The cross-entropy, with which a sigmoid output learns fastest where it is most wrong."""
 
     @staticmethod
-    def fn(a: NDArray, y: Any) -> float:
+    def fn(a: NDArray[Any], y: Any) -> float:
         """Return the cost of an output."""
         return np.sum(CrossEntropyCost.terms(a, target(y, a)))
 
     @staticmethod
-    def delta(z: NDArray, a: NDArray, y: Any) -> NDArray:
+    def delta(z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
         """Return the error of the output layer, BP1, in which sigma' has cancelled."""
         return a - target(y, a)
 
     @staticmethod
-    def terms(a: NDArray, y: NDArray) -> NDArray:
+    def terms(a: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         """Return what each number of an output adds to the cost: 0 log 0 is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.nan_to_num(-y * np.log(a) - (1 - y) * np.log(1 - a))
@@ -256,7 +256,7 @@ class Network(Learner):
         return next((known for known in KNOWN
                      if getattr(self.cost, name) is getattr(known, name)), None)
 
-    def _output_error(self, z: NDArray, a: NDArray, y: Any) -> NDArray:
+    def _output_error(self, z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
         return self.cost.delta(z, a, y)
 
     def _core_cost(self) -> str | None:

@@ -59,7 +59,7 @@ class Pairs:
         shuffle(self.pairs, self.order)
 
     @cached_property
-    def arrays(self) -> tuple[NDArray, NDArray]:
+    def arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """
         Return rows of x, and rows or labels of y, in the present order of the pairs.
 
@@ -74,7 +74,7 @@ class Pairs:
         return x, data.targets(self._labels(y), len(x), self.sizes[-1], REAL,
                                data.part("y", self.name))
 
-    def _labels(self, y: NDArray) -> NDArray:
+    def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
         """Return integers where labels came as a column of them, or as floats that are whole."""
         if self.sizes[-1] > 1 and y.size == len(y):
             y = y.reshape(-1)
@@ -93,7 +93,7 @@ class Pairs:
         return rows, build.Targets(y)
 
     @property
-    def wanted(self) -> NDArray:
+    def wanted(self) -> NDArray[Any]:
         """Return what the outputs should be, in rows, pair by pair."""
         y = self.arrays[1][self.order]
         return np.eye(self.sizes[-1])[y] if y.ndim == 1 else y

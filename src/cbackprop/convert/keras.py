@@ -120,7 +120,7 @@ def _activate(chain: layers.Chain, activation: Any, layer: Any, keras: Any) -> N
     chain.activate(ours[0] if ours else None, f"activation {named} of {layer}")
 
 
-def _numbers(variable: Any, keras: Any) -> NDArray:
+def _numbers(variable: Any, keras: Any) -> NDArray[Any]:
     return np.asarray(keras.ops.convert_to_numpy(getattr(variable, "value", variable)))
 
 

@@ -31,8 +31,8 @@ class Run(NamedTuple):
 class Layer(NamedTuple):
     """A layer of weights: w of shape (out, in), b of shape (out,), and its activations."""
 
-    w: NDArray
-    b: NDArray
+    w: NDArray[Any]
+    b: NDArray[Any]
     runs: list[Run]
 
 
@@ -125,8 +125,8 @@ class Chain:
         self.by = by
         self.scale: Any = 1.0  # of the inputs, each or all, before layers
         self.offset: Any = 0.0
-        self.weights: list[NDArray] = []
-        self.biases: list[NDArray] = []
+        self.weights: list[NDArray[Any]] = []
+        self.biases: list[NDArray[Any]] = []
         self.activations: list[Any] = []
 
     def refuse(self, thing: Any, why: str = "has no equal in cbackprop") -> ValueError:

@@ -139,7 +139,7 @@ def half_erfc(x: Value) -> Value:
     It is e^(-x^2) times a polynomial of 4 / (4 + x), within 1e-15.
     """
     low = 4 / (4 + 10)  # beyond x = 10, e^(-x^2) is 0 to any sum
-    def scaled(t: NDArray) -> NDArray:
+    def scaled(t: NDArray[Any]) -> NDArray[Any]:
         return np.array([math.exp(x * x) * math.erfc(x) / 2 for x in 4 / t - 4])
 
     t = np.polynomial.Chebyshev.interpolate(scaled, 20, domain=[low, 1])
@@ -200,7 +200,7 @@ class Graph:
         """Return what goes by this name."""
         return Value(self, name)
 
-    def constant(self, array: NDArray, name: str) -> Value:
+    def constant(self, array: NDArray[Any], name: str) -> Value:
         """Add an array."""
         self.constants.append(self.onnx.numpy_helper.from_array(array, name))
         return self.value(name)

@@ -3,7 +3,25 @@
 cdef extern from *:
     """
     /* The compiler's own detector asks cpuid, and xgetbv whether the system saves the registers. */
-    #if defined(__x86_64__) || defined(_M_X64)
+    #if defined(_MSC_VER) && defined(__x86_64__)   /* whose library has no such detector */
+    #include <cpuid.h>
+    __attribute__((target("xsave"))) static int saves(unsigned registers) {
+        unsigned a, b, c, d;
+        return __get_cpuid(1, &a, &b, &c, &d) && (c >> 27 & 1)
+            && (__builtin_ia32_xgetbv(0) & registers) == registers;
+    }
+    static int has(unsigned features) {            /* of leaf 7 */
+        unsigned a, b, c, d;
+        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & features) == features;
+    }
+    static int has_v3(void) {
+        unsigned a, b, c, d;
+        return saves(0x6) && has(1u << 5) && __get_cpuid(1, &a, &b, &c, &d) && (c >> 12 & 1);
+    }
+    static int has_v4(void) {
+        return has_v3() && saves(0xe6) && has(1u << 16 | 1u << 17 | 1u << 30 | 1u << 31);
+    }
+    #elif defined(__x86_64__)
     #define HAS(feature) (__builtin_cpu_supports(feature) != 0)
     static int has_v3(void) { __builtin_cpu_init(); return HAS("avx2") && HAS("fma"); }
     static int has_v4(void) {

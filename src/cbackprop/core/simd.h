@@ -53,15 +53,15 @@ typedef int32_t real_bits;
 #define LANES (VEC_BYTES / REAL_BYTES)
 
 #define VECTOR_OF(type) __attribute__((vector_size(LANES * sizeof(type))))
-#define UNALIGNED(type) __attribute__((vector_size(LANES * sizeof(type)), aligned(1), may_alias))
+#define UNALIGNED_VECTOR_OF(type) __attribute__((vector_size(LANES * sizeof(type)), aligned(1), may_alias))
 typedef real vec VECTOR_OF(real);
 typedef real_bits mask VECTOR_OF(real_bits);
 typedef int32_t vec_int32 VECTOR_OF(int32_t);
 typedef uint32_t vec_uint32 VECTOR_OF(uint32_t);
-typedef real vec_at UNALIGNED(real);
-typedef uint8_t vec_uint8_at UNALIGNED(uint8_t);
-typedef float vec_float_at UNALIGNED(float);
-typedef double vec_double_at UNALIGNED(double);
+typedef real vec_at UNALIGNED_VECTOR_OF(real);
+typedef uint8_t vec_uint8_at UNALIGNED_VECTOR_OF(uint8_t);
+typedef float vec_float_at UNALIGNED_VECTOR_OF(float);
+typedef double vec_double_at UNALIGNED_VECTOR_OF(double);
 
 /* ---- memory ---- */
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,7 +25,7 @@ class Expanded(RowSource):
         Height and width of an image.
     """
 
-    def __init__(self, x: NDArray, y: NDArray, shape: tuple[int, int]) -> None:
+    def __init__(self, x: NDArray[Any], y: NDArray[Any], shape: tuple[int, int]) -> None:
         self.x, self.y, self.shape = x, y, shape
 
     def __len__(self) -> int:
@@ -32,7 +34,7 @@ class Expanded(RowSource):
     def __repr__(self) -> str:
         return f"<{len(self)} images, {len(self.x)} of them {len(MOVES)} times>"
 
-    def take(self, indices: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
+    def take(self, indices: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return these examples: i is image i mod n, in move i // n."""
         moves, which = np.divmod(indices, len(self.x))
         x = np.zeros((len(indices), self.x.shape[1]), self.x.dtype)

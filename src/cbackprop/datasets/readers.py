@@ -165,7 +165,7 @@ class _Dtype:
         self.code = code
         self.order = "="
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = state[1]
 
 
@@ -181,7 +181,7 @@ class _Array:
     def __init__(self, *_: object) -> None:
         self.values = np.empty(0)
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, fortran_order, data = state
         if isinstance(data, str):  # Python 2's bytes, read as latin1
             data = data.encode("latin1")

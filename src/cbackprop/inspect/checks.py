@@ -72,9 +72,9 @@ class GradientCheck:
     passed: bool
     tolerance: float
     mistake: str | None
-    backprop: NDArray
-    differences: NDArray
-    errors: NDArray
+    backprop: NDArray[Any]
+    differences: NDArray[Any]
+    errors: NDArray[Any]
     places: list[Place]
 
     def __repr__(self) -> str:
@@ -156,7 +156,7 @@ class _Cost:
     """The mean cost of a network, and what moving a parameter does to it."""
 
     def __init__(
-        self, net: Network, x: NDArray, y: NDArray, eps: float, tolerance: float
+        self, net: Network, x: NDArray[Any], y: NDArray[Any], eps: float, tolerance: float
     ) -> None:
         self.net, self.eps, self.tolerance = net, eps, tolerance
         self.examples = net._build.Rows(x), net._build.Targets(y)
@@ -165,14 +165,14 @@ class _Cost:
     def __call__(self) -> float:
         return self.net._core.evaluate(*self.examples)[1] / len(self.examples[0])
 
-    def difference(self, values: NDArray, at: Any, exact: float) -> tuple[float, float]:
+    def difference(self, values: NDArray[Any], at: Any, exact: float) -> tuple[float, float]:
         """Return the difference quotient, and its error relative to the exact derivative."""
         coarse = self._of(values, at, exact, self.eps)
         if coarse[1] <= self.tolerance:
             return coarse
         return min(coarse, self._of(values, at, exact, self.eps / FINER), key=lambda pair: pair[1])
 
-    def _of(self, values: NDArray, at: Any, exact: float, eps: float) -> tuple[float, float]:
+    def _of(self, values: NDArray[Any], at: Any, exact: float, eps: float) -> tuple[float, float]:
         kept = values[at]
         ends, costs = [], []
         for step in (eps, -eps):
@@ -193,7 +193,7 @@ def _sampled(total: int, sample: int | None, seed: Any) -> Any:
     return np.sort(_generator(seed).choice(total, min(sample, total), replace=False))
 
 
-def _mistake(net: Network, x: NDArray, y: NDArray) -> str | None:
+def _mistake(net: Network, x: NDArray[Any], y: NDArray[Any]) -> str | None:
     """Say which function of the user's is wrong at a z or an output that these examples lead to."""
     traced = trace(net, x[:SLICE], y[:SLICE])
     for z, layer in zip(traced.z, net._activations, strict=True):

@@ -14,7 +14,7 @@ from cbackprop.inspect import given
 Parameters = tuple[Sequence[ArrayLike], Sequence[ArrayLike]]
 
 
-def jacobian(net: Any, x: ArrayLike) -> NDArray:
+def jacobian(net: Any, x: ArrayLike) -> NDArray[Any]:
     """
     Return the derivative of each output by each input, da^L_k/dx_i.
 
@@ -49,7 +49,7 @@ def jacobian(net: Any, x: ArrayLike) -> NDArray:
     return found[0] if given.is_one(net, x) else found
 
 
-def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray:
+def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
     """
     Return the derivative of each example's own cost by its inputs, dC_x/dx.
 
@@ -88,7 +88,7 @@ def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray:
 
 def hessian_vector(
     net: Any, x: ArrayLike, y: ArrayLike, v: Parameters
-) -> tuple[list[NDArray], list[NDArray]]:
+) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     """
     Return the Hessian of the mean cost times a vector, without the Hessian.
 
@@ -137,7 +137,7 @@ def hessian_vector(
     return biases, weights
 
 
-def _put(v: Any, weights: list[NDArray], biases: list[NDArray]) -> None:
+def _put(v: Any, weights: list[NDArray[Any]], biases: list[NDArray[Any]]) -> None:
     """Copy a direction into the views of an arena."""
     if not isinstance(v, (tuple, list)) or len(v) != 2:
         raise TypeError(f"v must be (biases, weights), as backprop returns them, "

@@ -29,7 +29,7 @@ def in_float64(net: Any) -> Network:
     return Network(**settings, initializer=(list(net.weights), list(net.biases)))
 
 
-def examples(net: Any, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
+def examples(net: Any, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     Return rows and targets that the core takes, as `Network.backprop` does.
 
@@ -42,7 +42,7 @@ def examples(net: Any, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
     return data.examples((rows(net, x), y), net.sizes, net.dtype, "")
 
 
-def rows(net: Any, x: ArrayLike) -> NDArray:
+def rows(net: Any, x: ArrayLike) -> NDArray[Any]:
     """
     Return rows that the core takes.
 
@@ -58,7 +58,7 @@ def rows(net: Any, x: ArrayLike) -> NDArray:
     return checked
 
 
-def one_example(net: Any, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
+def one_example(net: Any, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     Return one example as `examples` does.
 

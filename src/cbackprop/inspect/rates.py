@@ -46,9 +46,9 @@ class Paths:
     total: float
     bp4: float
     steps: list[str]
-    rates: list[NDArray]
-    neurons: NDArray | None = None
-    factors: NDArray | None = None
+    rates: list[NDArray[Any]]
+    neurons: NDArray[Any] | None = None
+    factors: NDArray[Any] | None = None
 
     def __repr__(self) -> str:
         sums = (f"dC/dw of weights[{self.layer}][{self.j}, {self.k}]: {self.total:.10g}, "
@@ -128,10 +128,10 @@ def paths(
     return Paths(layer, j, k, math.fsum(factors), bp4, steps, rates[1:-1], neurons[:, :-1], factors)
 
 
-def _matrices(net: Any, traced: Trace, layer: int, j: int) -> tuple[list[str], list[NDArray]]:
+def _matrices(net: Any, traced: Trace, layer: int, j: int) -> tuple[list[str], list[NDArray[Any]]]:
     """Return the steps from z_j to the outputs; and the rates (to, from) of each, and of C."""
     steps: list[str] = []
-    matrices: list[NDArray] = []
+    matrices: list[NDArray[Any]] = []
     w = np.ones((1, 1))  # from z_j to itself
     for at in range(layer, len(net.weights)):
         neurons = [j] if at == layer else slice(None)  # whose z the weight has a part in
@@ -151,7 +151,7 @@ def _matrices(net: Any, traced: Trace, layer: int, j: int) -> tuple[list[str], l
     return steps, matrices
 
 
-def _follow(matrices: list[NDArray], start: NDArray) -> tuple[NDArray, NDArray]:
+def _follow(matrices: list[NDArray[Any]], start: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the neurons of every path, and the product of the rates along it."""
     neurons, factors = np.zeros((1, 0), dtype=int), start
     last = np.zeros(1, dtype=int)

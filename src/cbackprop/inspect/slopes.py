@@ -36,7 +36,7 @@ class Saturated:
     threshold : float
     """
 
-    by_neuron: list[NDArray]
+    by_neuron: list[NDArray[Any]]
     share: list[float]
     speed: list[float] | None
     threshold: float

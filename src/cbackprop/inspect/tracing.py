@@ -40,14 +40,14 @@ class Trace:
     activations : list of str
     """
 
-    x: NDArray
-    y: NDArray
-    z: list[NDArray]
-    a: list[NDArray]
-    sigma_prime: list[NDArray]
-    delta: list[NDArray]
-    nabla_w: list[NDArray]
-    nabla_b: list[NDArray]
+    x: NDArray[Any]
+    y: NDArray[Any]
+    z: list[NDArray[Any]]
+    a: list[NDArray[Any]]
+    sigma_prime: list[NDArray[Any]]
+    delta: list[NDArray[Any]]
+    nabla_w: list[NDArray[Any]]
+    nabla_b: list[NDArray[Any]]
     cost: float
     activations: list[str]
 
@@ -119,7 +119,7 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
     True
     """
     rows, targets = given.examples(net, x, y)
-    signals: dict[str, list[list[NDArray]]] = {}
+    signals: dict[str, list[list[NDArray[Any]]]] = {}
     nabla, cost = np.zeros_like(net._core.parameters), 0.0
     for part, gradient, costs in slices(net, rows, targets):
         for name, layers in part.items():
@@ -139,8 +139,8 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
 
 
 def slices(
-    net: Any, x: NDArray, y: NDArray | None = None
-) -> Iterator[tuple[dict[str, list[NDArray]], NDArray, float]]:
+    net: Any, x: NDArray[Any], y: NDArray[Any] | None = None
+) -> Iterator[tuple[dict[str, list[NDArray[Any]]], NDArray[Any], float]]:
     """Yield what the core's trace leaves of as many rows as it takes at a time."""
     build = net._build
     for first in range(0, len(x), SLICE):
@@ -149,5 +149,5 @@ def slices(
         yield build.trace(net._core, build.Rows(x[part]), targets)
 
 
-def _row(values: NDArray) -> str:
+def _row(values: NDArray[Any]) -> str:
     return " ".join("..." if at is None else f"{values[at]:.4g}" for at in elided(len(values), 5))

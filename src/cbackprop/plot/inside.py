@@ -91,7 +91,7 @@ def weights(
     return ax
 
 
-def _mosaic(images: NDArray, columns: int) -> NDArray:
+def _mosaic(images: NDArray[Any], columns: int) -> NDArray[Any]:
     """Lay images `(n, height, width)` out in rows; what is between them is NaN."""
     n, height, width = images.shape
     rows = -(-n // columns)
@@ -191,7 +191,7 @@ def _about(trace: Trace, i: int) -> str:
     return "\n".join(words)
 
 
-def _bars(ax: Any, values: NDArray, signed: bool = False) -> None:
+def _bars(ax: Any, values: NDArray[Any], signed: bool = False) -> None:
     """Draw a bar for each neuron, the first on top."""
     from matplotlib.ticker import MaxNLocator
 

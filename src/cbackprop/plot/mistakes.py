@@ -97,7 +97,7 @@ def confusion(
 
 def _examples(net: Network, test_data: Any) -> Examples:
     """Check a data set, as far as it is there."""
-    def admit(part: Any) -> tuple[Any, NDArray]:
+    def admit(part: Any) -> tuple[Any, NDArray[Any]]:
         x, y = data.examples(part, net.sizes, net.dtype, "test_data")
         rows = net._build.Rows(x)
         net._check_finite(rows, "test_data")
@@ -108,7 +108,7 @@ def _examples(net: Network, test_data: Any) -> Examples:
     return InArrays(*admit(test_data))
 
 
-def _judged(net: Network, examples: Examples) -> Iterator[NDArray]:
+def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:
     """Give each example's class, the class that the network sees, and its output for that."""
     judged = []
     for rows, y in examples.all():
@@ -119,7 +119,7 @@ def _judged(net: Network, examples: Examples) -> Iterator[NDArray]:
     return map(np.concatenate, zip(*judged, strict=True))
 
 
-def _classes(a: NDArray) -> NDArray:
+def _classes(a: NDArray[Any]) -> NDArray[Any]:
     """Return the class of each row, as `Network.evaluate` finds it."""
     return (a[:, 0] > 0.5).astype(np.intp) if a.shape[1] == 1 else a.argmax(axis=1)
 
@@ -141,7 +141,7 @@ def _places(ax: Any, captions: list[str], names: list[str]) -> tuple[Any, list[A
             [figure.add_subplot(inner[at]) for at in range(len(captions))])
 
 
-def _draw_counts(ax: Any, counts: NDArray, names: list[str]) -> None:
+def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
     from matplotlib.colors import PowerNorm
     from matplotlib.ticker import MaxNLocator
 

@@ -1,0 +1,55 @@
+"""Every Python that the package says it is for gets a wheel on every platform."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "pyproject.toml").exists() or not (ROOT / "setup.py").exists(),
+    reason="the project's own files are not beside the tests")
+
+
+@pytest.fixture(scope="module")
+def project():
+    if sys.version_info < (3, 11):
+        pytest.skip("tomllib came with Python 3.11")
+    import tomllib
+
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_every_python_has_a_wheel(project):
+    said = [name.rsplit("::", 1)[1].strip() for name in project["project"]["classifiers"]
+            if re.search(r":: 3\.\d+$", name)]
+    assert said[0] == project["project"]["requires-python"].removeprefix(">=")
+    wheels = project["tool"]["cibuildwheel"]["build"].split()
+    ordinary = [wheel for wheel in wheels if not wheel.endswith("t-*")]
+    assert ordinary == [f"cp{version.replace('.', '')}-*" for version in said]
+    assert set(wheels) - set(ordinary) == {f"{ordinary[-1][:-2]}t-*"}
+
+
+def test_the_declarations_are_in_the_wheel(project):
+    assert project["tool"]["setuptools"]["package-data"]["cbackprop.core"] == ["*.pyi", "*.pxd"]
+    assert project["tool"]["setuptools"]["package-data"]["cbackprop"] == ["py.typed"]
+
+
+@pytest.mark.skipif(not WORKFLOW.exists(), reason="the release workflow is not beside the tests")
+def test_the_release(project):
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    assert jobs["wheels"]["needs"] == "sdist"
+    platforms = {entry["name"] for entry in jobs["wheels"]["strategy"]["matrix"]["include"]}
+    assert platforms == {
+        *(f"{linux}-{machine}" for linux in ("manylinux", "musllinux")
+          for machine in ("x86_64", "aarch64")),
+        "macos-x86_64", "macos-arm64", "windows-amd64"}
+    commands = "\n".join(step.get("run", "") for step in jobs["wheels"]["steps"])
+    assert "cibuildwheel --output-dir wheels sdist/*.tar.gz" in commands
+    assert "-size +3000000c" in commands
+    wheels = project["tool"]["cibuildwheel"]["build"].split()
+    assert f"-eq {len(wheels)} " in commands

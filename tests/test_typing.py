@@ -1,0 +1,57 @@
+"""The stubs say what the compiled modules have; the public names are typed for callers."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cbackprop.core import _dispatch
+
+CALLER = """
+import numpy as np
+import cbackprop
+
+net = cbackprop.Network([4, 3, 2], activation="relu", seed=0)
+x, y = np.zeros((8, 4), np.float32), np.zeros(8, np.intp)
+history = net.SGD((x, y), 2, 4, 0.1, optimizer=cbackprop.optimizers.Adam())
+reveal_type(history)
+reveal_type(history.cost)
+reveal_type(net.feedforward(x))
+reveal_type(net.backprop(x, y))
+reveal_type(net.evaluate((x, y)))
+reveal_type(cbackprop.Network.load("net.npz"))
+net.SGD((x, y), 2, 4, momentum=0.5)
+"""
+
+
+def mypy(*arguments):
+    pytest.importorskip("mypy", reason="mypy is not installed")
+    return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True,
+                          timeout=240, check=False)
+
+
+def test_stubs(tmp_path):
+    """Those of the builds that this CPU can import."""
+    modules = ["cbackprop.core._cpu", *(
+        f"cbackprop.core._{isa}_{real}" for isa in _dispatch.BUILT if isa in _dispatch.SUPPORTED
+        for real in _dispatch.REALS)]
+    allowed = tmp_path / "allowed"      # what Cython adds to a module
+    allowed.write_text(r".*\.__(reduce_cython|setstate_cython|test)__")
+    done = mypy("mypy.stubtest", "--concise", "--ignore-disjoint-bases", "--allowlist",
+                str(allowed), *modules)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_caller(tmp_path):
+    (tmp_path / "caller.py").write_text(CALLER)
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = true\n")
+    done = mypy("mypy", "--config-file", str(tmp_path / "mypy.ini"), "--cache-dir",
+                str(tmp_path / "cache"), "--no-error-summary", str(tmp_path / "caller.py"))
+    lines = [line.split(": ", 2)[1:] for line in done.stdout.splitlines()]
+    revealed = [text.split('"')[1] for _, text in lines if text.startswith("Revealed type")]
+    array = "numpy.ndarray[tuple[Any, ...], numpy.dtype[Any]]"
+    assert [text.replace("builtins.", "") for text in revealed] == [
+        "cbackprop.history.History", "list[float]", array,
+        f"tuple[list[{array}], list[{array}]]", "int", "cbackprop.network.Network"]
+    assert [text for kind, text in lines if kind == "error"] == [
+        'Unexpected keyword argument "momentum" for "SGD" of "Network"  [call-arg]']
