@@ -91,8 +91,14 @@ def work():
 """,
 }
 
+TEAM = """
+from cbackprop import threads
+threads.Pace.threads = lambda pace, asked: 2
+threads.for_reading = lambda asked, multiplications: 2
+"""
+
 AROUND = """
-import json, signal, time
+import json, signal, threading, time
 import numpy as np
 from cbackprop import Network
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs us behind
@@ -106,7 +112,8 @@ except KeyboardInterrupt:
 finite = all(bool(np.isfinite(p).all()) for p in (*net.weights, *net.biases))
 history = net.SGD((x[:300], y[:300]), 1, 10, 0.01)
 after = all(bool(np.isfinite(p).all()) for p in (*net.weights, *net.biases))
-print(json.dumps(dict(caught=caught, finite=finite, cost=history.cost, after=after)))
+print(json.dumps(dict(caught=caught, finite=finite, cost=history.cost, after=after,
+                      threads=threading.active_count())))
 """
 
 
@@ -128,11 +135,17 @@ def interrupt(program, delay):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to one process")
-@pytest.mark.parametrize("case", INTERRUPTED)
-def test_ctrl_c(case):
+@pytest.mark.parametrize(("case", "team"), [
+    *((case, "") for case in INTERRUPTED),
+    *(pytest.param(case, TEAM, id=f"{case}, in a team") for case in (
+        "many tiny mini-batches", "a big network", "one giant mini-batch",
+        "feedforward of many rows"))])
+def test_ctrl_c(case, team):
     seconds = []
     for attempt in range(ATTEMPTS):
-        answer, took = interrupt(AROUND.format(case=INTERRUPTED[case]), 0.35 + 0.13 * attempt)
+        answer, took = interrupt(
+            AROUND.format(case=INTERRUPTED[case] + team), 0.35 + 0.13 * attempt)
+        assert answer["threads"] == 1
         assert answer["finite"]
         assert answer["after"]
         assert np.isfinite(answer["cost"]).all()

@@ -403,6 +403,30 @@ def test_threadpoolctl_sees_and_limits_threads():
 
 
 @openmp
+def test_a_callback_that_raises_ends_a_team(monkeypatch):
+    class End(cbackprop.callbacks.Callback):
+        every = 3
+
+        def __init__(self, error):
+            self.error = error
+
+        def on_batches(self, network, history, step):
+            if step == 33:
+                raise self.error
+
+    sizes, m = [20, 30, 5], 10
+    training_data = data(300, sizes)
+    net, twin = Network(sizes, seed=0), Network(sizes, seed=0)
+    twin.SGD(training_data, 5, m, 0.1, callbacks=[End(cbackprop.callbacks.StopTraining())])
+    two_threads(monkeypatch)
+    with pytest.raises(KeyError, match="mine"):
+        net.SGD(training_data, 5, m, 0.1, callbacks=[End(KeyError("mine"))])
+    assert np.array_equal(parameters(net), parameters(twin))  # of what was done until then
+    assert threading.active_count() == 1
+    net.SGD(training_data, 1, m, 0.1)
+
+
+@openmp
 def test_many_threads_on_few_cores_do_not_collapse():
     # 1.3 times one thread's time is promised; the best of some, for the machine may be busy
     sizes, n = [784, 30, 10], 4000

@@ -75,6 +75,7 @@ def train(args: argparse.Namespace) -> None:
         dtype=args.dtype,
         input_scale=1 / max(1, x.max()) if x.dtype == np.uint8 else 1,
         seed=args.seed,
+        threads=args.threads,
     )
     print(f"{net} on {len(x)} examples", flush=True)
     tqdm = _tqdm()
@@ -273,6 +274,7 @@ def _parser() -> argparse.ArgumentParser:
                          help="of parameters and arithmetic (%(default)s)")
     command.add_argument("--seed", type=seed, default=0,
                          help="of everything drawn at random (%(default)s)")
+    command.add_argument("--threads", type=int, metavar="N", help="at most (all that are worth it)")
     command.add_argument("--save", metavar="FILE", help="write the trained network to this file")
     command.set_defaults(command=train)
 

@@ -135,11 +135,16 @@ cdef inline void share_signals(
 
 cdef inline bint meet(Batch* batch) noexcept nogil:
     # False if one has stopped, who will not come: then nobody does anything more.
+    cdef long long waited = batch.waited
+    cdef bint met
     if batch.threads == 1:
         return True
     if is_set(&batch.team.meeting.stopped):
         return False
-    return meet_at(&batch.team.meeting, batch.threads, &batch.waited)
+    met = meet_at(&batch.team.meeting, batch.threads, &batch.waited)
+    if batch.waited != waited:      # that was long: time to look at the clock
+        batch.work = LONG
+    return met
 
 
 cdef int look_for_signals(const Network* net, Batch* batch) except -1 nogil:
