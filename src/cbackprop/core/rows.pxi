@@ -185,19 +185,25 @@ cdef void gather_targets(
     Py_ssize_t first, Py_ssize_t m, Py_ssize_t J,
 ) noexcept nogil:
     cdef Py_ssize_t i, j, which
+    cdef const real* rows = NULL
     cdef bint across = by_neuron > 1        # narrow outputs: examples are the columns
     if targets.are_labels:
         for i in range(J if across else m):
             memset(y + i * max(by_example, by_neuron), 0, (m if across else J) * sizeof(real))
+    else:
+        rows = &targets.rows[0, 0]
+        for j in range(J if across else 0):
+            for i in range(m):
+                which = order[first + i] if order != NULL else first + i
+                y[i + j * by_neuron] = rows[which * J + j]
+        if across:
+            return
     for i in range(m):
         which = order[first + i] if order != NULL else first + i
         if targets.are_labels:
             y[i * by_example + targets.labels[which] * by_neuron] = 1
-        elif across:
-            for j in range(J):
-                y[i + j * by_neuron] = targets.rows[which, j]
         else:
-            memcpy(y + i * by_example, &targets.rows[which, 0], J * sizeof(real))
+            memcpy(y + i * by_example, rows + which * J, J * sizeof(real))
 
 
 cdef bint gather_weights(
