@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 import numbers
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import data
+
+REAL = (float, int, numbers.Real)  # the first two are found ten times as fast
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ class Rules:
     @property
     def plain(self) -> bool:
         """Whether they ask for nothing but the book's descent."""
-        return self == rules(len(self.dropout))
+        return self == _descent(len(self.dropout))
 
 
 def rules(
@@ -190,12 +193,17 @@ def rules(
         dropout=_rates(dropout, n_layers), noise=number("noise", noise, 0))
 
 
+@cache
+def _descent(n_layers: int) -> Rules:
+    return rules(n_layers)
+
+
 def _most(name: str, value: Any) -> float:
     return math.inf if value is None else number(name, value, 0, above=True)
 
 
 def _rates(dropout: Any, n_layers: int) -> tuple[float, ...]:
-    if isinstance(dropout, numbers.Real):
+    if isinstance(dropout, REAL):
         return 0.0, *[number("dropout", dropout, 0, 1)] * (n_layers - 1)
     rule = (f"dropout must be a number, or {n_layers} of them, of the inputs and of each hidden "
             f"layer")
@@ -222,7 +230,7 @@ def number(
     rule = f"{name} must be a number {'above' if above else 'of at least'} {low:g}"
     if high < math.inf:
         rule += f" and below {high:g}"
-    if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
+    if not isinstance(value, REAL) or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{rule}, got {data.shown(value)}")
     checked = float(value)
     if not (low < checked < high if above else low <= checked < high):

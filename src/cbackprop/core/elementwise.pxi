@@ -217,7 +217,7 @@ cdef inline void sigma_prime_rows(
             store(delta + at, x)
 
 
-cdef inline int activate_run(
+cdef int activate_run(
     const Sigma* run, bint part, real* a, const real* z,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) except -1 nogil:
@@ -263,7 +263,7 @@ cdef inline int activate_run(
     return 0
 
 
-cdef inline int times_sigma_prime_of_run(
+cdef int times_sigma_prime_of_run(
     const Sigma* run, bint part, real* delta, const real* a, const real* z,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) except -1 nogil:
@@ -313,9 +313,13 @@ cdef int activate(
     const real* z,          # IN  (rows, columns)
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) except -1 nogil:
+    # Sigmoid is apart from the others, whose spilled vectors would cost it 4 ns a call; so below.
     cdef int k
     cdef Py_ssize_t first
     if n_runs == 1:
+        if runs.kind == SIGMOID:
+            sigma_rows(SIGMOID, runs, False, a, z, rows, columns, ld)
+            return 0
         return activate_run(runs, False, a, z, rows, columns, ld)
     for k in range(n_runs):
         if narrow:              # its rows are the run's neurons
@@ -337,6 +341,9 @@ cdef int times_sigma_prime(
     cdef int k
     cdef Py_ssize_t at
     if n_runs == 1:
+        if runs.kind == SIGMOID:
+            sigma_prime_rows(SIGMOID, runs, False, delta, a, z, rows, columns, ld)
+            return 0
         return times_sigma_prime_of_run(runs, False, delta, a, z, rows, columns, ld)
     for k in range(n_runs):
         if narrow:
@@ -462,9 +469,16 @@ cdef double sum_of_costs(
     const real* y,          # IN  (rows, columns)
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) except? -1 nogil:
-    cdef real p = cost.p
     if cost.kind == QUADRATIC:
-        return cost_rows(QUADRATIC, p, a, y, rows, columns, ld)
+        return cost_rows(QUADRATIC, 0, a, y, rows, columns, ld)
+    return sum_of_other_costs(cost, a, y, rows, columns, ld)
+
+
+cdef double sum_of_other_costs(
+    const CostFunction* cost, const real* a, const real* y,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
+) except? -1 nogil:
+    cdef real p = cost.p
     if cost.kind == CROSS_ENTROPY:
         return cost_rows(CROSS_ENTROPY, p, a, y, rows, columns, ld)
     if cost.kind == ABSOLUTE:
@@ -512,10 +526,18 @@ cdef int cost_gradient(
     const real* y,          # IN  (rows, columns)
     real step, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) except -1 nogil:
-    cdef real p = cost.p
     if cost.kind == QUADRATIC:
-        grad_rows(QUADRATIC, p, delta, a, y, step, rows, columns, ld)
-    elif cost.kind == CROSS_ENTROPY:
+        grad_rows(QUADRATIC, 0, delta, a, y, step, rows, columns, ld)
+        return 0
+    return other_gradient(cost, delta, a, y, step, rows, columns, ld)
+
+
+cdef int other_gradient(
+    const CostFunction* cost, real* delta, const real* a, const real* y, real step,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
+) except -1 nogil:
+    cdef real p = cost.p
+    if cost.kind == CROSS_ENTROPY:
         grad_rows(CROSS_ENTROPY, p, delta, a, y, step, rows, columns, ld)
     elif cost.kind == ABSOLUTE:
         grad_rows(ABSOLUTE, p, delta, a, y, step, rows, columns, ld)
@@ -756,17 +778,23 @@ cdef inline vec of_columns(const real* row, Py_ssize_t v, Py_ssize_t J, vec rest
 
 
 cdef inline real sum_lanes(vec x) noexcept nogil:
-    cdef real total = 0
-    cdef int i
+    # By halves: 16 additions one after another would wait for each other, 60 cycles.
+    cdef real half[LANES]
+    cdef int stage, i
     for i in range(LANES):
-        total += lane(x, i)
-    return total
+        half[i] = lane(x, i)
+    for stage in range(1, 5):
+        for i in range(LANES >> stage):
+            half[i] = half[i] + half[i + (LANES >> stage)]
+    return half[0]
 
 
 cdef inline real max_lanes(vec x) noexcept nogil:
-    cdef real highest = lane(x, 0)
-    cdef int i
-    for i in range(1, LANES):
-        if not lane(x, i) <= highest:       # a NaN stays one
-            highest = lane(x, i)
-    return highest
+    cdef real half[LANES]
+    cdef int stage, i
+    for i in range(LANES):
+        half[i] = lane(x, i)
+    for stage in range(1, 5):
+        for i in range(LANES >> stage):
+            half[i] = max(half[i], half[i + (LANES >> stage)])
+    return half[0]

@@ -59,7 +59,7 @@ cdef struct Product:
     bint across, b_transposed
     bint streams             # rows come from memory
     Ahead* ahead             # or NULL
-    Epilogue epilogue        # or NULL; then start is zeros
+    Epilogue epilogue        # only for multiply_with_epilogue; then start is zeros
     const void* context
     real* tile               # (TILE_ROWS, MAX_VECTORS * LANES) for it
     const real* more[2]      # laid out as c: what else it reads, to be fetched ahead; or NULL
@@ -77,12 +77,7 @@ cdef struct Panel:           # what the strips of a panel share, for one block o
     Py_ssize_t ld_ahead, b_rows_ahead, b_lines_ahead    # rows apart, how many, lines of each
     Ahead* ahead             # or NULL
     Py_ssize_t lines_ahead   # for each strip
-    Epilogue epilogue
-    const void* context
-    real* tile
-    real* with_tile          # IN, OUT what the epilogue changes, ...
-    const real* more[2]      # ... and more of the kind, or NULL
-    Py_ssize_t ld_with       # rows apart
+    Py_ssize_t first         # ACROSS: where the strips begin in a row
 
 
 cdef inline void tile(
@@ -120,7 +115,7 @@ cdef inline void tile(
             for v in range(V):
                 b_p[v] = load(b + v * LANES)
             if kind == ACROSS:
-                a_p = rows[g.p + p] + first
+                a_p = rows[g.p + p] + g.first + first
             for r in range(R):
                 a_pr = splat(row[r][p] if in_rows else a_p[r])
                 for v in range(V):
@@ -155,15 +150,8 @@ cdef inline void fetch(Ahead* ahead, Py_ssize_t lines) noexcept nogil:
         lines -= 1
 
 
-cdef inline void fetch_tile(const real* c, Py_ssize_t ld, Py_ssize_t R, int V) noexcept nogil:
-    cdef Py_ssize_t r
-    for r in range(R):
-        prefetch(c + r * ld)
-        prefetch(c + r * ld + (V - 1) * LANES)
-
-
 cdef inline void all_strips(
-    Panel* g, Py_ssize_t n_rows, const real* packed, Multipliers kind, const int V,
+    const Panel* g, Py_ssize_t n_rows, const real* packed, Multipliers kind, const int V,
 ) noexcept nogil:
     # Strips of equal height: 32 rows are 11 + 11 + 10, not 12 + 12 + 8. Constant sizes keep each
     # tile's accumulators in registers; and GCC unrolls a tile's loops early enough for that only
@@ -172,22 +160,21 @@ cdef inline void all_strips(
     cdef Py_ssize_t height = n_rows // n_strips
     cdef Py_ssize_t taller = n_rows - height * n_strips
     cdef Py_ssize_t s, r, p, R, first = 0
-    cdef int k
+    cdef const real* ahead
     for s in range(n_strips):
         R = height + (s < taller)
         if g.depth >= FAR:
-            fetch_tile(g.with_tile + first * g.ld_with, g.ld_with, R, V)
-            for k in range(2):
-                if g.more[k] != NULL:
-                    fetch_tile(g.more[k] + first * g.ld_with, g.ld_with, R, V)
+            ahead = g.start + first * g.ld_start
+            for r in range(R):
+                prefetch(ahead)
+                prefetch(ahead + (V - 1) * LANES)
+                ahead += g.ld_start
         if g.ahead != NULL:
             fetch(g.ahead, g.lines_ahead)
         if g.b_rows_ahead > 0:
             for p in range(g.b_rows_ahead * s // n_strips, g.b_rows_ahead * (s + 1) // n_strips):
                 for r in range(g.b_lines_ahead):
                     prefetch(<const char*>(g.b_ahead + p * g.ld_ahead) + r * LINE)
-        if g.epilogue != NULL:
-            g.c = g.tile - first * g.ldc        # where the tile looks for its first row
         if R == 12 <= TILE_ROWS:        # what no build's strips need is not compiled
             tile(g, first, packed, kind, 12, V)
         elif R == 11 <= TILE_ROWS:
@@ -212,57 +199,85 @@ cdef inline void all_strips(
             tile(g, first, packed, kind, 2, V)
         else:
             tile(g, first, packed, kind, 1, V)
-        if g.epilogue != NULL:
-            g.epilogue(g.context, g.with_tile + first * g.ld_with, g.ld_with, g.tile, g.ldc, R,
-                       V * LANES)
         if kind == PACKED:
             packed += R * g.depth
         first += R
 
 
 cdef void rows_1(
-    Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, ROWS, 1)
 
 cdef void rows_2(
-    Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, ROWS, 2)
 
 cdef void across_1(
-    Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, ACROSS, 1)
 
 cdef void across_2(
-    Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, ACROSS, 2)
 
 cdef void packed_1(
-    Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, PACKED, 1)
 
 cdef void packed_2(
-    Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, PACKED, 2)
 
 cdef void stream_1(
-    Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, STREAM, 1)
 
 cdef void stream_2(
-    Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const real* packed,
 ) noexcept nogil:
     all_strips(g, n_rows, packed, STREAM, 2)
 
-ctypedef void (*Strips)(Panel*, Py_ssize_t, const real*) noexcept nogil
+ctypedef void (*Strips)(const Panel*, Py_ssize_t, const real*) noexcept nogil
 cdef Strips[4][2] strips_of = [
     [rows_1, rows_2], [across_1, across_2], [packed_1, packed_2], [stream_1, stream_2]]
+
+
+cdef void strips_with_epilogue(
+    Panel* g, const Product* of, Strips strips, Py_ssize_t column, int V,
+) noexcept nogil:
+    # One at a time, so that the loop over strips knows nothing of it: a call in there made every
+    # product slower, [8, 16, 16, 1] by 3 %.
+    cdef Py_ssize_t n_strips = (of.n_rows + TILE_ROWS - 1) // TILE_ROWS
+    cdef Py_ssize_t height = of.n_rows // n_strips
+    cdef Py_ssize_t taller = of.n_rows - height * n_strips
+    cdef Py_ssize_t b_rows = g.b_rows_ahead, s, r, R, at, first = 0
+    cdef const real* used[3]
+    cdef int k
+    used[0], used[1], used[2] = of.c, of.more[0], of.more[1]
+    g.c, g.ldc = of.tile, V * LANES
+    for s in range(n_strips):
+        R = height + (s < taller)
+        at = first * of.ldc + column
+        if g.depth >= FAR:
+            for k in range(3):
+                for r in range(R if used[k] != NULL else 0):
+                    prefetch(used[k] + at + r * of.ldc)
+                    prefetch(used[k] + at + r * of.ldc + (V - 1) * LANES)
+        g.b_rows_ahead = b_rows * (s + 1) // n_strips - b_rows * s // n_strips
+        g.first, g.rows = first, of.rows
+        if not of.across:
+            g.rows += first
+        strips(g, R, NULL)
+        of.epilogue(of.context, of.c + at, of.ldc, of.tile, g.ldc, R, g.ldc)
+        g.b_ahead += g.b_rows_ahead * g.ld_ahead
+        first += R
 
 
 cdef inline void transpose(vec* x) noexcept nogil:
@@ -353,6 +368,13 @@ cdef void pack_strips(
 
 
 cdef void multiply(const Product* of) noexcept nogil:
+    all_panels(of, False)
+
+cdef void multiply_with_epilogue(const Product* of) noexcept nogil:
+    all_panels(of, True)
+
+
+cdef inline void all_panels(const Product* of, const bint with_epilogue) noexcept nogil:
     cdef Py_ssize_t width = MAX_VECTORS * LANES
     cdef Py_ssize_t n_panels = (of.columns + width - 1) // width
     cdef bint packs_b = of.b_transposed or (of.rows_in_all >= PACK_ROWS and of.ldb > width)
@@ -363,7 +385,7 @@ cdef void multiply(const Product* of) noexcept nogil:
     cdef int V
     if of.n_rows == 0 or of.columns == 0:
         return
-    if packs_b and of.epilogue == NULL:
+    if packs_b and not with_epilogue:
         n_blocks = (of.depth + DEPTH - 1) // DEPTH
     if of.across:
         kind = ACROSS
@@ -372,7 +394,7 @@ cdef void multiply(const Product* of) noexcept nogil:
     elif of.streams and of.n_rows > TILE_ROWS:
         kind = STREAM
     g.rows, g.alpha, g.ldc = of.rows, of.alpha, of.ldc
-    g.ahead, g.epilogue, g.context, g.tile = of.ahead, of.epilogue, of.context, of.tile
+    g.ahead, g.first = of.ahead, 0
     if g.ahead != NULL:
         g.lines_ahead = 1 + g.ahead.n * (g.ahead.bytes // LINE + 1) // (
             n_blocks * n_panels * ((of.n_rows + TILE_ROWS - 1) // TILE_ROWS))
@@ -388,14 +410,6 @@ cdef void multiply(const Product* of) noexcept nogil:
             g.start, g.ld_start = g.c, g.ldc
             if block == 0:
                 g.start, g.ld_start = of.start + j, of.ld_start
-            g.with_tile, g.ld_with = <real*>g.start, g.ld_start
-            g.more[0] = g.more[1] = NULL
-            if of.epilogue != NULL:
-                g.with_tile, g.ld_with, g.ldc = g.c, of.ldc, V * LANES
-                if of.more[0] != NULL:
-                    g.more[0] = of.more[0] + j
-                if of.more[1] != NULL:
-                    g.more[1] = of.more[1] + j
             if of.b_transposed:
                 pack_transposed(
                     of.panel, of.b + j * of.ldb + g.p, of.ldb, g.depth, of.columns - j, V)
@@ -413,4 +427,7 @@ cdef void multiply(const Product* of) noexcept nogil:
                 g.b, g.ldb = of.panel, V * LANES
             else:
                 g.b, g.ldb = of.b + g.p * of.ldb + j, of.ldb
-            strips_of[<int>kind][V - 1](&g, of.n_rows, of.strips)
+            if with_epilogue:
+                strips_with_epilogue(&g, of, strips_of[<int>kind][V - 1], j, V)
+            else:
+                strips_of[<int>kind][V - 1](&g, of.n_rows, of.strips)

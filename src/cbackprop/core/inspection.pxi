@@ -203,7 +203,8 @@ cdef void add_weighted(
     real* z,                    # IN, OUT (m, J)  + w a^(l-1)
     const Signals* at, const Layer* layer, const Network* net, Batch* batch,
 ) noexcept nogil:
-    cdef Product product = new_product(batch)
+    cdef Product product
+    begin_product(&product, batch)
     product.c = product.start = z
     product.ldc = product.ld_start = at.ld
     product.depth, product.n_rows, product.columns = layer.K, at.rows, at.columns

@@ -230,13 +230,17 @@ cdef void gather_targets(
     if targets.rows == NULL:
         for i in range(J if across else m):
             memset(y + i * max(by_example, by_neuron), 0, (m if across else J) * sizeof(real))
+    else:
+        for j in range(J if across else 0):
+            for i in range(m):
+                which = order[first + i] if order != NULL else first + i
+                y[i + j * by_neuron] = targets.rows[which * J + j]
+        if across:
+            return
     for i in range(m):
         which = order[first + i] if order != NULL else first + i
         if targets.rows == NULL:
             y[i * by_example + targets.labels[which] * by_neuron] = 1
-        elif across:
-            for j in range(J):
-                y[i + j * by_neuron] = targets.rows[which * J + j]
         else:
             memcpy(y + i * by_example, targets.rows + which * J, J * sizeof(real))
 
