@@ -37,7 +37,7 @@ if platform.machine().lower() not in {"x86_64", "amd64"}:
 
 # Apple's clang refuses it; for clang-cl its library would have to come along: one thread there.
 OPENMP = ["-fopenmp"]
-USES_OPENMP = "#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }"
+OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }"
 
 DIRECTIVES = {
     "language_level": 3,
@@ -90,7 +90,7 @@ class BuildExt(build_ext):
                   file=sys.stderr)
         self.extensions = [e for e in self.extensions
                            if not any(f"._{isa}_" in e.name for isa in refused)]
-        if not WINDOWS and self.accepts(OPENMP, USES_OPENMP):
+        if not WINDOWS and self.accepts(OPENMP, OPENMP_PROGRAM):
             for extension in self.extensions:
                 extension.extra_compile_args += OPENMP
                 extension.extra_link_args += OPENMP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import os
@@ -170,7 +171,7 @@ def largest_share(sizes: Sequence[int], m: int, threads: int, line: int) -> floa
         units = -(-n // unit)
         return -(-units // threads) / units
 
-    weights = [k * j for k, j in zip(sizes, sizes[1:], strict=False)]
+    weights = [k * j for k, j in itertools.pairwise(sizes)]
     by_neurons = [part(j, line) for j in sizes[1:]]
     by_examples = part(m, 1)
     busiest = (weights[0] * by_neurons[0] + 2 * sum(weights[1:]) * by_examples
@@ -181,7 +182,7 @@ def largest_share(sizes: Sequence[int], m: int, threads: int, line: int) -> floa
 def exchanged(sizes: Sequence[int], m: int, threads: int, itemsize: int) -> float:
     """Return the bytes of a mini-batch that a thread reads and another has written."""
     numbers = sum(2 * m * j for j in sizes[1:])  # a and delta
-    numbers += sum(k * j for k, j in zip(sizes[1:], sizes[2:], strict=False))  # w
+    numbers += sum(k * j for k, j in itertools.pairwise(sizes[1:]))  # w
     return numbers * itemsize * (threads - 1) / threads
 
 
@@ -203,7 +204,7 @@ class Pace:
 
     def __init__(self, sizes: Sequence[int], m: int, itemsize: int) -> None:
         self.sizes, self.m, self.itemsize = tuple(sizes), m, itemsize
-        work = sum(k * j for k, j in zip(sizes, sizes[1:], strict=False)) * m
+        work = sum(k * j for k, j in itertools.pairwise(sizes)) * m
         self.alone = 3 * work / (RATE * 4 / itemsize)  # seconds of a mini-batch in one thread
         self.is_guess = True
         self.back_at, self.patience = 0.0, PATIENCE[0]
@@ -224,7 +225,7 @@ class Pace:
     def best(self, allowed: int) -> int:
         """Return the number of threads that promises the least time."""
         best, least = 1, WORTH * self.alone
-        if MEETINGS * 5e-8 < least:  # no meeting is quicker: do not begin a team to measure it
+        if least > MEETINGS * 5e-8:  # no meeting is quicker: do not begin a team to measure it
             for threads in range(2, allowed + 1):
                 seconds = (
                     self.alone * largest_share(self.sizes, self.m, threads, LINE // self.itemsize)
@@ -251,7 +252,7 @@ class Pace:
             each = seconds / max(1, steps)
             self.alone = each if self.is_guess else min(each, 1.1 * self.alone)
             self.is_guess = False
-        elif left or not self.is_guess and seconds > steps * self.alone * SLOW:
+        elif left or (not self.is_guess and seconds > steps * self.alone * SLOW):
             self.back_at = time.monotonic() + self.patience
             self.patience = min(2 * self.patience, PATIENCE[1])
         else:

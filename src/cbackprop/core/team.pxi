@@ -20,7 +20,7 @@ cdef enum:
     PATIENCE = 20_000_000   # nanoseconds between two looks for a signal
     MOST_THREADS = 1024
     OUTER = 1 << 20         # bytes of w beyond which the L2 cache does not hold it
-    LEAST = 3               # examples of a thread: one or two are summed in another order (gemm.pxi)
+    LEAST = 3               # examples of a thread: fewer are summed in another order (gemm.pxi)
     DELAY = 2_000_000       # nanoseconds of waiting that make a team leave ...
     DELAYS = 4              # ... if they are this part of the time
 

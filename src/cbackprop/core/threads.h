@@ -65,7 +65,7 @@ static int most_threads(void) {
 
 /* End the threads that wait for more work: a child after fork would wait for them forever. */
 static void end_team(void) {
-#if defined(_OPENMP) && _OPENMP >= 201811
+#if defined(_OPENMP) && (_OPENMP >= 201811 || __GNUC__ >= 9 && !defined(__clang__))
     omp_pause_resource_all(omp_pause_soft);
 #endif
 }
