@@ -29,6 +29,7 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
     "kernels.py": ("--tiny", "--work", "8-16-16-1x32", "--real", "float32"),
     "sklearn_fit.py": ("--tiny", "--work", "tabular-1000", "regression-10000"),
     "book.py": ("--tiny",),
+    "learning.py": SMALLEST,
 }
 CONTESTANTS = {
     "the book's loop", "NumPy float64", "NumPy float32", "cbackprop float64",
