@@ -70,9 +70,11 @@ cdef struct Batch:
     Signals* signals
     real* x                 # (m, ld of the input): rows that had to be converted
     Py_ssize_t ld_x
-    Nonzeros nonzeros       # of rows whose zeros are skipped, and ...
-    Py_ssize_t m_ahead      # ... of so many behind them
-    bint sparse             # if there are such
+    bint sparse             # whether zeros of x are skipped: ...
+    Nonzeros* nonzeros      # (m) ... what is left of the rows, ...
+    Py_ssize_t following    # ... and of so many behind them
+    const real* values
+    Py_ssize_t* done        # (m)
     real* y                 # as the output
     real* weights           # (m) of the examples
     bint weighted           # if not, each counts once
@@ -140,8 +142,8 @@ cdef void weighted_input(
     cdef real* w = net.parameters + layer.w
     cdef real* b = net.parameters + layer.b
     if layer == net.layers and batch.sparse:
-        sparse_weighted_input(z, at.ld, b, w, layer.ld, &batch.nonzeros, net.scale, batch.m,
-                              layer.J, layer.K, batch.m_ahead)
+        sparse_weighted_input(z, at.ld, b, w, layer.ld, batch.nonzeros, batch.values, net.scale,
+                              batch.m, layer.J, layer.K, batch.following)
         return
     product.c, product.ldc = z, at.ld
     product.depth, product.n_rows, product.columns = layer.K, at.rows, at.columns
@@ -271,8 +273,8 @@ cdef void add_nabla_w(
     cdef Product product = new_product(batch)
     cdef int k
     if at == batch.signals and batch.sparse:
-        add_sparse_nabla_w(w, layer.ld, at.delta, at.ld, &batch.nonzeros, batch.m, layer.J,
-                           layer.K)
+        add_sparse_nabla_w(w, layer.ld, at.delta, at.ld, batch.nonzeros, batch.values, batch.done,
+                           batch.m, layer.J, layer.K)
         return
     product.c = product.start = w
     product.ldc = product.ld_start = layer.ld
@@ -338,7 +340,7 @@ cdef int sum_gradients(
     cdef Signals* output = &batch.signals[net.n_layers - 1]
     while first < end:
         batch.m = min(<Py_ssize_t>SLICE, end - first)
-        gather_slice(net, batch, rows, order, first, min(n, first + 2 * batch.m))
+        gather_slice(net, batch, rows, order, first, n)
         if batch.noise != NULL:
             batch.noise.first = first - (end - m)
             disturb(net, batch)
@@ -353,13 +355,14 @@ cdef int sum_gradients(
 
 cdef void gather_slice(
     const Network* net, Batch* batch, const RowArray* rows,
-    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,    # the slice, and what follows it
+    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
 ) noexcept nogil:
-    batch.sparse = (rows.starts != NULL and net.scales == NULL and batch.noise == NULL
+    batch.sparse = (rows.nonzeros != NULL and net.scales == NULL and batch.noise == NULL
                     and batch.update == NULL)
     if batch.sparse:
-        gather_nonzeros(&batch.nonzeros, rows, order, first, last - first)
-        batch.m_ahead = last - first - batch.m
+        batch.values = rows.values
+        batch.following = min(<Py_ssize_t>SOON, n - first - batch.m)
+        gather_nonzeros(batch.nonzeros, rows, order, first, batch.m + batch.following)
     else:
         gather(batch.signals[0].a_prev, batch.x, batch.ld_x, rows, order, first, batch.m,
                net.scales, batch.noise != NULL)

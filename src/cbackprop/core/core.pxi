@@ -178,7 +178,7 @@ cdef class Core:
         self, Scratch scratch, const RowArray* rows, Py_ssize_t first,
     ) except -1 nogil:
         scratch.batch.m = min(scratch.rows, rows.n - first)
-        gather_slice(&self.net, &scratch.batch, rows, NULL, first, first + scratch.batch.m)
+        gather_slice(&self.net, &scratch.batch, rows, NULL, first, rows.n)
         feedforward(&self.net, &scratch.batch)
         return look_for_signals(&self.net, &scratch.batch)
 
@@ -462,7 +462,8 @@ cdef class Scratch:
         cdef const real** a_rows
         batch.ld_x = stride_of(net.layers[0].K)
         batch.x = <real*>self.take(base, m * batch.ld_x * sizeof(real))
-        batch.nonzeros.starts = <const Py_ssize_t**>self.take(base, 2 * m * sizeof(Py_ssize_t*))
+        batch.nonzeros = <Nonzeros*>self.take(base, (m + SOON) * sizeof(Nonzeros))
+        batch.done = <Py_ssize_t*>self.take(base, m * sizeof(Py_ssize_t))
         batch.signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
         self.output = batch.signals + (net.n_layers - 1)
         a_rows = self.take_rows(base, m)                    # of x, where they lie
