@@ -640,12 +640,18 @@ def bad(net, **changed):
     ({"test_data": [(np.zeros(5), 1)]}, r"x of test_data must have sizes\[0\] = 6 columns"),
 ])
 def test_bad_arguments(changed, message):
-    net = network.Network([6, 5, 4])
+    net, drawn = network.Network([6, 5, 4]), random.getstate()
     before = net.weights
     with pytest.raises((TypeError, ValueError), match=message) as caught:
         bad(net, **changed)
     assert "\n" not in str(caught.value)
     assert net.weights is before
+    assert random.getstate() == drawn
+
+
+def test_a_bad_lmbda():
+    with pytest.raises(ValueError, match="lmbda must be a number of at least 0, got -1"):
+        network2.Network([6, 4]).SGD(pairs(), 1, 10, 0.5, lmbda=-1)
 
 
 @pytest.mark.parametrize("sizes", [[], [3], [3, 0], [3, "4"], 7])

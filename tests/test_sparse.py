@@ -65,8 +65,7 @@ def test_rows_of_every_type_and_scale(build, kind):
 def test_what_is_not_mostly_zeros_is_left_as_it_is(build):
     assert not build.Rows(sparse_rows(50, 100, "float32", 0.5), True).skips_zeros
     assert not build.Rows(np.ones((2, 3), np.uint8), True).skips_zeros
-    assert not build.Rows(np.zeros((1, 65537), np.uint8), True).skips_zeros
-    assert build.Rows(np.zeros((2, 65536), np.uint8), True).skips_zeros
+    assert build.Rows(np.zeros((2, 70_000), np.uint8), True).skips_zeros
     assert len(build.Rows(np.zeros((0, 3)), True)) == 0
 
 

@@ -145,8 +145,10 @@ class Learner(ABC):
         m = min(n, data.integer("mini_batch_size", mini_batch_size, 1))
         regularisation = () if lmbda is None else (lmbda, n)
         in_core = self._core_cost() and not overridden(self, "update_mini_batch")
-        if in_core:
-            _ = training_data.core  # before they are shuffled
+        if in_core:     # what is wrong is said before anything is shuffled
+            _ = training_data.core
+            eta = number("eta", eta)
+            optimizers.number("lmbda", lmbda or 0.0, 0)
         for epoch in range(epochs):
             training_data.shuffle()
             if in_core:

@@ -78,9 +78,11 @@ cdef struct Batch:           # a slice of a mini-batch, as one thread sees it
     Team* team
     real* x                 # (m, ld of the input): rows that had to be converted
     Py_ssize_t ld_x
-    Nonzeros nonzeros       # of rows whose zeros are skipped, and ...
-    Py_ssize_t m_ahead      # ... of so many behind them
-    bint sparse             # if there are such
+    bint sparse             # whether zeros of x are skipped: ...
+    Nonzeros* nonzeros      # (m) ... what is left of the rows, ...
+    Py_ssize_t following    # ... and of so many behind them
+    const real* values
+    Py_ssize_t* done        # (m)
     real* y                 # as the output
     real* weights           # (m) of the examples
     bint weighted           # if not, each counts once
@@ -155,8 +157,8 @@ cdef void weighted_input(
     cdef real* w = net.parameters + layer.w
     cdef real* b = net.parameters + layer.b
     if layer == net.layers and batch.sparse:
-        sparse_weighted_input(at.z, at.ld, b, w, layer.ld, &batch.nonzeros, net.scale, batch.m,
-                              layer.J, layer.K, batch.m_ahead)
+        sparse_weighted_input(at.z, at.ld, b, w, layer.ld, batch.nonzeros, batch.values, net.scale,
+                              batch.m, layer.J, layer.K, batch.following)
         return
     begin_product(&product, batch)
     product.ldc, product.depth, product.n_rows = at.ld, layer.K, at.rows
@@ -309,8 +311,8 @@ cdef void add_nabla_w(
     cdef Product product
     cdef int k
     if at == batch.signals and batch.sparse:
-        add_sparse_nabla_w(w, layer.ld, at.delta, at.ld, &batch.nonzeros, batch.m, layer.J,
-                           layer.K)
+        add_sparse_nabla_w(w, layer.ld, at.delta, at.ld, batch.nonzeros, batch.values, batch.done,
+                           batch.m, layer.J, layer.K)
         return
     begin_product(&product, batch)
     w += columns.first
@@ -414,7 +416,7 @@ cdef void gather_examples(
     cdef Signals* output = &batch.mine[net.n_layers - 1]
     cdef Py_ssize_t own = batch.first_mine
     first += own
-    gather_rows(net, batch, rows, order, first, min(n, first + 2 * batch.m))
+    gather_rows(net, batch, rows, order, first, n)
     if batch.noise != NULL:
         batch.noise.first = first_in_batch + own
         disturb(batch.x + own * batch.ld_x, net, batch)
@@ -425,13 +427,14 @@ cdef void gather_examples(
 
 cdef void gather_rows(
     const Network* net, Batch* batch, const RowArray* rows,
-    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,     # its own, and what follows
+    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,        # its own, out of so many
 ) noexcept nogil:
-    batch.sparse = (rows.starts != NULL and net.scales == NULL and batch.noise == NULL
+    batch.sparse = (rows.nonzeros != NULL and net.scales == NULL and batch.noise == NULL
                     and batch.update == NULL and batch.threads == 1)
     if batch.sparse:
-        gather_nonzeros(&batch.nonzeros, rows, order, first, last - first)
-        batch.m_ahead = last - first - batch.m
+        batch.values = rows.values
+        batch.following = min(<Py_ssize_t>SOON, n - first - batch.m)
+        gather_nonzeros(batch.nonzeros, rows, order, first, batch.m + batch.following)
     else:
         gather(batch.mine[0].a_prev, batch.x + batch.first_mine * batch.ld_x, batch.ld_x, rows,
                order, first, batch.m_mine, net.scales, batch.noise != NULL)

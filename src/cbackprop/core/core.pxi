@@ -257,7 +257,7 @@ cdef class Core:
         self, Lesson* lesson, Learning learning, double cost, int threads,
     ) except? -1:
         # Returns cost plus the costs.
-        if self.one_thread or lesson.rows.starts != NULL:
+        if self.one_thread or lesson.rows.nonzeros != NULL:
             threads = 1
         threads = min(threads, <int>MOST_THREADS)
         cdef Scratch scratch = self.scratch(lesson.mini_batch_size, True, learning, threads)
@@ -453,7 +453,7 @@ cdef int read_slice(Reading* reading, Batch* batch, Py_ssize_t part) except -1 n
     cdef Py_ssize_t J = net.layers[net.n_layers - 1].J, i, correct = 0
     cdef Signals* at = &batch.signals[net.n_layers - 1]
     share_examples(net, batch, last - first)
-    gather_rows(net, batch, reading.rows, NULL, first, last)
+    gather_rows(net, batch, reading.rows, NULL, first, reading.rows.n)
     feedforward(net, batch)
     look_for_signals(net, batch)
     if not batch.finite and not rows_finite(reading.rows, first, batch.m):
@@ -637,7 +637,8 @@ cdef class Scratch:
         signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
         shared.ld_x = widest = stride_of(net.layers[0].K)
         shared.x = <real*>self.take(base, m * shared.ld_x * sizeof(real))
-        shared.nonzeros.starts = <const Py_ssize_t**>self.take(base, 2 * m * sizeof(Py_ssize_t*))
+        shared.nonzeros = <Nonzeros*>self.take(base, (m + SOON) * sizeof(Nonzeros))
+        shared.done = <Py_ssize_t*>self.take(base, m * sizeof(Py_ssize_t))
         self.carve_signals(core, base, signals)
         for l in range(net.n_layers):
             widest = max(widest, net.layers[l].ld)

@@ -4,7 +4,7 @@ cdef int forward_slice(
     const Network* net, Batch* batch, const RowArray* rows, Py_ssize_t first, Py_ssize_t m,
 ) except -1 nogil:
     share_examples(net, batch, m)
-    gather_rows(net, batch, rows, NULL, first, first + m)
+    gather_rows(net, batch, rows, NULL, first, rows.n)
     feedforward(net, batch)
     return look_for_signals(net, batch)
 

@@ -8,9 +8,9 @@ cnp.import_array()
 cdef struct RowArray:           # rows of x, C-contiguous: uint8, float32 or float64
     const char* data
     Py_ssize_t n, K, itemsize
-    const Py_ssize_t* starts    # what is not zero, if that is known: see sparse.pxi; else NULL
-    const real* values
-    const uint16_t* columns
+    const uint64_t* nonzeros    # (n, words_of(K)) bits of what is not zero; NULL if not known
+    const Py_ssize_t* starts    # (n + 1) where those of each row begin
+    const real* values          # those numbers
 
 
 cdef class Rows:
@@ -25,7 +25,7 @@ cdef class Rows:
     cdef const double[:, ::1] float64_rows
     cdef RowArray array
     cdef readonly object x
-    cdef object starts, values, columns
+    cdef object nonzeros, starts, values
 
     def __init__(self, x, bint skip_zeros=False):
         cdef RowArray* array = &self.array
@@ -41,36 +41,36 @@ cdef class Rows:
         else:
             self.float64_rows = x
             array.data = <const char*>&self.float64_rows[0, 0] if array.n else NULL
-        array.starts = NULL
-        if skip_zeros and array.K <= 65536:
+        array.nonzeros = NULL
+        if skip_zeros:
             self.find_nonzeros()
 
     cdef void find_nonzeros(self):
-        cdef cnp.npy_intp[1] shape
+        cdef RowArray* array = &self.array
         cdef Py_ssize_t count
+        cdef uint64_t* bits
+        cdef Py_ssize_t* starts
+        cdef real* values
+        self.nonzeros = np.empty(array.n * words_of(array.K), np.uint64)
+        bits = <uint64_t*>cnp.PyArray_DATA(self.nonzeros)
         with nogil:
-            count = count_nonzeros(&self.array)
-        if count * RARE > self.array.n * self.array.K:
+            count = find_nonzeros(bits, array)
+        if count * RARE > array.n * array.K:
             return
-        shape[0] = count + 1
-        self.values = cnp.PyArray_SimpleNew(1, shape, REAL_TYPE)
-        self.columns = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_UINT16)
-        shape[0] = self.array.n * blocks_of(self.array.K) + 1
-        self.starts = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
-        self.array.values = <real*>cnp.PyArray_DATA(self.values)
-        self.array.columns = <uint16_t*>cnp.PyArray_DATA(self.columns)
-        self.array.starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
+        self.starts, self.values = np.empty(array.n + 1, np.intp), np.empty(count + 1, REAL)
+        starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
+        values = <real*>cnp.PyArray_DATA(self.values)
         with nogil:
-            copy_nonzeros(<Py_ssize_t*>self.array.starts, <real*>self.array.values,
-                          <uint16_t*>self.array.columns, &self.array)
+            copy_nonzeros(starts, values, bits, array)
+        array.nonzeros, array.starts, array.values = bits, starts, values
 
     def __len__(self):
         return self.array.n
 
     @property
     def skips_zeros(self):
-        """Whether what is not zero is known."""
-        return self.array.starts != NULL
+        """Whether it is known what is not zero."""
+        return self.array.nonzeros != NULL
 
     def all_finite(self):
         """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
@@ -97,7 +97,7 @@ cdef bint as_it_lies(RowArray* rows, object x, Py_ssize_t K):
     else:
         return False
     rows.data = <const char*>cnp.PyArray_DATA(x)
-    rows.K, rows.itemsize, rows.starts = K, cnp.PyArray_ITEMSIZE(x), NULL
+    rows.K, rows.itemsize, rows.nonzeros = K, cnp.PyArray_ITEMSIZE(x), NULL
     return True
 
 

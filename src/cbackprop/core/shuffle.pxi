@@ -30,7 +30,7 @@ def shuffle(list items, Py_ssize_t[::1] order, const uint32_t[::1] words):
     cdef PyObject* kept
     cdef cnp.npy_intp[1] shape = [n]
     drawn = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
-    cdef Py_ssize_t* with_ = <Py_ssize_t*>cnp.PyArray_DATA(drawn)
+    cdef Py_ssize_t* partner = <Py_ssize_t*>cnp.PyArray_DATA(drawn)
     while n >> (32 - shift):
         shift -= 1
     for i in range(n - 1, 0, -1):
@@ -42,9 +42,9 @@ def shuffle(list items, Py_ssize_t[::1] order, const uint32_t[::1] words):
                 return None
             j = words[taken] >> shift
             taken += 1
-        with_[i] = j
+        partner[i] = j
     for i in range(n - 1, 0, -1):
-        kept, item[i] = item[i], item[with_[i]]
-        item[with_[i]] = kept
-        order[i], order[with_[i]] = order[with_[i]], order[i]
+        kept, item[i] = item[i], item[partner[i]]
+        item[partner[i]] = kept
+        order[i], order[partner[i]] = order[partner[i]], order[i]
     return taken

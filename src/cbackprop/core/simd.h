@@ -167,6 +167,9 @@ INLINE uint64_t upper_product(uint64_t x, uint64_t n) {
 #endif
 }
 
+INLINE int lowest_bit(uint64_t x) { return __builtin_ctzll(x); } /* of one that is not 0 */
+INLINE int count_bits(uint64_t x) { return __builtin_popcountll(x); }
+
 /* ---- bits of a real ---- */
 
 INLINE vec absolute(vec x) { return (vec)((mask)x & ~(mask)splat((real)-0.0)); }

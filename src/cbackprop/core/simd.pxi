@@ -2,7 +2,7 @@
 # takes both for double (so that a Python float loses nothing on its way to either), and leaves
 # their size and their arithmetic to the C compiler.
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef extern from "simd.h":
     ctypedef double real
@@ -29,6 +29,8 @@ cdef extern from "simd.h":
     vec_uint32 count_from(uint32_t first) noexcept nogil
     vec to_real(vec_uint32 x) noexcept nogil
     uint64_t upper_product(uint64_t x, uint64_t n) noexcept nogil
+    int lowest_bit(uint64_t x) noexcept nogil
+    int count_bits(uint64_t x) noexcept nogil
     vec square_root(vec x) noexcept nogil
     vec absolute(vec x) noexcept nogil
     vec sign_of(vec x, vec of) noexcept nogil
