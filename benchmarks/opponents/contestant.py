@@ -3,7 +3,6 @@
 import abc
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from common import REALS, Work, stopwatch
@@ -47,27 +46,6 @@ def _exact(array: NDArray) -> NDArray:
     return array.astype(np.float32).astype(np.float64)
 
 
-@dataclass(frozen=True)
-class Learning:
-    """
-    How a step is taken.
-
-    Attributes
-    ----------
-    optimizer : str
-        "sgd", "momentum" or "adam".
-    dropout : float
-        Of the hidden layers.
-    """
-
-    optimizer: str = "sgd"
-    dropout: float = 0.0
-
-    def eta(self, work: Work) -> float:
-        """Return the learning rate."""
-        return 1e-3 if self.optimizer == "adam" else work.eta
-
-
 class Contestant(abc.ABC):
     """
     One way to train.
@@ -82,7 +60,6 @@ class Contestant(abc.ABC):
         Which of several ways to write it; the fastest one counts.
     real, rows : str
         Types of arithmetic and of the rows of x.
-    learning : Learning
     work : Work
         What it trains: the arithmetic too, where it cannot do that of the others.
     roundings : int
@@ -95,7 +72,6 @@ class Contestant(abc.ABC):
 
     opponent = ""
     form = ""
-    learning = Learning()
     roundings = 1
     in_part = True  # whether a part of an epoch can be timed
     steps = 1  # always taken together

@@ -9,16 +9,11 @@ import numpy as np
 from common import REALS, Work
 from numpy.typing import NDArray
 
-from opponents.contestant import Contestant, Examples, Learning
+from opponents.contestant import Contestant, Examples
 from opponents.feedforward import Call, Trained
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)  # allows float64; float32 stays what it is
-
-FUNCTIONS = {
-    "sigmoid": (jax.nn.sigmoid, lambda a: a * (1 - a)),
-    "tanh": (jnp.tanh, lambda a: 1 - a * a),
-}
 
 
 class Loop(Contestant):
@@ -62,7 +57,10 @@ class Loop(Contestant):
         """Return the parameters after one step."""
         number = np.dtype(self.real).type
         work = self.work
-        sigma, sigma_prime = FUNCTIONS[work.activation]
+        sigma, sigma_prime = {
+            "sigmoid": (jax.nn.sigmoid, lambda a: a * (1 - a)),
+            "tanh": (jnp.tanh, lambda a: 1 - a * a),
+        }[work.activation]
         w, b = parameters
         w, b = list(w), list(b)
         a = [x.astype(self.real) * number(1 / 255) if self.rows == "uint8" else x]
@@ -95,79 +93,6 @@ class Loop(Contestant):
             whole[:len(part)] = part
             self.p = self.compiled(self.p, self.x, self.y, whole, np.int32(len(part)))
         jax.block_until_ready(self.p)
-
-
-class Learner(Loop):
-    """The same with Adam, or with dropout: masks from XLA's generator, the quickest of JAX's."""
-
-    def step(self, state, x, y):
-        """Return parameters, moments, steps and key after one step."""
-        parameters, means, squares, taken, key = state
-        number = np.dtype(self.real).type
-        how, eta = self.learning, number(self.learning.eta(self.work))
-        nabla, key = self.nabla(parameters, x, y, key)
-        if how.optimizer != "adam":
-            return jax.tree.map(lambda p, g: p - eta * g, parameters, nabla), means, squares, \
-                taken, key
-        taken = taken + 1
-        means = jax.tree.map(lambda s, g: number(0.9) * s + number(0.1) * g, means, nabla)
-        squares = jax.tree.map(lambda s, g: number(0.999) * s + number(0.001) * g * g, squares,
-                               nabla)
-        eta = eta / (1 - number(0.9) ** taken)
-        scale = 1 / jnp.sqrt(1 - number(0.999) ** taken)
-        parameters = jax.tree.map(
-            lambda p, m, v: p - eta * m / (jnp.sqrt(v) * scale + number(1e-8)), parameters, means,
-            squares)
-        return parameters, means, squares, taken, key
-
-    def nabla(self, parameters, x, y, key):
-        """Return the average gradient."""
-        number = np.dtype(self.real).type
-        sigma, sigma_prime = FUNCTIONS[self.work.activation]
-        w, b = parameters
-        last, rate = len(w) - 1, self.learning.dropout
-        a, inputs, masks = [], [x], []
-        for layer, (w_l, b_l) in enumerate(zip(w, b, strict=True)):  # (25)
-            a.append(sigma(inputs[-1] @ (w_l.T if self.outputs_first else w_l) + b_l))
-            if rate and layer < last:
-                key, own = jax.random.split(key)
-                kept = jax.random.bits(own, a[-1].shape, np.uint8) >= round(256 * rate)
-                masks.append(kept * number(1 / (1 - rate)))
-                inputs.append(a[-1] * masks[-1])
-            else:
-                inputs.append(a[-1])
-        delta = (a[-1] - y) * sigma_prime(a[-1]) * number(1 / self.work.mini_batch_size)  # BP1
-        nabla_w, nabla_b = [None] * len(w), [None] * len(w)
-        for layer in range(last, -1, -1):
-            above = delta
-            if layer:  # BP2
-                delta = above @ (w[layer] if self.outputs_first else w[layer].T)
-                delta = (delta * masks[layer - 1] if rate else delta) * sigma_prime(a[layer - 1])
-            nabla_w[layer] = (above.T @ inputs[layer] if self.outputs_first  # BP4
-                              else inputs[layer].T @ above)
-            nabla_b[layer] = above.sum(0)  # BP3
-        return (nabla_w, nabla_b), key
-
-    def begin(self) -> None:  # noqa: D102
-        super().begin()
-        none = jax.tree.map(jnp.zeros_like, self.p)
-        self.p = (self.p, none, jax.tree.map(jnp.copy, none), jnp.zeros((), self.real),
-                  jax.random.key(3, impl="unsafe_rbg"))
-
-    def parameters(self) -> list[NDArray]:  # noqa: D102
-        whole, self.p = self.p, self.p[0]
-        try:
-            return super().parameters()
-        finally:
-            self.p = whole
-
-
-def learners(work: Work, examples: Examples, how: Learning) -> Iterator[Contestant]:
-    for real in REALS[::-1]:
-        for outputs_first in (False, True):
-            one = Learner(work, examples, real, real, outputs_first, at_once=False)
-            one.learning = how
-            yield one
 
 
 def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:

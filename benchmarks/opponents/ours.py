@@ -1,13 +1,12 @@
 """What all others are compared with."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from common import REALS, Work
 from numpy.typing import NDArray
 
 import cbackprop
-from opponents.contestant import Contestant, Examples, Learning
+from opponents.contestant import Contestant, Examples
 from opponents.feedforward import Call, Trained
 
 
@@ -35,42 +34,6 @@ class Cbackprop(Contestant):
 
     def epoch(self) -> None:  # noqa: D102
         self.net.SGD((self.x, self.y), 1, self.work.mini_batch_size, self.work.eta)
-
-
-class Learner(Cbackprop):
-    """The same with another optimizer, dropout, or other settings of the network."""
-
-    def __init__(
-        self, work: Work, examples: Examples, real: str, learning: Learning, **settings: Any
-    ) -> None:
-        super().__init__(work, examples, real, real)
-        self.learning, self.settings = learning, settings
-        self.rules = {"optimizer": learning.optimizer, "dropout": learning.dropout}
-
-    def begin(self) -> None:  # noqa: D102
-        work = self.work
-        self.net = cbackprop.Network(
-            work.sizes, **{"activation": work.activation, **self.settings},
-            output_activation=work.output_activation, cost=work.cost, dtype=self.real, seed=3,
-            initializer=self.start)
-
-    def train(self, batches: NDArray) -> None:  # noqa: D102
-        eta = self.learning.eta(self.work)
-        for batch in batches:
-            self.net.SGD((self.x[batch], self.y[batch]), 1, len(batch), eta, **self.rules)
-
-    def epoch(self) -> None:  # noqa: D102
-        self.net.SGD((self.x, self.y), 1, self.work.mini_batch_size, self.learning.eta(self.work),
-                     **self.rules)
-
-    @staticmethod
-    def cost(work: Work, examples: Examples, parameters: list[NDArray]) -> float:
-        """Return the mean cost that these come to."""
-        half = len(parameters) // 2
-        net = cbackprop.Network(
-            work.sizes, activation=work.activation, output_activation=work.output_activation,
-            cost=work.cost, initializer=(parameters[:half], parameters[half:]))
-        return net.total_cost((examples.x["float32"], examples.y["float32"]))
 
 
 def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:

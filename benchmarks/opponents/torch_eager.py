@@ -7,7 +7,7 @@ import torch
 from common import REALS, Work
 from numpy.typing import NDArray
 
-from opponents.contestant import MOST_ROUNDINGS, Contestant, Examples, Learning
+from opponents.contestant import MOST_ROUNDINGS, Contestant, Examples
 from opponents.feedforward import Call, Trained
 
 aten = torch.ops.aten
@@ -58,9 +58,6 @@ class Eager(Contestant):
             w[...] = torch.from_numpy(start if self.outputs_first else start.T)
         for b, start in zip(self.b, self.start[1], strict=True):
             b[...] = torch.from_numpy(start[:, 0])
-        if self.learning.optimizer == "adam":
-            self.moments = [[torch.zeros_like(self.all)], [torch.zeros_like(self.all)]]
-            self.taken = torch.zeros(())
 
     def parameters(self) -> list[NDArray]:  # noqa: D102
         weights = [w if self.outputs_first else w.T for w in self.w]
@@ -72,18 +69,14 @@ class Eager(Contestant):
         sigma, times_sigma_prime = FUNCTIONS[self.work.activation]
         step = -self.work.eta / self.work.mini_batch_size
         x, y, activations, wanted = self.x, self.y, self.a, self.wanted
-        rate = self.learning.dropout
-        masks = [torch.empty_like(a) for a in activations[1:-1]] if rate else []
-        inputs = [activations[0], *map(torch.empty_like, masks)] if rate else activations[:-1]
-        dropped = dict(zip(activations[1:-1], zip(masks, inputs[1:], strict=True), strict=True)
-                       if rate else ())
         forward_w = [w.T for w in self.w] if self.outputs_first else self.w
         backward_w = self.w if self.outputs_first else [w.T for w in self.w]
-        forward = list(zip(inputs, forward_w, self.b, activations[1:], strict=True))
+        forward = list(zip(activations[:-1], forward_w, self.b, activations[1:], strict=True))
         backward = list(zip(self.delta[:0:-1], backward_w[:0:-1], self.delta[-2::-1],
                             activations[-2:0:-1], strict=True))
         nabla_w = [(d.T, a, w, g) if self.outputs_first else (a.T, d, w, g)
-                   for d, a, w, g in zip(self.delta, inputs, self.w, self.nabla_w, strict=True)]
+                   for d, a, w, g in zip(self.delta, activations[:-1], self.w, self.nabla_w,
+                                         strict=True)]
         nabla_b = list(zip(self.delta, self.nabla_b, strict=True))
         x_batch, output, delta = activations[0], activations[-1], self.delta[-1]
         parameters, nabla, in_place = self.all, self.nabla, self.in_place
@@ -93,15 +86,10 @@ class Eager(Contestant):
             for a, w, b, z in forward:  # (25)
                 addmm(b, a, w, out=z)
                 sigma(z)
-                if z in dropped:
-                    mask, left = dropped[z]
-                    torch.mul(z, mask.bernoulli_(1 - rate).div_(1 - rate), out=left)
             torch.sub(output, wanted, out=delta)  # BP1
             times_sigma_prime(delta, output, grad_input=delta)
             for delta_next, w, d, a in backward:  # BP2
                 mm(delta_next, w, out=d)
-                if a in dropped:
-                    d.mul_(dropped[a][0])
                 times_sigma_prime(d, a, grad_input=d)
             for left, right, w, g in nabla_w:  # BP4
                 if in_place:
@@ -110,13 +98,7 @@ class Eager(Contestant):
                     mm(left, right, out=g)
             for d, g in nabla_b:  # BP3
                 total(d, 0, out=g)
-            if self.learning.optimizer == "adam":
-                torch._fused_adam_(
-                    [parameters], [nabla.div_(self.work.mini_batch_size)], *self.moments, [],
-                    [self.taken.add_(1)], lr=self.learning.eta(self.work), beta1=0.9, beta2=0.999,
-                    weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False)
-            else:
-                parameters.add_(nabla, alpha=step)
+            parameters.add_(nabla, alpha=step)
 
 
 def carve(
@@ -128,20 +110,12 @@ def carve(
     return whole, [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def contestants(work: Work, examples: Examples) -> Iterator[Eager]:
+def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
     for real in REALS[::-1]:
         for outputs_first in (False, True):
             for in_place in (False, True):
                 if not in_place or work.mini_batch_size <= MOST_ROUNDINGS:
                     yield Eager(work, examples, real, outputs_first, in_place)
-
-
-def learners(work: Work, examples: Examples, how: Learning) -> Iterator[Contestant]:
-    """Yield the forms that can learn so: those that have the gradient."""
-    for one in contestants(work, examples):
-        if not one.in_place or how.optimizer == "sgd":
-            one.learning = how
-            yield one
 
 
 def feedforwards(net: Trained, x: NDArray) -> Iterator[Call]:
