@@ -177,7 +177,7 @@ class Work:
     One epoch: a network, its mini-batches, its rows.
 
     An autoencoder's targets are its rows. Without an activation of its own, the output has that of
-    the others.
+    the others. Optimizers are "sgd", "momentum" and "adam"; dropout is of the hidden layers.
     """
 
     sizes: tuple[int, ...]
@@ -188,6 +188,8 @@ class Work:
     output_activation: str | None = None
     cost: str = "quadratic"
     autoencoder: bool = False
+    optimizer: str = "sgd"
+    dropout: float = 0.0
 
     @property
     def name(self) -> str:

@@ -11,7 +11,6 @@ can do at best is measured in the same rounds. Then inference: one row, and 10,0
 """
 
 import argparse
-import importlib.metadata
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,9 +29,15 @@ START = common.before_numpy(max(1, _early.parse_known_args()[0].threads))
 
 import numpy as np  # noqa: E402  only now
 from limits import LEVELS, Bandwidth, Limits, roofline  # noqa: E402
-from opponents import OPPONENTS, OURS, load  # noqa: E402
+from opponents import OPPONENTS, OURS, load, versions  # noqa: E402
 from opponents.book import Book  # noqa: E402
-from opponents.contestant import Check, Contestant, Examples  # noqa: E402
+from opponents.contestant import (  # noqa: E402
+    LEAST_SECONDS,
+    MOST_SECONDS,
+    Check,
+    Contestant,
+    Examples,
+)
 from opponents.feedforward import Call, Trained  # noqa: E402
 from opponents.matrix import Matrix  # noqa: E402
 from opponents.ours import Cbackprop  # noqa: E402
@@ -45,7 +50,6 @@ INFERENCE = {
 SMALLEST = "8-16-16-1"  # the one work that has everyone's every form where tiny
 TOO_LONG = 5.0  # seconds to compile, for the others
 
-LEAST_SECONDS, MOST_SECONDS = 0.01, 1.0  # of one measurement: several epochs, or part of one
 BOOK_WEIGHTS = 1.5e8  # and gradients that the book's loop adds in a second, about: for its check
 OTHER_FORMS = 1.4  # times an opponent's fastest form: slower ones are measured once only
 FAR_BEHIND = 20  # times the fastest of all: measured in the first and every third round only
@@ -381,12 +385,6 @@ def print_bounds(results: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 # ---- all of it ----
-
-
-def versions(modules: Iterable[str]) -> dict[str, str]:
-    packages = {package for opponent in OPPONENTS.values() if opponent.name in modules
-                for package in opponent.packages}
-    return {package: importlib.metadata.version(package) for package in sorted(packages)}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

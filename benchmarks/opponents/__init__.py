@@ -1,6 +1,7 @@
-"""Those who race in `sgd.py` and `peers.py`, one in each module."""
+"""Those who race in `sgd.py`, `peers.py` and `learning.py`, one in each module."""
 
 import importlib
+import importlib.metadata
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -61,3 +62,10 @@ def load(names: Iterable[str], threads: int) -> tuple[dict[str, ModuleType], dic
             module.set_threads(threads)
         modules[opponent.name] = module
     return modules, absent
+
+
+def versions(modules: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the packages of these opponents, by package."""
+    packages = {package for opponent in OPPONENTS.values() if opponent.name in modules
+                for package in opponent.packages}
+    return {package: importlib.metadata.version(package) for package in sorted(packages)}

@@ -9,6 +9,7 @@ from common import REALS, Work, stopwatch
 from numpy.typing import NDArray
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-9}  # of the largest update
+LEAST_SECONDS, MOST_SECONDS = 0.01, 1.0  # of one measurement: several epochs, or part of one
 MOST_ROUNDINGS = 256  # of a weight in one step: more would leave little of its digits
 
 

@@ -22,7 +22,8 @@ class Loop(Contestant):
 
     Rows are gathered mini-batch by mini-batch, or all before the loop. The order is drawn by NumPy,
     which takes less time than JAX. Tried, and not faster on a Zen 4: `scan`, and XLA's options for
-    fast mathematics, for XNNPACK, oneDNN and YNNPACK, against concurrent scheduling.
+    fast mathematics, for XNNPACK, oneDNN and YNNPACK, against concurrent scheduling. Masks of
+    dropout are bytes of XLA's own generator.
     """
 
     opponent = "JAX"
@@ -40,7 +41,7 @@ class Loop(Contestant):
             partial(self.traced, at_once), donate_argnums=0,
             compiler_options=width and {"xla_cpu_prefer_vector_width": str(width)})
 
-    def traced(self, at_once, parameters, x, y, batches, count):
+    def traced(self, at_once, state, x, y, batches, count):
         """Take one step for each of the first mini-batches: what is traced and compiled."""
         def rows(array, batch):
             return array.at[batch].get(mode="promise_in_bounds")
@@ -48,40 +49,79 @@ class Loop(Contestant):
         if at_once:
             x, y = rows(x, batches), rows(y, batches)
             return jax.lax.fori_loop(
-                0, count, lambda i, p: self.step(p, x[i], y[i]), parameters)
+                0, count, lambda i, state: self.step(state, x[i], y[i]), state)
         return jax.lax.fori_loop(
-            0, count, lambda i, p: self.step(p, rows(x, batches[i]), rows(y, batches[i])),
-            parameters)
+            0, count, lambda i, state: self.step(state, rows(x, batches[i]), rows(y, batches[i])),
+            state)
 
-    def step(self, parameters, x, y):
-        """Return the parameters after one step."""
+    def step(self, state, x, y):
+        """Return the parameters, and what else changes, after one step."""
         number = np.dtype(self.real).type
         work = self.work
         sigma, sigma_prime = {
             "sigmoid": (jax.nn.sigmoid, lambda a: a * (1 - a)),
             "tanh": (jnp.tanh, lambda a: 1 - a * a),
         }[work.activation]
-        w, b = parameters
-        w, b = list(w), list(b)
+        w, b = state["parameters"]
+        last = len(w) - 1
         a = [x.astype(self.real) * number(1 / 255) if self.rows == "uint8" else x]
-        for w_l, b_l in zip(w, b, strict=True):  # (25)
-            a.append(sigma(a[-1] @ (w_l.T if self.outputs_first else w_l) + b_l))
-        delta = (a[-1] - y) * sigma_prime(a[-1]) * number(-work.eta / work.mini_batch_size)  # BP1
-        for layer in range(len(w) - 1, -1, -1):
-            above, w_l = delta, w[layer]
+        seen, primes = [*a], []
+        for layer in range(last + 1):  # (25)
+            z = seen[-1] @ (w[layer].T if self.outputs_first else w[layer]) + b[layer]
+            a.append(sigma(z))
+            primes.append(sigma_prime(a[-1]))
+            if work.dropout and layer < last:
+                state, mask = self.mask(state, z.shape)
+                seen.append(a[-1] * mask)
+                primes[-1] = primes[-1] * mask
+            else:
+                seen.append(a[-1])
+        step = -work.eta if work.optimizer == "sgd" else 1
+        delta = (a[-1] - y) * primes[-1] * number(step / work.mini_batch_size)  # BP1
+        nabla_w, nabla_b = [None] * (last + 1), [None] * (last + 1)
+        for layer in range(last, -1, -1):  # BP4, BP3
+            nabla_w[layer] = delta.T @ seen[layer] if self.outputs_first else seen[layer].T @ delta
+            nabla_b[layer] = delta.sum(0)
             if layer:  # BP2
-                delta = above @ (w_l if self.outputs_first else w_l.T) * sigma_prime(a[layer])
-            w[layer] = w_l + (above.T @ a[layer] if self.outputs_first else a[layer].T @ above)
-            b[layer] = b[layer] + above.sum(0)  # BP4 above, BP3 here
-        return w, b
+                delta = delta @ (w[layer] if self.outputs_first else w[layer].T) * primes[layer - 1]
+        return self.updated(state, (nabla_w, nabla_b))
+
+    def mask(self, state, shape):
+        """Draw bytes; what they leave is 1 / (1 - rate)."""
+        rate = self.work.dropout
+        key, drawn = jax.lax.rng_bit_generator(state["key"], shape, np.uint8)
+        kept = np.dtype(self.real).type(1 / (1 - rate))
+        return state | {"key": key}, jnp.where(drawn >= round(256 * rate), kept, 0)
+
+    def updated(self, state, nabla):
+        """Return what a gradient, or its step, makes of the parameters."""
+        number, each = np.dtype(self.real).type, jax.tree.map
+        if self.work.optimizer == "sgd":
+            return state | {"parameters": each(lambda p, g: p + g, state["parameters"], nabla)}
+        beta1, beta2 = number(0.9), number(0.999)
+        mean = each(lambda m, g: beta1 * m + (1 - beta1) * g, state["mean"], nabla)
+        square = each(lambda v, g: beta2 * v + (1 - beta2) * g * g, state["square"], nabla)
+        power1, power2 = state["powers"][0] * beta1, state["powers"][1] * beta2
+        eta, root = number(self.work.eta) / (1 - power1), 1 / jnp.sqrt(1 - power2)
+        parameters = each(lambda p, m, v: p - eta * m / (jnp.sqrt(v) * root + number(1e-8)),
+                          state["parameters"], mean, square)
+        return state | {"parameters": parameters, "mean": mean, "square": square,
+                        "powers": (power1, power2)}
 
     def begin(self) -> None:  # noqa: D102
         weights, biases = self.start
-        self.p = ([jnp.array(w if self.outputs_first else w.T, self.real) for w in weights],
-                  [jnp.array(b[:, 0], self.real) for b in biases])
+        parameters = ([jnp.array(w if self.outputs_first else w.T, self.real) for w in weights],
+                      [jnp.array(b[:, 0], self.real) for b in biases])
+        self.state = {"parameters": parameters}
+        if self.work.dropout:
+            self.state["key"] = jnp.array([1, 2, 3, 4], np.uint32)
+        if self.work.optimizer == "adam":
+            self.state["mean"] = jax.tree.map(jnp.zeros_like, parameters)
+            self.state["square"] = jax.tree.map(jnp.zeros_like, parameters)
+            self.state["powers"] = (jnp.ones((), self.real), jnp.ones((), self.real))
 
     def parameters(self) -> list[NDArray]:  # noqa: D102
-        weights, biases = self.p
+        weights, biases = self.state["parameters"]
         return [*(np.asarray(w if self.outputs_first else w.T) for w in weights),
                 *(np.asarray(b).reshape(-1, 1) for b in biases)]
 
@@ -91,8 +131,9 @@ class Loop(Contestant):
         for begin in range(0, len(batches), len(whole)):
             part = batches[begin:begin + len(whole)]
             whole[:len(part)] = part
-            self.p = self.compiled(self.p, self.x, self.y, whole, np.int32(len(part)))
-        jax.block_until_ready(self.p)
+            self.state = self.compiled(
+                self.state, self.x, self.y, whole, np.int32(len(part)))
+        jax.block_until_ready(self.state)
 
 
 def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:

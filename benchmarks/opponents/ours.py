@@ -11,7 +11,7 @@ from opponents.feedforward import Call, Trained
 
 
 class Cbackprop(Contestant):
-    """`Network.SGD`, as a user calls it."""
+    """`Network.SGD`, as a user calls it. What an optimizer remembers stays from run to run."""
 
     opponent = "cbackprop"
     in_part = False
@@ -27,13 +27,19 @@ class Cbackprop(Contestant):
 
     def train(self, batches: NDArray) -> None:  # noqa: D102
         for batch in batches:
-            self.net.update_mini_batch((self.x[batch], self.y[batch]), self.work.eta)
+            self.sgd(self.x[batch], self.y[batch])
 
     def parameters(self) -> list[NDArray]:  # noqa: D102
         return [*self.net.weights, *self.net.biases]
 
     def epoch(self) -> None:  # noqa: D102
-        self.net.SGD((self.x, self.y), 1, self.work.mini_batch_size, self.work.eta)
+        self.sgd(self.x, self.y)
+
+    def sgd(self, x: NDArray, y: NDArray) -> None:
+        """Train on all of these rows once."""
+        work = self.work
+        self.net.SGD((x, y), 1, work.mini_batch_size, work.eta, optimizer=work.optimizer,
+                     dropout=work.dropout)
 
 
 def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:

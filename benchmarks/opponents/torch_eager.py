@@ -26,6 +26,10 @@ class Eager(Contestant):
     Everything is allocated once; each layer takes two calls forward and four backward. Parameters
     lie in one array, and their gradients: one addition is the update. Or the product itself adds to
     the weights (`addmm_`): less to read and write, but they may be rounded once for every row.
+
+    Adam is the fused kernel of `torch.optim.Adam`, on that array; gradients are sums there, and so
+    epsilon is m times as large. Masks of dropout are random bytes, compared: `bernoulli_` takes ten
+    times as long, `rand` twice.
     """
 
     opponent = "PyTorch eager"
@@ -52,12 +56,17 @@ class Eager(Contestant):
         self.a = [torch.empty((m, j), dtype=dtype) for j in sizes]
         self.delta = [torch.empty((m, j), dtype=dtype) for j in sizes[1:]]
         self.wanted = torch.empty((m, sizes[-1]), dtype=dtype)
+        self.drops = [Drop(work.dropout, a) if work.dropout else None for a in self.a[1:-1]]
+        self.memory = [torch.zeros_like(self.all) for _ in range(2 * (work.optimizer == "adam"))]
+        self.taken = torch.zeros((), dtype=torch.float32)
 
     def begin(self) -> None:  # noqa: D102
         for w, start in zip(self.w, self.start[0], strict=True):
             w[...] = torch.from_numpy(start if self.outputs_first else start.T)
         for b, start in zip(self.b, self.start[1], strict=True):
             b[...] = torch.from_numpy(start[:, 0])
+        for array in (*self.memory, self.taken):
+            array.zero_()
 
     def parameters(self) -> list[NDArray]:  # noqa: D102
         weights = [w if self.outputs_first else w.T for w in self.w]
@@ -68,28 +77,34 @@ class Eager(Contestant):
         index_select, addmm, mm, total = torch.index_select, torch.addmm, torch.mm, torch.sum
         sigma, times_sigma_prime = FUNCTIONS[self.work.activation]
         step = -self.work.eta / self.work.mini_batch_size
-        x, y, activations, wanted = self.x, self.y, self.a, self.wanted
+        x, y, wanted, drops = self.x, self.y, self.wanted, self.drops
+        seen = [self.a[0], *(drop.out if drop else a
+                             for drop, a in zip(drops, self.a[1:-1], strict=True))]
         forward_w = [w.T for w in self.w] if self.outputs_first else self.w
         backward_w = self.w if self.outputs_first else [w.T for w in self.w]
-        forward = list(zip(activations[:-1], forward_w, self.b, activations[1:], strict=True))
+        forward = list(zip(seen, forward_w, self.b, self.a[1:], [*drops, None], strict=True))
         backward = list(zip(self.delta[:0:-1], backward_w[:0:-1], self.delta[-2::-1],
-                            activations[-2:0:-1], strict=True))
+                            self.a[-2:0:-1], drops[::-1], strict=True))
         nabla_w = [(d.T, a, w, g) if self.outputs_first else (a.T, d, w, g)
-                   for d, a, w, g in zip(self.delta, activations[:-1], self.w, self.nabla_w,
-                                         strict=True)]
+                   for d, a, w, g in zip(self.delta, seen, self.w, self.nabla_w, strict=True)]
         nabla_b = list(zip(self.delta, self.nabla_b, strict=True))
-        x_batch, output, delta = activations[0], activations[-1], self.delta[-1]
-        parameters, nabla, in_place = self.all, self.nabla, self.in_place
+        x_batch, output, delta = self.a[0], self.a[-1], self.delta[-1]
+        parameters, nabla, in_place, adam = self.all, self.nabla, self.in_place, bool(self.memory)
         for batch in torch.from_numpy(batches).unbind():
             index_select(x, 0, batch, out=x_batch)
             index_select(y, 0, batch, out=wanted)
-            for a, w, b, z in forward:  # (25)
+            for a, w, b, z, drop in forward:  # (25)
                 addmm(b, a, w, out=z)
                 sigma(z)
+                if drop:
+                    drop.draw()
+                    drop.apply(z, drop.out)
             torch.sub(output, wanted, out=delta)  # BP1
             times_sigma_prime(delta, output, grad_input=delta)
-            for delta_next, w, d, a in backward:  # BP2
+            for delta_next, w, d, a, drop in backward:  # BP2
                 mm(delta_next, w, out=d)
+                if drop:
+                    drop.apply(d, d)
                 times_sigma_prime(d, a, grad_input=d)
             for left, right, w, g in nabla_w:  # BP4
                 if in_place:
@@ -98,7 +113,39 @@ class Eager(Contestant):
                     mm(left, right, out=g)
             for d, g in nabla_b:  # BP3
                 total(d, 0, out=g)
-            parameters.add_(nabla, alpha=step)
+            if adam:
+                self.adam()
+            else:
+                parameters.add_(nabla, alpha=step)
+
+    def adam(self) -> None:
+        """Take a step of Adam."""
+        self.taken += 1
+        mean, square = self.memory
+        torch._fused_adam_(
+            [self.all], [self.nabla], [mean], [square], [], [self.taken], lr=self.work.eta,
+            beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8 * self.work.mini_batch_size,
+            amsgrad=False, maximize=False)
+
+
+class Drop:
+    """Dropout of a hidden layer."""
+
+    def __init__(self, rate: float, a: torch.Tensor) -> None:
+        self.scale, self.limit = 1 / (1 - rate), round(256 * rate)
+        self.bits = torch.empty(-(-a.numel() // 8), dtype=torch.int64)
+        self.bytes = self.bits.view(torch.uint8)[:a.numel()].view(a.shape)
+        self.mask, self.out = torch.empty_like(a), torch.empty_like(a)
+        self.zero = torch.zeros((), dtype=a.dtype)
+
+    def draw(self) -> None:
+        """Draw a mask of zeros and ones."""
+        self.bits.random_(-2**63, None)
+        torch.ge(self.bytes, self.limit, out=self.mask)
+
+    def apply(self, a: torch.Tensor, out: torch.Tensor) -> None:
+        """Multiply by the mask, and by 1 / (1 - rate)."""
+        torch.addcmul(self.zero, a, self.mask, value=self.scale, out=out)
 
 
 def carve(
@@ -114,7 +161,8 @@ def contestants(work: Work, examples: Examples) -> Iterator[Contestant]:
     for real in REALS[::-1]:
         for outputs_first in (False, True):
             for in_place in (False, True):
-                if not in_place or work.mini_batch_size <= MOST_ROUNDINGS:
+                if not in_place or (
+                        work.mini_batch_size <= MOST_ROUNDINGS and work.optimizer == "sgd"):
                     yield Eager(work, examples, real, outputs_first, in_place)
 
 

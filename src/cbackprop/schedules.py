@@ -348,18 +348,20 @@ def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
     TypeError, ValueError
         If one of them is no number, or not finite, or negative.
     """
-    etas = np.empty(steps)
     given = schedule.rate(np.arange(first, first + steps))
-    if np.shape(given) not in {(), (steps,)}:
+    if np.shape(given) == ():
+        return np.full(steps, number(f"eta at step {first}", given, *RULES["eta"]))
+    if np.shape(given) != (steps,):
         raise ValueError(f"rate must return a number, or {steps} for {steps} steps, "
                          f"got shape {np.shape(given)}")
+    etas = np.empty(steps)
     try:
         etas[...] = given
         good = np.isfinite(etas).all() and etas.min() >= 0
     except (TypeError, ValueError):
         good = False
     if not good:  # find the culprit
-        for step, eta in enumerate(np.broadcast_to(np.array(given, dtype=object), steps), first):
+        for step, eta in enumerate(np.array(given, dtype=object), first):
             number(f"eta at step {step}", eta, *RULES["eta"])
     return etas
 
