@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Event, Lock, Semaphore
+from threading import Condition, Event, Lock
 from typing import Any
 
 from cbackprop import data
@@ -61,9 +61,9 @@ def train_many(
     chosen = _checked(jobs)
     sweep = _Sweep(len(chosen), teams.most(teams.checked(threads)))
 
-    def train(network: Network, own: dict[str, Any]) -> History | DivergenceError:
+    def train(number: int, network: Network, own: dict[str, Any]) -> History | DivergenceError:
         arguments = {**kwargs, **own}
-        arguments["callbacks"] = [_Turn(sweep), *arguments.get("callbacks", ())]
+        arguments["callbacks"] = [_Turn(sweep, number), *arguments.get("callbacks", ())]
         try:
             return network.SGD(*args, **arguments)
         except DivergenceError as error:
@@ -75,7 +75,7 @@ def train_many(
     if not chosen:
         return []
     with ThreadPoolExecutor(len(chosen), "cbackprop") as pool:
-        futures = [pool.submit(train, *job) for job in chosen]
+        futures = [pool.submit(train, number, *job) for number, job in enumerate(chosen)]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         except BaseException:  # Ctrl-C
@@ -90,7 +90,7 @@ class _Sweep:
     def __init__(self, jobs: int, at_a_time: int) -> None:
         self.unchecked, self.lock = jobs, Lock()
         self.checked, self.ended = Event(), Event()
-        self.room = Semaphore(at_a_time)
+        self.room, self.admitted = Condition(), at_a_time  # the first so many, in their order
 
     def arrive(self) -> None:
         """One more is checked."""
@@ -103,27 +103,32 @@ class _Sweep:
         """Stop them all."""
         self.ended.set()
         self.checked.set()
+        with self.room:
+            self.room.notify_all()
 
 
 class _Turn(Callback):
     """One training of a sweep."""
 
-    def __init__(self, sweep: _Sweep) -> None:
-        self.sweep = sweep
+    def __init__(self, sweep: _Sweep, number: int) -> None:
+        self.sweep, self.number = sweep, number
 
     def on_train_begin(self, network: Network, history: History) -> None:
         self.sweep.arrive()
         self.sweep.checked.wait()
-        self.sweep.room.acquire()
+        with self.sweep.room:
+            self.sweep.room.wait_for(
+                lambda: self.number < self.sweep.admitted or self.sweep.ended.is_set())
         if self.sweep.ended.is_set():
-            self.sweep.room.release()
             raise StopTraining
 
     def on_batches(self, network: Network, history: History, step: int) -> bool:
         return self.sweep.ended.is_set()
 
     def on_train_end(self, network: Network, history: History) -> None:
-        self.sweep.room.release()
+        with self.sweep.room:
+            self.sweep.admitted += 1
+            self.sweep.room.notify_all()
 
 
 def _checked(jobs: Any) -> list[tuple[Network, dict[str, Any]]]:
