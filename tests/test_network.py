@@ -953,7 +953,7 @@ def test_memory_does_not_grow():
 
     tracemalloc.start()
     try:
-        work(100)  # fills the caches of small blocks that NumPy and Python keep
+        work(400)  # fills the caches of small blocks that NumPy and Python keep
         before, _ = tracemalloc.get_traced_memory()
         work(200)
         after, _ = tracemalloc.get_traced_memory()
