@@ -78,15 +78,57 @@ def test_nan_is_not_a_zero(build):
     assert not net.all_finite()
 
 
-def test_an_optimizer_gets_all_zeros(build):
+def learning(build, net, optimizer, deviation=0.0):
+    made = build.Learning(net, optimizer)
+    made.set(0.9, 0.999 if optimizer != "rprop" else 1.2, 1e-6, 50.0, 0.1, 0.01, 0.01, 0.1, np.inf,
+             1.5, 0, np.zeros(2, build.REAL), deviation)
+    return made
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "rprop"])
+@pytest.mark.parametrize(("sizes", "m"), [((90, 6, 3), 10), ((200, 77, 4), 600)], ids=str)
+def test_optimizers_take_the_gradient_of_all_weights(build, optimizer, sizes, m):
+    n = m + 7
+    x = sparse_rows(n, sizes[0], "float32")
+    y = np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL)
+    found = []
+    for skip_zeros in (True, False):
+        net = core(build, sizes)
+        order = np.random.default_rng(3).permutation(n)
+        net.sgd(build.Rows(x, skip_zeros), build.Targets(y), order, m, np.full(2, 0.01), 0, n,
+                learning(build, net, optimizer))
+        found.append(net.parameters)
+    assert not np.array_equal(net.parameters, core(build, sizes).parameters)
+    # the sign of a derivative of nearly nothing decides where rprop goes
+    apart = abs(found[0] - found[1]) > (1e-9 if build.REAL == "float64" else 1e-3)
+    assert apart.mean() <= (0.01 if optimizer == "rprop" else 0)
+
+
+@pytest.mark.parametrize("optimizer", [None, "adam"])
+@pytest.mark.parametrize("sizes", [(90, 30, 3), (784, 77, 10)], ids=str)
+def test_threads_leave_the_bits_alone(build, optimizer, sizes):
+    n, m = 60, 20
+    x = sparse_rows(n, sizes[0], "float32")
+    y = np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL)
+    found = []
+    for threads in (1, 2, 3, 5):
+        net = core(build, sizes)
+        how = learning(build, net, optimizer) if optimizer else None
+        rows, targets, first = build.Rows(x, True), build.Targets(y), 0
+        while first < n:        # threads that wait too long for each other leave sooner
+            first, _ = net.sgd(rows, targets, np.arange(n), m, np.full(3, 0.1), first, n, how, 0.0,
+                               threads)
+        found.append(net.parameters)
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+
+
+def test_noise_falls_on_zeros_too(build):
     sizes, n = (90, 6, 3), 30
     x, found = sparse_rows(n, sizes[0], "float32"), []
     for skip_zeros in (True, False):
         net = core(build, sizes)
-        learning = build.Learning(net, "sgd")
-        learning.set(0, 0, 0, np.inf, 0.1, 0, 0, np.inf, np.inf, np.inf, 0,
-                     np.zeros(2, build.REAL), 0)
         net.sgd(build.Rows(x, skip_zeros), build.Targets(np.zeros(n, np.intc)), np.arange(n), 10,
-                np.full(3, 0.5), 0, n, learning)
+                np.full(3, 0.5), 0, n, learning(build, net, "sgd", 0.1))
         found.append(net.parameters)
     np.testing.assert_array_equal(*found)

@@ -12,6 +12,7 @@ import math
 import operator
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -74,6 +75,33 @@ class _Sparse(RowSource):
                 None if self.weights is None else self.weights[indices])
 
 
+def _shuffled(random_state: np.random.RandomState, n: int) -> NDArray[np.intp]:
+    """Return the numbers below n as random_state.shuffle leaves them; compiled, if that can be."""
+    if _shuffles_alike() and n < 2**32:
+        return _compiled_shuffle(random_state, n)
+    order = np.arange(n)
+    random_state.shuffle(order)
+    return order
+
+
+def _compiled_shuffle(random_state: np.random.RandomState, n: int) -> NDArray[np.intp]:
+    order: NDArray[np.intp] = _dispatch.load("float64").shuffled(random_state._bit_generator, n)
+    return order
+
+
+@cache
+def _shuffles_alike() -> bool:
+    """Whether this NumPy draws as the compiled shuffle does."""
+    ours, theirs = np.random.RandomState(0), np.random.RandomState(0)
+    wanted = np.arange(1100)
+    theirs.shuffle(wanted)
+    try:
+        same = np.array_equal(_compiled_shuffle(ours, 1100), wanted)
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return same and ours.randint(2**31) == theirs.randint(2**31)
+
+
 class _Epochs(Training, calls.Callback):
     """
     The epochs of the solvers "sgd" and "adam": scikit-learn's order, weighted means, and ends.
@@ -105,11 +133,9 @@ class _Epochs(Training, calls.Callback):
             0.5 * self.rules.lmbda * self.estimator._outputs_of_a_loss)
 
     def order(self) -> NDArray[Any]:
-        """Draw as `sklearn.utils.shuffle` does, five times as fast."""
+        """Draw as `sklearn.utils.shuffle` does, ten times as fast."""
         if self.estimator.shuffle:
-            drawn = np.arange(len(self.rows))
-            self.estimator._random_state.shuffle(drawn)
-            self.rows = self.rows[drawn]
+            self.rows = self.rows[_shuffled(self.estimator._random_state, len(self.rows))]
         return self.rows
 
     def on_epoch_end(self, network: Network, history: History) -> bool:
@@ -423,7 +449,8 @@ class _Perceptron(BaseEstimator):
             x, y, w = part
             y = y if y.ndim == 1 else np.ascontiguousarray(y, network.dtype)
             w = None if w is None else np.ascontiguousarray(w, network.dtype)
-            return build.Rows(np.require(x, requirements=("C", "A"))), build.Targets(y, w)
+            rows = build.Rows(np.require(x, requirements=("C", "A")), skip_zeros=True)
+            return rows, build.Targets(y, w)
 
         if issparse(x):
             return InParts(_Sparse(x, targets, weights), admit, "X")

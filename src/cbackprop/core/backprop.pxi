@@ -64,7 +64,6 @@ cdef struct Signals:        # what a slice leaves in a layer
     real* kept                  # (m, J) for that; or NULL
     real* delta                 # as a
     const real** delta_rows     # its rows
-    const real** w_rows         # narrow: (J) rows of w
     Py_ssize_t rows, columns, ld
     Py_ssize_t by_example, by_neuron    # from one to the next
 
@@ -156,26 +155,22 @@ cdef void weighted_input(
     cdef Product product
     cdef real* w = net.parameters + layer.w
     cdef real* b = net.parameters + layer.b
-    if layer == net.layers and batch.sparse:
-        sparse_weighted_input(at.z, at.ld, b, w, layer.ld, batch.nonzeros, batch.values, net.scale,
-                              batch.m, layer.J, layer.K, batch.following)
+    if layer.narrow:            # z^T = b + w (a^(l-1))^T
+        fill_rows(at.z, b, at.rows, at.columns, at.ld)
+        add_dot_products(at.z, at.ld, w, layer.ld, (at - 1).out, (at - 1).ld,
+                         at.rows, at.columns, layer.K)
         return
     begin_product(&product, batch)
-    product.ldc, product.depth, product.n_rows = at.ld, layer.K, at.rows
     if layer == net.layers:
         product.alpha, product.streams = net.scale, not batch.training
-    if layer.narrow:            # z^T = w (a^(l-1))^T + b
-        fill_rows(at.z, b, at.rows, at.columns, at.ld)
-        product.c, product.columns = at.z, at.columns
-        product.start, product.ld_start = at.z, at.ld
-        product.rows, product.rows_in_all = at.w_rows, at.rows
-        product.b, product.ldb, product.b_transposed = (at - 1).out, (at - 1).ld, True
+    product.c, product.ldc, product.columns = at.z + neurons.first, at.ld, neurons.last - neurons.first
+    product.start, product.ld_start = b + neurons.first, 0
+    product.rows, product.n_rows, product.rows_in_all = at.a_prev, at.rows, batch.m
+    product.b, product.ldb, product.depth = w + neurons.first, layer.ld, layer.K
+    if batch.sparse and layer == net.layers:
+        multiply_nonzeros(&product, batch.nonzeros, batch.values, batch.following)
     else:
-        product.c, product.columns = at.z + neurons.first, neurons.last - neurons.first
-        product.start, product.ld_start = b + neurons.first, 0
-        product.rows, product.rows_in_all = at.a_prev, batch.m
-        product.b, product.ldb = w + neurons.first, layer.ld
-    multiply(&product)
+        multiply(&product)
 
 
 cdef int output_error(
@@ -310,10 +305,6 @@ cdef void add_nabla_w(
     # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples
     cdef Product product
     cdef int k
-    if at == batch.signals and batch.sparse:
-        add_sparse_nabla_w(w, layer.ld, at.delta, at.ld, batch.nonzeros, batch.values, batch.done,
-                           batch.m, layer.J, layer.K)
-        return
     begin_product(&product, batch)
     w += columns.first
     product.c = product.start = w
@@ -328,14 +319,17 @@ cdef void add_nabla_w(
     product.rows_in_all = product.n_rows
     if at == batch.signals:     # the next rows of x flow in behind the first layer's arithmetic
         product.ahead = &batch.ahead
-    if batch.update == NULL:
-        multiply(&product)
-    else:
+    if batch.update != NULL:
         product.start, product.ld_start = batch.zeros, 0
         product.epilogue, product.context, product.tile = update, batch.update, batch.tile
         for k in range(memories(batch.update.kind)):
             product.more[k] = batch.update.memory[k] + (w - batch.update.w)
+    if batch.sparse and at == batch.signals:
+        multiply_nonzeros_across(&product, batch.nonzeros, batch.values, batch.done)
+    elif batch.update != NULL:
         multiply_with_epilogue(&product)
+    else:
+        multiply(&product)
     if layer.narrow:            # a has something in its padding
         clear_padding(w, layer.J, product.columns, layer.ld)
 
@@ -429,10 +423,10 @@ cdef void gather_rows(
     const Network* net, Batch* batch, const RowArray* rows,
     const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,        # its own, out of so many
 ) noexcept nogil:
-    batch.sparse = (rows.nonzeros != NULL and net.scales == NULL and batch.noise == NULL
-                    and batch.update == NULL and batch.threads == 1)
-    if batch.sparse:
+    batch.sparse = rows.nonzeros != NULL and net.scales == NULL and batch.noise == NULL
+    if batch.sparse:            # all of the slice: threads share neurons
         batch.values = rows.values
+        first -= batch.first_mine
         batch.following = min(<Py_ssize_t>SOON, n - first - batch.m)
         gather_nonzeros(batch.nonzeros, rows, order, first, batch.m + batch.following)
     else:

@@ -257,7 +257,7 @@ cdef class Core:
         self, Lesson* lesson, Learning learning, double cost, int threads,
     ) except? -1:
         # Returns cost plus the costs.
-        if self.one_thread or lesson.rows.nonzeros != NULL:
+        if self.one_thread:
             threads = 1
         threads = min(threads, <int>MOST_THREADS)
         cdef Scratch scratch = self.scratch(lesson.mini_batch_size, True, learning, threads)
@@ -637,8 +637,6 @@ cdef class Scratch:
         signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
         shared.ld_x = widest = stride_of(net.layers[0].K)
         shared.x = <real*>self.take(base, m * shared.ld_x * sizeof(real))
-        shared.nonzeros = <Nonzeros*>self.take(base, (m + SOON) * sizeof(Nonzeros))
-        shared.done = <Py_ssize_t*>self.take(base, m * sizeof(Py_ssize_t))
         self.carve_signals(core, base, signals)
         for l in range(net.n_layers):
             widest = max(widest, net.layers[l].ld)
@@ -658,7 +656,10 @@ cdef class Scratch:
                     shared.mine[net.n_layers - 1].delta_rows = delta_rows
             shared.panel = <real*>self.take(
                 base, max(<Py_ssize_t>SLICE * MAX_VECTORS * LANES, widest) * sizeof(real))
-            shared.tile = <real*>self.take(base, TILE_ROWS * MAX_VECTORS * LANES * sizeof(real))
+            shared.tile = <real*>self.take(
+                base, WORD * GROUP * LANES * sizeof(real))  # the larger of two uses
+            shared.nonzeros = <Nonzeros*>self.take(base, (m + SOON) * sizeof(Nonzeros))
+            shared.done = <Py_ssize_t*>self.take(base, m * sizeof(Py_ssize_t))
             shared.strips = <real*>self.take(base, (m * DEPTH + LANES) * sizeof(real))
             shared.ahead.rows = <const char**>self.take(base, m * sizeof(char*))
             if base != NULL:
@@ -686,17 +687,13 @@ cdef class Scratch:
             if self.drops and l < net.n_layers - 1:
                 at.kept = <real*>self.take(base, size)
             a_rows = self.take_rows(base, m)
-            if layer.narrow:
-                at.w_rows = self.take_rows(base, rows)
             if self.training:
                 at.delta = <real*>self.take(base, size)
                 at.delta_rows = self.take_rows(base, rows)
             if base == NULL:
                 continue
             for i in range(rows):
-                if layer.narrow:
-                    at.w_rows[i] = net.parameters + layer.w + i * layer.ld
-                else:
+                if not layer.narrow:
                     a_rows[i] = at.a + i * at.ld
                 if self.training:
                     at.delta_rows[i] = at.delta + i * at.ld

@@ -204,23 +204,23 @@ cdef void add_weighted(
     const Signals* at, const Layer* layer, const Network* net, Batch* batch,
 ) noexcept nogil:
     cdef Product product
+    cdef real* w = net.parameters + layer.w
+    if layer.narrow:
+        add_dot_products(z, at.ld, w, layer.ld, (at - 1).out, (at - 1).ld, at.rows, at.columns,
+                         layer.K)
+        return
     begin_product(&product, batch)
     product.c = product.start = z
     product.ldc = product.ld_start = at.ld
     product.depth, product.n_rows, product.columns = layer.K, at.rows, at.columns
     product.rows_in_all = at.rows
-    if layer.narrow:
-        product.rows = at.w_rows
-        product.b, product.ldb, product.b_transposed = (at - 1).out, (at - 1).ld, True
-    else:
-        product.rows = at.a_prev
-        product.b, product.ldb = net.parameters + layer.w, layer.ld
+    product.rows, product.b, product.ldb = at.a_prev, w, layer.ld
     multiply(&product)
 
 
 cdef int r_feedforward(
     Batch* r,                   # OUT R{z}, R{a}
-    Batch* s,                   # IN  z, a; w_rows of v
+    Batch* s,                   # IN  z, a
     const Network* net, const Network* v,
 ) except -1 nogil:
     # R{z^l} = v_w a^(l-1) + v_b + w R{a^(l-1)}
@@ -342,20 +342,10 @@ def hessian_vector(Core core, Rows rows, Targets targets, real[::1] direction, r
             forward_slice(net, s, &rows.array, first, min(<Py_ssize_t>SLICE, n - first))
             gather_slice_targets(net, s, &targets.array, first)
             share_examples(net, r, s.m)
-            if layer.narrow:
-                aim_w_rows(output, layer, v.parameters)
             r_feedforward(r, s, net, &v)
-            if layer.narrow:
-                aim_w_rows(output, layer, net.parameters)
             r_output_error(output_of(net, r), output, layer, net, s, step)
             for l in range(last - 1, -1, -1):
                 r_backpropagate_error(r, s, l, net, &v)
                 look_for_signals(net, s)
             r_gradient(&nabla[0], r, s, net)
             first += s.m
-
-
-cdef void aim_w_rows(Signals* at, const Layer* layer, real* parameters) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(layer.J):
-        at.w_rows[j] = parameters + layer.w + j * layer.ld

@@ -167,6 +167,19 @@ INLINE uint64_t upper_product(uint64_t x, uint64_t n) {
 #endif
 }
 
+/* A bit for each lane: is it not 0? */
+INLINE uint64_t nonzero_bits(vec x) {
+#if VEC_BYTES == 64
+    return JOINED(_mm512_cmp, SUFFIX, _mask)(x, splat(0), _CMP_NEQ_UQ);
+#elif defined(__x86_64__)
+    return JOINED(MM, movemask, SUFFIX)((vec)(x != splat(0)));
+#else
+    uint64_t bits = 0;
+    for (int i = 0; i < LANES; i++) bits |= (uint64_t)(x[i] != 0) << i;
+    return bits;
+#endif
+}
+
 INLINE int lowest_bit(uint64_t x) { return __builtin_ctzll(x); } /* of one that is not 0 */
 INLINE int count_bits(uint64_t x) { return __builtin_popcountll(x); }
 

@@ -29,6 +29,7 @@ cdef extern from "simd.h":
     vec_uint32 count_from(uint32_t first) noexcept nogil
     vec to_real(vec_uint32 x) noexcept nogil
     uint64_t upper_product(uint64_t x, uint64_t n) noexcept nogil
+    uint64_t nonzero_bits(vec x) noexcept nogil
     int lowest_bit(uint64_t x) noexcept nogil
     int count_bits(uint64_t x) noexcept nogil
     vec square_root(vec x) noexcept nogil

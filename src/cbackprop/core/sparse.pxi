@@ -6,7 +6,8 @@
 # (b) Rows meet w in pairs, at every column that one of them needs. The other may have a zero there:
 #     it is taken from one place. A load of w serves two rows; more rows need more columns: of 784,
 #     an image of a digit needs 150, two need 220, ten 380.
-# (c) A word of bits is a block: 64 rows of w stay in the L1 cache while all examples add to them.
+# (c) A word of bits is a block: 64 rows of w, or of a gradient that is handed over when it is
+#     complete, stay in the L1 cache while all examples add to them.
 
 cdef enum:
     WORD = 64           # bits
@@ -23,6 +24,11 @@ cdef struct Nonzeros:       # of a row
 
 cdef inline Py_ssize_t words_of(Py_ssize_t K) noexcept nogil:
     return (K + WORD - 1) // WORD
+
+
+cdef inline Py_ssize_t groups_of(Py_ssize_t J) noexcept nogil:
+    # of vectors of columns, as equal as can be
+    return (vectors(J) + GROUP - 1) // GROUP
 
 
 cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) noexcept nogil:
@@ -47,9 +53,11 @@ cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) noexcept nog
 cdef inline uint64_t nonzeros_in(
     const char* x, Py_ssize_t count, Py_ssize_t itemsize,
 ) noexcept nogil:
-    cdef Py_ssize_t k
+    cdef Py_ssize_t v, k
     cdef uint64_t bits = 0
-    for k in range(count):
+    for v in range(count // LANES):
+        bits |= nonzero_bits(load_row(x, v * LANES, itemsize)) << (v * LANES)
+    for k in range(count // LANES * LANES, count):
         bits |= <uint64_t>(one_of_row(x, k, itemsize) != 0) << k
     return bits
 
@@ -145,37 +153,43 @@ cdef inline void sparse_sum(
             store(z + r * ld_z + v * LANES, load(b + v * LANES) + splat(alpha) * acc[r][v])
 
 
-cdef void sparse_weighted_input(
-    real* z, Py_ssize_t ld_z,                       # OUT (m, J)
-    const real* b, const real* w, Py_ssize_t ld,    # IN  (J), (K, J)
-    const Nonzeros* x, const real* values,          # IN  (m) and what follows them
-    real alpha, Py_ssize_t m, Py_ssize_t J, Py_ssize_t K, Py_ssize_t following,
+cdef void multiply_nonzeros(
+    const Product* of,                      # as for ROWS
+    const Nonzeros* x, const real* values,  # IN  (n_rows) instead of its rows; and what follows
+    Py_ssize_t following,
 ) noexcept nogil:
-    # z = b + alpha w x
-    cdef Py_ssize_t i, j, group, V, words = words_of(K), n_vectors = vectors(J)
-    for i in range(0, m, 2):
-        for j in range(i + SOON, min(i + SOON + PAIR, m + following)):
-            fetch_nonzeros(x + j, values, K)
-        for group in range((n_vectors + GROUP - 1) // GROUP):
-            j = group * GROUP * LANES
-            V = min(n_vectors - group * GROUP, <Py_ssize_t>GROUP)
-            if i + 1 < m and V == 4:
-                sparse_sum(z + j, ld_z, b + j, w + j, ld, alpha, x + i, values, words, 2, 4)
-            elif i + 1 < m and V == 3:
-                sparse_sum(z + j, ld_z, b + j, w + j, ld, alpha, x + i, values, words, 2, 3)
-            elif i + 1 < m and V == 2:
-                sparse_sum(z + j, ld_z, b + j, w + j, ld, alpha, x + i, values, words, 2, 2)
-            elif i + 1 < m:
-                sparse_sum(z + j, ld_z, b + j, w + j, ld, alpha, x + i, values, words, 2, 1)
-            elif V == 4:
-                sparse_sum(z + j, ld_z, b + j, w + j, ld, alpha, x + i, values, words, 1, 4)
-            elif V == 3:
-                sparse_sum(z + j, ld_z, b + j, w + j, ld, alpha, x + i, values, words, 1, 3)
-            elif V == 2:
-                sparse_sum(z + j, ld_z, b + j, w + j, ld, alpha, x + i, values, words, 1, 2)
+    cdef Py_ssize_t i, j, group, V, words = words_of(of.depth)
+    cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
+    cdef Py_ssize_t ldc = of.ldc, ldb = of.ldb
+    cdef real alpha = of.alpha
+    cdef real* c
+    cdef const real* start
+    cdef const real* b
+    for i in range(0, of.n_rows, 2):
+        for j in range(i + SOON, min(i + SOON + PAIR, of.n_rows + following)):
+            fetch_nonzeros(x + j, values, of.depth)
+        for group in range(n_groups):
+            V = n_vectors * group // n_groups
+            j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
+            c, start, b = of.c + i * ldc + j, of.start + j, of.b + j
+            if i + 1 < of.n_rows:
+                sparse_sums(c, ldc, start, b, ldb, alpha, x + i, values, words, 2, V)
             else:
-                sparse_sum(z + j, ld_z, b + j, w + j, ld, alpha, x + i, values, words, 1, 1)
-        z += PAIR * ld_z
+                sparse_sums(c, ldc, start, b, ldb, alpha, x + i, values, words, 1, V)
+
+
+cdef inline void sparse_sums(
+    real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha,
+    const Nonzeros* x, const real* values, Py_ssize_t n_words, const int R, Py_ssize_t V,
+) noexcept nogil:
+    if V == 4:
+        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 4)
+    elif V == 3:
+        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 3)
+    elif V == 2:
+        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 2)
+    else:
+        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 1)
 
 
 cdef inline void add_sparse(
@@ -212,39 +226,48 @@ cdef inline void add_sparse(
         done[r] = at[r]
 
 
-cdef void add_sparse_nabla_w(
-    real* w, Py_ssize_t ld,                         # IN, OUT (K, J)
-    const real* delta, Py_ssize_t ld_delta,         # IN  (m, J)
-    const Nonzeros* x, const real* values,          # IN  (m)
-    Py_ssize_t* done,                               # (m) how far a row's numbers are
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t K,
+cdef inline void add_sparses(
+    real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
+    const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* done,
+    const int R, Py_ssize_t V,
 ) noexcept nogil:
-    # w_k += sum_i x_ik delta_i
-    cdef Py_ssize_t i, group, word, V, n_vectors = vectors(J)
-    cdef real* w_j
-    cdef const real* d
-    for group in range((n_vectors + GROUP - 1) // GROUP):
-        V = min(n_vectors - group * GROUP, <Py_ssize_t>GROUP)
+    if V == 4:
+        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 4)
+    elif V == 3:
+        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 3)
+    elif V == 2:
+        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 2)
+    else:
+        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 1)
+
+
+cdef void multiply_nonzeros_across(
+    const Product* of,                      # as for ACROSS; its start is c, or zeros: an epilogue
+    const Nonzeros* x, const real* values,  # IN  (depth) instead of its rows
+    Py_ssize_t* done,                       # (depth) how far a row's numbers are
+) noexcept nogil:
+    cdef Py_ssize_t i, j, group, word, V, k_first, k_last, ld, ldb = of.ldb, m = of.depth
+    cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
+    cdef real* c
+    cdef real* to
+    cdef const real* b
+    for group in range(n_groups):
+        V = n_vectors * group // n_groups
+        j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
         for i in range(m):
             done[i] = x[i].first
-        for word in range(words_of(K)):
-            w_j = w + word * WORD * ld + group * GROUP * LANES
-            d = delta + group * GROUP * LANES
+        for word in range(words_of(of.n_rows)):
+            k_first, k_last = word * WORD, min((word + 1) * WORD, of.n_rows)
+            c = of.c + k_first * of.ldc + j
+            to, ld, b = c, of.ldc, of.b + j
+            if of.epilogue != NULL:
+                to, ld = of.tile, V * LANES
+                memset(to, 0, WORD * ld * sizeof(real))
             for i in range(0, m, 2):
-                if i + 1 < m and V == 4:
-                    add_sparse(w_j, ld, d, ld_delta, x + i, values, word, done + i, 2, 4)
-                elif i + 1 < m and V == 3:
-                    add_sparse(w_j, ld, d, ld_delta, x + i, values, word, done + i, 2, 3)
-                elif i + 1 < m and V == 2:
-                    add_sparse(w_j, ld, d, ld_delta, x + i, values, word, done + i, 2, 2)
-                elif i + 1 < m:
-                    add_sparse(w_j, ld, d, ld_delta, x + i, values, word, done + i, 2, 1)
-                elif V == 4:
-                    add_sparse(w_j, ld, d, ld_delta, x + i, values, word, done + i, 1, 4)
-                elif V == 3:
-                    add_sparse(w_j, ld, d, ld_delta, x + i, values, word, done + i, 1, 3)
-                elif V == 2:
-                    add_sparse(w_j, ld, d, ld_delta, x + i, values, word, done + i, 1, 2)
+                if i + 1 < m:
+                    add_sparses(to, ld, b, ldb, x + i, values, word, done + i, 2, V)
                 else:
-                    add_sparse(w_j, ld, d, ld_delta, x + i, values, word, done + i, 1, 1)
-                d += PAIR * ld_delta
+                    add_sparses(to, ld, b, ldb, x + i, values, word, done + i, 1, V)
+                b += PAIR * ldb
+            if of.epilogue != NULL:
+                of.epilogue(of.context, c, of.ldc, to, ld, k_last - k_first, ld)
