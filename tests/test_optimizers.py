@@ -199,6 +199,23 @@ def test_the_plain_rules_change_nothing():
                                    max_norm=None))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_means_that_underflow_become_zero(real, threads):
+    """Subnormal ones would take many times as long; elsewhere such numbers stay what they are."""
+    tiny = np.finfo(real).tiny
+    steps = 5 - int(np.log2(tiny))
+    x = np.zeros((steps, 40), real)
+    net = Network([40, 32, 2], dtype=real, seed=0)
+    rules = {"optimizer": optimizers.Momentum(0.5), "threads": threads}
+    net.SGD((x + 1, np.zeros(steps, int)), 1, 1, 0.1, **rules)
+    net.SGD((x, np.zeros(steps, int)), 1, 1, 0.1, **rules)
+    means = abs(net._memory.learning.memory[0])
+    assert (means == 0).any() and (means > 0).any()
+    assert not ((means > 0) & (means < tiny)).any()
+    assert np.array([tiny])[0] / 4 > 0
+
+
 def test_memory_survives_calls_copies_pickles_and_files(tmp_path):
     whole = trained(calls=3, optimizer="adam")
     for twin_of in (copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))):

@@ -163,7 +163,8 @@ cdef void weighted_input(
     begin_product(&product, batch)
     if layer == net.layers:
         product.alpha, product.streams = net.scale, not batch.training
-    product.c, product.ldc, product.columns = at.z + neurons.first, at.ld, neurons.last - neurons.first
+    product.c, product.ldc = at.z + neurons.first, at.ld
+    product.columns = neurons.last - neurons.first
     product.start, product.ld_start = b + neurons.first, 0
     product.rows, product.n_rows, product.rows_in_all = at.a_prev, at.rows, batch.m
     product.b, product.ldb, product.depth = w + neurons.first, layer.ld, layer.K

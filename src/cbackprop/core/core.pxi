@@ -265,7 +265,10 @@ cdef class Core:
         scratch.batch.cost = cost
         if threads == 1:
             with nogil:
-                follow(lesson, scratch.batch, lesson.how)
+                if self.one_thread:     # others' functions, which may want all numbers
+                    follow_keeping(lesson, scratch.batch, lesson.how)
+                else:
+                    follow(lesson, scratch.batch, lesson.how)
         else:
             errors = []
             lesson.errors = <void*>errors
@@ -386,6 +389,14 @@ cdef struct Lesson:         # what a team learns: arguments of sgd; or of sum_gr
 
 
 cdef int follow(Lesson* lesson, Batch* batch, Optimization* how) except -1 nogil:
+    cdef uint64_t before = flush_subnormals()
+    try:
+        return follow_keeping(lesson, batch, how)
+    finally:
+        keep_subnormals(before)
+
+
+cdef int follow_keeping(Lesson* lesson, Batch* batch, Optimization* how) except -1 nogil:
     cdef Py_ssize_t end
     if lesson.nabla != NULL:
         sum_gradients(lesson.nabla, <real>(1.0 / lesson.n), lesson.net, batch, lesson.rows,

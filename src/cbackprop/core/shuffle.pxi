@@ -1,4 +1,4 @@
-# The order of examples as Python's random.shuffle draws it, and as NumPy's RandomState.shuffle does.
+# The order of examples as Python's random.shuffle and NumPy's RandomState.shuffle draw it.
 
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer

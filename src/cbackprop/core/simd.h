@@ -214,4 +214,27 @@ INLINE vec reciprocal(vec x) {
 INLINE vec reciprocal(vec x) { return 1 / x; }
 #endif
 
+/* ---- subnormal numbers count as 0 between these two: each costs 100 cycles or more. Adam's means
+   of an input that has been 0 for long become such; a step on MNIST took twice its time. ---- */
+
+#if defined(__x86_64__)
+INLINE uint64_t flush_subnormals(void) {
+    uint64_t before = _mm_getcsr();
+    _mm_setcsr((uint32_t)before | 0x8040);
+    return before;
+}
+INLINE void keep_subnormals(uint64_t before) { _mm_setcsr((uint32_t)before); }
+#elif defined(__aarch64__)
+INLINE void keep_subnormals(uint64_t before) { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
+INLINE uint64_t flush_subnormals(void) {
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    keep_subnormals(before | (uint64_t)1 << 24);
+    return before;
+}
+#else
+INLINE uint64_t flush_subnormals(void) { return 0; }
+INLINE void keep_subnormals(uint64_t before) { (void)before; }
+#endif
+
 #endif

@@ -12,7 +12,7 @@
 cdef enum:
     WORD = 64           # bits
     PAIR = 2
-    GROUP = 4           # vectors of columns of w at a time
+    GROUP = 7           # vectors of columns of w at a time
     RARE = 3            # at most one number in so many may differ from zero, or it would not pay
     SOON = 8            # rows from now on, one is fetched
 
@@ -182,7 +182,13 @@ cdef inline void sparse_sums(
     real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha,
     const Nonzeros* x, const real* values, Py_ssize_t n_words, const int R, Py_ssize_t V,
 ) noexcept nogil:
-    if V == 4:
+    if V == 7:
+        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 7)
+    elif V == 6:
+        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 6)
+    elif V == 5:
+        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 5)
+    elif V == 4:
         sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 4)
     elif V == 3:
         sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 3)
@@ -231,7 +237,13 @@ cdef inline void add_sparses(
     const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* done,
     const int R, Py_ssize_t V,
 ) noexcept nogil:
-    if V == 4:
+    if V == 7:
+        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 7)
+    elif V == 6:
+        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 6)
+    elif V == 5:
+        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 5)
+    elif V == 4:
         add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 4)
     elif V == 3:
         add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 3)
