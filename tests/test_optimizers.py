@@ -211,7 +211,8 @@ def test_means_that_underflow_become_zero(real, threads):
     net.SGD((x + 1, np.zeros(steps, int)), 1, 1, 0.1, **rules)
     net.SGD((x, np.zeros(steps, int)), 1, 1, 0.1, **rules)
     means = abs(net._memory.learning.memory[0])
-    assert (means == 0).any() and (means > 0).any()
+    assert (means == 0).any()
+    assert (means > 0).any()
     assert not ((means > 0) & (means < tiny)).any()
     assert np.array([tiny])[0] / 4 > 0
 

@@ -288,10 +288,21 @@ def test_a_slow_team_steps_back_for_a_while(pace, left, monkeypatch):
         assert one.threads(None) == 1
         clock[0] += 0.02 * patience
         patience *= 2
-    assert one.threads(None) == 8
-    one.record(8, 10, 0.01, False)
-    assert one.threads(None) == 8
+    for _ in range(3):
+        assert one.threads(None) == 8
+        assert one.patience == patience
+        one.record(8, 10, 0.01, False)
+        patience /= 2
     assert one.patience == threads.PATIENCE[0]
+
+
+def test_a_team_is_judged_by_enough_of_its_work(pace):
+    one = pace([784, 512, 512, 10], 128, 4)
+    one.record(1, 10, 0.04, False)
+    one.record(8, 1, 0.006, False)
+    assert one.threads(None) == 8
+    one.record(8, 1, 0.006, False)
+    assert one.threads(None) == 1
 
 
 @openmp

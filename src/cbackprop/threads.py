@@ -24,8 +24,9 @@ RATE = 4e10  # float32 multiplications in a second, of one core: a guess, until 
 WORTH = 0.9  # a team must promise to take less than this part of one thread's time
 LINE = 64  # bytes of neurons of which threads take whole numbers
 SHARE = 10_000_000  # multiplications that make a thread for reading worth its start
-PATIENCE = 0.25, 4.0  # seconds of one thread after a team was too slow: at first, and at most
+PATIENCE = 0.06, 4.0  # seconds of one thread after a team was too slow: at first, and at most
 SLOW = 0.97  # a team must take less than this part of one thread's time, if that is known
+TRIAL = 5e-3  # seconds of one thread's work that tell: in less, to wake the team decides
 
 CROWDED = 5e-6  # seconds: no meeting takes so long where each thread has a core
 
@@ -92,12 +93,17 @@ def taken() -> int:
     if cores() < (os.cpu_count() or 1):  # the system counts what runs on all of them
         return 0
     try:
-        at_work = int(Path("/proc/loadavg").read_text().split()[3].split("/")[0])
-        own = [Path(task, "stat").read_text().rpartition(")")[2].split()[0]
-               for task in Path("/proc/self/task").iterdir()]
+        with open("/proc/loadavg") as file:
+            at_work = int(file.read().split()[3].split("/")[0])
+        own = [_state(task) for task in os.listdir("/proc/self/task")] if at_work > 1 else ["R"]
     except (OSError, ValueError, IndexError):  # not Linux; a thread that has just ended
         return 0
     return max(0, at_work - own.count("R"))
+
+
+def _state(task: str) -> str:
+    with open(f"/proc/self/task/{task}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 @cache
@@ -156,9 +162,12 @@ def meeting(threads: int) -> float:
     """
     Return the seconds it takes that many threads to meet: measured once in a process.
 
-    Where they had to wait for a core, that was no measurement: it is believed for a while only.
+    Where they had to wait for a core, that was no measurement: it is believed for a while only. And
+    where other programs have the cores, it is not worth the tenth of a second that it would take.
     """
     seconds, until = _met.get(threads, (0.0, 0.0))
+    if time.monotonic() >= until and cores() - taken() < threads:
+        seconds, until = _met[threads] = CROWDED, time.monotonic() + PATIENCE[0]
     if time.monotonic() >= until:
         _prepare_forks()
         measured: Callable[[int, int], float] = _dispatch.load("float32").meeting_seconds
@@ -201,7 +210,8 @@ class Pace:
     How many threads train a network with mini-batches of one size, from one chunk to the next.
 
     As many as promise the least time, by the arithmetic of a mini-batch and the cost of a meeting;
-    and one, for a while, after a team proved slower: another program may have its cores.
+    and one, for a while, after a team proved slower: another program may have its cores. That while
+    is twice as long each time, and half as long again when a team does well.
 
     Parameters
     ----------
@@ -218,6 +228,7 @@ class Pace:
         self.alone = 3 * work / (RATE * 4 / itemsize)  # seconds of a mini-batch in one thread
         self.is_guess = True
         self.back_at, self.patience = 0.0, PATIENCE[0]
+        self.steps, self.seconds = 0, 0.0  # of a team, not judged yet
         self.last = 1
 
     def threads(self, asked: int | None) -> int:
@@ -228,7 +239,10 @@ class Pace:
         if allowed > 1:
             allowed = self.best(allowed)
         if allowed > self.last:
-            allowed = max(1, min(allowed, cores() - taken()))
+            free = max(1, cores() - taken())
+            if free == 1:
+                self.back_at = time.monotonic() + PATIENCE[0]
+            allowed = min(allowed, free)
         self.last = allowed
         return allowed
 
@@ -262,8 +276,14 @@ class Pace:
             each = seconds / max(1, steps)
             self.alone = each if self.is_guess else min(each, 1.1 * self.alone)
             self.is_guess = False
-        elif left or (not self.is_guess and seconds > steps * self.alone * SLOW):
+            return
+        self.steps, self.seconds = self.steps + steps, self.seconds + seconds
+        alone = self.steps * self.alone
+        if not left and alone < TRIAL:
+            return
+        if left or (not self.is_guess and self.seconds > alone * SLOW):
             self.back_at = time.monotonic() + self.patience
             self.patience = min(2 * self.patience, PATIENCE[1])
         else:
-            self.patience = PATIENCE[0]
+            self.patience = max(self.patience / 2, PATIENCE[0])
+        self.steps, self.seconds = 0, 0.0

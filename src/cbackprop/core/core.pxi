@@ -622,12 +622,12 @@ cdef class Scratch:
                 self.batch[k].thread, self.batch[k].threads = k, threads
                 self.batch[k].m = 0             # to be shared out anew
         self.batch.looks = True
+        for k in range(threads):
+            self.batch[k].waited = 0
         self.team.leaves = False
         if threads > 1:
             memset(self.team, 0, sizeof(Team))
             self.team.began = now()
-            for k in range(threads):
-                self.batch[k].waited = 0
 
     cdef void* take(self, char* base, Py_ssize_t size) noexcept:
         cdef Py_ssize_t at = self.taken
