@@ -130,7 +130,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     about = common.environment(START)
     common.print_environment(about)
     print(f"{'timing':<10} rounds of both in turns: {repeat}; all of fit, by its epochs")
-    results = {name: race(WORKS[name], asked.full, asked.tiny, epochs, repeat) for name in asked.work}
+    results = {name: race(WORKS[name], asked.full, asked.tiny, epochs, repeat)
+               for name in asked.work}
     print("\nto reach" + " (a tiny run says nothing about that)" * asked.tiny)
     print(table(("", "to reach", "measured", ""), [
         (f"{name}, {real}", times(one["to_reach"]), times(found["times"]),

@@ -52,7 +52,7 @@ class InArrays:
 
     def __init__(self, rows: Any, targets: Any) -> None:
         self.rows, self.targets = rows, targets
-        self.most = len(rows)  # in a part
+        self.most = 2 * len(rows)  # in a part: all, and what the last mini-batch is short of
 
     def __len__(self) -> int:
         return len(self.rows)

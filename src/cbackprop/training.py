@@ -117,7 +117,7 @@ class Training:
 
     def until(self, step: int) -> int:
         """Return the step that a chunk from `step` ends before."""
-        room = -(-self.examples.most // self.m)
+        room = max(1, self.examples.most // self.m)
         ends = [step + min(self.chunk, room), (step // self.steps + 1) * self.steps]
         return min(ends + [(step // c.every + 1) * c.every for c in self.callbacks if c.every])
 
