@@ -127,6 +127,16 @@ def test_train_prints_what_the_library_measures(output):
         np.testing.assert_array_equal(of_file, w)
 
 
+def test_train_learns_as_it_is_told(output):
+    output("train", "--sizes", "784,12,10", "--epochs", "1", "--batch", "25", "--eta", "0.001",
+           "--optimizer", "adam", "--lmbda", "0.3", "--dropout", "0.2", "--save", "net.npz")
+    training, _ = cbackprop.datasets.load("mnist")
+    net = cbackprop.Network([784, 12, 10], input_scale=1 / 255, seed=0)
+    net.SGD(training, 1, 25, 0.001, optimizer="adam", lmbda=0.3, dropout=0.2)
+    for of_file, w in zip(cbackprop.Network.load("net.npz").weights, net.weights, strict=True):
+        np.testing.assert_array_equal(of_file, w)
+
+
 def test_epoch_lines_come_while_training_goes_on():
     """Not all at the end: these fit into the buffer of a pipe."""
     with start("train", "--sizes", "784,300,10", "--epochs", "100",
@@ -364,7 +374,7 @@ def test_version():
 
 def test_help_knows_the_librarys_names(output):
     text = " ".join(output("train", "--help"))
-    for names in (CORE.COSTS, CORE.ACTIVATIONS, _dispatch.REALS):
+    for names in (CORE.COSTS, CORE.ACTIVATIONS, CORE.OPTIMIZERS, _dispatch.REALS):
         assert "{" + ",".join(names) + "}" in text
 
 
@@ -426,6 +436,8 @@ def test_ctrl_c():
     (["train", "--epochs", "-1"], "epochs must be an integer of at least 0, got -1"),
     (["train", "--batch", "5001"], "at most the 5000 examples, got 5001"),
     (["train", "--eta", "nan"], "eta must be finite"),
+    (["train", "--lmbda", "-1"], "lmbda must be"),
+    (["train", "--dropout", "1"], "dropout must be"),
     (["train", "--activation", "relu", "--eta", "1e30"], "training diverged"),
     (["train", "--data", "absent.csv"], "absent.csv: No such file or directory"),
     (["train", "--data", "imagenet"], "imagenet: a data set must be one of mnist, mnist-full"),

@@ -83,6 +83,7 @@ def train(args: argparse.Namespace) -> None:
     history = net.SGD(
         (x, y), args.epochs, args.batch, args.eta,
         test_data=(test_x, test_y) if classes else None,
+        optimizer=args.optimizer, lmbda=args.lmbda, dropout=args.dropout,
         progress=tqdm is not None,
         callback=lambda _, history: say(_epoch_line(history, args.epochs)),
     )
@@ -265,7 +266,14 @@ def _parser() -> argparse.ArgumentParser:
                          help="examples in a mini-batch (%(default)s)")
     command.add_argument("--eta", type=float, default=3.0,
                          help="learning rate (%(default)s: right for the quadratic cost with "
-                              "sigmoid neurons; others want less, such as 0.5 or 0.1)")
+                              "sigmoid neurons; others want less, such as 0.5 or 0.1, and adam "
+                              "0.001)")
+    command.add_argument("--optimizer", choices=core.OPTIMIZERS, default="sgd",
+                         help="(%(default)s)")
+    command.add_argument("--lmbda", type=float, default=0.0,
+                         help="of L2 regularisation, as in the book (%(default)s)")
+    command.add_argument("--dropout", type=float, default=0.0,
+                         help="how likely a hidden neuron is left out (%(default)s)")
     command.add_argument("--cost", choices=core.COSTS, default="quadratic", help="(%(default)s)")
     command.add_argument("--activation", choices=core.ACTIVATIONS, default="sigmoid",
                          help="of the hidden layers; the output layer's goes with the cost "
