@@ -1,5 +1,6 @@
 """Threads: the same bits for any number, how many are chosen, and what they must survive."""
 
+import itertools
 import json
 import math
 import os
@@ -253,7 +254,15 @@ def pace(monkeypatch):
     monkeypatch.setattr(threads, "cores", lambda: 8)
     monkeypatch.setattr(threads, "taken", lambda: 0)
     monkeypatch.setattr(threads, "meeting", lambda count: 1e-7)
-    return threads.Pace
+
+    def make(sizes, m, itemsize):
+        one = threads.Pace(sizes, m, itemsize)
+        assert one.threads(None) == 1  # until it is known how long that takes
+        weights = sum(k * j for k, j in itertools.pairwise(sizes))
+        one.record(1, 10, 10 * 3 * weights * m * itemsize / 1.6e11, False)
+        return one
+
+    return make
 
 
 def test_small_mini_batches_get_one_thread(pace):
@@ -305,13 +314,27 @@ def test_a_team_is_judged_by_enough_of_its_work(pace):
     assert one.threads(None) == 1
 
 
+def test_a_gradient_is_timed_too(pace):
+    one, seen = threads.Pace([784, 512, 512, 10], 5_000, 4), []
+    for _ in range(2):
+        assert one.timed(None, lambda count: seen.append(count) or time.sleep(0.05) or 3.0) == 3.0
+    assert seen == [1, 8]
+    assert one.alone > 0.04
+    assert one.threads(None) == 1  # eight were no faster
+
+
 @openmp
 def test_a_meeting_in_a_crowd_is_measured_again(monkeypatch):
     clock, seconds = [0.0], iter([2e-5] * 5 + [1e-7] * 5)
     build = _dispatch.load("float32")
     monkeypatch.setattr(threads.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(threads, "_met", {})
+    monkeypatch.setattr(threads, "cores", lambda: 8)
+    monkeypatch.setattr(threads, "taken", lambda: 7)
     monkeypatch.setattr(build, "meeting_seconds", lambda count, times: next(seconds))
+    assert threads.meeting(2) == threads.CROWDED  # not measured at all
+    clock[0] += threads.PATIENCE[0]
+    monkeypatch.setattr(threads, "taken", lambda: 0)
     assert threads.meeting(2) == threads.meeting(2) == 2e-5
     clock[0] += threads.PATIENCE[1]
     assert threads.meeting(2) == 1e-7

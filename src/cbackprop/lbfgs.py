@@ -13,7 +13,7 @@ from cbackprop.rowsource import Examples
 
 def train(
     core: Any, examples: Examples, iterations: int, lmbda: float, tolerance: float,
-    threads: Callable[[], int],
+    gradient_into: Callable[[Any, Any, NDArray[Any]], float],
 ) -> History:
     """
     Train the core's parameters in place, and record each iteration.
@@ -35,14 +35,15 @@ def train(
                     rows_per_second=n / (now - began))
         began = now
 
-    minimize(core, examples, lmbda / n, record, threads=threads, maxiter=iterations,
-             gtol=tolerance, ftol=0.0, maxfun=20 * iterations)
+    minimize(core, examples, lmbda / n, record, gradient_into=gradient_into,
+             maxiter=iterations, gtol=tolerance, ftol=0.0, maxfun=20 * iterations)
     return history
 
 
 def minimize(
     core: Any, examples: Examples, l2: float, callback: Callable[[Any], None] | None = None,
-    scale: float = 1.0, threads: Callable[[], int] = lambda: 1, **options: Any,
+    scale: float = 1.0, gradient_into: Callable[[Any, Any, NDArray[Any]], float] | None = None,
+    **options: Any,
 ) -> Any:
     """
     Bring the core's parameters to a minimum of the mean cost plus l2 / 2 times the sum of all w^2.
@@ -51,8 +52,8 @@ def minimize(
     ----------
     scale : float
         What SciPy is told of the mean cost, though not of its gradient, is multiplied by this.
-    threads : callable
-        How many the next pass should have.
+    gradient_into : callable (rows, targets, nabla), optional
+        By default `core.backprop`, in one thread.
     **options
         SciPy's.
 
@@ -69,6 +70,7 @@ def minimize(
         from scipy import optimize
     except ModuleNotFoundError:
         raise ModuleNotFoundError("LBFGS needs SciPy: pip install 'cbackprop[scipy]'") from None
+    gradient_into = gradient_into or core.backprop
     parameters, n_weights = _inputs_first(core, core.parameters)
     nabla, of_part = np.zeros_like(core.parameters), np.empty_like(core.parameters)
     gradient, _ = _inputs_first(core, nabla)
@@ -86,7 +88,7 @@ def minimize(
         for rows, targets in examples.all():
             share = len(rows) / len(examples)
             of_part[...] = 0
-            cost += share * core.backprop(rows, targets, of_part, threads())
+            cost += share * gradient_into(rows, targets, of_part)
             nabla[...] += share * of_part
         flat = _flat(gradient)
         w = vector[:n_weights]

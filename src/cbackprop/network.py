@@ -313,9 +313,14 @@ class Network:
         x = data.rows(x, self.sizes[0])
         rows, targets = self._examples((x, y), "", sample_weight=sample_weight)
         nabla = np.zeros_like(self._core.parameters)
-        self._core.backprop(rows, targets, nabla, self._pace(len(x)).threads(self.threads))
+        self._gradient(rows, targets, nabla)
         nabla_w, nabla_b = self._core.views(nabla)
         return nabla_b, nabla_w
+
+    def _gradient(self, rows: Any, targets: Any, nabla: NDArray[Any]) -> float:
+        """Write the average gradient into an arena of zeros; return the mean cost."""
+        return self._pace(len(rows)).timed(
+            self.threads, functools.partial(self._core.backprop, rows, targets, nabla))
 
     def update_mini_batch(self, mini_batch: Any, eta: float) -> None:
         """
@@ -544,7 +549,7 @@ class Network:
             try:
                 history = lbfgs.train(
                     self._core, InArrays(rows, targets), iterations, lmbda, tolerance,
-                    lambda: self._pace(len(rows)).threads(self.threads))
+                    self._gradient)
                 if not (all(map(math.isfinite, history.cost)) and self._core.all_finite()):
                     raise self._diverged("L-BFGS diverged", None, rows)
             except BaseException:

@@ -19,14 +19,12 @@ from cbackprop.core import _dispatch
 
 MOST = 1024
 MEETINGS = 4  # of a team in each mini-batch
-BETWEEN_CORES = 1e10  # bytes in a second, of what another core has just written
-RATE = 4e10  # float32 multiplications in a second, of one core: a guess, until they are timed
-WORTH = 0.9  # a team must promise to take less than this part of one thread's time
+EXCHANGED = 350  # bytes that come from another core in the time that two threads take to meet
+WORTH = 0.9  # a team must promise, and then take, less than this part of one thread's time
 LINE = 64  # bytes of neurons of which threads take whole numbers
 SHARE = 10_000_000  # multiplications that make a thread for reading worth its start
 PATIENCE = 0.06, 4.0  # seconds of one thread after a team was too slow: at first, and at most
-SLOW = 0.97  # a team must take less than this part of one thread's time, if that is known
-TRIAL = 5e-3  # seconds of one thread's work that tell: in less, to wake the team decides
+TRIAL = 5e-3, 3  # seconds of one thread's work, or chunks: in less, to wake a team decides
 
 CROWDED = 5e-6  # seconds: no meeting takes so long where each thread has a core
 
@@ -209,9 +207,10 @@ class Pace:
     """
     How many threads train a network with mini-batches of one size, from one chunk to the next.
 
-    As many as promise the least time, by the arithmetic of a mini-batch and the cost of a meeting;
-    and one, for a while, after a team proved slower: another program may have its cores. That while
-    is twice as long each time, and half as long again when a team does well.
+    One in the first chunk, to see how long it takes. Then as many as promise the least time, by the
+    arithmetic of a mini-batch and the cost of a meeting; and one, for a while, after a team did not
+    keep that promise: another program may have its cores. That while is twice as long each time,
+    and half as long again when a team does well.
 
     Parameters
     ----------
@@ -224,20 +223,18 @@ class Pace:
 
     def __init__(self, sizes: Sequence[int], m: int, itemsize: int) -> None:
         self.sizes, self.m, self.itemsize = tuple(sizes), m, itemsize
-        work = sum(k * j for k, j in itertools.pairwise(sizes)) * m
-        self.alone = 3 * work / (RATE * 4 / itemsize)  # seconds of a mini-batch in one thread
-        self.is_guess = True
+        self.alone: float | None = None  # seconds of a mini-batch in one thread, once known
         self.back_at, self.patience = 0.0, PATIENCE[0]
-        self.steps, self.seconds = 0, 0.0  # of a team, not judged yet
+        self.chunks, self.steps, self.seconds = 0, 0, 0.0  # of a team, not judged yet
         self.last = 1
 
     def threads(self, asked: int | None) -> int:
         """Return how many threads the next chunk should have."""
         allowed = most(asked)
-        if time.monotonic() < self.back_at:
+        if self.alone is None or time.monotonic() < self.back_at:
             allowed = 1
-        if allowed > 1:
-            allowed = self.best(allowed)
+        else:
+            allowed = self.best(allowed, self.alone)
         if allowed > self.last:
             free = max(1, cores() - taken())
             if free == 1:
@@ -246,15 +243,14 @@ class Pace:
         self.last = allowed
         return allowed
 
-    def best(self, allowed: int) -> int:
+    def best(self, allowed: int, alone: float) -> int:
         """Return the number of threads that promises the least time."""
-        best, least = 1, WORTH * self.alone
+        best, least = 1, WORTH * alone
         if least > MEETINGS * 5e-8:  # no meeting is quicker: do not begin a team to measure it
             for threads in range(2, allowed + 1):
-                seconds = (
-                    self.alone * largest_share(self.sizes, self.m, threads, LINE // self.itemsize)
-                    + exchanged(self.sizes, self.m, threads, self.itemsize) / BETWEEN_CORES
-                    + MEETINGS * meeting(threads))
+                share = largest_share(self.sizes, self.m, threads, LINE // self.itemsize)
+                bytes_ = exchanged(self.sizes, self.m, threads, self.itemsize)
+                seconds = alone * share + (bytes_ / EXCHANGED + MEETINGS) * meeting(threads)
                 if seconds < least:
                     best, least = threads, seconds
         return best
@@ -274,16 +270,24 @@ class Pace:
         """
         if threads == 1:
             each = seconds / max(1, steps)
-            self.alone = each if self.is_guess else min(each, 1.1 * self.alone)
-            self.is_guess = False
+            self.alone = each if self.alone is None else min(each, 1.1 * self.alone)
+        if threads == 1 or self.alone is None:
             return
-        self.steps, self.seconds = self.steps + steps, self.seconds + seconds
+        self.chunks, self.steps = self.chunks + 1, self.steps + steps
+        self.seconds += seconds
         alone = self.steps * self.alone
-        if not left and alone < TRIAL:
+        if not left and alone < TRIAL[0] and self.chunks < TRIAL[1]:
             return
-        if left or (not self.is_guess and self.seconds > alone * SLOW):
+        if left or self.seconds > alone * WORTH:
             self.back_at = time.monotonic() + self.patience
             self.patience = min(2 * self.patience, PATIENCE[1])
         else:
             self.patience = max(self.patience / 2, PATIENCE[0])
-        self.steps, self.seconds = 0, 0.0
+        self.chunks, self.steps, self.seconds = 0, 0, 0.0
+
+    def timed(self, asked: int | None, gradient: Callable[[int], float]) -> float:
+        """Call for the gradient of a mini-batch with so many threads, and take note of it."""
+        threads, start = self.threads(asked), time.perf_counter()
+        cost = gradient(threads)
+        self.record(threads, 1, time.perf_counter() - start, False)
+        return cost

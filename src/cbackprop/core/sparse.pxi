@@ -5,7 +5,7 @@
 # (a) What is not zero is kept a second time, row after row, and bit by bit, where it stands.
 # (b) Rows meet w in pairs, at every column that one of them needs. The other may have a zero there:
 #     it is taken from one place. A load of w serves two rows; more rows need more columns: of 784,
-#     an image of a digit needs 150, two need 220, ten 380.
+#     an image of a digit needs 150, two need 230, ten 380.
 # (c) A word of bits is a block: 64 rows of w, or of a gradient that is handed over when it is
 #     complete, stay in the L1 cache while all examples add to them.
 
