@@ -36,7 +36,7 @@ INFERENCE = {  # of so many rows
     "feedforward of 784-512-512-10": (784, 512, 512, 10),
 }
 ROWS = 10_000
-MANY = "train_many, 4 x 784-30-10"
+MANY, EPOCHS = "train_many, 4 x 784-30-10", 10  # of each network
 NAMES = (*WORKS, *INFERENCE, MANY)
 COUNTS = (*range(1, CORES + 1), None)  # None: the library chooses
 
@@ -95,9 +95,9 @@ def inference(sizes: tuple[int, ...], rows: int, real: str) -> Iterator[Case]:
 
 
 def many(work: Work, real: str) -> Iterator[Case]:
-    """Yield four trainings, so many at a time; first one after another."""
+    """Yield four trainings of some epochs, so many at a time; first one after another."""
     examples = Examples(work)
-    arguments = (examples.x[real], examples.y[real]), 1, work.mini_batch_size, work.eta
+    arguments = (examples.x[real], examples.y[real]), EPOCHS, work.mini_batch_size, work.eta
 
     def train(four: list[Cbackprop], count: int | None) -> None:
         for one in four:
