@@ -35,7 +35,7 @@ def test_an_epoch(build, sizes, m):
     for skip_zeros in (True, False):
         net = core(build, sizes)
         order = np.random.default_rng(3).permutation(n)
-        net.sgd(build.Rows(x, skip_zeros), build.Targets(y), order, m, np.full(3, 0.5), 0, n)
+        net.sgd(build.Rows(x, skip_zeros), build.Targets(y), order, m, np.full(n, 0.5), 0, n)
         found.append(net.parameters)
         found.append(net.evaluate(build.Rows(x, skip_zeros), build.Targets(y)))
     np.testing.assert_allclose(found[0], found[2], **tolerance(build))

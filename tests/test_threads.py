@@ -471,7 +471,7 @@ def test_many_threads_on_few_cores_do_not_collapse():
         for count, seconds in times.items():
             net = Network(sizes, seed=0)
             start = time.perf_counter()
-            net.SGD(training_data, 2, 10, 0.1, threads=count)
+            net.SGD(training_data, 8, 10, 0.1, threads=count)
             seconds.append(time.perf_counter() - start)
     assert min(times[8]) < 1.3 * min(times[1])
 

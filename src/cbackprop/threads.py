@@ -25,6 +25,7 @@ LINE = 64  # bytes of neurons of which threads take whole numbers
 SHARE = 10_000_000  # multiplications that make a thread for reading worth its start
 PATIENCE = 0.06, 4.0  # seconds of one thread after a team was too slow: at first, and at most
 TRIAL = 5e-3, 3  # seconds of one thread's work, or chunks: in less, to wake a team decides
+EARLIEST = 0.02  # seconds of one thread before a team: one that does not get its cores costs 4 ms
 
 CROWDED = 5e-6  # seconds: no meeting takes so long where each thread has a core
 
@@ -207,10 +208,10 @@ class Pace:
     """
     How many threads train a network with mini-batches of one size, from one chunk to the next.
 
-    One in the first chunk, to see how long it takes. Then as many as promise the least time, by the
-    arithmetic of a mini-batch and the cost of a meeting; and one, for a while, after a team did not
-    keep that promise: another program may have its cores. That while is twice as long each time,
-    and half as long again when a team does well.
+    One in the first chunks, to see how long that takes. Then as many as promise the least time, by
+    the arithmetic of a mini-batch and the cost of a meeting; and one, for a while, after a team did
+    not keep that promise: another program may have its cores. That while is twice as long each
+    time, and half as long again when a team does well.
 
     Parameters
     ----------
@@ -224,6 +225,7 @@ class Pace:
     def __init__(self, sizes: Sequence[int], m: int, itemsize: int) -> None:
         self.sizes, self.m, self.itemsize = tuple(sizes), m, itemsize
         self.alone: float | None = None  # seconds of a mini-batch in one thread, once known
+        self.worked = 0.0  # seconds, in one thread
         self.back_at, self.patience = 0.0, PATIENCE[0]
         self.chunks, self.steps, self.seconds = 0, 0, 0.0  # of a team, not judged yet
         self.last = 1
@@ -231,7 +233,7 @@ class Pace:
     def threads(self, asked: int | None) -> int:
         """Return how many threads the next chunk should have."""
         allowed = most(asked)
-        if self.alone is None or time.monotonic() < self.back_at:
+        if self.alone is None or self.worked < EARLIEST or time.monotonic() < self.back_at:
             allowed = 1
         else:
             allowed = self.best(allowed, self.alone)
@@ -269,6 +271,7 @@ class Pace:
             Whether the team ended it, because its threads waited too long for each other.
         """
         if threads == 1:
+            self.worked += seconds
             each = seconds / max(1, steps)
             self.alone = each if self.alone is None else min(each, 1.1 * self.alone)
         if threads == 1 or self.alone is None:
