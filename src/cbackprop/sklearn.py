@@ -11,6 +11,7 @@ import itertools
 import math
 import operator
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
@@ -207,7 +208,7 @@ def _gives_sums(estimator: Any) -> bool:
     return not _gives_probabilities(estimator)
 
 
-class _Perceptron(BaseEstimator):
+class _Perceptron(BaseEstimator, ABC):
     """
     What both have in common.
 
@@ -231,9 +232,9 @@ class _Perceptron(BaseEstimator):
     def _learn_classes(self, y: NDArray[Any], anew: bool, partial: bool) -> None:
         """Learn which classes there are, or see that they are the same."""
 
+    @abstractmethod
     def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
         """Return targets as the core takes them."""
-        raise NotImplementedError
 
     def _weights(
         self, sample_weight: NDArray[Any] | None, y: NDArray[Any], partial: bool
@@ -241,13 +242,13 @@ class _Perceptron(BaseEstimator):
         """Return what each example counts."""
         return sample_weight
 
+    @abstractmethod
     def _ends(self, real: Any) -> tuple[str, Any]:
         """Return the activation of the output by scikit-learn's name, and the cost as ours."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Score outputs against encoded targets."""
-        raise NotImplementedError
 
     # ---- the network ----
 
