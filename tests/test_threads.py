@@ -148,6 +148,19 @@ def test_networks_with_and_without_threads_are_equal(dtype, optimizer, monkeypat
 
 
 @openmp
+def test_a_gradient_after_dropout_in_a_team(monkeypatch):
+    x, y = data(64, [20, 300, 30, 5], "float64")
+    gradients = []
+    for team in (1, 2):
+        two_threads(monkeypatch, team)
+        net = Network([20, 300, 30, 5], seed=0)
+        net.SGD((x, y), 1, 64, 0.1, dropout=0.5)
+        gradients.append(net.backprop(x, y))  # of as many examples, with nothing dropped
+    for one, two in zip(*[sum(both, []) for both in gradients], strict=True):
+        assert np.array_equal(one, two)
+
+
+@openmp
 def test_the_users_own_functions_run_in_one_thread(monkeypatch):
     seen = set()
 
@@ -391,6 +404,7 @@ FORKED = """
 import json, os, sys
 import numpy as np
 from cbackprop import Network, threads
+threads.taken = lambda: %d  # cores that other programs have: in a crowd no meeting is timed
 threads.meeting(2)
 threads.Pace.threads = lambda pace, asked: 2
 threads.for_reading = lambda asked, multiplications: 2
@@ -411,8 +425,9 @@ print(json.dumps([here, there, train()]))
 
 @openmp
 @forks
-def test_a_fork_after_use_is_safe():
-    here, there, again = in_a_process(FORKED)
+@pytest.mark.parametrize("taken", [0, 1000])
+def test_a_fork_after_use_is_safe(taken):
+    here, there, again = in_a_process(FORKED % taken)
     assert here == there == again
 
 

@@ -164,11 +164,11 @@ def meeting(threads: int) -> float:
     Where they had to wait for a core, that was no measurement: it is believed for a while only. And
     where other programs have the cores, it is not worth the tenth of a second that it would take.
     """
+    _prepare_forks()
     seconds, until = _met.get(threads, (0.0, 0.0))
     if time.monotonic() >= until and cores() - taken() < threads:
         seconds, until = _met[threads] = CROWDED, time.monotonic() + PATIENCE[0]
     if time.monotonic() >= until:
-        _prepare_forks()
         measured: Callable[[int, int], float] = _dispatch.load("float32").meeting_seconds
         seconds = min(measured(threads, 100) for _ in range(5))
         _met[threads] = seconds, math.inf if seconds < CROWDED else time.monotonic() + PATIENCE[1]

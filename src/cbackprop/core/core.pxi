@@ -719,6 +719,8 @@ cdef class Scratch:
         cdef const Noise* noise = self.batch.noise
         cdef Py_ssize_t i
         cdef int l, t
+        for t in range(self.threads):
+            self.batch[t].m = 0             # what is `mine` is to be shared out anew
         for l in range(n_layers - 1):
             at = self.batch.signals + l
             for t in range(self.threads):

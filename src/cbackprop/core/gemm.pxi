@@ -97,7 +97,7 @@ cdef inline void tile(
     cdef real* c = g.c + first * ldc
     # One or two rows alone would wait for each sum: they keep several, of every U-th p.
     cdef bint in_rows = kind == ROWS or kind == STREAM
-    cdef int U = 4 if R <= 2 and in_rows else 1
+    cdef int U = 4 if R <= 2 and kind == ROWS else 1
     cdef int STEP = LINE // REAL_BYTES if kind == STREAM else U
     cdef int r, v, u
     for r in range(R):
@@ -132,10 +132,14 @@ cdef inline void tile(
         for r in range(R):
             for v in range(V):
                 acc[r][v] = acc[r][v] + acc[u * R + r][v]
+    # Two small loops: one large one GCC unrolls too late to keep 24 sums in registers, and 24 stores
+    # and loads of the stack took a fifth of a tile of depth 20.
+    if kind != ACROSS and g.alpha != 1:
+        for r in range(R):
+            for v in range(V):
+                acc[r][v] = alpha * acc[r][v]
     for r in range(R):
         for v in range(V):
-            if kind != ACROSS:
-                acc[r][v] = alpha * acc[r][v]
             store(c + v * LANES, load(start + v * LANES) + acc[r][v])
         c += ldc
         start += ld_start
@@ -196,9 +200,9 @@ cdef inline void all_strips(
         elif R == 3:
             tile(g, first, packed, kind, 3, V)
         elif R == 2:
-            tile(g, first, packed, kind, 2, V)
-        else:
-            tile(g, first, packed, kind, 1, V)
+            tile(g, first, packed, ROWS if kind == STREAM else kind, 2, V)
+        else:                           # STREAM has more than one strip, and so none of these two
+            tile(g, first, packed, ROWS if kind == STREAM else kind, 1, V)
         if kind == PACKED:
             packed += R * g.depth
         first += R

@@ -124,8 +124,8 @@ cdef inline void sparse_sum(
     const Nonzeros* x, const real* values, Py_ssize_t n_words, const int R, const int V,
 ) noexcept nogil:
     cdef vec acc[PAIR][GROUP]
-    cdef vec w_k[GROUP]
-    cdef vec x_k
+    cdef vec x_k[PAIR]
+    cdef vec w_k
     cdef Py_ssize_t at[PAIR]
     cdef Py_ssize_t word, k, has, bytes_ = ld * sizeof(real)
     cdef uint64_t bits
@@ -139,14 +139,14 @@ cdef inline void sparse_sum(
         while bits:
             k = lowest_bit(bits)
             bits &= bits - 1
-            for v in range(V):
-                w_k[v] = load(<const real*>(<const char*>w + k * bytes_) + v * LANES)
             for r in range(R):
                 has = x[r].bits[word] >> k & 1
-                x_k = splat(values[at[r] & -has])
+                x_k[r] = splat(values[at[r] & -has])
                 at[r] += has
-                for v in range(V):
-                    acc[r][v] = acc[r][v] + x_k * w_k[v]
+            for v in range(V):
+                w_k = load(<const real*>(<const char*>w + k * bytes_) + v * LANES)
+                for r in range(R):
+                    acc[r][v] = acc[r][v] + x_k[r] * w_k
         w += WORD * ld
     for r in range(R):
         for v in range(V):
