@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-SHAPES = [((3, 1), 1), ((64, 5, 3), 7), ((65, 8, 2), 10), ((784, 30, 10), 10), ((200, 77, 4), 600)]
+SHAPES = [((3, 1), 1), ((64, 5, 3), 7), ((65, 8, 2), 10), ((784, 30, 10), 10), ((150, 60, 3), 32),
+          ((784, 100, 10), 65), ((200, 77, 4), 600)]
 
 
 def core(build, sizes, scale=1.0, cost="quadratic"):
@@ -105,9 +106,10 @@ def test_optimizers_take_the_gradient_of_all_weights(build, optimizer, sizes, m)
 
 
 @pytest.mark.parametrize("optimizer", [None, "adam"])
+@pytest.mark.parametrize("m", [20, 70])
 @pytest.mark.parametrize("sizes", [(90, 30, 3), (784, 77, 10)], ids=str)
-def test_threads_leave_the_bits_alone(build, optimizer, sizes):
-    n, m = 60, 20
+def test_threads_leave_the_bits_alone(build, optimizer, m, sizes):
+    n = 3 * m
     x = sparse_rows(n, sizes[0], "float32")
     y = np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL)
     found = []
