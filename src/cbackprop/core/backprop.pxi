@@ -551,16 +551,10 @@ cdef void clip_to_norm(const Network* net, Batch* batch, double most) noexcept n
 
 cdef double sum_of_squares(const Network* net) noexcept nogil:
     # of all w; padding is zero
-    cdef Py_ssize_t v
     cdef int l
     cdef double total = 0
-    cdef vec some
-    cdef const real* w
     for l in range(net.n_layers):
-        w, some = net.parameters + net.layers[l].w, splat(0)
-        for v in range((net.layers[l].b - net.layers[l].w) // LANES):
-            some = some + load(w + v * LANES) * load(w + v * LANES)
-        total += sum_lanes(some)
+        total += square_of(net.parameters + net.layers[l].w, net.layers[l].b - net.layers[l].w)
     return total
 
 
@@ -594,11 +588,18 @@ cdef void shorten_row(real* w, Py_ssize_t columns, double most) noexcept nogil:
 
 
 cdef double square_of(const real* x, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t v
-    cdef vec total = splat(0)
-    for v in range(size // LANES):
-        total = total + load(x + v * LANES) * load(x + v * LANES)
-    return sum_lanes(total)
+    # whole cache lines; four sums, that none waits for the last
+    cdef Py_ssize_t v, n = size // LANES
+    cdef int k
+    cdef vec total[4]
+    for k in range(4):
+        total[k] = splat(0)
+    for v in range(n // 4):
+        for k in range(4):
+            total[k] = total[k] + load(x + (4 * v + k) * LANES) * load(x + (4 * v + k) * LANES)
+    for v in range(n // 4 * 4, n):
+        total[0] = total[0] + load(x + v * LANES) * load(x + v * LANES)
+    return sum_lanes((total[0] + total[1]) + (total[2] + total[3]))
 
 
 cdef void disturb(real* x, const Network* net, Batch* batch) noexcept nogil:
