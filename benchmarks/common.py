@@ -13,6 +13,7 @@ import os
 import platform
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -323,7 +324,74 @@ class Peak:
 
     def measure(self) -> float:
         """Return the seconds of one chain of multiply-adds, the best of three."""
-        return min(stopwatch(lambda: self._chain(self._n)) for _ in range(3))
+        return min(stopwatch(self.run) for _ in range(3))
+
+    def run(self) -> None:
+        """Do a chain."""
+        self._chain(self._n)
+
+
+class Cores:
+    """
+    Whether this process has its cores: on a shared machine two may be one core's for some seconds.
+
+    Independent chains of multiply-adds, one in each thread, run together as fast as one alone, or
+    they do not: nothing else is asked.
+
+    Parameters
+    ----------
+    count : int
+
+    Attributes
+    ----------
+    worth : float
+        How many times faster so many chains are than one after another, at best.
+    waited : float
+        Seconds until they were there.
+    repeated, kept : int
+        Measurements that were done again because they were not behind it; those that were kept all
+        the same.
+    """
+
+    NEARLY, TRIES, PATIENCE = 0.95, 20, 5.0
+
+    def __init__(self, count: int) -> None:
+        self.count, self.peak = count, Peak("float32")
+        self.alone = self.peak.measure()
+        self.worth = self.waited = 0.0
+        self.repeated = self.kept = 0
+        for _ in range(self.TRIES):
+            self.are_there()
+
+    def are_there(self) -> bool:
+        """Find out now."""
+        chains = [threading.Thread(target=self.peak.run) for _ in range(self.count)]
+        self.alone = min(self.alone, stopwatch(self.peak.run))
+        together = stopwatch(lambda: [[chain.start() for chain in chains],
+                                      [chain.join() for chain in chains]])
+        now = self.count * self.alone / together
+        self.worth = max(self.worth, now)
+        return now >= self.NEARLY * self.worth
+
+    def measure(self, measure: Callable[[], float]) -> float:
+        """Return a measurement before and behind which they were there, if that takes no longer."""
+        for _ in range(self.TRIES):
+            start = time.perf_counter()
+            while not self.are_there() and time.perf_counter() - start < self.PATIENCE:
+                pass
+            self.waited += time.perf_counter() - start
+            seconds = measure()
+            if self.are_there():
+                return seconds
+            self.repeated += 1
+        self.kept += 1
+        return seconds
+
+    def __str__(self) -> str:
+        return (f"{self.count} chains of multiply-adds at once were at best {self.worth:.2f} times "
+                f"as fast as one after another. Measurements waited {self.waited:.0f} s for "
+                f"{self.NEARLY:.0%} of that; {self.repeated} were repeated because it was less "
+                f"behind them, {self.kept} kept after {self.TRIES} times")
 
 
 # ---- what is printed and kept ----

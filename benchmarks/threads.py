@@ -4,7 +4,9 @@ What threads are worth: each work with 1 to N of them, and with as many as the l
 N is the cores that this process may use (`taskset` chooses). First it is checked that the bits are
 the same. Then all are timed in turns: epochs of training, `feedforward` of 10,000 rows, and
 `train_many`. Up to t threads is what `threads=t` says: the library takes fewer where more would be
-slower. Last, how long threads take to meet, which they do some times in each mini-batch.
+slower. Each measurement is repeated until the process had its cores before and behind it, which
+chains of multiply-adds tell: a virtual machine's may be two threads of one core for a while. Last,
+how long threads take to meet, which they do some times in each mini-batch.
 
     python benchmarks/threads.py [--work NAME ...] [--real R] [--repeat N] [--tiny] [--json FILE]
 """
@@ -12,13 +14,13 @@ slower. Last, how long threads take to meet, which they do some times in each mi
 import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from typing import Any
 
 import common
-from common import REALS, WORKS, Timing, Work, interleaved, stopwatch, table
+from common import REALS, WORKS, Cores, Timing, Work, interleaved, stopwatch, table
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 START = common.before_numpy(threads=CORES)
@@ -41,6 +43,7 @@ NAMES = (*WORKS, *INFERENCE, MANY)
 COUNTS = (*range(1, CORES + 1), None)  # None: the library chooses
 
 SECONDS = 0.05  # of one measurement, at least
+FLOPS = 4e10  # of an epoch, at most: the longer, the rarer the cores are there all the time
 MEETINGS = 1000  # in one measurement
 
 # To reach with two cores in float32: times faster than one.
@@ -116,7 +119,10 @@ def cases(name: str, real: str, tiny: bool) -> Iterator[Case]:
     if name in INFERENCE:
         return inference(INFERENCE[name], ROWS // (20 if tiny else 1), real)
     work = WORKS["784-30-10" if name == MANY else name]
-    return (many if name == MANY else training)(work.tiny() if tiny else work, real)
+    m = work.mini_batch_size
+    whole = max(1, int(FLOPS / work.flops_per_row / m)) * m
+    work = work.tiny() if tiny else replace(work, rows=min(work.rows, whole))
+    return (many if name == MANY else training)(work, real)
 
 
 def calls(run: Callable[[], object], times: int) -> float:
@@ -124,7 +130,7 @@ def calls(run: Callable[[], object], times: int) -> float:
     return stopwatch(lambda: [run() for _ in range(times)]) / times
 
 
-def race(name: str, real: str, repeat: int, tiny: bool) -> dict[str, Any]:
+def race(name: str, real: str, repeat: int, tiny: bool, cores: Cores) -> dict[str, Any]:
     """Check, then time one work; return everything measured."""
     taking_part = list(cases(name, real, tiny))
     for one in taking_part:
@@ -133,7 +139,8 @@ def race(name: str, real: str, repeat: int, tiny: bool) -> dict[str, Any]:
         raise SystemExit(f"{name}: other bits with other numbers of threads: nothing is timed")
     least = SECONDS / (50 if tiny else 1)
     times = ceil(least / stopwatch(taking_part[0].run))
-    timings = interleaved([lambda one=one: calls(one.run, times) for one in taking_part], repeat)
+    timings = interleaved([partial(cores.measure, partial(calls, one.run, times))
+                           for one in taking_part], repeat)
     alone = timings[0]
     return {"name": name, "calls_timed": times, "threads": [
         {"asked": count, "used": one.used(), **timing.as_dict(), **against(alone, timing),
@@ -211,18 +218,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     common.print_environment(about)
     print(f"{'data':<10} synthetic: uniform rows, random targets")
     print(f"{'timing':<10} rounds of all in turns: {repeat}\n")
-    races = [race(name, asked.real, repeat, asked.tiny) for name in asked.work]
+    cores = Cores(CORES)
+    races = [race(name, asked.real, repeat, asked.tiny, cores) for name in asked.work]
     print_races(races)
     met = meetings(repeat)
     print("\nto meet: " + ", ".join(
         f"{count} threads {1e9 * timing['best']:.0f} ns (median {1e9 * timing['median']:.0f})"
         for count, timing in met.items()))
     judged = print_bounds(races, asked.tiny) if asked.real == "float32" else []
+    print(f"\n{cores}")
     if asked.json:
         common.write_json(asked.json, {
             "benchmark": "threads", "tiny": asked.tiny, "repeat": repeat, "real": asked.real,
             "environment": about, "works": {found["name"]: found for found in races},
             "meetings": met, "bounds": judged,
+            "cores": {"worth": cores.worth, "waited": cores.waited, "repeated": cores.repeated,
+                      "kept": cores.kept},
         })
 
 

@@ -155,8 +155,9 @@ def test_a_gradient_after_dropout_in_a_team(monkeypatch):
         two_threads(monkeypatch, team)
         net = Network([20, 300, 30, 5], seed=0)
         net.SGD((x, y), 1, 64, 0.1, dropout=0.5)
-        gradients.append(net.backprop(x, y))  # of as many examples, with nothing dropped
-    for one, two in zip(*[sum(both, []) for both in gradients], strict=True):
+        biases, weights = net.backprop(x, y)  # of as many examples, with nothing dropped
+        gradients.append([*biases, *weights])
+    for one, two in zip(*gradients, strict=True):
         assert np.array_equal(one, two)
 
 
@@ -356,11 +357,11 @@ def test_a_meeting_in_a_crowd_is_measured_again(monkeypatch):
 
 
 def test_the_largest_share():
-    assert threads.largest_share([784, 32, 10], 10, 1, 16) == 1
+    assert threads.largest_share((784, 32, 10), 10, 1, 16) == 1
     # z of half of the first layer's neurons, half of the examples, and of BP4 half of one layer
     # and all of the other
     w = 784 * 32, 32 * 10
-    assert threads.largest_share([784, 32, 10], 10, 2, 16) == pytest.approx(
+    assert threads.largest_share((784, 32, 10), 10, 2, 16) == pytest.approx(
         (w[0] / 2 + 2 * w[1] / 2 + w[0] / 2 + w[1]) / (2 * w[0] + 3 * w[1]))
 
 

@@ -183,7 +183,8 @@ def for_reading(asked: int | None, multiplications: int) -> int:
     return min(most(asked), multiplications // SHARE)
 
 
-def largest_share(sizes: Sequence[int], m: int, threads: int, line: int) -> float:
+@cache
+def largest_share(sizes: tuple[int, ...], m: int, threads: int, line: int) -> float:
     """Return the part of a mini-batch's arithmetic that falls to the busiest thread."""
     def part(n: int, unit: int) -> float:
         units = -(-n // unit)
@@ -197,7 +198,8 @@ def largest_share(sizes: Sequence[int], m: int, threads: int, line: int) -> floa
     return busiest / (3 * sum(weights) - weights[0])
 
 
-def exchanged(sizes: Sequence[int], m: int, threads: int, itemsize: int) -> float:
+@cache
+def exchanged(sizes: tuple[int, ...], m: int, threads: int, itemsize: int) -> float:
     """Return the bytes of a mini-batch that a thread reads and another has written."""
     numbers = sum(2 * m * j for j in sizes[1:])  # a and delta
     numbers += sum(k * j for k, j in itertools.pairwise(sizes[1:]))  # w
