@@ -63,8 +63,24 @@ def test_rows_of_every_type_and_scale(build, kind):
         np.testing.assert_allclose(*found, **tolerance(build))
 
 
+def trained(build, m, *, skip_zeros):
+    x = sparse_rows(3 * m, 150, "float32", 0.5)
+    net = core(build, (150, 60, 3))
+    net.sgd(build.Rows(x, skip_zeros), build.Targets(np.zeros(3 * m, np.intc)), np.arange(3 * m), m,
+            np.full(3, 0.5), 0, 3 * m)
+    return net.parameters
+
+
+def test_half_of_all_numbers_are_skipped_in_many_rows_only(build):
+    assert build.Rows(sparse_rows(50, 100, "float32", 0.5), True).skips_zeros
+    assert np.array_equal(trained(build, 10, skip_zeros=True), trained(build, 10, skip_zeros=False))
+    many, all_of_them = (trained(build, 70, skip_zeros=skip) for skip in (True, False))
+    assert not np.array_equal(many, all_of_them)
+    np.testing.assert_allclose(many, all_of_them, **tolerance(build))
+
+
 def test_what_is_not_mostly_zeros_is_left_as_it_is(build):
-    assert not build.Rows(sparse_rows(50, 100, "float32", 0.5), True).skips_zeros
+    assert not build.Rows(sparse_rows(50, 100, "float32", 0.7), True).skips_zeros
     assert not build.Rows(np.ones((2, 3), np.uint8), True).skips_zeros
     assert build.Rows(np.zeros((2, 70_000), np.uint8), True).skips_zeros
     assert len(build.Rows(np.zeros((0, 3)), True)) == 0

@@ -424,7 +424,8 @@ cdef void gather_rows(
     const Network* net, Batch* batch, const RowArray* rows,
     const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,        # its own, out of so many
 ) noexcept nogil:
-    batch.sparse = rows.nonzeros != NULL and net.scales == NULL and batch.noise == NULL
+    batch.sparse = (net.scales == NULL and batch.noise == NULL
+                    and worth_skipping(rows, batch.m, net.layers[0].J))
     if batch.sparse:            # all of the slice: threads share neurons
         batch.values = rows.values
         first -= batch.first_mine

@@ -11,6 +11,7 @@ cdef struct RowArray:           # rows of x, C-contiguous: uint8, float32 or flo
     const uint64_t* nonzeros    # (n, words_of(K)) bits of what is not zero; NULL if not known
     const Py_ssize_t* starts    # (n + 1) where those of each row begin
     const real* values          # those numbers
+    bint rare                   # whether there are so few that any mini-batch gains
 
 
 cdef class Rows:
@@ -55,7 +56,7 @@ cdef class Rows:
         bits = <uint64_t*>cnp.PyArray_DATA(self.nonzeros)
         with nogil:
             count = find_nonzeros(bits, array)
-        if count * RARE > array.n * array.K:
+        if 100 * count > SOME * array.n * array.K:
             return
         self.starts, self.values = np.empty(array.n + 1, np.intp), np.empty(count + 1, REAL)
         starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
@@ -63,6 +64,7 @@ cdef class Rows:
         with nogil:
             copy_nonzeros(starts, values, bits, array)
         array.nonzeros, array.starts, array.values = bits, starts, values
+        array.rare = 100 * count <= RARE * array.n * array.K
 
     def __len__(self):
         return self.array.n

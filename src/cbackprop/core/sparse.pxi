@@ -17,7 +17,9 @@ cdef enum:
     WORD = 64           # bits
     PAIR = 2
     GROUP = 7           # vectors of columns of w at a time
-    RARE = 3            # at most one number in so many may differ from zero, or it would not pay
+    RARE = 33           # percent of numbers may differ from zero; ...
+    SOME = 55           # ... up to here it pays in WORD examples, and WIDE_ENOUGH vectors of columns
+    WIDE_ENOUGH = 4
     SOON = 8            # rows from now on, one is fetched
     MANY = 32           # examples; with fewer, mispredicted ends of columns cost more than zeros
 
@@ -34,6 +36,10 @@ cdef inline Py_ssize_t words_of(Py_ssize_t K) noexcept nogil:
 cdef inline Py_ssize_t groups_of(Py_ssize_t J) noexcept nogil:
     # of vectors of columns, as equal as can be
     return (vectors(J) + GROUP - 1) // GROUP
+
+
+cdef inline bint worth_skipping(const RowArray* rows, Py_ssize_t m, Py_ssize_t J) noexcept nogil:
+    return rows.nonzeros != NULL and (rows.rare or m >= WORD and vectors(J) >= WIDE_ENOUGH)
 
 
 cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) noexcept nogil:
