@@ -43,7 +43,7 @@ NAMES = (*WORKS, *INFERENCE, MANY)
 COUNTS = (*range(1, CORES + 1), None)  # None: the library chooses
 
 SECONDS = 0.05  # of one measurement, at least
-FLOPS = 4e10  # of an epoch, at most: the longer, the rarer the cores are there all the time
+FLOPS = 1e11  # of an epoch, at most: the longer, the rarer the cores are there all the time
 MEETINGS = 1000  # in one measurement
 
 # To reach with two cores in float32: times faster than one.
