@@ -341,26 +341,27 @@ class Cores:
     Parameters
     ----------
     count : int
+    patience : float
+        Seconds to be spent, in all, on waiting for them and on measuring again.
 
     Attributes
     ----------
     worth : float
         How many times faster so many chains are than one after another, at best.
     waited : float
-        Seconds until they were there.
-    repeated, kept : int
-        Measurements that were done again because they were not behind it; those that were kept all
-        the same.
+        Seconds that were spent.
+    kept : int
+        Measurements that had to be kept although they were not there.
     """
 
-    NEARLY, TRIES, PATIENCE = 0.95, 20, 5.0
+    NEARLY, LOOKS = 0.95, 20
 
-    def __init__(self, count: int) -> None:
-        self.count, self.peak = count, Peak("float32")
+    def __init__(self, count: int, patience: float) -> None:
+        self.count, self.patience, self.peak = count, patience, Peak("float32")
         self.alone = self.peak.measure()
         self.worth = self.waited = 0.0
-        self.repeated = self.kept = 0
-        for _ in range(self.TRIES):
+        self.kept = 0
+        for _ in range(self.LOOKS):
             self.are_there()
 
     def are_there(self) -> bool:
@@ -374,24 +375,25 @@ class Cores:
         return now >= self.NEARLY * self.worth
 
     def measure(self, measure: Callable[[], float]) -> float:
-        """Return a measurement before and behind which they were there, if that takes no longer."""
-        for _ in range(self.TRIES):
+        """Return a measurement before and behind which they were there, if patience allows."""
+        while True:
             start = time.perf_counter()
-            while not self.are_there() and time.perf_counter() - start < self.PATIENCE:
-                pass
+            before = self.are_there()
+            while not before and self.waited + time.perf_counter() - start < self.patience:
+                before = self.are_there()
             self.waited += time.perf_counter() - start
             seconds = measure()
-            if self.are_there():
+            there = self.are_there() and before
+            if there or self.waited >= self.patience:
+                self.kept += not there
                 return seconds
-            self.repeated += 1
-        self.kept += 1
-        return seconds
+            self.waited += seconds
 
     def __str__(self) -> str:
         return (f"{self.count} chains of multiply-adds at once were at best {self.worth:.2f} times "
-                f"as fast as one after another. Measurements waited {self.waited:.0f} s for "
-                f"{self.NEARLY:.0%} of that; {self.repeated} were repeated because it was less "
-                f"behind them, {self.kept} kept after {self.TRIES} times")
+                f"as fast as one after another. {self.waited:.0f} s were spent on waiting for "
+                f"{self.NEARLY:.0%} of that before and behind each measurement, and {self.kept} "
+                f"measurements kept without")
 
 
 # ---- what is printed and kept ----

@@ -4,9 +4,9 @@ What threads are worth: each work with 1 to N of them, and with as many as the l
 N is the cores that this process may use (`taskset` chooses). First it is checked that the bits are
 the same. Then all are timed in turns: epochs of training, `feedforward` of 10,000 rows, and
 `train_many`. Up to t threads is what `threads=t` says: the library takes fewer where more would be
-slower. Each measurement is repeated until the process had its cores before and behind it, which
-chains of multiply-adds tell: a virtual machine's may be two threads of one core for a while. Last,
-how long threads take to meet, which they do some times in each mini-batch.
+slower. Each measurement is repeated until the process had its cores before and behind it, for two
+minutes in all: a virtual machine's may be two threads of one core for a while, as chains of
+multiply-adds tell. Last, how long threads take to meet, which they do some times in each mini-batch.
 
     python benchmarks/threads.py [--work NAME ...] [--real R] [--repeat N] [--tiny] [--json FILE]
 """
@@ -45,6 +45,7 @@ COUNTS = (*range(1, CORES + 1), None)  # None: the library chooses
 SECONDS = 0.05  # of one measurement, at least
 FLOPS = 1e11  # of an epoch, at most: the longer, the rarer the cores are there all the time
 MEETINGS = 1000  # in one measurement
+PATIENCE = 120  # seconds, for the cores to be there
 
 # To reach with two cores in float32: times faster than one.
 TO_REACH = {
@@ -218,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     common.print_environment(about)
     print(f"{'data':<10} synthetic: uniform rows, random targets")
     print(f"{'timing':<10} rounds of all in turns: {repeat}\n")
-    cores = Cores(CORES)
+    cores = Cores(CORES, patience=1 if asked.tiny else PATIENCE)
     races = [race(name, asked.real, repeat, asked.tiny, cores) for name in asked.work]
     print_races(races)
     met = meetings(repeat)
@@ -232,8 +233,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "benchmark": "threads", "tiny": asked.tiny, "repeat": repeat, "real": asked.real,
             "environment": about, "works": {found["name"]: found for found in races},
             "meetings": met, "bounds": judged,
-            "cores": {"worth": cores.worth, "waited": cores.waited, "repeated": cores.repeated,
-                      "kept": cores.kept},
+            "cores": {"worth": cores.worth, "waited": cores.waited, "kept": cores.kept},
         })
 
 
