@@ -6,7 +6,7 @@ the same. Then all are timed in turns: epochs of training, `feedforward` of 10,0
 `train_many`. Up to t threads is what `threads=t` says: the library takes fewer where more would be
 slower. Each measurement is repeated until the process had its cores before and behind it, for two
 minutes in all: a virtual machine's may be two threads of one core for a while, as chains of
-multiply-adds tell. Last, how long threads take to meet, which they do some times in each mini-batch.
+multiply-adds tell. Last, how long threads take to meet, as they do some times in each mini-batch.
 
     python benchmarks/threads.py [--work NAME ...] [--real R] [--repeat N] [--tiny] [--json FILE]
 """
