@@ -132,8 +132,8 @@ cdef inline void tile(
         for r in range(R):
             for v in range(V):
                 acc[r][v] = acc[r][v] + acc[u * R + r][v]
-    # Two small loops: one large one GCC unrolls too late to keep 24 sums in registers, and 24 stores
-    # and loads of the stack took a fifth of a tile of depth 20.
+    # Two small loops: one large one GCC unrolls too late to keep 24 sums in registers, and their
+    # way through the stack took a fifth of a tile of depth 20.
     if kind != ACROSS and g.alpha != 1:
         for r in range(R):
             for v in range(V):

@@ -18,7 +18,7 @@ cdef enum:
     PAIR = 2
     GROUP = 7           # vectors of columns of w at a time
     RARE = 33           # percent of numbers may differ from zero; ...
-    SOME = 55           # ... up to here it pays in WORD examples, and WIDE_ENOUGH vectors of columns
+    SOME = 55           # ... up to here it pays in WORD examples, WIDE_ENOUGH vectors of columns
     WIDE_ENOUGH = 4
     SOON = 8            # rows from now on, one is fetched
     MANY = 32           # examples; with fewer, mispredicted ends of columns cost more than zeros
