@@ -15,7 +15,8 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     rows, targets, order, m
         As for `Core.sgd`; at most SLICE rows of order make a mini-batch.
     step : str
-        One of STEPS. "BP2" is its product alone, behind which "sigma_prime" gives layer l's error.
+        One of STEPS. "BP2" is its product alone, behind which "sigma_prime" gives layer l's error;
+        that of relu is part of the product.
     l : int
         The layer of weights.
 
@@ -33,7 +34,8 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     cdef Signals* at = &batch.signals[l]
     cdef Py_ssize_t n = order.shape[0], time, first
     cdef long long start
-    if (l > 0 if kind == 0 else l < last if kind in (1, 4, 5) else l == last and kind in (6, 7)):
+    if (l > 0 if kind == 0 else l < last if kind in (1, 4, 5) else l == last and kind in (6, 7)
+            or kind == 7 and is_relu(layer)):
         return None
     with nogil:
         sum_gradients(net.parameters, 0, net, batch, &rows.array, &targets.array, &order[0],
@@ -57,7 +59,7 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
             elif kind == 5:
                 batch.cost += weighted_costs(at, &net.cost, batch, layer.J)
             elif kind == 6:
-                weighted_error(at, layer + 1, net, batch, all_neurons(layer))
+                weighted_error(at, layer + 1, net, batch, all_neurons(layer), is_relu(layer))
             elif kind == 7:
                 times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                                   at.rows, at.columns, at.ld)

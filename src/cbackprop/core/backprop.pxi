@@ -224,17 +224,19 @@ cdef int backpropagate_error(
 ) except -1 nogil:
     # BP2   delta^l = ((w^(l+1))^T delta^(l+1)) * sigma'(z^l)
     cdef int l = <int>(at - batch.mine)
+    cdef bint gated = is_relu(layer)
     if batch.threads > 1 and by_neurons(net, l + 1):
         if not meet(batch):
             return 0
-        weighted_error(&batch.signals[l], next_layer, net, batch, neurons_of(net, batch, l))
+        weighted_error(&batch.signals[l], next_layer, net, batch, neurons_of(net, batch, l), gated)
         if not meet(batch):
             return 0
     else:
-        weighted_error(at, next_layer, net, batch, all_neurons(layer))
+        weighted_error(at, next_layer, net, batch, all_neurons(layer), gated)
     if at.out != at.a:          # dropout is one more function behind sigma
-        drop(at.delta, at.delta, batch.noise, <int>(at - batch.mine) + 1, at.rows, at.columns,
-             at.ld)
+        drop(at.delta, at.delta, batch.noise, l + 1, at.rows, at.columns, at.ld)
+    if gated:
+        return 0
     return times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                              at.rows, at.columns, at.ld)
 
@@ -242,6 +244,7 @@ cdef int backpropagate_error(
 cdef void weighted_error(
     Signals* at,                # OUT delta, (m, K); IN behind it, that of layer l+1
     const Layer* next_layer, const Network* net, Batch* batch, Range neurons,
+    bint gated,                 # times relu'(z) as well
 ) noexcept nogil:
     # (w^(l+1))^T delta^(l+1)
     cdef Product product
@@ -256,7 +259,15 @@ cdef void weighted_error(
     product.depth, product.n_rows = next_layer.J, at.rows
     product.columns = neurons.last - neurons.first
     product.rows_in_all = batch.m
+    if gated:
+        product.gate = at.a + neurons.first
     multiply(&product)
+
+
+cdef inline bint is_relu(const Layer* layer) noexcept nogil:
+    # Its sigma' is 1 or 0, and costs nothing while a product's sums are in registers: 2 us of 47
+    # for a step of [20, 100, 1], 200 rows in float64.
+    return layer.n_runs == 1 and layer.runs.kind == RELU
 
 
 cdef void add_nabla_b(

@@ -15,8 +15,8 @@
 #              L1 cache while all strips pass it by; later blocks add to c. The order of each sum
 #              depends on the shapes alone.
 # (e) Epilogue. start is a bias (ld_start = 0), zeros, or c itself: with c = w, BP4's product *is*
-#              the step of gradient descent. Or a function, which takes each tile of the sums while
-#              it is in the L1 cache.
+#              the step of gradient descent. Where `gate` is not positive, nothing is added. Or a
+#              function takes each tile of the sums while it is in the L1 cache.
 #
 # This file knows nothing of neurons.
 
@@ -56,6 +56,7 @@ cdef struct Product:
     Py_ssize_t rows_in_all   # of a product that threads share: they decide the order of the sums
     Py_ssize_t ldc, ld_start, ldb
     real alpha               # of ROWS and PACKED; for ACROSS it is 1: BP4 finds it in delta
+    const real* gate         # (n_rows, columns), laid out as c; or NULL: as if positive
     bint across, b_transposed
     bint streams             # rows come from memory
     Ahead* ahead             # or NULL
@@ -73,6 +74,7 @@ cdef struct Panel:           # what the strips of a panel share, for one block o
     Py_ssize_t p, depth
     Py_ssize_t ldc, ld_start, ldb
     real alpha
+    const real* gate
     const real* b_ahead      # of the next panel, which is fetched while this one is computed
     Py_ssize_t ld_ahead, b_rows_ahead, b_lines_ahead    # rows apart, how many, lines of each
     Ahead* ahead             # or NULL
@@ -95,6 +97,7 @@ cdef inline void tile(
     cdef Py_ssize_t p, q, depth = g.depth, ldb = g.ldb, ldc = g.ldc, ld_start = g.ld_start
     cdef const real* start = g.start + first * ld_start
     cdef real* c = g.c + first * ldc
+    cdef const real* gate = g.gate
     # One or two rows alone would wait for each sum: they keep several, of every U-th p.
     cdef bint in_rows = kind == ROWS or kind == STREAM
     cdef int U = 4 if R <= 2 and kind == ROWS else 1
@@ -132,12 +135,19 @@ cdef inline void tile(
         for r in range(R):
             for v in range(V):
                 acc[r][v] = acc[r][v] + acc[u * R + r][v]
-    # Two small loops: one large one GCC unrolls too late to keep 24 sums in registers, and their
-    # way through the stack took a fifth of a tile of depth 20.
+    # Small loops: one large one GCC unrolls too late to keep 24 sums in registers, and their way
+    # through the stack took a fifth of a tile of depth 20.
     if kind != ACROSS and g.alpha != 1:
         for r in range(R):
             for v in range(V):
                 acc[r][v] = alpha * acc[r][v]
+    if kind != STREAM and gate != NULL:
+        gate += first * ldc
+        for r in range(R):
+            for v in range(V):
+                acc[r][v] = select_lanes(less(splat(0), load(gate + v * LANES)), acc[r][v],
+                                         splat(0))
+            gate += ldc
     for r in range(R):
         for v in range(V):
             store(c + v * LANES, load(start + v * LANES) + acc[r][v])
@@ -412,6 +422,7 @@ cdef inline void all_panels(const Product* of, const bint with_epilogue) noexcep
             V = 2 if of.columns - j > LANES else 1
             g.c = of.c + j
             g.start, g.ld_start = g.c, g.ldc
+            g.gate = of.gate + j if of.gate != NULL else NULL
             if block == 0:
                 g.start, g.ld_start = of.start + j, of.ld_start
             if of.b_transposed:

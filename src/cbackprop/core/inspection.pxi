@@ -115,7 +115,7 @@ cdef void input_error(const Network* net, Batch* batch) noexcept nogil:
     pair[0].rows, pair[0].columns = batch.m, net.layers[0].K
     pair[1] = batch.mine[0]
     inputs.first, inputs.last = 0, net.layers[0].K
-    weighted_error(&pair[0], &net.layers[0], net, batch, inputs)
+    weighted_error(&pair[0], &net.layers[0], net, batch, inputs, False)
 
 
 def input_gradient(Core core, Rows rows, Targets targets):
@@ -291,11 +291,11 @@ cdef int r_backpropagate_error(
     cdef Range neurons = all_neurons(&net.layers[l])
     cdef Layer* next_layer = &net.layers[l + 1]
     cdef Py_ssize_t i
-    weighted_error(at, next_layer, v, s, neurons)
-    weighted_error(to, next_layer, net, r, neurons)
+    weighted_error(at, next_layer, v, s, neurons, False)
+    weighted_error(to, next_layer, net, r, neurons, False)
     for i in range(at.rows * at.ld // LANES):
         store(to.delta + i * LANES, load(to.delta + i * LANES) + load(at.delta + i * LANES))
-    weighted_error(at, next_layer, net, s, neurons)
+    weighted_error(at, next_layer, net, s, neurons, False)
     return r_sigma_prime(to, at, &net.layers[l])
 
 
