@@ -73,6 +73,9 @@ GOES_WITH = {                   # a cost's output activation; else the hidden la
 }
 WHOLE_LAYER = {"softmax"}       # activations that depend on every z of their layer
 
+cdef enum:
+    TURNED = 4                  # vectors of a row of softmax whose examples may be lanes
+
 ctypedef double (*OfOne)(double) noexcept nogil
 ctypedef double (*OfTwo)(double, double) noexcept nogil
 
@@ -359,9 +362,15 @@ cdef void softmax_rows(
     real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
     # a_j = e^(z_j - max z) / sum_k e^(z_k - max z)
-    cdef Py_ssize_t i, v, at
+    # Few neurons would leave lanes idle, and their sums wait for lanes: there examples are the
+    # lanes, if there are enough of them; bit by bit the same.
+    cdef Py_ssize_t i, v, at, n, first = 0
     cdef vec highest, total
-    for i in range(m):
+    while vectors(J) <= TURNED and m - first >= LANES // 2:
+        n = min(<Py_ssize_t>LANES, m - first)
+        softmax_of_columns(a + first * ld, z + first * ld, n, J, ld)
+        first += n
+    for i in range(first, m):
         highest = splat(-LARGEST)
         for v in range(vectors(J)):
             highest = at_least(of_columns(z + i * ld, v, J, splat(-LARGEST)), highest)
@@ -375,6 +384,40 @@ cdef void softmax_rows(
         for v in range(vectors(J)):
             at = i * ld + v * LANES
             store(a + at, total * load(a + at))
+
+
+cdef void softmax_of_columns(
+    real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+) noexcept nogil:
+    cdef vec x[TURNED * LANES]          # by neuron
+    cdef vec total[LANES]
+    cdef vec highest = splat(-LARGEST)
+    cdef Py_ssize_t i, j, v
+    cdef int stage, k
+    for v in range(vectors(J)):
+        for i in range(LANES):          # behind the last stands the last again
+            x[v * LANES + i] = load(z + min(i, m - 1) * ld + v * LANES)
+        transpose(x + v * LANES)
+    for j in range(J):
+        highest = at_least(x[j], highest)
+    for j in range(J):
+        x[j] = exp(x[j] - highest)
+    for j in range(J, vectors(J) * LANES):
+        x[j] = splat(0)
+    for k in range(LANES):              # in the order of one example alone
+        total[k] = x[k]
+        for v in range(1, vectors(J)):
+            total[k] = total[k] + x[v * LANES + k]
+    for stage in range(1, 5):
+        for k in range(LANES >> stage):
+            total[k] = total[k] + total[k + (LANES >> stage)]
+    total[0] = 1 / total[0]
+    for j in range(J):
+        x[j] = total[0] * x[j]
+    for v in range(vectors(J)):
+        transpose(x + v * LANES)
+        for i in range(min(m, <Py_ssize_t>LANES)):
+            store(a + i * ld + v * LANES, x[v * LANES + i])
 
 
 # ---- costs: C(a, y) of one example, by neuron, and dC/da ----
