@@ -25,6 +25,10 @@ OPTIMIZERS = {
 }
 
 
+cdef enum Regularised:
+    FREE, DECAYED, CLIPPED  # not at all; by l2 and keep; by clip and l1 as well, which cost more
+
+
 cdef struct Update:
     Optimizer kind
     real eta                # of this step, with Adam's correction of the first mean
@@ -35,7 +39,7 @@ cdef struct Update:
     real l2, l1             # g + l2 w + l1 sign(w)
     real keep               # of w, before the step: 1 - eta times the decoupled decay
     real clip               # of |g|, before regularisation
-    bint regularised        # whether one of these four does anything
+    Regularised regularised # which of these four do anything
     real* w                 # where parameters begin
     real* memory[2]
 
@@ -75,16 +79,16 @@ cdef inline vec updated(
     if kind == ADAGRAD:             # Duchi, Hazan, Singer, JMLR 2011
         s[0] = s[0] + g * g
         root = square_root(s[0]) + epsilon
-        return w - eta * (g / root)
+        return w - eta * over_root(g, root)
     if kind == RMSPROP:             # Tieleman and Hinton, 2012
         s[0] = square_decay * s[0] + (splat(1) - square_decay) * (g * g)
         root = square_root(s[0]) + epsilon
-        return w - eta * (g / root)
+        return w - eta * over_root(g, root)
     if kind == ADAM:                # Kingma and Ba, ICLR 2015
         s[0] = decay * s[0] + (splat(1) - decay) * g
         s[1] = square_decay * s[1] + (splat(1) - square_decay) * (g * g)
         root = square_root(s[1]) * root_scale + epsilon
-        return w - eta * (s[0] / root)
+        return w - eta * over_root(s[0], root)
     # RPROP: Riedmiller and Braun, 1993. s[0] is the last g, s[1] the length of a step.
     sign = g * s[0]
     s[1] = select_lanes(less(splat(0), sign), at_most(square_decay * s[1], splat(u.root_scale)),
@@ -95,13 +99,18 @@ cdef inline vec updated(
     return w - signed(s[1], g)
 
 
+cdef inline vec over_root(vec x, vec root) noexcept nogil:
+    # x / root; 0 if that is infinite. The root keeps the unit busy that would divide.
+    return x * newton_reciprocal(at_most(root, splat(LARGEST)))
+
+
 cdef inline vec signed(vec x, vec of) noexcept nogil:
     # x with the sign of another; 0 for 0
     return select_lanes(less(splat(0), absolute(of)), sign_of(x, of), splat(0))
 
 
 cdef inline void update_tile(
-    Optimizer kind, const Update* u, bint regularised,
+    Optimizer kind, const Update* u, Regularised how,
     real* w, Py_ssize_t ld, const real* g, Py_ssize_t ld_g, Py_ssize_t rows, Py_ssize_t columns,
 ) noexcept nogil:
     cdef Py_ssize_t i, v, at
@@ -114,9 +123,11 @@ cdef inline void update_tile(
             for k in range(memories(kind)):
                 s[k] = load(u.memory[k] + at)
             w_v, g_v = load(u.w + at), load(g + i * ld_g + v * LANES)
-            if regularised:
+            if how == CLIPPED:
                 g_v = at_most(at_least(g_v, splat(-u.clip)), splat(u.clip))
-                g_v = g_v + splat(u.l2) * w_v + signed(splat(u.l1), w_v)
+                g_v = g_v + signed(splat(u.l1), w_v)
+            if how != FREE:
+                g_v = g_v + splat(u.l2) * w_v
                 w_v = splat(u.keep) * w_v
             store(u.w + at, updated(kind, u, w_v, g_v, s))
             for k in range(memories(kind)):
@@ -127,10 +138,12 @@ cdef inline void update_rows(
     Optimizer kind, const Update* u,
     real* w, Py_ssize_t ld, const real* g, Py_ssize_t ld_g, Py_ssize_t rows, Py_ssize_t columns,
 ) noexcept nogil:
-    if u.regularised:
-        update_tile(kind, u, True, w, ld, g, ld_g, rows, columns)
+    if u.regularised == FREE:
+        update_tile(kind, u, FREE, w, ld, g, ld_g, rows, columns)
+    elif u.regularised == DECAYED:
+        update_tile(kind, u, DECAYED, w, ld, g, ld_g, rows, columns)
     else:
-        update_tile(kind, u, False, w, ld, g, ld_g, rows, columns)
+        update_tile(kind, u, CLIPPED, w, ld, g, ld_g, rows, columns)
 
 
 cdef void update(
@@ -169,9 +182,12 @@ cdef void next_step(
     of_b.w = how.parameters
     of_b.memory[0], of_b.memory[1] = how.memory[0], how.memory[1]
     of_b.l2, of_b.l1, of_b.keep, of_b.clip = 0, 0, 1, min(how.clip_value, <double>LARGEST)
-    of_b.regularised = how.clip_value < LARGEST
+    of_b.regularised = CLIPPED if how.clip_value < LARGEST else FREE
     of_w[0] = of_b[0]
     of_w.l2, of_w.l1, of_w.keep = how.l2, how.l1, 1 - eta * how.weight_decay
     if how.by_weight:
         of_w.l2 = how.l2 / weight
-    of_w.regularised = of_b.regularised or how.l2 != 0 or how.l1 != 0 or how.weight_decay != 0
+    if how.l1 != 0:
+        of_w.regularised = CLIPPED
+    elif of_w.regularised == FREE and (how.l2 != 0 or how.weight_decay != 0):
+        of_w.regularised = DECAYED

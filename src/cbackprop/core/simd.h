@@ -203,15 +203,25 @@ INLINE mask exponent_bits(vec x) { return ((mask)x - (mask)splat((real)0.7071067
 INLINE vec exponent_of(vec x) { return __builtin_convertvector(exponent_bits(x), vec); }
 INLINE vec mantissa_of(vec x) { return (vec)((mask)x - (exponent_bits(x) << MANTISSA_BITS)); }
 
-/* ---- 1 / x: an estimate of 14 bits, doubled by Newton's step; a division elsewhere ---- */
+/* ---- 1 / x: an estimate of 14 bits, doubled by each of Newton's steps; a division elsewhere ---- */
 
-#if defined(__AVX512F__) && !defined(CBP_DOUBLE)
-INLINE vec reciprocal(vec x) {
-    vec y = (vec)_mm512_rcp14_ps((__m512)x);
+#if defined(__AVX512F__)
+INLINE vec newton_reciprocal(vec x) {
+    vec y = JOINED(MM, rcp14, SUFFIX)(x);
+#ifdef CBP_DOUBLE
+    y = y + y * (1 - x * y);
+#endif
     return y + y * (1 - x * y);
 }
 #else
+INLINE vec newton_reciprocal(vec x) { return 1 / x; }
+#endif
+
+/* In float64 a division is as good, if there is other arithmetic to do meanwhile and no root. */
+#ifdef CBP_DOUBLE
 INLINE vec reciprocal(vec x) { return 1 / x; }
+#else
+INLINE vec reciprocal(vec x) { return newton_reciprocal(x); }
 #endif
 
 /* ---- subnormal numbers count as 0 between these two: each costs 100 cycles or more. Adam's means

@@ -41,5 +41,6 @@ cdef extern from "simd.h":
     vec exponent_of(vec x) noexcept nogil
     vec mantissa_of(vec x) noexcept nogil
     vec reciprocal(vec x) noexcept nogil
+    vec newton_reciprocal(vec x) noexcept nogil
     uint64_t flush_subnormals() noexcept nogil
     void keep_subnormals(uint64_t before) noexcept nogil
