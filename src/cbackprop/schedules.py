@@ -12,6 +12,7 @@ import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -348,6 +349,8 @@ def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
     TypeError, ValueError
         If one of them is no number, or not finite, or negative.
     """
+    if isinstance(schedule, Constant):
+        return _constant(schedule.eta, steps)
     given = schedule.rate(np.arange(first, first + steps))
     if np.shape(given) == ():
         return np.full(steps, number(f"eta at step {first}", given, *RULES["eta"]))
@@ -363,6 +366,13 @@ def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
     if not good:  # find the culprit
         for step, eta in enumerate(np.array(given, dtype=object), first):
             number(f"eta at step {step}", eta, *RULES["eta"])
+    return etas
+
+
+@lru_cache(maxsize=4)  # every epoch asks for the same
+def _constant(eta: float, steps: int) -> NDArray[Any]:
+    etas = np.full(steps, eta)
+    etas.flags.writeable = False
     return etas
 
 

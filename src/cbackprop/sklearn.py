@@ -76,31 +76,29 @@ class _Sparse(RowSource):
                 None if self.weights is None else self.weights[indices])
 
 
-def _shuffled(random_state: np.random.RandomState, n: int) -> NDArray[np.intp]:
-    """Return the numbers below n as random_state.shuffle leaves them; compiled, if that can be."""
-    if _shuffles_alike() and n < 2**32:
-        return _compiled_shuffle(random_state, n)
-    order = np.arange(n)
-    random_state.shuffle(order)
-    return order
+def _shuffle(random_state: np.random.RandomState, order: NDArray[np.intp]) -> None:
+    """Do what random_state.shuffle does; compiled, if that can be."""
+    if _shuffles_alike() and len(order) < 2**32:
+        _compiled_shuffle(random_state, order)
+    else:
+        random_state.shuffle(order)
 
 
-def _compiled_shuffle(random_state: np.random.RandomState, n: int) -> NDArray[np.intp]:
-    order: NDArray[np.intp] = _dispatch.load("float64").shuffled(random_state._bit_generator, n)
-    return order
+def _compiled_shuffle(random_state: np.random.RandomState, order: NDArray[np.intp]) -> None:
+    _dispatch.load("float64").shuffle_alike(random_state._bit_generator, order)
 
 
 @cache
 def _shuffles_alike() -> bool:
     """Whether this NumPy draws as the compiled shuffle does."""
     ours, theirs = np.random.RandomState(0), np.random.RandomState(0)
-    wanted = np.arange(1100)
+    order, wanted = np.arange(1100), np.arange(1100)
     theirs.shuffle(wanted)
     try:
-        same = np.array_equal(_compiled_shuffle(ours, 1100), wanted)
+        _compiled_shuffle(ours, order)
     except (AttributeError, TypeError, ValueError):
         return False
-    return same and ours.randint(2**31) == theirs.randint(2**31)
+    return np.array_equal(order, wanted) and ours.randint(2**31) == theirs.randint(2**31)
 
 
 class _Epochs(Training, calls.Callback):
@@ -136,7 +134,7 @@ class _Epochs(Training, calls.Callback):
     def order(self) -> NDArray[Any]:
         """Draw as `sklearn.utils.shuffle` does, ten times as fast."""
         if self.estimator.shuffle:
-            self.rows = self.rows[_shuffled(self.estimator._random_state, len(self.rows))]
+            _shuffle(self.estimator._random_state, self.rows)
         return self.rows
 
     def on_epoch_end(self, network: Network, history: History) -> bool:

@@ -506,6 +506,41 @@ cdef inline double cost_rows(
     return total
 
 
+cdef inline double cost_of_nonzeros(
+    Cost kind, real p, const real* a, const real* y,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
+) noexcept nogil:
+    # As cost_rows, where a neuron costs nothing if its y is 0: of a class, all but one. The others
+    # of several rows make a vector; so no logarithm is taken in vain.
+    cdef real some_a[LANES]
+    cdef real some_y[LANES]
+    cdef Py_ssize_t i, v, at
+    cdef int n = 0, k
+    cdef uint64_t bits
+    cdef double total = 0
+    if rows * vectors(columns) < LANES // 2:    # not worth it
+        return cost_rows(kind, p, a, y, rows, columns, ld)
+    for i in range(rows):
+        for v in range(vectors(columns)):
+            at = i * ld + v * LANES
+            bits = nonzero_bits(of_columns(y + i * ld, v, columns, splat(0)))
+            if count_bits(bits) > LANES // 4:
+                total += sum_lanes(keep_columns(
+                    cost_of(kind, load(a + at), load(y + at), splat(p)), v, columns, splat(0)))
+                continue
+            while bits:
+                k = lowest_bit(bits)
+                bits &= bits - 1
+                some_a[n], some_y[n] = a[at + k], y[at + k]
+                n += 1
+                if n == LANES:
+                    n = 0
+                    total += sum_lanes(cost_of(kind, load(some_a), load(some_y), splat(p)))
+    for k in range(n, LANES):
+        some_a[k], some_y[k] = 1, 0
+    return total + sum_lanes(cost_of(kind, load(some_a), load(some_y), splat(p)))
+
+
 cdef double sum_of_costs(
     const CostFunction* cost,
     const real* a,          # IN  (rows, columns)
@@ -537,14 +572,14 @@ cdef double sum_of_other_costs(
     if cost.kind == POISSON:
         return cost_rows(POISSON, p, a, y, rows, columns, ld)
     if cost.kind == KL_DIVERGENCE:
-        return cost_rows(KL_DIVERGENCE, p, a, y, rows, columns, ld)
+        return cost_of_nonzeros(KL_DIVERGENCE, p, a, y, rows, columns, ld)
     if cost.kind == COSINE:
         return cosine_rows(NULL, a, y, 0, rows, columns, ld)
     if cost.kind == COMPILED_COST:
         return compiled_cost(cost, a, y, rows, columns, ld)
     if cost.kind == NUMPY_COST:
         return numpy_cost(cost, a, y, rows, columns, ld)
-    return cost_rows(LOG_LIKELIHOOD, p, a, y, rows, columns, ld)
+    return cost_of_nonzeros(LOG_LIKELIHOOD, p, a, y, rows, columns, ld)
 
 
 # ---- the pieces of BP1: delta = step * ..., zero in the beyond the last column ----
