@@ -123,6 +123,18 @@ def test_bp2_backpropagate_error(build, hidden):
         case.close(delta[0], times_sigma_prime(expected, hidden, z))
 
 
+def test_bp2_of_relu_in_many_panels(build):
+    """Its sigma' is part of each product's tiles, those whose rows are packed among them."""
+    for j in (1, 2, lanes(build) + 1, 300):
+        case = Case(build, [3, 18 * lanes(build) + 1, j], hidden="relu", n=40)
+        signals, _, _ = case.trace()
+        delta, a = signals["delta"], signals["a"][0]
+        expected = (a > 0) * (delta[1].astype(float) @ case.reference.weights[1])
+        assert 0.2 < (a > 0).mean() < 0.8
+        case.close(delta[0], expected, terms=j)
+        assert (delta[0][a <= 0] == 0).all()
+
+
 def test_bp3_bias_gradient(build):
     for n, j in itertools.product([1, 3, 10], edges(build)):
         case = Case(build, [3, j, 2], n=n)
@@ -401,6 +413,30 @@ def test_weights_of_examples(build, cost, outputs):
                           order, 7, etas(1.0), 0, 600)
         plain.core.sgd(plain.rows, plain.targets, order, 7, etas(0.5), 0, 600)
         weighted.close(weighted.core.parameters, plain.core.parameters, terms=100)
+
+
+def test_softmax_of_few_and_of_many_examples(build):
+    """Bit by bit the same, whether neurons or examples are the lanes."""
+    for j in (2, lanes(build), lanes(build) + 1, 4 * lanes(build), 4 * lanes(build) + 1):
+        case = Case(build, [1, j], output="softmax", n=2 * lanes(build) + lanes(build) // 2 + 1)
+        together = case.core.feedforward(case.x)
+        alone = [case.core.feedforward(case.x[i : i + 1])[0] for i in range(len(case.x))]
+        np.testing.assert_array_equal(together, alone)
+        case.close(together, case.reference.forward(case.x)[1][-1])
+
+
+@pytest.mark.parametrize("cost", ["log_likelihood", "kl_divergence"])
+def test_costs_of_neurons_whose_y_is_not_zero(build, cost):
+    """Classes, several of them, and distributions; and rows of nothing."""
+    rng = np.random.default_rng(6)
+    for j, n, share in itertools.product(edges(build)[1:], [1, 2, 9, 600], [0.0, 0.1, 0.5, 1.0]):
+        case = Case(build, [3, j], output="softmax", cost=cost, n=n)
+        case.y *= rng.random(case.y.shape) < share
+        case.y[:: 2, j // 2] = 1
+        a = case.reference.forward(case.x)[1][-1]
+        y = np.maximum(case.y.astype(float), 1e-300)  # 0 ln 0 = 0
+        _, total = case.core.evaluate(case.rows, case.targets)
+        case.close(total, COSTS[cost][0](a, y).sum(), terms=100)
 
 
 def test_costs_to_the_last_places(build):

@@ -7,12 +7,14 @@ SHAPES = [((3, 1), 1), ((64, 5, 3), 7), ((65, 8, 2), 10), ((784, 30, 10), 10), (
           ((784, 100, 10), 65), ((200, 77, 4), 600)]
 
 
-def core(build, sizes, scale=1.0, cost="quadratic"):
-    made = build.Core(sizes, ["sigmoid"] * (len(sizes) - 1), cost, scale)
+def core(build, sizes, scale=1.0, cost="quadratic", hidden="sigmoid"):
+    made = build.Core(sizes, [hidden] * (len(sizes) - 2) + ["sigmoid"], cost, scale)
     rng = np.random.default_rng(1)
     for views in made.views(made.parameters):
         for view in views:
             view[...] = rng.standard_normal(view.shape)
+            if hidden == "relu":
+                view /= 4
     return made
 
 
@@ -27,14 +29,15 @@ def tolerance(build):
         "rtol": 1e-3, "atol": 1e-4}
 
 
+@pytest.mark.parametrize("hidden", ["sigmoid", "relu"])
 @pytest.mark.parametrize(("sizes", "m"), SHAPES, ids=str)
-def test_an_epoch(build, sizes, m):
+def test_an_epoch(build, sizes, m, hidden):
     n = 2 * m + 3
     x = sparse_rows(n, sizes[0], "float32")
     y = np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL)
     found = []
     for skip_zeros in (True, False):
-        net = core(build, sizes)
+        net = core(build, sizes, hidden=hidden)
         order = np.random.default_rng(3).permutation(n)
         net.sgd(build.Rows(x, skip_zeros), build.Targets(y), order, m, np.full(n, 0.5), 0, n)
         found.append(net.parameters)
@@ -130,7 +133,7 @@ def test_threads_leave_the_bits_alone(build, optimizer, m, sizes):
     y = np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL)
     found = []
     for threads in (1, 2, 3, 5):
-        net = core(build, sizes)
+        net = core(build, sizes, hidden="relu" if optimizer else "sigmoid")
         how = learning(build, net, optimizer) if optimizer else None
         rows, targets, first = build.Rows(x, True), build.Targets(y), 0
         while first < n:        # threads that wait too long for each other leave sooner

@@ -141,7 +141,9 @@ cdef int feedforward(const Network* net, Batch* batch) except -1 nogil:
             weighted_input(at, layer, net, batch, all_neurons(layer))
         if l == 0 and not batch.training:
             batch.finite = all_finite(<const char*>at.z, at.rows * at.ld, REAL_BYTES)
-        activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns, at.ld)
+        if not rectified(at, layer, net, batch):
+            activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns,
+                     at.ld)
         if at.out != at.a:
             drop(at.out, at.a, batch.noise, l + 1, at.rows, at.columns, at.ld)
     return 0
@@ -169,7 +171,8 @@ cdef void weighted_input(
     product.rows, product.n_rows, product.rows_in_all = at.a_prev, at.rows, batch.m
     product.b, product.ldb, product.depth = w + neurons.first, layer.ld, layer.K
     if batch.sparse and layer == net.layers:
-        multiply_nonzeros(&product, batch.nonzeros, batch.values, batch.following)
+        multiply_nonzeros(&product, batch.nonzeros, batch.values, batch.following,
+                          0 if rectified(at, layer, net, batch) else -INFINITY)
     else:
         multiply(&product)
 
@@ -268,6 +271,15 @@ cdef inline bint is_relu(const Layer* layer) noexcept nogil:
     # Its sigma' is 1 or 0, and costs nothing while a product's sums are in registers: 2 us of 47
     # for a step of [20, 100, 1], 200 rows in float64.
     return layer.n_runs == 1 and layer.runs.kind == RELU
+
+
+cdef inline bint rectified(
+    const Signals* at, const Layer* layer, const Network* net, const Batch* batch,
+) noexcept nogil:
+    # Whether a product gives relu(z) at once. Where it skips zeros, that costs nothing; in the
+    # tiles of gemm.pxi it would cost all others 1 to 2 %.
+    return (batch.sparse and batch.training and layer == net.layers and is_relu(layer)
+            and at.z == at.a)
 
 
 cdef void add_nabla_b(

@@ -392,9 +392,9 @@ cdef void softmax_of_columns(
     cdef vec x[TURNED * LANES]          # by neuron
     cdef vec total[LANES]
     cdef vec highest = splat(-LARGEST)
-    cdef Py_ssize_t i, j, v
+    cdef Py_ssize_t i, j, v, n_vectors = max(<Py_ssize_t>1, vectors(J))    # GCC: x is set
     cdef int stage, k
-    for v in range(vectors(J)):
+    for v in range(n_vectors):
         for i in range(LANES):          # behind the last stands the last again
             x[v * LANES + i] = load(z + min(i, m - 1) * ld + v * LANES)
         transpose(x + v * LANES)
@@ -402,11 +402,11 @@ cdef void softmax_of_columns(
         highest = at_least(x[j], highest)
     for j in range(J):
         x[j] = exp(x[j] - highest)
-    for j in range(J, vectors(J) * LANES):
+    for j in range(J, n_vectors * LANES):
         x[j] = splat(0)
     for k in range(LANES):              # in the order of one example alone
-        total[k] = x[k]
-        for v in range(1, vectors(J)):
+        total[k] = splat(0)
+        for v in range(n_vectors):
             total[k] = total[k] + x[v * LANES + k]
     for stage in range(1, 5):
         for k in range(LANES >> stage):
@@ -414,7 +414,7 @@ cdef void softmax_of_columns(
     total[0] = 1 / total[0]
     for j in range(J):
         x[j] = total[0] * x[j]
-    for v in range(vectors(J)):
+    for v in range(n_vectors):
         transpose(x + v * LANES)
         for i in range(min(m, <Py_ssize_t>LANES)):
             store(a + i * ld + v * LANES, x[v * LANES + i])

@@ -131,7 +131,7 @@ cdef inline uint64_t any_of(const Nonzeros* x, Py_ssize_t word, const int R) noe
 
 
 cdef inline void sparse_sum(
-    real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha,
+    real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha, real least,
     const Nonzeros* x, const real* values, Py_ssize_t n_words, const int R, const int V,
 ) noexcept nogil:
     cdef vec acc[PAIR][GROUP]
@@ -161,13 +161,15 @@ cdef inline void sparse_sum(
         w += WORD * ld
     for r in range(R):
         for v in range(V):
-            store(z + r * ld_z + v * LANES, load(b + v * LANES) + splat(alpha) * acc[r][v])
+            store(z + r * ld_z + v * LANES, at_least(
+                load(b + v * LANES) + splat(alpha) * acc[r][v], splat(least)))
 
 
 cdef void multiply_nonzeros(
     const Product* of,                      # as for ROWS
     const Nonzeros* x, const real* values,  # IN  (n_rows) instead of its rows; and what follows
     Py_ssize_t following,
+    real least,                             # what is below it is raised to it
 ) noexcept nogil:
     cdef Py_ssize_t i, j, group, V, words = words_of(of.depth)
     cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
@@ -184,29 +186,29 @@ cdef void multiply_nonzeros(
             j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
             c, start, b = of.c + i * ldc + j, of.start + j, of.b + j
             if i + 1 < of.n_rows:
-                sparse_sums(c, ldc, start, b, ldb, alpha, x + i, values, words, 2, V)
+                sparse_sums(c, ldc, start, b, ldb, alpha, least, x + i, values, words, 2, V)
             else:
-                sparse_sums(c, ldc, start, b, ldb, alpha, x + i, values, words, 1, V)
+                sparse_sums(c, ldc, start, b, ldb, alpha, least, x + i, values, words, 1, V)
 
 
 cdef inline void sparse_sums(
-    real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha,
+    real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha, real least,
     const Nonzeros* x, const real* values, Py_ssize_t n_words, const int R, Py_ssize_t V,
 ) noexcept nogil:
     if V == 7:
-        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 7)
+        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 7)
     elif V == 6:
-        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 6)
+        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 6)
     elif V == 5:
-        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 5)
+        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 5)
     elif V == 4:
-        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 4)
+        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 4)
     elif V == 3:
-        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 3)
+        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 3)
     elif V == 2:
-        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 2)
+        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 2)
     else:
-        sparse_sum(z, ld_z, b, w, ld, alpha, x, values, n_words, R, 1)
+        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 1)
 
 
 cdef inline void add_sparse(
