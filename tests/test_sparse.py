@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import cbackprop
+
 SHAPES = [((3, 1), 1), ((64, 5, 3), 7), ((65, 8, 2), 10), ((784, 30, 10), 10), ((150, 60, 3), 32),
           ((784, 100, 10), 65), ((200, 77, 4), 600)]
 
@@ -153,3 +155,31 @@ def test_noise_falls_on_zeros_too(build):
                 np.full(3, 0.5), 0, n, learning(build, net, "sgd", 0.1))
         found.append(net.parameters)
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_sgd_skips_zeros_if_told_to(kind):
+    x, y = sparse_rows(60, 130, kind), np.arange(60) % 3
+    found = []
+    for skip_zeros in (False, True):
+        net = cbackprop.Network([130, 9, 3], dtype="float64", input_scale=1 / 255, seed=0)
+        source = Source(x, y) if skip_zeros else None
+        history = net.SGD((x, y), 2, 10, 0.5, skip_zeros=skip_zeros)
+        history.cost += net.SGD(source or (x, y), 1, 10, 0.5, skip_zeros=skip_zeros).cost
+        found.append((history.cost, net.weights[0].copy()))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-12)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-9, atol=1e-12)
+    assert not np.array_equal(found[0][1], found[1][1])  # other sums: they were skipped
+
+
+class Source(cbackprop.RowSource):
+    """The same rows from a source, of which none are skipped."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x)
+
+    def take(self, indices):
+        return self.x[indices], self.y[indices]

@@ -83,7 +83,7 @@ def train(args: argparse.Namespace) -> None:
     history = net.SGD(
         (x, y), args.epochs, args.batch, args.eta,
         test_data=(test_x, test_y) if classes else None,
-        optimizer=args.optimizer, lmbda=args.lmbda, dropout=args.dropout,
+        optimizer=args.optimizer, lmbda=args.lmbda, dropout=args.dropout, skip_zeros=True,
         progress=tqdm is not None,
         callback=lambda _, history: say(_epoch_line(history, args.epochs)),
     )

@@ -400,6 +400,7 @@ class Network:
         sample_weight: ArrayLike | None = None,
         class_weight: str | dict[int, float] | None = None,
         threads: int | None = None,
+        skip_zeros: bool = False,
     ) -> History:
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
@@ -461,6 +462,11 @@ class Network:
             (number of classes in y * how many examples the class has).
         threads : int, optional
             The most to use in this call, as for `Network`.
+        skip_zeros : bool
+            Whether to leave the zeros of x out of the first layer's products, if at most about
+            half of its numbers are others: an epoch on MNIST takes 0.35 to 0.75 of its time. Those
+            others are copied first, in the time of two epochs at most, and x is not looked at
+            again. Of a RowSource no zeros are left out.
 
         Returns
         -------
@@ -483,7 +489,8 @@ class Network:
         >>> len(net.SGD((x, y), epochs=2, mini_batch_size=10, eta=0.5))
         2
         """
-        examples = self._set(training_data, "training_data", False, sample_weight, class_weight)
+        examples = self._set(
+            training_data, "training_data", False, sample_weight, class_weight, skip_zeros)
         epochs = data.integer("epochs", epochs, 0)
         m = data.integer("mini_batch_size", mini_batch_size, 1, len(examples))
         eta = schedules.schedule(eta)
@@ -641,6 +648,7 @@ class Network:
     def _set(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
+        skip_zeros: bool = False,
     ) -> Examples:
         """Check a data set, as far as it is there, and make it a place to draw from."""
         if isinstance(examples, RowSource):
@@ -648,15 +656,17 @@ class Network:
                 raise TypeError("sample_weight and class_weight need examples in arrays, got "
                                 f"{type(examples).__name__}")
             return InParts(examples, lambda part: self._examples(part, name, check), name)
-        return InArrays(*self._examples(examples, name, check, sample_weight, class_weight))
+        return InArrays(*self._examples(
+            examples, name, check, sample_weight, class_weight, skip_zeros))
 
     def _examples(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
+        skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set, whether x is finite perhaps later, and hand it to the core."""
         x, y = data.examples(examples, self.sizes, self.dtype, name)
-        rows = self._build.Rows(x)
+        rows = self._build.Rows(x, skip_zeros)
         if check:
             self._check_finite(rows, name)
         weights = functions.weights(sample_weight, class_weight, y, self.sizes[-1], self.dtype)

@@ -39,7 +39,7 @@ cdef struct Update:
     real l2, l1             # g + l2 w + l1 sign(w)
     real keep               # of w, before the step: 1 - eta times the decoupled decay
     real clip               # of |g|, before regularisation
-    Regularised regularised # which of these four do anything
+    Regularised regularised  # which of these four do anything
     real* w                 # where parameters begin
     real* memory[2]
 
