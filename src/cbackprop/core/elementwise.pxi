@@ -387,7 +387,7 @@ cdef void softmax_rows(
 
 
 cdef void softmax_of_columns(
-    real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,      # m <= LANES
 ) noexcept nogil:
     cdef vec x[TURNED * LANES]          # by neuron
     cdef vec total[LANES]
@@ -416,7 +416,7 @@ cdef void softmax_of_columns(
         x[j] = total[0] * x[j]
     for v in range(n_vectors):
         transpose(x + v * LANES)
-        for i in range(min(m, <Py_ssize_t>LANES)):
+        for i in range(m):
             store(a + i * ld + v * LANES, x[v * LANES + i])
 
 

@@ -56,7 +56,7 @@ cdef struct Product:
     Py_ssize_t rows_in_all   # of a product that threads share: they decide the order of the sums
     Py_ssize_t ldc, ld_start, ldb
     real alpha               # of ROWS and PACKED; for ACROSS it is 1: BP4 finds it in delta
-    const real* gate         # (n_rows, columns), laid out as c; or NULL: as if positive
+    const real* gate         # (n_rows, columns), laid out as c, but for STREAM; or NULL: all open
     bint across, b_transposed
     bint streams             # rows come from memory
     Ahead* ahead             # or NULL
