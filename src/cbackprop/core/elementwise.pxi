@@ -392,7 +392,8 @@ cdef void softmax_of_columns(
     cdef vec x[TURNED * LANES]          # by neuron
     cdef vec total[LANES]
     cdef vec highest = splat(-LARGEST)
-    cdef Py_ssize_t i, j, v, n_vectors = max(<Py_ssize_t>1, vectors(J))    # GCC: x is set
+    cdef Py_ssize_t i, j, v
+    cdef Py_ssize_t n_vectors = max(<Py_ssize_t>1, vectors(J))  # else GCC warns that x may be unset
     cdef int stage, k
     for v in range(n_vectors):
         for i in range(LANES):          # behind the last stands the last again
