@@ -2,6 +2,8 @@
 include "simd.pxi"
 include "elementary.pxi"
 include "elementwise.pxi"
+include "outputs.pxi"
+include "costs.pxi"
 include "noise.pxi"
 include "rows.pxi"
 include "shuffle.pxi"

@@ -57,7 +57,7 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
             elif kind == 4:
                 output_error(at, layer, net, batch, 0)
             elif kind == 5:
-                batch.cost += weighted_costs(at, &net.cost, batch, layer.J)
+                batch.cost += weighted_costs(at, &net.cost, layer, batch)
             elif kind == 6:
                 weighted_error(at, layer + 1, net, batch, all_neurons(layer), is_relu(layer))
             elif kind == 7:

@@ -185,36 +185,25 @@ cdef int output_error(
     # BP1   delta^L = grad_a C * sigma'(z^L)
     # (37)  delta^L_j = sum_k dC/da_k da_k/dz_j, where every a_k depends on z_j: softmax, for which
     #       da_k/dz_j = a_k (1[j = k] - a_j), so that delta_j = a_j (dC/da_j - sum_k dC/da_k a_k)
-    # Two pairs cancel, and have no quotient left that could overflow. A weight is of an example.
-    cdef Cost cost = net.cost.kind
-    cdef Activation kind = layer.runs[0].kind
-    cdef const real* y = batch.y + batch.first_mine * at.by_example
-    cdef CostFunction quadratic
-    if layer.n_runs == 1 and kind == SIGMOID and cost == CROSS_ENTROPY:
-        quadratic.kind, quadratic.p = QUADRATIC, 0                           # a - y
-        cost_gradient(&quadratic, at.delta, at.a, y, step, at.rows, at.columns, at.ld)
-    elif kind == SOFTMAX and (cost == LOG_LIKELIHOOD or cost == KL_DIVERGENCE):
-        softmax_minus_rows(at.delta, at.a, y, step,                    # a sum(y) - y
-                           at.rows, at.columns, at.ld)
-    else:
-        cost_gradient(&net.cost, at.delta, at.a, y, step, at.rows, at.columns, at.ld)
-        times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
-                          at.rows, at.columns, at.ld)
+    # Costs and activations are one formula where it would cancel or overflow (costs.pxi). A weight is
+    # of an example.
+    output_error_of(&net.cost, layer, at.delta, at.a, at.z,
+                    batch.y + batch.first_mine * at.by_example, step, at.rows, at.columns, at.ld)
     if batch.weighted:
         weigh(at.delta, batch.weights + batch.first_mine, layer.narrow, at.rows, at.columns, at.ld)
     return 0
 
 
-cdef double weighted_costs(const Signals* at, const CostFunction* cost, const Batch* batch,
-                           Py_ssize_t J) except? -1 nogil:
+cdef double weighted_costs(const Signals* at, const CostFunction* cost, const Layer* layer,
+                           const Batch* batch) except? -1 nogil:
     # of the slice's examples
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, J = layer.J, to = at.by_example
     cdef double total = 0
     if not batch.weighted:
-        return sum_of_costs(cost, at.a, batch.y, at.rows, at.columns, at.ld)
+        return sum_of_costs(cost, layer, at.a, at.z, batch.y, at.rows, at.columns, at.ld)
     for i in range(batch.m):
         total += batch.weights[i] * sum_of_costs(
-            cost, at.a + i * at.by_example, batch.y + i * at.by_example,
+            cost, layer, at.a + i * to, at.z + i * to, batch.y + i * to,
             1 if at.by_neuron == 1 else J, J if at.by_neuron == 1 else 1, at.ld)
     return total
 
@@ -375,7 +364,7 @@ cdef int add_gradient(
     if not meet(batch):
         return 0
     if batch.thread == 0:       # in one order, however many threads there are
-        batch.cost += weighted_costs(&batch.signals[last], &net.cost, batch, layer.J)
+        batch.cost += weighted_costs(&batch.signals[last], &net.cost, layer, batch)
     for l in range(net.n_layers):
         add_to_layer(to, l, net, batch)
     meet(batch)

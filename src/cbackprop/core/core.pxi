@@ -477,7 +477,8 @@ cdef int read_slice(Reading* reading, Batch* batch, Py_ssize_t part) except -1 n
     for i in range(batch.m):
         correct += (decision(at.a + i * at.by_example, J, at.by_neuron)
                     == decision(batch.y + i * at.by_example, J, at.by_neuron))
-    reading.costs[part] = weighted_costs(at, &net.cost, batch, J)
+    reading.costs[part] = weighted_costs(at, &net.cost, &net.layers[net.n_layers - 1],
+                                          batch)
     add_to(&reading.correct, correct)
     return 0
 
@@ -693,7 +694,9 @@ cdef class Scratch:
             size = rows * at.ld * sizeof(real)
             at.a_prev = a_rows
             at.a = at.z = at.out = <real*>self.take(base, size)
-            if self.traces or self.training and keeps_z(layer):
+            if self.traces or self.training and keeps_z(layer) or (
+                    l == net.n_layers - 1 and not (layer.n_runs == 1
+                                                   and layer.runs.kind == IDENTITY)):
                 at.z = <real*>self.take(base, size)
             if self.drops and l < net.n_layers - 1:
                 at.kept = <real*>self.take(base, size)

@@ -32,7 +32,8 @@ cdef inline vec sigma_second(Activation kind, vec a, vec z, vec p) noexcept nogi
         s = normal_cdf(z, &bell)
         return bell * splat(<real>0.39894228040143268) * (2 - z * z)
     if kind == GELU_TANH:           # of z sigmoid(u): s (1 - s) (2 u' + z u'' + z (1 - 2 s) u'^2)
-        s = 1 / (1 + gelu_tanh_exp(z))
+        s = 1 / (1 + gelu_tanh_root(z) * gelu_tanh_root(z))
+        s = select_lanes(less(z, splat(0)), 1 - s, s)
         w = splat(<real>1.5957691216057308) + splat(<real>0.21406444881780075) * z * z
         return s * (1 - s) * (2 * w + splat(<real>0.4281288976356015) * z * z
                               + z * (1 - 2 * s) * w * w)
@@ -149,20 +150,20 @@ cdef inline vec grad_a_prime(Cost kind, vec a, vec y, vec p) noexcept nogil:
     # C'' of one output; 0 where a is outside a logarithm's range, as the slope there
     cdef vec d
     if kind == CROSS_ENTROPY:
-        d = slope_of_log(1 - a)
-        return bounded((1 - y) * d * d + y * slope_of_log(a) * slope_of_log(a))
+        d = quotient(splat(1), 1 - a)
+        return bounded((1 - y) * d * d + y * quotient(splat(1), a) * quotient(splat(1), a))
     if kind == HUBER:
         return select_lanes(less(absolute(a - y), p), splat(1), splat(0))
     if kind == LOG_COSH:
         d = tanh(a - y)
         return 1 - d * d
     if kind == SQUARED_HINGE:
-        return select_lanes(less(side_of(y) * a, splat(1)), splat(2), splat(0))
+        return by_sign(1 - side_of(y) * a, splat(2), splat(0))
     if kind == QUADRATIC:
         return splat(1)
     if kind == ABSOLUTE or kind == HINGE:
         return splat(0)
-    return bounded(y * slope_of_log(a) * slope_of_log(a))   # LOG_LIKELIHOOD, KL_DIVERGENCE, POISSON
+    return bounded(y * quotient(splat(1), a) * quotient(splat(1), a))   # LOG_LIKELIHOOD, KL_DIVERGENCE, POISSON
 
 
 cdef inline void curved_rows(

@@ -11,12 +11,13 @@
 
 # ---- exp ----
 
+
 cdef inline vec exp_reduce(vec x, vec* scale) noexcept nogil:
-    # e^x = 2^n e^r with |r| <= ln(2) / 2: r, and 2^n. x is held between the logarithms of the
-    # smallest normal and the largest real.
+    # e^x = 2^n e^r with |r| <= ln(2) / 2: r, and 2^n. x is held between the logarithm of the
+    # smallest normal real and that of the largest power of 2, where n would be one more.
     cdef vec t, n
-    x = at_most(at_least(x, splat(-87 if REAL_BYTES == 4 else -708)),
-                splat(88 if REAL_BYTES == 4 else 709))
+    x = at_most(at_least(x, splat(LN_SMALLEST)),
+                splat(LN_LARGEST_POWER))
     t = x * splat(<real>1.4426950408889634) + splat(ROUND_TO_INT)
     n = t - splat(ROUND_TO_INT)
     scale[0] = power_of_two(t)
@@ -55,6 +56,12 @@ cdef inline vec exp(vec x) noexcept nogil:
     return scale + scale * q
 
 
+cdef inline vec exp_everywhere(vec x) noexcept nogil:
+    # up to the largest real, infinite beyond; 0 below the smallest
+    cdef vec half = exp(splat(<real>0.5) * x)
+    return half * half
+
+
 cdef inline vec exp_of_sum(vec x, vec low) noexcept nogil:
     # e^(x + low), where low is x's rounding or a few times more
     cdef vec scale
@@ -70,10 +77,13 @@ cdef inline vec expm1(vec x) noexcept nogil:
 
 
 cdef inline vec exp_minus_square(vec x, real factor) noexcept nogil:
-    # e^(-factor x^2), factor 1 or 1/2: x = high + rest, x^2 = high^2 + rest (x + high)
+    # e^(-factor x^2), factor 1 or 1/2: x = high + rest, x^2 = high^2 + rest (x + high); 0 below
+    # the smallest normal real
     x = at_most(absolute(x), splat(14 if REAL_BYTES == 4 else 39))
     cdef vec high = upper_half(x)
-    return exp_of_sum(-splat(factor) * high * high, -splat(factor) * (x - high) * (x + high))
+    cdef vec square = -splat(factor) * high * high
+    return select_lanes(less(square, splat(LN_SMALLEST)), splat(0),
+                        exp_of_sum(square, -splat(factor) * (x - high) * (x + high)))
 
 
 # ---- log ----
@@ -101,9 +111,20 @@ cdef inline vec log_of(vec n, vec f) noexcept nogil:
 
 
 cdef inline vec log(vec x) noexcept nogil:
-    # of the smallest normal real where x is below it
+    # of the smallest normal real where x is below it; infinity and NaN stay what they are
     x = at_least(x, splat(SMALLEST))
-    return log_of(exponent_of(x), mantissa_of(x) - 1)
+    return select_lanes(less(x, splat(<real>INFINITY)),
+                        log_of(exponent_of(x), mantissa_of(x) - 1), x)
+
+
+cdef inline vec log_beside(vec x, vec rest) noexcept nogil:
+    # ln(x) where 1 - x is known better than by rounding x: near 1 it is ln(1 - rest)
+    cdef mask near = less(absolute(rest), splat(<real>0.29))
+    x = at_least(x, splat(SMALLEST))
+    return select_lanes(
+        less(x, splat(<real>INFINITY)),
+        log_of(select_lanes(near, splat(0), exponent_of(x)),
+               select_lanes(near, -rest, mantissa_of(x) - 1)), x)
 
 
 cdef inline vec log1p(vec x) noexcept nogil:
@@ -154,6 +175,22 @@ cdef inline vec tanh(vec z) noexcept nogil:
     # (e^2|z| - 1) / (e^2|z| + 1), odd; no cancellation near 0
     cdef vec q = expm1(absolute(z + z))
     return sign_of(q / (q + 2), z)
+
+
+cdef inline vec swish(vec z, vec root) noexcept nogil:
+    # z / (1 + e^-w), where root = e^(-|w|/2) and w has z's sign: z e^w / (1 + e^w) for negative z.
+    # As a product of roots e^w is right as long as z e^w is a normal real.
+    cdef vec of_positive = z / (1 + root * root)
+    return select_lanes(less(z, splat(0)), of_positive * root * root, of_positive)
+
+
+cdef inline vec swish_prime(vec z, vec root, vec w_prime) noexcept nogil:
+    # with s = 1 / (1 + e^-w): (z s)' = s + z s (1 - s) w' = s (1 + z (1 - s) w')
+    cdef vec s = 1 / (1 + root * root)      # of |w|
+    cdef mask negative = less(z, splat(0))
+    cdef vec rest = select_lanes(negative, s, s * root * root)
+    s = s * (1 + z * rest * w_prime)
+    return select_lanes(negative, s * root * root, s)
 
 
 cdef inline vec softplus(vec z) noexcept nogil:
@@ -211,17 +248,20 @@ cdef inline vec normal_cdf(vec z, vec* bell) noexcept nogil:
     return select_lanes(less(splat(0), z), 1 - tail, tail)
 
 
-cdef inline vec gelu_tanh_exp(vec z) noexcept nogil:
-    # e^-w, w = 2 sqrt(2/pi) (z + 0.044715 z^3) = z (c + d z^2), for 0.5 (1 + tanh(w/2)) =
-    # 1 / (1 + e^-w). All of it in two parts: z = high + rest, z^2 = s + s_rest,
-    # c + d z^2 = g + g_rest.
+cdef inline vec gelu_tanh_root(vec z) noexcept nogil:
+    # e^(-|w|/2), w = 2 sqrt(2/pi) (z + 0.044715 z^3) = z (c + d z^2), for 0.5 (1 + tanh(w/2)) =
+    # 1 / (1 + e^-w). All of it in two parts: |z| = high + rest, z^2 = s + s_rest,
+    # (c + d z^2) / 2 = g + g_rest.
     cdef vec x, high, rest, s, s_rest, product, total, of_product, g, g_rest
-    cdef real c = 1.59576904773712158203125 if REAL_BYTES == 4 else 1.59576912160573058940826740582
-    cdef real c_rest = 7.386860912972853424e-8 if REAL_BYTES == 4 else 1.2235151683392210494e-16
-    cdef real d = 0.07135009765625 if REAL_BYTES == 4 else 0.07135481573641300201416015625
-    cdef real d_rest = 4.7186163502487763388e-6 if REAL_BYTES == 4 else 5.3618724676217859603e-10
-    x = at_most(at_least(z, splat(-11 if REAL_BYTES == 4 else -22)),
-                splat(11 if REAL_BYTES == 4 else 22))
+    cdef real c = (0.5 * 1.59576904773712158203125 if REAL_BYTES == 4
+                   else 0.5 * 1.59576912160573058940826740582)
+    cdef real c_rest = (0.5 * 7.386860912972853424e-8 if REAL_BYTES == 4
+                        else 0.5 * 1.2235151683392210494e-16)
+    cdef real d = (0.5 * 0.07135009765625 if REAL_BYTES == 4
+                   else 0.5 * 0.07135481573641300201416015625)
+    cdef real d_rest = (0.5 * 4.7186163502487763388e-6 if REAL_BYTES == 4
+                        else 0.5 * 5.3618724676217859603e-10)
+    x = at_most(absolute(z), splat(14 if REAL_BYTES == 4 else 28))
     high = upper_half(x)
     rest = x - high
     s = upper_half(high * high)

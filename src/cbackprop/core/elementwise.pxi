@@ -1,9 +1,8 @@
-# Activations and costs with their derivatives, on whole rows.
+# Activations with their derivatives, on whole rows; and the table of these and of costs.
 #
 # A new activation is its name in the table, its formulas in `sigma` and `sigma_prime`, and a line
-# in `activate_run` and `times_sigma_prime_of_run`; a new cost its name, its formulas in `cost_of`
-# and `grad_a`, and a line in `sum_of_costs` and `cost_gradient`. Only BP1's two cancelling pairs
-# know them elsewhere.
+# in `activate_run` and `times_sigma_prime_of_run`; if it saturates at 1 or -1, its formulas in
+# outputs.pxi too. A new cost is its name in the table, and what costs.pxi says.
 #
 # Each formula is written once, on a vector of neurons. `kind` is a constant wherever a loop over
 # neurons is compiled, so that no neuron pays for the choice.
@@ -115,9 +114,9 @@ cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
     if kind == GELU:
         return z * normal_cdf(z, &bell)
     if kind == GELU_TANH:
-        return z / (1 + gelu_tanh_exp(z))
+        return swish(z, gelu_tanh_root(z))
     if kind == SILU:
-        return z / (1 + exp(-z))
+        return swish(z, exp(splat(<real>-0.5) * absolute(z)))
     if kind == SOFTPLUS:
         return softplus(z)
     if kind == SOFTSIGN:
@@ -125,7 +124,7 @@ cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
     if kind == HARD_SIGMOID:        # relu6(z + 3) / 6
         return at_most(at_least(z + 3, splat(0)), splat(6)) / 6
     if kind == EXPONENTIAL:
-        return exp(z)
+        return exp_everywhere(z)
     if kind == GAUSSIAN:
         return exp_minus_square(z, 1)
     if kind == SINE:
@@ -140,9 +139,9 @@ cdef inline vec sigma_prime(Activation kind, vec a, vec z, vec p) noexcept nogil
     if kind == TANH:
         return 1 - a * a
     if kind == RELU:
-        return select_lanes(less(splat(0), a), splat(1), splat(0))
+        return by_sign(a, splat(1), splat(0))
     if kind == LEAKY_RELU:
-        return select_lanes(less(splat(0), a), splat(1), p)
+        return by_sign(a, splat(1), p)
     if kind == ELU:
         return select_lanes(less(splat(0), a), splat(1), a + p)
     if kind == SELU:
@@ -152,20 +151,18 @@ cdef inline vec sigma_prime(Activation kind, vec a, vec z, vec p) noexcept nogil
         s = normal_cdf(z, &bell)
         return s + at_most(at_least(z, splat(-99)), splat(99)) * (
             bell * splat(<real>0.39894228040143268))
-    if kind == GELU_TANH:           # with s = sigmoid(w): (z s)' = s + z s (1 - s) w'
-        s = 1 / (1 + gelu_tanh_exp(z))
+    if kind == GELU_TANH:           # beyond 99, 1 - s is 0
         x = at_most(at_least(z, splat(-99)), splat(99))
-        return s + x * s * (1 - s) * (splat(<real>1.5957691216057308)
-                                      + splat(<real>0.21406444881780075) * x * x)
+        return swish_prime(x, gelu_tanh_root(x), splat(<real>1.5957691216057308)
+                           + splat(<real>0.21406444881780075) * x * x)
     if kind == SILU:
-        s = logistic(z)
-        return s + a * (1 - s)
+        return swish_prime(z, exp(splat(<real>-0.5) * absolute(z)), splat(1))
     if kind == SOFTPLUS:            # 1 - e^-a
         return -expm1(-a)
     if kind == SOFTSIGN:
         return (1 - absolute(a)) * (1 - absolute(a))
     if kind == HARD_SIGMOID:
-        return select_lanes(less(splat(0), a * (1 - a)), splat(<real>(1.0 / 6)), splat(0))
+        return by_sign(a * (1 - a), splat(<real>(1.0 / 6)), splat(0))
     if kind == EXPONENTIAL:
         return a
     if kind == GAUSSIAN:
@@ -173,6 +170,11 @@ cdef inline vec sigma_prime(Activation kind, vec a, vec z, vec p) noexcept nogil
     if kind == SINE:
         return cos(z)
     return splat(1)                 # IDENTITY
+
+
+cdef inline vec by_sign(vec x, vec positive, vec other) noexcept nogil:
+    # A NaN is neither, and stays one.
+    return select_lanes(less(splat(0), x), positive, select_lanes(less(x, splat(SMALLEST)), other, x))
 
 
 cdef inline bint needs_z(Activation kind) noexcept nogil:
@@ -421,308 +423,6 @@ cdef void softmax_of_columns(
             store(a + i * ld + v * LANES, x[v * LANES + i])
 
 
-# ---- costs: C(a, y) of one example, by neuron, and dC/da ----
-
-cdef inline vec cost_of(Cost kind, vec a, vec y, vec p) noexcept nogil:
-    # Logarithms are of the smallest normal real where a is below it: costs stay finite.
-    cdef vec d
-    if kind == QUADRATIC:
-        return splat(<real>0.5) * (a - y) * (a - y)
-    if kind == CROSS_ENTROPY:
-        return -(y * log(at_least(a, p)) + (1 - y) * log(at_least(1 - a, p)))
-    if kind == ABSOLUTE:
-        return absolute(a - y)
-    if kind == HUBER:
-        d = absolute(a - y)
-        return select_lanes(less(p, d), p * (d - splat(<real>0.5) * p), splat(<real>0.5) * d * d)
-    if kind == LOG_COSH:
-        return log_cosh(a - y)
-    if kind == HINGE:
-        return at_least(1 - side_of(y) * a, splat(0))
-    if kind == SQUARED_HINGE:
-        d = at_least(1 - side_of(y) * a, splat(0))
-        return d * d
-    if kind == POISSON:
-        return a - y * log(a) + p * (y * log(y) - y)
-    if kind == KL_DIVERGENCE:
-        return y * (log(y) - log(a))
-    return -y * log(at_least(a, p))     # LOG_LIKELIHOOD
-
-
-cdef inline vec grad_a(Cost kind, vec a, vec y, vec p) noexcept nogil:
-    cdef vec side
-    if kind == QUADRATIC:
-        return a - y
-    if kind == CROSS_ENTROPY:
-        return bounded((1 - y) * slope_of_log(1 - a) - y * slope_of_log(a))
-    if kind == ABSOLUTE:
-        return select_lanes(less(a, y), splat(-1), select_lanes(less(y, a), splat(1), splat(0)))
-    if kind == HUBER:
-        return at_most(at_least(a - y, -p), p)
-    if kind == LOG_COSH:
-        return tanh(a - y)
-    if kind == HINGE:
-        side = side_of(y)
-        return select_lanes(less(side * a, splat(1)), -side, splat(0))
-    if kind == SQUARED_HINGE:
-        side = side_of(y)
-        return -(side + side) * at_least(1 - side * a, splat(0))
-    if kind == POISSON:
-        return bounded(1 - y * slope_of_log(a))
-    return bounded(-y * slope_of_log(a))    # LOG_LIKELIHOOD, KL_DIVERGENCE
-
-
-cdef inline vec side_of(vec y) noexcept nogil:
-    # of a hinge: 1 for the class, -1 for the others, whether y says 1 and 0 or 1 and -1
-    return select_lanes(less(splat(0), y), splat(1), splat(-1))
-
-
-cdef inline vec slope_of_log(vec a) noexcept nogil:
-    # 1 / a; 0 where a is outside the logarithm's range
-    return select_lanes(less(splat(0), a), 1 / at_least(a, splat(SMALLEST)), splat(0))
-
-
-cdef inline vec bounded(vec gradient) noexcept nogil:
-    # so that the step's factor does not make it infinite
-    cdef real most = LARGEST / 1048576
-    return at_most(at_least(gradient, splat(-most)), splat(most))
-
-
-cdef inline double cost_rows(
-    Cost kind, real p, const real* a, const real* y,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) noexcept nogil:
-    # A few rows at a time in float32: the sum of all is a double.
-    cdef Py_ssize_t first, i, v, at
-    cdef double total = 0
-    cdef vec some
-    for first in range(0, rows, 16):
-        some = splat(0)
-        for i in range(first, min(first + 16, rows)):
-            for v in range(vectors(columns)):
-                at = i * ld + v * LANES
-                some = some + keep_columns(
-                    cost_of(kind, load(a + at), load(y + at), splat(p)), v, columns, splat(0))
-        total += sum_lanes(some)
-    return total
-
-
-cdef inline double cost_of_nonzeros(
-    Cost kind, real p, const real* a, const real* y,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) noexcept nogil:
-    # As cost_rows, where a neuron costs nothing if its y is 0: of a class, all but one. The others
-    # of several rows make a vector; so no logarithm is taken in vain.
-    cdef real some_a[LANES]
-    cdef real some_y[LANES]
-    cdef Py_ssize_t i, v, at
-    cdef int n = 0, k
-    cdef uint64_t bits
-    cdef double total = 0
-    if rows * vectors(columns) < LANES // 2:    # not worth it
-        return cost_rows(kind, p, a, y, rows, columns, ld)
-    for i in range(rows):
-        for v in range(vectors(columns)):
-            at = i * ld + v * LANES
-            bits = nonzero_bits(of_columns(y + i * ld, v, columns, splat(0)))
-            if count_bits(bits) > LANES // 4:
-                total += sum_lanes(keep_columns(
-                    cost_of(kind, load(a + at), load(y + at), splat(p)), v, columns, splat(0)))
-                continue
-            while bits:
-                k = lowest_bit(bits)
-                bits &= bits - 1
-                some_a[n], some_y[n] = a[at + k], y[at + k]
-                n += 1
-                if n == LANES:
-                    n = 0
-                    total += sum_lanes(cost_of(kind, load(some_a), load(some_y), splat(p)))
-    for k in range(n, LANES):
-        some_a[k], some_y[k] = 1, 0
-    return total + sum_lanes(cost_of(kind, load(some_a), load(some_y), splat(p)))
-
-
-cdef double sum_of_costs(
-    const CostFunction* cost,
-    const real* a,          # IN  (rows, columns)
-    const real* y,          # IN  (rows, columns)
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) except? -1 nogil:
-    if cost.kind == QUADRATIC:
-        return cost_rows(QUADRATIC, 0, a, y, rows, columns, ld)
-    return sum_of_other_costs(cost, a, y, rows, columns, ld)
-
-
-cdef double sum_of_other_costs(
-    const CostFunction* cost, const real* a, const real* y,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) except? -1 nogil:
-    cdef real p = cost.p
-    if cost.kind == CROSS_ENTROPY:
-        return cost_rows(CROSS_ENTROPY, p, a, y, rows, columns, ld)
-    if cost.kind == ABSOLUTE:
-        return cost_rows(ABSOLUTE, p, a, y, rows, columns, ld)
-    if cost.kind == HUBER:
-        return cost_rows(HUBER, p, a, y, rows, columns, ld)
-    if cost.kind == LOG_COSH:
-        return cost_rows(LOG_COSH, p, a, y, rows, columns, ld)
-    if cost.kind == HINGE:
-        return cost_rows(HINGE, p, a, y, rows, columns, ld)
-    if cost.kind == SQUARED_HINGE:
-        return cost_rows(SQUARED_HINGE, p, a, y, rows, columns, ld)
-    if cost.kind == POISSON:
-        return cost_rows(POISSON, p, a, y, rows, columns, ld)
-    if cost.kind == KL_DIVERGENCE:
-        return cost_of_nonzeros(KL_DIVERGENCE, p, a, y, rows, columns, ld)
-    if cost.kind == COSINE:
-        return cosine_rows(NULL, a, y, 0, rows, columns, ld)
-    if cost.kind == COMPILED_COST:
-        return compiled_cost(cost, a, y, rows, columns, ld)
-    if cost.kind == NUMPY_COST:
-        return numpy_cost(cost, a, y, rows, columns, ld)
-    return cost_of_nonzeros(LOG_LIKELIHOOD, p, a, y, rows, columns, ld)
-
-
-# ---- the pieces of BP1: delta = step * ..., zero in the beyond the last column ----
-
-cdef inline void grad_rows(
-    Cost kind, real p, real* delta, const real* a, const real* y, real step,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) noexcept nogil:
-    cdef Py_ssize_t i, v, at
-    for i in range(rows):
-        for v in range(vectors(columns)):
-            at = i * ld + v * LANES
-            store(delta + at, keep_columns(
-                splat(step) * grad_a(kind, load(a + at), load(y + at), splat(p)), v, columns,
-                splat(0)))
-
-
-cdef int cost_gradient(
-    const CostFunction* cost,
-    real* delta,            # OUT (rows, columns)  step dC/da
-    const real* a,          # IN  (rows, columns)
-    const real* y,          # IN  (rows, columns)
-    real step, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) except -1 nogil:
-    if cost.kind == QUADRATIC:
-        grad_rows(QUADRATIC, 0, delta, a, y, step, rows, columns, ld)
-        return 0
-    return other_gradient(cost, delta, a, y, step, rows, columns, ld)
-
-
-cdef int other_gradient(
-    const CostFunction* cost, real* delta, const real* a, const real* y, real step,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) except -1 nogil:
-    cdef real p = cost.p
-    if cost.kind == CROSS_ENTROPY:
-        grad_rows(CROSS_ENTROPY, p, delta, a, y, step, rows, columns, ld)
-    elif cost.kind == ABSOLUTE:
-        grad_rows(ABSOLUTE, p, delta, a, y, step, rows, columns, ld)
-    elif cost.kind == HUBER:
-        grad_rows(HUBER, p, delta, a, y, step, rows, columns, ld)
-    elif cost.kind == LOG_COSH:
-        grad_rows(LOG_COSH, p, delta, a, y, step, rows, columns, ld)
-    elif cost.kind == HINGE:
-        grad_rows(HINGE, p, delta, a, y, step, rows, columns, ld)
-    elif cost.kind == SQUARED_HINGE:
-        grad_rows(SQUARED_HINGE, p, delta, a, y, step, rows, columns, ld)
-    elif cost.kind == POISSON:
-        grad_rows(POISSON, p, delta, a, y, step, rows, columns, ld)
-    elif cost.kind == COSINE:
-        cosine_rows(delta, a, y, step, rows, columns, ld)
-    elif cost.kind == COMPILED_COST:
-        compiled_gradient(cost, delta, a, y, step, rows, columns, ld)
-    elif cost.kind == NUMPY_COST:
-        numpy_gradient(cost, delta, a, y, step, rows, columns, ld)
-    else:
-        grad_rows(LOG_LIKELIHOOD, p, delta, a, y, step, rows, columns, ld)
-    return 0
-
-
-cdef double cosine_rows(
-    real* delta,            # OUT (m, J)  step dC/da, or NULL
-    const real* a, const real* y, real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
-) noexcept nogil:
-    # C = 1 - u.v, u = a / |a|, v = y / |y|;  dC/da_j = (u_j u.v - v_j) / |a|. Lengths below 1e-8
-    # count as that, and |a| is then no variable.
-    cdef Py_ssize_t i, v, at
-    cdef vec ay, aa, yy, a_v, y_v
-    cdef double total = 0, cosine, a_length, y_length
-    for i in range(m):
-        ay = aa = yy = splat(0)
-        for v in range(vectors(J)):
-            a_v = of_columns(a + i * ld, v, J, splat(0))
-            y_v = of_columns(y + i * ld, v, J, splat(0))
-            ay, aa, yy = ay + a_v * y_v, aa + a_v * a_v, yy + y_v * y_v
-        a_length = max(sqrt(<double>sum_lanes(aa)), 1e-8)
-        y_length = max(sqrt(<double>sum_lanes(yy)), 1e-8)
-        cosine = sum_lanes(ay) / a_length / y_length
-        total += 1 - cosine
-        if delta == NULL:
-            continue
-        if a_length == 1e-8:
-            cosine = 0
-        a_v = splat(<real>(step * cosine / a_length / a_length))
-        y_v = splat(<real>(step / a_length / y_length))
-        for v in range(vectors(J)):
-            at = i * ld + v * LANES
-            store(delta + at, keep_columns(
-                a_v * load(a + at) - y_v * load(y + at), v, J, splat(0)))
-    return total
-
-
-cdef void softmax_jacobian_rows(
-    real* delta,            # IN, OUT (m, J)  dC/da; then a_j (dC/da_j - sum_k dC/da_k a_k)
-    const real* a,          # IN  (m, J)
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
-) noexcept nogil:
-    cdef Py_ssize_t i, v, at
-    cdef vec total
-    for i in range(m):
-        total = splat(0)
-        for v in range(vectors(J)):
-            at = i * ld + v * LANES
-            total = total + keep_columns(load(delta + at) * load(a + at), v, J, splat(0))
-        total = splat(sum_lanes(total))
-        for v in range(vectors(J)):
-            at = i * ld + v * LANES
-            store(delta + at, keep_columns(
-                load(a + at) * (load(delta + at) - total), v, J, splat(0)))
-
-
-cdef void softmax_minus_rows(
-    real* delta,            # OUT (m, J)  a_j sum_k y_k - y_j: what is left of softmax and -y ln a
-    const real* a, const real* y, real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
-) noexcept nogil:
-    cdef Py_ssize_t i, v, at
-    cdef vec total
-    for i in range(m):
-        total = splat(0)
-        for v in range(vectors(J)):
-            total = total + of_columns(y + i * ld, v, J, splat(0))
-        total = splat(sum_lanes(total))
-        for v in range(vectors(J)):
-            at = i * ld + v * LANES
-            store(delta + at, keep_columns(
-                splat(step) * (load(a + at) * total - load(y + at)), v, J, splat(0)))
-
-
-cdef void weigh(
-    real* delta,            # IN, OUT (rows, columns): every example's times its weight
-    const real* weights,    # IN  (examples)
-    bint across,            # examples are the columns
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) noexcept nogil:
-    cdef Py_ssize_t i, v, at
-    for i in range(rows):
-        for v in range(vectors(columns)):
-            at = i * ld + v * LANES
-            store(delta + at, load(delta + at) * (
-                load(weights + v * LANES) if across else splat(weights[i])))
-
-
 # ---- the user's own, compiled: called for each number ----
 
 cdef void compiled_sigma_rows(
@@ -743,30 +443,6 @@ cdef void compiled_sigma_prime_rows(
     for i in range(rows):
         for j in range(run.first if part else 0, run.last if part else columns):
             delta[i * ld + j] *= <real>run.f_prime(z[i * ld + j])
-
-
-cdef double compiled_cost(
-    const CostFunction* cost, const real* a, const real* y,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef double total = 0
-    for i in range(rows):
-        for j in range(columns):
-            total += cost.f(a[i * ld + j], y[i * ld + j])
-    return total
-
-
-cdef void compiled_gradient(
-    const CostFunction* cost, real* delta, const real* a, const real* y, real step,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    for i in range(rows):
-        for j in range(columns):
-            delta[i * ld + j] = step * <real>cost.f_prime(a[i * ld + j], y[i * ld + j])
-        for j in range(columns, vectors(columns) * LANES):
-            delta[i * ld + j] = 0
 
 
 # ---- the user's own, in NumPy: called with copies of whole batches ----
@@ -811,29 +487,6 @@ cdef int numpy_sigma_prime(
     for i in range(rows):
         for j in range(count):
             delta[i * ld + run.first + j] *= values[i, j]
-    return 0
-
-
-cdef double numpy_cost(
-    const CostFunction* cost, const real* a, const real* y,
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
-) except? -1 with gil:
-    cdef object own = <object>cost.own
-    return checked(own.f(batch_of(a, m, J, ld), batch_of(y, m, J, ld)), "f", own, (m,)).sum(
-        dtype=np.float64)
-
-
-cdef int numpy_gradient(
-    const CostFunction* cost, real* delta, const real* a, const real* y, real step,
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
-) except -1 with gil:
-    cdef Py_ssize_t i, j
-    cdef object own = <object>cost.own
-    cdef const real[:, ::1] values = checked(
-        own.f_prime(batch_of(a, m, J, ld), batch_of(y, m, J, ld)), "f_prime", own, (m, J))
-    for i in range(m):
-        for j in range(vectors(J) * LANES):
-            delta[i * ld + j] = step * values[i, j] if j < J else 0
     return 0
 
 

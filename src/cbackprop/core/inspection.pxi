@@ -87,8 +87,8 @@ def trace(Core core, Rows rows, Targets targets=None):
             forward_slice(net, batch, &rows.array, 0, n)
         else:
             find_errors(net, batch, &rows.array, &targets.array, 0, n)
-            cost = weighted_costs(output_of(net, batch), &net.cost, batch,
-                                  net.layers[net.n_layers - 1].J)
+            cost = weighted_costs(output_of(net, batch), &net.cost,
+                                  &net.layers[net.n_layers - 1], batch)
     signals = {"z": [], "a": [], "sigma_prime": [], "delta": []}
     for l in range(net.n_layers):
         layer, at = &net.layers[l], &batch.mine[l]

@@ -41,6 +41,8 @@ typedef double real;
 typedef int64_t real_bits;
 #define SMALLEST DBL_MIN /* normal */
 #define LARGEST DBL_MAX
+#define LN_SMALLEST -708.3964
+#define LN_LARGEST_POWER 709.43 /* of e, whose power of 2 is no larger than 2^1023 */
 #else
 #define REAL_BYTES 4
 #define MANTISSA_BITS 23
@@ -48,6 +50,8 @@ typedef float real;
 typedef int32_t real_bits;
 #define SMALLEST FLT_MIN
 #define LARGEST FLT_MAX
+#define LN_SMALLEST -87.33654f
+#define LN_LARGEST_POWER 88.37f
 #endif
 
 #define LANES (VEC_BYTES / REAL_BYTES)

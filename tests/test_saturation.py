@@ -1,0 +1,84 @@
+"""BP1 and the costs where outputs saturate, against mpmath: every pair, both real types."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import cbackprop
+
+mp = pytest.importorskip("mpmath")
+exact = pytest.importorskip("exact")
+
+RTOL = {"float32": 1e-5, "float64": 1e-12}
+# Numbers of both types
+Z = [z * sign for z in (2**-10, 0.375, 5, 17, 37, 88.5, 200, 720, 1e4) for sign in (1, -1)]
+Y = 0.0, 1.0, 3.0, -1.0
+CLASSES = [([0, 100], [1, 0]), ([0, 100], [0, 1]), ([0, 18, -3], [1, 0, 0]), ([0, 40, 3], [0, 1, 0]),
+           ([0, 0.5, 1], [0, 0.25, 0.75]), ([-1e4, 1e4, 3], [1, 0, 0]),
+           ([90, 0, 80, -7], [0, 1, 0, 0]), ([2000, 0, 1000], [0.5, 0, 0.5]),
+           ([0, 17, 0.5, 0.25, -3, 1, 2, 8, 4, 3, 0], [0] * 10 + [1])]
+
+
+def with_biases(z, cost, activation, real):
+    net = cbackprop.Network([1, len(z)], cost=cost, output_activation=activation, dtype=real,
+                            initializer="zeros")
+    net.biases[0][:, 0] = z
+    return net
+
+
+def delta(z, y, cost, activation, real):
+    """dC/dz: what reaches the biases."""
+    nabla_b, _ = with_biases(z, cost, activation, real).backprop([[0.0]], [y])
+    return nabla_b[0][:, 0].astype(float)
+
+
+def mistakes(found, right, real):
+    """Yield what is not right: next to 0 it need only be as near, beyond the reals as far."""
+    reals = np.finfo(real)
+    for i, (value, true) in enumerate(zip(found, right, strict=True)):
+        if mp.isnan(true):
+            continue
+        if abs(true) > reals.max / 2**20:
+            good = abs(value) >= reals.max / 2**21 and np.sign(value) == mp.sign(true)
+        else:
+            good = abs(value - true) <= RTOL[real] * abs(true) + 16 * float(reals.tiny)
+        if not good:
+            yield Z[i] if len(found) == len(Z) else i, value, float(true)
+
+
+@pytest.mark.parametrize("activation", exact.ACTIVATIONS)
+def test_every_pair(activation):
+    outputs = [exact.output(activation, x) for x in Z]
+    wrong = []
+    for cost, y in itertools.product(exact.COSTS, Y):
+        if y < 0 and cost in ("cross_entropy", "log_likelihood", "poisson", "kl_divergence"):
+            continue
+        deltas, costs = [], []
+        for x, (a, a_prime) in zip(Z, outputs, strict=True):
+            with mp.workdps(exact.digits(x)):
+                of_delta = exact.COSTS[cost][1](a, mp.mpf(y)) * a_prime
+                of_cost = exact.COSTS[cost][0](a, mp.mpf(y))
+            deltas.append(+of_delta)  # to fewer digits
+            costs.append(+of_cost)
+        for real in RTOL:
+            found = delta(Z, np.full(len(Z), y), cost, activation, real)
+            wrong += [(real, cost, y, "dC/dz", *what) for what in mistakes(found, deltas, real)]
+            net = with_biases([0], cost, activation, real)
+            net.weights[0][...] = 1
+            found = [net.total_cost(([[x]], [[y]])) for x in Z]
+            wrong += [(real, cost, y, "C", *what) for what in mistakes(found, costs, real)]
+    assert not wrong, f"{len(wrong)} wrong:\n" + "\n".join(str(w) for w in wrong[:40])
+
+
+@pytest.mark.parametrize("real", RTOL)
+@pytest.mark.parametrize("cost", exact.COSTS)
+@pytest.mark.parametrize(("z", "y"), CLASSES)
+def test_softmax(z, y, cost, real):
+    found = delta(z, y, cost, "softmax", real)
+    assert not list(mistakes(found, exact.softmax_delta(cost, z, y), real))
+    with mp.workdps(exact.digits(max(z) - min(z))):
+        right = mp.fsum(exact.COSTS[cost][0](a, mp.mpf(t))
+                        for a, t in zip(exact.softmax(z), y, strict=True))
+    net = with_biases(z, cost, "softmax", real)
+    assert not list(mistakes([net.total_cost(([[0.0]], [y]))], [right], real))
