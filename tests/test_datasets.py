@@ -484,7 +484,7 @@ def test_pickle_runs_nothing(tmp_path, protocol):
     data = pickle.dumps(Call(os.mkdir, str(target)), protocol)
     pickle.loads(data)
     target.rmdir()  # so the attack works on those who trust it
-    with pytest.raises(ValueError, match=r"arrays, got UnpicklingError: a reference to .*\.mkdir"):
+    with pytest.raises(ValueError, match=r"arrays, got a reference to .*\.mkdir"):
         read_mnist_pickle(write(tmp_path / "evil.pkl", data))
     assert not target.exists()
 
@@ -507,13 +507,13 @@ def pairs_with(x=None, y=None):
         (7, "must hold three .* pairs, got another int"),
         (pairs_with()[:2], "must hold three .* pairs, got another tuple"),
         ([(1, 2)] * 3, "must hold three .* pairs, got another list"),
-        (pairs_with(x=np.array([[{}], [{}]])), "UnpicklingError: an array of type O8"),
+        (pairs_with(x=np.array([[{}], [{}]])), "arrays, got the opcode '}'"),
         (pairs_with(x=np.zeros((3, 784), "f4")), r"got float32 \(3, 784\) and int64 \(2,\)"),
         (pairs_with(x=np.zeros(2, "f4")), r"got float32 \(2,\) and int64"),
         (pairs_with(x=np.zeros((2, 784), "u1")), "x must be floats"),
         (pairs_with(y=np.zeros(2, "f4")), "y integers"),
         (pairs_with(y=np.zeros((2, 2), "i8")), r"got float32 and int64 \(2, 2\)"),
-        (pairs_with(x=np.zeros((2, 1), "f4,f4")), "UnpicklingError|x and y must be numbers"),
+        (pairs_with(x=np.zeros((2, 1), "f4,f4")), "arrays, got the opcode '}'"),
     ],
 )
 def test_pickle_refuses(tmp_path, content, message):
@@ -526,7 +526,7 @@ def test_pickle_refuses(tmp_path, content, message):
 def test_pickle_with_pointers_for_objects_is_refused(tmp_path):
     x = python2_array(np.zeros((2, 2), "f8")).replace(b"f8", b"O8")
     data = b"\x80\x02((" + x + x + b"tNNt."
-    with pytest.raises(ValueError, match="must be a pickle of numeric arrays, got ValueError"):
+    with pytest.raises(ValueError, match="must be a pickle of numeric arrays, got an array of"):
         read_mnist_pickle(write(tmp_path / "evil.pkl", data))
 
 
@@ -583,7 +583,7 @@ def test_npz_of_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"a": [1], "x": [1]}, "must hold x_train, .* or x and y, got a, x$"),
+        ({"a": [1], "x": [1]}, "must hold x_train, .* or x and y, got 'a, x'$"),
         ({}, "got nothing$"),
         ({"x": [[1], [2]], "y": [1, 2, 3]}, r"got int64 \(2, 1\) and int64 \(3,\)"),
         ({"x": [1, 2], "y": [1, 2]}, r"got int64 \(2,\)"),
@@ -654,8 +654,7 @@ def test_csv(tmp_path, text, label, x, y, pack):
         ("-1,0,9", np.float32, np.int64),
         ("0.5,0,-9", np.float32, np.int64),
         ("1e1,0,9.0", np.uint8, np.int64),
-        ("1,nan,0.5", np.float32, np.float64),
-        ("1,inf,nan", np.float32, np.float64),
+        ("1,3.4028235e38,0.5", np.float32, np.float64),  # float32's largest, as it is printed
         ("1,2,1e300", np.uint8, np.float64),
     ],
 )
@@ -663,7 +662,7 @@ def test_csv_types(tmp_path, row, x_type, y_type):
     x, y = read_csv(write(tmp_path / "table.csv", row.encode()))
     *features, label = map(float, row.split(","))
     assert (x.dtype, y.dtype) == (x_type, y_type)
-    np.testing.assert_array_equal(x, [features])
+    np.testing.assert_array_equal(x, np.array([features], x_type))
     np.testing.assert_array_equal(y, [label])
 
 

@@ -19,6 +19,8 @@ from typing import Any, BinaryIO, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from cbackprop import data
+
 if sys.platform != "win32":
     import fcntl
 
@@ -225,6 +227,7 @@ def read_bytes(path: Path_, max_bytes: int) -> bytes:
     ValueError
         If it does not unpack, or to more bytes than this.
     """
+    max_bytes = data.integer("max_bytes", max_bytes, 0)
     packed = Path(path).read_bytes()
     if not packed.startswith(b"\x1f\x8b"):
         return packed

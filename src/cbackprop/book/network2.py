@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -286,7 +286,7 @@ class Network(Learner):
         if isinstance(filename, io.TextIOBase):
             filename.write(text)
             return
-        with storage.replacing(filename) as file:
+        with storage.replacing(cast(storage.Target, filename)) as file:
             file.write(text.encode())
 
 
@@ -314,11 +314,11 @@ def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
     >>> load(path).sizes
     [2, 3, 1]
     """
-    if isinstance(filename, io.TextIOBase) or not storage.is_path(filename, "read"):
-        text = filename.read()
-    else:
+    if not isinstance(filename, io.TextIOBase) and storage.is_path(filename, "read"):
         with open(filename, "rb") as file:
             text = file.read()
+    else:
+        text = cast(IO[Any], filename).read()
     with storage.damaged(f"{storage.named(filename)} is not a network of the book's: "):
         saved = json.loads(text)
         name = saved["cost"]
