@@ -101,9 +101,9 @@ def load(source: storage.Target, max_bytes: int = storage.MAX_BYTES) -> dict[str
         header = json.loads(text)
         if header["format"] != FORMAT:
             raise ValueError(f"format {data.shown(header['format'])}")
-        if header["version"] > VERSION:
-            raise ValueError(f"version {data.shown(header['version'])}, this cbackprop "
-                             f"reads up to {VERSION}")
+        version = data.integer("version", header["version"], 1)
+        if version > VERSION:
+            raise ValueError(f"version {version}, this cbackprop reads up to {VERSION}")
         return _state(header, arrays)
 
 
@@ -172,13 +172,13 @@ def _generator(state: dict[str, Any]) -> np.random.Generator:
         raise ValueError(f"unknown bit generator {data.shown(state['bit_generator'])}")
     bits = getattr(np.random, state["bit_generator"])(0)
     bits.state = state
-    # What it keeps is what it was given, unless that had no place in it.
+    # It keeps what it was given, unless that had no place in it.
     numbers = dict(_numbers(state))
     if numbers != dict(_numbers(_plain(bits.state))):
         raise ValueError(f"no state of {state['bit_generator']}")
     for name, value in numbers.items():
         if name in MOST and not 0 <= value <= MOST[name]:
-            raise ValueError(f"{name} of {state['bit_generator']} must be at most {MOST[name]}, "
+            raise ValueError(f"{name} of {state['bit_generator']} must be in 0..{MOST[name]}, "
                              f"got {data.shown(value)}")
     first, *others = numbers["key"] if "pos" in numbers else [1, 1]
     if numbers.get("inc", 1) % 2 == 0 or not (any(others) or first >= 2**31):

@@ -96,7 +96,7 @@ def destination(path: Path_) -> Path:
     folder = path.parent
     if not stat.S_ISDIR(os.stat(folder).st_mode):
         raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if not os.access(folder, os.W_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     try:
         mode = os.stat(path).st_mode
@@ -296,14 +296,13 @@ def damaged(rule: str) -> Iterator[None]:
 
 
 def _whole(file: Any, most: int) -> bytes:
-    """Read all of it, in pieces, so that no more than `most` bytes are ever there."""
-    pieces, size = [], 0
+    """Read all of it, in pieces, so that not much more than `most` bytes are ever there."""
+    whole = io.BytesIO()
     while piece := file.read(PIECE):
-        pieces.append(piece)
-        size += len(piece)
-        if size > most:
+        if whole.tell() + len(piece) > most:
             raise ValueError(_too_many(most))
-    return b"".join(pieces)
+        whole.write(piece)
+    return whole.getvalue()
 
 
 def _too_many(most: int) -> str:
