@@ -1,13 +1,17 @@
 """The bundled data, the readers, and where the full MNIST is looked for."""
 
 import gzip
+import io
 import os
 import pickle
+import random
 import socket
 import struct
 import subprocess
 import sys
 import threading
+import tracemalloc
+import zipfile
 from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -536,6 +540,46 @@ def test_broken_pickle_is_refused(tmp_path, data):
         read_mnist_pickle(write(tmp_path / "broken.pkl", data))
 
 
+BOMBS = {  # a few bytes, and what they would lead to
+    "memo of 2^27": (b"\x80\x02K\x00r" + struct.pack("<I", 2**27) + b".", "another int"),
+    "frame of 2^40": (b"\x80\x04\x95" + struct.pack("<Q", 2**40) + b"N.", "another NoneType"),
+    "2^40 bytes": (b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b".", "arrays, got"),
+    "bytearray of 2^30": (b"\x80\x05\x96" + struct.pack("<Q", 2**30) + b".", "the opcode"),
+    "2^31 characters": (b"\x80\x02X" + struct.pack("<I", 2**31) + b".", "arrays, got"),
+    "lists in lists": (b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".", "more than arrays"),
+    "tuples in tuples": (b"\x80\x02)" + b"\x85" * 9_000 + b".", "another tuple"),
+    "billion laughs": (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n)R(K\x01)cnumpy\ndtype\n)"
+        + b"q\x00h\x00\x86" * 200 + b"\x85R\x89U\x00tb.", "an array of type"),
+    "another codec": (
+        b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x08\x00\x00\x00punycode\x86R.",
+        "arrays, got the encoding 'punycode'"),
+    "a codec to import": (
+        b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x04\x00\x00\x00this\x86R.",
+        "arrays, got the encoding 'this'"),
+    "a function changed": (
+        b"\x80\x02c_codecs\nencode\nNU\x0c__defaults__K\x01\x85\x86\x86b.", "arrays, got"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pickle_takes_no_more_than_its_bytes(tmp_path, name, pack):
+    data, message = BOMBS[name]
+    path = write(tmp_path / "evil.pkl", pack(data))
+    imported = set(sys.modules)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=message) as caught:
+            read_mnist_pickle(path)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert len(str(caught.value)) < 1000
+    assert set(sys.modules) == imported
+    assert_is_book(read_mnist_pickle(write(path, pickle.dumps(book_parts(), 2))))
+
+
 def test_array_that_never_got_its_state_is_refused(tmp_path):
     array = b"cnumpy.core.multiarray\n_reconstruct\n)R"
     data = b"\x80\x02(" + (b"(" + array * 2 + b"t") * 3 + b"t."
@@ -615,6 +659,59 @@ def test_damaged_npz_is_refused(tmp_path):
     data = data.replace(np.float64(1).tobytes(), np.float64(2).tobytes(), 1)
     with pytest.raises(ValueError, match="must hold whole numeric arrays, got Bad CRC-32"):
         read_npz(write(tmp_path / "xy.npz", data))
+
+
+def test_npz_unpacks_what_is_needed_and_within_a_limit(tmp_path):
+    path, x, y = tmp_path / "xy.npz", np.zeros((1000, 100)), np.zeros(1000, int)
+    np.savez_compressed(path, x=x[:2], y=y[:2], spare=x)
+    (read_x, _), _ = read_npz(path, max_bytes=10_000)
+    assert read_x.shape == (2, 100)
+    np.savez_compressed(path, x=x, y=y)
+    with pytest.raises(ValueError, match=r"xy\.npz: .* more than max_bytes = 10,000 bytes; give a l"):
+        read_npz(path, max_bytes=10_000)
+    with pytest.raises(ValueError, match="more than max_bytes"):
+        load(path, max_bytes=10_000)
+    np.savez(path, x=x, y=y)  # it is as large itself
+    read_npz(path, max_bytes=10_000)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_npz_packed_without_a_limit_is_refused(tmp_path, method):
+    array = io.BytesIO()
+    np.save(array, np.zeros((2, 2)))
+    with zipfile.ZipFile(tmp_path / "xy.npz", "w", method) as archive:
+        for name in ("x.npy", "y.npy"):
+            archive.writestr(name, array.getvalue())
+    with pytest.raises(ValueError, match=f"xy.npz: .*packed by method {method}"):
+        read_npz(tmp_path / "xy.npz")
+
+
+@pytest.mark.parametrize(("shape", "more"), [((10**6, 10**6), b""), ((1, 1), bytes(800)),
+                                             ((-1, -2), b""), ((2**62, 4), b"")])
+def test_npz_whose_arrays_claim_another_shape_is_refused(tmp_path, shape, more):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(tmp_path / "xy.npz", "w") as archive:
+        for name in ("x.npy", "y.npy"):
+            archive.writestr(name, header.getvalue() + bytes(8) + more)
+    with pytest.raises(ValueError, match=r"xy\.npz: must hold whole numeric arrays, got"):
+        read_npz(tmp_path / "xy.npz")
+
+
+@pytest.mark.parametrize("reader", [read_idx, read_csv, read_mnist_pickle])
+def test_gzip_unpacks_within_a_limit(tmp_path, reader):
+    path = write(tmp_path / "bomb.gz", gzip.compress(bytes(1_000_000)) * 3)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"bomb\.gz: a gzip file must unpack whole, got more "
+                                             r"than max_bytes = 2,000,000 bytes; give a larger"):
+            reader(path, max_bytes=2_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(TypeError, match="max_bytes must be an integer"):
+        reader(path, max_bytes="all")
 
 
 # ---------------------------------------------------------------- read_csv
@@ -704,6 +801,24 @@ def test_csv_refuses(tmp_path, text, label, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,2,0\n1,nan,0\n", "line 2, column 2 must hold finite numbers, got 'nan'"),
+        ("a,b,c\n\n1,2,0\n\n-Infinity,2,0\n", "line 5, column 1 must hold finite .*'-Infinity'"),
+        ("a,b,c\n1,2,NaN\n", "line 2, column 3 must hold finite numbers, got 'NaN'"),
+        ("1,2,0\n1,1e300,nan\n", "line 2, column 2 must hold numbers within float32, got '1e300'"),
+        ("label,a\n1e300,2\n0,-3.5e38\n", "line 3, column 2 must hold numbers within float32"),
+        ("1,2\r\n1,1e999\r\n", "line 2, column 2 must hold finite numbers, got '1e999'"),
+        ("1,2\r3,inf\r", "line 2, column 2 must hold finite"),
+    ],
+)
+def test_csv_refuses_what_is_not_finite(tmp_path, text, message):
+    path = write(tmp_path / "table.csv", text.encode())
+    with pytest.raises(ValueError, match=rf"table\.csv: {message}"):
+        read_csv(path)
+
+
 def test_csv_that_is_not_text_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"table\.csv: a CSV file must be text, got"):
         read_csv(write(tmp_path / "table.csv", b"\x89PNG\r\n\xff\xfe"))
@@ -766,3 +881,64 @@ def test_load_refuses_what_it_does_not_know(source):
 def test_load_of_an_absent_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "absent.npz")
+
+
+# ---------------------------------------------------------------- damaged files of every kind
+
+
+def damage(draw, content):
+    """Change a few bytes, or how many there are."""
+    content = bytearray(content)
+    for _ in range(draw.choice([1, 1, 2, 8])):
+        at = draw.randrange(len(content) + 1)
+        content[at : at + draw.choice([0, 1, 1, 4])] = draw.choice(
+            [b"", b"\xff" * 4, b"\xff\xff\xff\x7f", b"nan", draw.randbytes(1), draw.randbytes(4)]
+        )
+    return bytes(content)
+
+
+def archive_of(parts):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    return file.getvalue()
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+TINY = ((np.zeros((2, 3), np.float32), np.arange(2)),) * 3
+KINDS = {
+    "idx": (read_idx, lambda damage: damage(idx(np.arange(24, dtype=">i4").reshape(2, 3, 4)))),
+    "idx.gz": (read_idx, lambda damage: damage(gzip.compress(idx(np.arange(6, dtype="u1"))))),
+    "csv": (read_csv, lambda damage: damage(b'label,"a",b\n3,0.5,1\n\n1,"2",-2.5e-3\n')),
+    "npz": (read_npz, lambda damage: damage(archive_of({"x.npy": npy([[1.0]]), "y.npy": npy([1])}))),
+    "npy in npz": (
+        read_npz, lambda damage: archive_of({"x.npy": damage(npy([[1.0]])), "y.npy": npy([1])})),
+    **{
+        f"pickle {protocol}": (
+            read_mnist_pickle,
+            lambda damage, p=protocol: damage(pickle.dumps(TINY, p)),
+        ) for protocol in (0, 2, 4)
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore:Reading `.npy`")
+def test_damage_is_harmless_or_an_error_of_one_line(tmp_path, kind):
+    reader, make = KINDS[kind]
+    draw, refused = random.Random(3), []
+    reader(write(tmp_path / "whole", make(bytes)))
+    for _ in range(300):
+        path = write(tmp_path / "damaged", make(lambda content: damage(draw, content)))
+        try:
+            reader(path)
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) > 100
+    assert all(line.startswith(f"{path}: ") and "\n" not in line for line in refused)
