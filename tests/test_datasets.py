@@ -554,6 +554,9 @@ BOMBS = {  # a few bytes, and what they would lead to
     "another codec": (
         b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x08\x00\x00\x00punycode\x86R.",
         "arrays, got the encoding 'punycode'"),
+    "laughs as a codec": (
+        b"\x80\x02c_codecs\nencode\nU\x01a)" + b"q\x00h\x00\x86" * 200 + b"\x86R.",
+        "arrays, got the encoding"),
     "a codec to import": (
         b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x04\x00\x00\x00this\x86R.",
         "arrays, got the encoding 'this'"),
@@ -667,7 +670,7 @@ def test_npz_unpacks_what_is_needed_and_within_a_limit(tmp_path):
     (read_x, _), _ = read_npz(path, max_bytes=10_000)
     assert read_x.shape == (2, 100)
     np.savez_compressed(path, x=x, y=y)
-    with pytest.raises(ValueError, match=r"xy\.npz: .* more than max_bytes = 10,000 bytes; give a l"):
+    with pytest.raises(ValueError, match=r"xy\.npz: .* more than max_bytes = 10,000 bytes"):
         read_npz(path, max_bytes=10_000)
     with pytest.raises(ValueError, match="more than max_bytes"):
         load(path, max_bytes=10_000)
@@ -916,7 +919,8 @@ KINDS = {
     "idx": (read_idx, lambda damage: damage(idx(np.arange(24, dtype=">i4").reshape(2, 3, 4)))),
     "idx.gz": (read_idx, lambda damage: damage(gzip.compress(idx(np.arange(6, dtype="u1"))))),
     "csv": (read_csv, lambda damage: damage(b'label,"a",b\n3,0.5,1\n\n1,"2",-2.5e-3\n')),
-    "npz": (read_npz, lambda damage: damage(archive_of({"x.npy": npy([[1.0]]), "y.npy": npy([1])}))),
+    "npz": (
+        read_npz, lambda damage: damage(archive_of({"x.npy": npy([[1.0]]), "y.npy": npy([1])}))),
     "npy in npz": (
         read_npz, lambda damage: archive_of({"x.npy": damage(npy([[1.0]])), "y.npy": npy([1])})),
     **{

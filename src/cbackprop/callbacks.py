@@ -308,7 +308,7 @@ class Checkpoint(Best):
     Parameters
     ----------
     path : str or path-like
-        The file, as `Network.save` writes it.
+        The file, as `Network.save` writes it; if it could not, training does not begin.
     watched, metric, min_delta, minimize
         As `EarlyStopping` takes them; by default the training cost.
 

@@ -265,6 +265,9 @@ class Archive(Mapping[str, NDArray[Any]]):
                 raise ValueError(f"{name} longer than it says")
         return array
 
+    def __contains__(self, name: object) -> bool:  # a Mapping's own unpacks it
+        return name in self._members
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 

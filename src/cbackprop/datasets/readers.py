@@ -189,7 +189,7 @@ class _Dtype:
         """Return NumPy's, if it is of numbers."""
         if not (isinstance(self.code, str) and re.fullmatch("b1|[iu][1248]|f[248]", self.code)
                 and self.order in ("<", ">", "=", "|")):
-            raise pickle.UnpicklingError(f"an array of type {data.shown(self.code)}")
+            raise pickle.UnpicklingError(f"an array of type {_brief(self.code)}")
         return np.dtype(self.order + self.code)
 
 
@@ -216,8 +216,13 @@ class _Array:
 def _encode(text: str, encoding: str) -> bytes:
     """Stand in for ``_codecs.encode``, by which Python 3 pickles bytes for Python 2."""
     if encoding != "latin1":  # others are slow, or modules to be imported
-        raise pickle.UnpicklingError(f"the encoding {data.shown(encoding)}")
+        raise pickle.UnpicklingError(f"the encoding {_brief(encoding)}")
     return text.encode("latin1")
+
+
+def _brief(value: object) -> str:
+    """Show a string, and of all else its type: tuples may hold one another a billion times."""
+    return data.shown(value) if isinstance(value, str) else f"of a {type(value).__name__}"
 
 
 class _Opcodes(io.BytesIO):
