@@ -2,19 +2,28 @@
 
 import copy
 import errno
+import gzip
+import io
+import itertools
 import json
 import multiprocessing
 import os
 import pickle
+import random
+import stat
 import subprocess
 import sys
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
 
-from cbackprop import DivergenceError, Network
+from cbackprop import DivergenceError, Network, storage
+from cbackprop.book import network2
+from cbackprop.callbacks import Checkpoint
+from cbackprop.convert import export_onnx
 
 SETTINGS = [
     {},
@@ -328,7 +337,10 @@ def test_a_failed_save_leaves_what_was_there(failure, there, tmp_path, monkeypat
 
 FULL_DISK = """
 import resource, signal, sys
-from cbackprop import DivergenceError, Network
+from cbackprop import DivergenceError, Network, storage
+from cbackprop.book import network2
+from cbackprop.callbacks import Checkpoint
+from cbackprop.convert import export_onnx
 path, limit = sys.argv[1], int(sys.argv[2])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -351,18 +363,293 @@ def test_a_file_system_that_takes_no_more(limit, tmp_path):
     assert_same(Network.load(path), network(seed=1))
 
 
-def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="missing"):
-        network().save(tmp_path / "missing" / "net.npz")
-    assert os.listdir(tmp_path) == []
+# ---- what is in the way ----
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="modes, fifos and locks are of POSIX")
 
 
-def test_a_folder_in_the_way(tmp_path):
+def checkpoint(path):
+    network().SGD(data(), 1, 7, 0.1, callbacks=[Checkpoint(path)])
+
+
+def exported(path):
+    pytest.importorskip("onnx")
+    export_onnx(network(), path)
+
+
+SAVERS = {
+    "save": lambda path: network(seed=2).save(path),
+    "the book's": lambda path: network2.Network([2, 3, 1]).save(path),
+    "checkpoint": checkpoint,
+    "onnx": exported,
+}
+savers = pytest.mark.parametrize("save", SAVERS.values(), ids=SAVERS)
+
+
+@savers
+def test_a_folder_that_is_not_there(save, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"missing'$"):
+        save(tmp_path / "missing" / "net.npz")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"file'$"):
+        save(tmp_path / "file" / "net.npz")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@savers
+def test_a_folder_in_the_way(save, tmp_path):
     (tmp_path / "net.npz").mkdir()
-    with pytest.raises(OSError, match=r"net\.npz"):
-        network().save(tmp_path / "net.npz")
+    with pytest.raises(IsADirectoryError, match=r"net\.npz"):
+        save(tmp_path / "net.npz")
     assert os.listdir(tmp_path) == ["net.npz"]
     assert os.listdir(tmp_path / "net.npz") == []
+
+
+@POSIX
+@savers
+def test_a_fifo_or_a_device_is_refused_by_its_name(save, tmp_path):
+    os.mkfifo(tmp_path / "net.npz")
+    for path in (tmp_path / "net.npz", os.devnull):
+        mode = os.stat(path).st_mode
+        with pytest.raises(OSError, match=f"Not a regular file.*{path}"):
+            save(path)
+        assert os.stat(path).st_mode == mode
+    assert os.listdir(tmp_path) == ["net.npz"]
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anywhere")
+@savers
+def test_a_folder_that_may_not_be_written_to(save, tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(PermissionError, match=f"{tmp_path}'$"):
+            save(tmp_path / "net.npz")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize(("path", "settings", "error"), [
+    ("missing/net.npz", {}, FileNotFoundError),
+    ("net.npz", {"activation": None}, TypeError),  # replaced by the user's own
+    ("net.safetensors", {}, ModuleNotFoundError),
+])
+def test_a_checkpoint_is_refused_before_the_first_epoch(path, settings, error, tmp_path,
+                                                        monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    if settings:
+        from cbackprop import Activation
+
+        settings = {"activation": Activation(np.sin, np.cos)}
+    net = network(**settings)
+    before = parameters(net)
+    with pytest.raises(error):
+        net.SGD(data(), 1, 7, 0.1, callbacks=[Checkpoint(tmp_path / path)])
+    assert np.array_equal(parameters(net), before)
+    assert net.history is None
+
+
+# ---- what a file is beside its content ----
+
+
+@POSIX
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o444])
+@savers
+def test_the_mode_of_what_is_replaced_is_kept(save, mode, tmp_path):
+    path = tmp_path / "net.npz"
+    path.touch()
+    path.chmod(mode)
+    save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert path.stat().st_size > 0
+
+
+@POSIX
+@savers
+def test_a_new_file_has_the_mode_that_open_gives(save, tmp_path):
+    before = os.umask(0o027)
+    try:
+        save(tmp_path / "net.npz")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "net.npz").stat().st_mode) == 0o640
+
+
+@POSIX
+def test_what_is_private_is_so_while_it_is_written(tmp_path):
+    path = tmp_path / "net.npz"
+    path.touch()
+    path.chmod(0o600)
+    with storage.replacing(path) as file:
+        assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == 0o600
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives away")
+def test_the_owner_of_what_is_replaced_is_kept(tmp_path):
+    path = tmp_path / "net.npz"
+    path.touch()
+    path.chmod(0o4755)
+    os.chown(path, 12345, 23456)
+    network().save(path)
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755  # kept, or taken by chown above
+
+
+@POSIX
+def test_an_owner_that_may_not_be_kept(tmp_path, monkeypatch):
+    path = tmp_path / "net.npz"
+    path.touch()
+    path.chmod(0o640)
+    real, asked = os.stat, []
+    monkeypatch.setattr(os, "fchown", lambda *owner: asked.append(owner) or fail(
+        PermissionError(errno.EPERM, "not allowed"))())
+    monkeypatch.setattr(os, "fstat", lambda file: os.stat_result(
+        (*real(file)[:4], 1, 2, *real(file)[6:])))
+    network().save(path)
+    assert len(asked) == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert_same(Network.load(path), network())
+
+
+@POSIX
+def test_a_link_stays_one(tmp_path):
+    link = tmp_path / "link.npz"
+    link.symlink_to("net.npz")
+    network(seed=1).save(link)  # what it points to is made
+    network(seed=2).save(link)
+    assert link.is_symlink()
+    assert_same(Network.load(tmp_path / "net.npz"), network(seed=2))
+
+
+def test_a_name_as_long_as_a_name_may_be(tmp_path):
+    name = "é" * 125 + ".npz"
+    network().save(tmp_path / name)
+    assert os.listdir(tmp_path) == [name]
+
+
+@POSIX
+def test_the_folder_is_synchronised_after_the_name_is_there(tmp_path, monkeypatch):
+    seen, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: seen.append(
+        (stat.S_ISDIR(os.fstat(file).st_mode), "net.npz" in os.listdir(tmp_path))) or fsync(file))
+    network().save(tmp_path / "net.npz")
+    assert seen == [(False, False), (True, True)]
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from cbackprop import Network
+def savez(file, *_, **__):
+    file.write(b"PK half a file")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+np.savez = savez
+Network([6, 5, 3]).save(sys.argv[1])
+"""
+
+
+@POSIX
+def test_what_a_killed_process_left_is_removed_by_the_next_save(tmp_path):
+    path = tmp_path / "net.npz"
+    network(seed=1).save(path)
+    (tmp_path / ".net.npz.mine.tmp").touch()  # of another's making
+    run = subprocess.run([sys.executable, "-c", KILLED, str(path)], timeout=60, check=False)
+    assert run.returncode == -9
+    assert len(os.listdir(tmp_path)) == 3
+    network().save(tmp_path / "other.npz")
+    assert len(os.listdir(tmp_path)) == 4  # which belongs to another path
+    assert_same(Network.load(path), network(seed=1))
+    network(seed=2).save(path)
+    assert sorted(os.listdir(tmp_path)) == [".net.npz.mine.tmp", "net.npz", "other.npz"]
+
+
+def test_savers_of_one_path_do_not_disturb_each_other(tmp_path):
+    path = tmp_path / "net.npz"
+    with storage.replacing(path) as file:
+        file.write(b"the first")
+        network().save(path)
+        assert_same(Network.load(path), network())
+    assert path.read_bytes() == b"the first"
+    assert os.listdir(tmp_path) == ["net.npz"]
+
+
+# ---- file objects ----
+
+
+def test_a_file_object_is_written_to_and_read_from_where_it_is():
+    net, file = network(), io.BytesIO(b"before")
+    file.seek(6)
+    net.SGD(data(), 1, 7, 0.1, optimizer="adam")
+    net.save(file)
+    assert file.getvalue()[:6] == b"before"
+    file.seek(6)
+    assert_same(Network.load(file), net)
+    with np.load(io.BytesIO(file.getvalue()[6:])) as arrays:
+        assert "weights_0" in arrays
+
+
+@pytest.mark.parametrize("open_it", [
+    open, partial(open, buffering=0), gzip.open])
+def test_files_that_others_opened(open_it, path):
+    with open_it(path, "wb") as file:
+        network().save(file)
+        assert not file.closed
+    with open_it(path, "rb") as file:
+        assert_same(Network.load(file), network())
+
+
+def test_a_stream_that_cannot_seek():
+    class Stream:
+        """All that is asked of one."""
+
+        content = b""
+
+        def write(self, part):
+            self.content += bytes(part[:1000])  # as a raw one may
+            return len(part[:1000])
+
+        def read(self, size):
+            part, self.content = self.content[:size], self.content[size:]
+            return part
+
+    stream = Stream()
+    network().save(stream)
+    assert_same(Network.load(stream), network())
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, io.BytesIO])
+def test_the_books_files_as_objects(kind):
+    net, file = network2.Network([2, 3, 1]), kind()
+    net.save(file)
+    file.seek(0)
+    other = network2.load(file)
+    assert other.sizes == [2, 3, 1]
+    for one, two in zip([*net.weights, *net.biases], [*other.weights, *other.biases], strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_onnx_into_a_file_object(tmp_path):
+    pytest.importorskip("onnx")
+    file = io.BytesIO()
+    export_onnx(network(), file)
+    export_onnx(network(), tmp_path / "net.onnx")
+    assert file.getvalue() == (tmp_path / "net.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("what", [None, 3, io.StringIO(), [1]])
+def test_what_is_no_path_and_no_file_object(what):
+    with pytest.raises(TypeError, match="path must be a path, or a file object that can write"):
+        network().save(what)
+    with pytest.raises(TypeError, match="path must be a path, or a file object that can read"):
+        Network.load(what)
+
+
+def test_a_failed_save_writes_nothing_to_a_file_object(monkeypatch):
+    monkeypatch.setattr(np, "savez", write_some_and_fail)
+    file = io.BytesIO()
+    with pytest.raises(OSError, match="No space"):
+        network().save(file)
+    assert file.getvalue() == b""
 
 
 # ---- reading what is damaged, or not ours ----
@@ -392,6 +679,192 @@ def rewritten(path, change):
     if "header" in contents:
         contents["header"] = np.array(json.dumps(header))
     np.savez(path, **contents)
+
+
+STATES = {
+    "MT19937": [("pos", 10**9), ("pos", 625), ("pos", -1), ("pos", 0.5), ("pos", None),
+                ("key", [0] * 624), ("key", [1] + [0] * 623), ("key", [1] * 625),
+                ("key", [-1] * 624)],
+    "Philox": [("buffer_pos", 5), ("buffer_pos", -1), ("buffer_pos", 2**31 - 1),
+               ("buffer", [1] * 5), ("counter", [1] * 3), ("has_uint32", 7), ("uinteger", 2**32)],
+    "PCG64": [("inc", 2), ("inc", 2**128 + 1), ("state", -1), ("has_uint32", 2), ("uinteger", -1)],
+    "PCG64DXSM": [("inc", 0), ("state", 2**128)],
+    "SFC64": [("state", [1, 2, 3]), ("state", [1, 2, 3, 2**64]), ("has_uint32", -1)],
+}
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), [
+    (kind, *change) for kind, changes in STATES.items() for change in changes])
+def test_a_random_state_out_of_its_range_is_refused(kind, name, value, tmp_path):
+    path = tmp_path / "net.npz"
+    network(seed=np.random.Generator(getattr(np.random, kind)(5))).save(path)
+
+    def change(_, header):
+        for state in (header["random"], header["random"]["state"]):
+            if name in state and not isinstance(state[name], dict):
+                state[name] = value
+
+    rewritten(path, lambda *_: None)
+    Network.load(path)
+    rewritten(path, change)
+    refused(path)
+
+
+@pytest.mark.parametrize(("change", "match"), [
+    (lambda arrays, _: arrays["weights_0"].fill(np.nan), r"weights\[0\] must be finite, got nan"),
+    (lambda arrays, _: arrays["biases_1"].fill(-np.inf), r"biases\[1\] must be finite, got -inf"),
+    (lambda arrays, _: arrays.update(weights_1=np.full((3, 5), 1e300)), r"weights\[1\] must be fi"),
+    (lambda arrays, _: arrays.update(memory_0=arrays["memory_0"].astype(str)), "memory must hold"),
+    (lambda _, header: header["optimizer"].update(steps=-1), "steps of the optimizer must be"),
+    (lambda _, header: header["history"].update(cost=[0.5]), "of the history must be 1 numbers"),
+    (lambda _, header: header["history"].update(cost=[0.5, "a"]), "cost of the history must be 2"),
+    (lambda _, header: header["history"].update(cost="ab"), "of the history must be 0 numbers"),
+    (lambda _, header: header["history"].update(cost=[0.5, [1]]), "cost of the history must be 2"),
+    (lambda _, header: header["history"].update(eta=[]), "eta of the history must be 2 numbers"),
+    (lambda _, header: header["history"].update(accuracy=[1, 1]), "accuracy of the history must"),
+    (lambda _, header: header["history"].update(recorded=["cost", "to_frame"]), "history must be"),
+    (lambda _, header: header["history"].update(rows=-1), "rows of the history must be an integer"),
+    (lambda _, header: header["history"].update(more=[]), "more"),
+    (lambda _, header: header.update(history=[1]), "history"),
+    (lambda _, header: header.update(version="3"), "version must be an integer"),
+])
+def test_numbers_that_no_network_would_have_are_refused(change, match, tmp_path):
+    path = tmp_path / "net.npz"
+    net = network()
+    net.SGD(data(), 2, 7, 0.1, optimizer="momentum")
+    net.save(path)
+    rewritten(path, change)
+    refused(path, f"is not a .*: .*{match}")
+
+
+def test_what_could_not_be_loaded_is_not_saved(path):
+    net = network()
+    net.save(path)
+    net.weights[1][2, 3] = np.nan
+    with pytest.raises(ValueError, match=r"^weights\[1\] must be finite, got nan at \[2, 3\]$"):
+        net.save(path)
+    assert_same(Network.load(path), network())
+
+
+def book_file(**changes):
+    return json.dumps({"sizes": [2, 1], "weights": [[[1.0, 2.0]]], "biases": [[[0.5]]],
+                       "cost": "QuadraticCost"} | changes)
+
+
+@pytest.mark.parametrize(("text", "match"), [
+    (book_file(sizes=[20000, 20000]), "weights of shapes .* for sizes"),
+    (book_file(sizes=[20000, 20000], weights=[]), "weights of shapes"),
+    (book_file(weights=[[[1.0, np.nan]]]), r"weights\[0\] must be finite, got nan"),
+    (book_file(biases=[[[np.inf]]]), r"biases\[0\] must be finite, got inf"),
+    (book_file(weights=[[[10**400, 1]]]), "too large"),
+    (book_file(cost=[]), ""),
+    ("[" * 100_000, "recursion"),
+    (b"\xff\xfe\xfa", ""),
+])
+def test_a_book_file_of_a_stranger_is_refused_before_anything_is_drawn(
+        text, match, tmp_path, monkeypatch):
+    path = tmp_path / "net.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    monkeypatch.setattr(np.random, "randn", fail(AssertionError("drawn")))
+    with pytest.raises(ValueError, match=f"net.json is not a network of the book's: .*{match}"):
+        network2.load(path)
+
+
+def test_sizes_ask_for_no_memory_before_the_weights_are_seen(saved, monkeypatch):
+    path, _ = saved
+    rewritten(path, lambda _, header: header["settings"].update(sizes=[20000, 20000, 20000]))
+    monkeypatch.setattr(Network, "__init__", fail(AssertionError("made")))
+    refused(path, "weights of shapes .* for sizes")
+
+
+def test_what_a_file_may_unpack_to(saved):
+    path, whole = saved
+    with np.load(path) as arrays:
+        contents = dict(arrays)
+    np.savez_compressed(path, spare=np.zeros(300_000), **contents)  # which nobody asks for
+    good = Network.load(path, max_bytes=100_000)
+    assert len(path.read_bytes()) < 10_000
+    contents["weights_0"] = np.zeros((5, 300_000))
+    np.savez_compressed(path, **contents)
+    with pytest.raises(ValueError, match=r"net\.npz .* more than max_bytes = 100,000 bytes; give a "
+                                         r"larger max_bytes"):
+        Network.load(path, max_bytes=100_000)
+    path.write_bytes(whole)
+    assert_same(Network.load(path, max_bytes=0), good)  # not packed
+    with pytest.raises(ValueError, match="more than max_bytes = 100 bytes"):
+        Network.load(io.BytesIO(whole), max_bytes=100)
+    for bad, error in ((-1, ValueError), ("much", TypeError)):
+        with pytest.raises(error, match="max_bytes must be an integer"):
+            Network.load(path, max_bytes=bad)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_packing_without_a_limit_is_refused(method, saved):
+    path, _ = saved
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    refused(path, f"packed by method {method}")
+
+
+STRANGE = (0, -1, 2**31, 2**64, 10**400, 0.5, float("nan"), "", "relu", None, True, [], {}, [[1]])
+
+
+def changed_bytes(draw, content):
+    content = bytearray(content)
+    for _ in range(draw.choice([1, 1, 4])):
+        at = draw.randrange(len(content))
+        content[at:at + draw.choice([0, 1, 4])] = draw.randbytes(draw.choice([0, 1, 4]))
+    return bytes(content)
+
+
+def changed_tree(draw, tree):
+    """Change one thing anywhere in what JSON held."""
+    places = [(tree, key) for key in (tree if isinstance(tree, dict) else range(len(tree)))]
+    for at in itertools.count():
+        if at == len(places):
+            break
+        inner = places[at][0][places[at][1]]
+        if isinstance(inner, (dict, list)):
+            places += [(inner, key) for key in (inner if isinstance(inner, dict)
+                                                else range(len(inner))[:9])]
+    of, key = draw.choice(places)
+    of[key] = draw.choice(STRANGE)
+    return tree
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "json"])
+def test_whatever_is_in_a_file_it_is_an_error_of_one_line(kind, tmp_path):
+    if kind == "safetensors":
+        pytest.importorskip("safetensors")
+    draw, path = random.Random(5), tmp_path / f"net.{kind}"
+    refused = []
+    for at in range(100):
+        net = network(seed=np.random.Generator([np.random.MT19937, np.random.Philox][at % 2](1)))
+        if kind == "json":
+            network2.Network([3, 2, 1]).save(path)
+            content = (changed_bytes(draw, path.read_bytes()) if at % 3 == 0 else
+                       json.dumps(changed_tree(draw, json.loads(path.read_text()))).encode())
+            path.write_bytes(content)
+        elif kind == "npz":
+            net.save(path)
+            rewritten(path, lambda arrays, header: arrays.update(
+                header=np.array(json.dumps(changed_tree(draw, header)))))
+        else:
+            net.save(path)
+            path.write_bytes(changed_bytes(draw, path.read_bytes()))
+        try:
+            loaded = network2.load(path) if kind == "json" else Network.load(path)
+            if kind != "json":
+                loaded.SGD(data(9), 1, 7, 0.1)
+        except ValueError as error:
+            refused.append(str(error))
+        except DivergenceError:
+            pass
+    assert sum(str(path) in line for line in refused) > 25
+    assert not any("\n" in line for line in refused)
 
 
 def test_a_file_cut_at_any_byte_is_refused(saved):

@@ -9,13 +9,12 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import DivergenceError, History, Network, __version__, datasets, show_config
+from cbackprop import DivergenceError, History, Network, __version__, datasets, show_config, storage
 from cbackprop.core import _dispatch
 from cbackprop.data import integer
 
@@ -172,10 +171,11 @@ def _are_classes(y: NDArray[Any], outputs: int) -> bool:
 
 
 def _check_destination(path: str) -> None:
-    folder = Path(path).parent
-    if os.path.isdir(path) or not (folder.is_dir() and os.access(folder, os.W_OK)):
+    try:
+        storage.destination(path)
+    except OSError as error:
         raise OSError(f"--save must name a file in a folder that exists and is writable, "
-                      f"got {path!r}")
+                      f"got {path!r}: {_describe(error)}") from None
 
 
 # ---- words ----

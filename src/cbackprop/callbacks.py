@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from cbackprop import data
+from cbackprop import data, files
 from cbackprop.history import smaller_is_better
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ class Checkpoint(Best):
     Parameters
     ----------
     path : str or path-like
-        The file, as `Network.save` writes it.
+        The file, as `Network.save` writes it; if it could not, training does not begin.
     watched, metric, min_delta, minimize
         As `EarlyStopping` takes them; by default the training cost.
 
@@ -333,6 +333,11 @@ class Checkpoint(Best):
     ) -> None:
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
         self.path = os.fspath(path)
+
+    def on_train_begin(self, network: Network, history: History) -> None:
+        """Begin anew, and see that the network can be saved there."""
+        super().on_train_begin(network, history)
+        files.check(self.path, network._settings())
 
     def on_better(self, network: Network) -> None:
         """Save it."""

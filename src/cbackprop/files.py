@@ -3,18 +3,16 @@
 from __future__ import annotations  # naming numpy.random would import it, for 8 ms
 
 import dataclasses
+import itertools
 import json
-import os
-import uuid
-import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cbackprop import data, storage
 from cbackprop.extras import library
 from cbackprop.history import History
 
@@ -24,21 +22,22 @@ VERSION = 3  # 2: what an optimizer remembers; functions with parameters, by lay
 
 FUNCTIONS = ("activation", "output_activation", "cost")
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
+# What NumPy takes from a state without a look, and then reads at or beyond its memory.
+MOST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1}
 
-Path_ = str | os.PathLike[str]
 
-
-def save(path: Path_, state: dict[str, Any]) -> None:
+def save(target: storage.Target, state: dict[str, Any]) -> None:
     """
     Write a network's state; if that fails, a file that was there stays.
 
     Parameters
     ----------
-    path : str or path-like
-        One that ends in ``.safetensors`` becomes such a file, any other an ``.npz``.
+    target : str, path-like or binary file object
+        What has a name that ends in ``.safetensors`` becomes such a file, any other an ``.npz``.
     state : dict
         As `Network` is pickled; what the user added to it is left out.
     """
+    check(target, state["settings"])
     arrays = {f"weights_{layer}": w for layer, w in enumerate(state["weights"])}
     arrays |= {f"biases_{layer}": b for layer, b in enumerate(state["biases"])}
     memory, history, settings = state["memory"], state["history"], dict(state["settings"])
@@ -53,34 +52,35 @@ def save(path: Path_, state: dict[str, Any]) -> None:
         "random": _plain(state["random"].bit_generator.state),
         "history": history and dataclasses.asdict(history),
     })
-    if _is_safetensors(path):
-        content = library("safetensors.numpy", "save", "safetensors").save(
+    if _is_safetensors(target):
+        content = _safetensors("save").save(
             {name: np.asarray(array, order="C") for name, array in arrays.items()},
             metadata={"header": header})
-        with replacing(path) as file:
+        with storage.replacing(target) as file:
             file.write(content)
     else:
-        with replacing(path) as file:
+        with storage.replacing(target) as file:
             np.savez(file, allow_pickle=False, header=np.array(header), **arrays)
 
 
-@contextmanager
-def replacing(path: Path_) -> Iterator[BinaryIO]:
-    """Open a file that takes its name, and the place of one that was there, once it is whole."""
-    path = Path(os.path.realpath(path))  # a link stays one
-    unfinished = path.with_name(f".{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        with open(unfinished, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+def check(target: storage.Target, settings: dict[str, Any]) -> None:
+    """
+    See, as far as that takes no time, that a network of these settings can be saved there.
+
+    Raises
+    ------
+    OSError, TypeError, ModuleNotFoundError
+        If it cannot.
+    """
+    for name in FUNCTIONS:
+        _written(settings[name], name)
+    if _is_safetensors(target):
+        _safetensors("save")
+    if storage.is_path(target, "write"):
+        storage.destination(target)
 
 
-def load(path: Path_) -> dict[str, Any]:
+def load(source: storage.Target, max_bytes: int = storage.MAX_BYTES) -> dict[str, Any]:
     """
     Read what `save` wrote.
 
@@ -89,26 +89,22 @@ def load(path: Path_) -> dict[str, Any]:
     OSError
         If the file cannot be read.
     ValueError
-        If it is foreign, damaged, or of a later version.
+        If it is foreign, damaged, or of a later version; or unpacks to more than `max_bytes`.
     ModuleNotFoundError
         Without the library of its format.
     """
-    read = _in_safetensors if _is_safetensors(path) else _in_npz
-    with open(path, "rb") as file:
-        try:
-            with read(file) as (text, arrays):
-                header = json.loads(text)
-                if header["format"] != FORMAT:
-                    raise ValueError(f"format {header['format']!r}")
-                if header["version"] > VERSION:
-                    raise ValueError(f"version {header['version']}, this cbackprop "
-                                     f"reads up to {VERSION}")
-                return _state(header, arrays)
-        except ModuleNotFoundError:
-            raise
-        except Exception as error:  # whatever damage makes zipfile, zlib, NumPy and json raise
-            raise ValueError(
-                f"{os.fspath(path)} is not a whole {FORMAT} file: {error}") from None
+    read = _in_safetensors if _is_safetensors(source) else _in_npz
+    max_bytes = data.integer("max_bytes", max_bytes, 0)
+    with (storage.opened(source, max_bytes) as file,
+          storage.damaged(f"{storage.named(source)} is not a whole {FORMAT} file: ")):
+        text, arrays = read(file, max_bytes)
+        header = json.loads(text)
+        if header["format"] != FORMAT:
+            raise ValueError(f"format {data.shown(header['format'])}")
+        version = data.integer("version", header["version"], 1)
+        if version > VERSION:
+            raise ValueError(f"version {version}, this cbackprop reads up to {VERSION}")
+        return _state(header, arrays)
 
 
 def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -118,44 +114,48 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
     for function in FUNCTIONS:
         settings[function] = _read(settings[function])
     if memory:
+        memory["steps"] = data.integer("steps of the optimizer", memory["steps"], 0)
         names = [name for name in arrays if name.startswith("memory_")]
         memory["memory"] = [arrays[f"memory_{at}"] for at in range(len(names))]
     history, random = header.get("history"), header.get("random")
-    if history:
-        history = History(**history | {"recorded": tuple(history["recorded"])})
-    layers = range(len(settings["sizes"]) - 1)
+    layers = list(itertools.pairwise(settings["sizes"]))
+    weights = [data.numbers(arrays[f"weights_{layer}"], f"weights_{layer}")
+               for layer in range(len(layers))]
+    shapes = [w.shape for w in weights]
+    if shapes != [(j, k) for k, j in layers]:  # before the sizes ask for any memory
+        raise ValueError(f"weights of shapes {data.shown(shapes)} "
+                         f"for sizes {data.shown(settings['sizes'])}")
     return {
         "settings": settings,
-        "weights": [arrays[f"weights_{layer}"] for layer in layers],
-        "biases": [arrays[f"biases_{layer}"] for layer in layers],
+        "weights": weights,
+        "biases": [arrays[f"biases_{layer}"] for layer in range(len(layers))],
         "memory": memory,
         "random": random and _generator(random),
-        "history": history,
+        "history": history and History.read(history),
     }
 
 
-def _is_safetensors(path: Path_) -> bool:
-    return Path(os.fspath(path)).suffix.lower() == ".safetensors"
+def _is_safetensors(target: storage.Target) -> bool:
+    return Path(storage.named(target)).suffix.lower() == ".safetensors"
 
 
-@contextmanager
-def _in_npz(file: BinaryIO) -> Iterator[tuple[str, Mapping[str, NDArray[Any]]]]:
-    if not zipfile.is_zipfile(file):
-        raise ValueError("not a zip archive, or cut off")
-    file.seek(0)
-    with np.load(file, allow_pickle=False) as arrays:
-        yield str(arrays["header"]), arrays
+def _safetensors(by: str) -> Any:
+    return library("safetensors.numpy", by, "safetensors")
 
 
-@contextmanager
-def _in_safetensors(file: BinaryIO) -> Iterator[tuple[str, Mapping[str, NDArray[Any]]]]:
-    safetensors = library("safetensors", "load", "safetensors")
-    with safetensors.safe_open(os.fspath(file.name), framework="np") as tensors:
-        metadata = tensors.metadata() or {}
-        if "header" not in metadata:
-            raise ValueError("it has no header in its metadata")
-        names = tensors.keys()
-        yield metadata["header"], {name: tensors.get_tensor(name) for name in names}
+def _in_npz(file: BinaryIO, max_bytes: int) -> tuple[str, Mapping[str, NDArray[Any]]]:
+    arrays = storage.Archive(file, max_bytes)
+    return str(arrays["header"]), arrays
+
+
+def _in_safetensors(file: BinaryIO, _: int) -> tuple[str, Mapping[str, NDArray[Any]]]:
+    content = file.read()
+    arrays = _safetensors("load").load(content)  # which sees that the file is whole
+    length = int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8:8 + length]).get("__metadata__", {})
+    if "header" not in metadata:
+        raise ValueError("it has no header in its metadata")
+    return metadata["header"], arrays
 
 
 def _plain(state: Any) -> Any:
@@ -169,10 +169,30 @@ def _plain(state: Any) -> Any:
 
 def _generator(state: dict[str, Any]) -> np.random.Generator:
     if state["bit_generator"] not in BIT_GENERATORS:
-        raise ValueError(f"unknown bit generator {state['bit_generator']!r}")
+        raise ValueError(f"unknown bit generator {data.shown(state['bit_generator'])}")
     bits = getattr(np.random, state["bit_generator"])(0)
     bits.state = state
+    # It keeps what it was given, unless that had no place in it.
+    numbers = dict(_numbers(state))
+    if numbers != dict(_numbers(_plain(bits.state))):
+        raise ValueError(f"no state of {state['bit_generator']}")
+    for name, value in numbers.items():
+        if name in MOST and not 0 <= value <= MOST[name]:
+            raise ValueError(f"{name} of {state['bit_generator']} must be in 0..{MOST[name]}, "
+                             f"got {data.shown(value)}")
+    first, *others = numbers["key"] if "pos" in numbers else [1, 1]
+    if numbers.get("inc", 1) % 2 == 0 or not (any(others) or first >= 2**31):
+        raise ValueError(f"a state of {state['bit_generator']} that repeats itself")
     return np.random.Generator(bits)
+
+
+def _numbers(state: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Go through all that is in a state and in the state in it."""
+    for name, value in state.items():
+        if isinstance(value, dict):
+            yield from _numbers(value)
+        else:
+            yield name, value
 
 
 def _written(value: Any, name: str) -> Any:

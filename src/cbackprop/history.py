@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cbackprop import data
+
 MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
 
@@ -59,6 +61,33 @@ class History:
 
     def __len__(self) -> int:
         return len(self.cost)
+
+    @classmethod
+    def read(cls, saved: dict[str, Any]) -> History:
+        """
+        Make it again from what `dataclasses.asdict` made of it, and a file brought back.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If something else is in it than there would be.
+        """
+        history = cls(**saved)
+        history.recorded = tuple(history.recorded)
+        lists = {name: getattr(history, name) for name in MEASURED}
+        epochs = len(history.cost) if isinstance(history.cost, list) else 0
+        for name, values in lists.items():
+            wanted = epochs if name in history.recorded else 0
+            if not (isinstance(values, list) and len(values) == wanted
+                    and all(type(value) in (int, float) for value in values)):
+                raise ValueError(f"{name} of the history must be {wanted} numbers, "
+                                 f"got {data.shown(values)}")
+        if not lists.keys() >= set(history.recorded):
+            raise ValueError(f"recorded of the history must be names out of {list(lists)}, "
+                             f"got {data.shown(history.recorded)}")
+        for name in ("epochs", "rows", "mini_batch_size"):
+            data.integer(f"{name} of the history", getattr(history, name), 0)
+        return history
 
     def add(self, **measured: float) -> None:
         """Append what was measured in one epoch."""

@@ -7,7 +7,6 @@ import functools
 import itertools
 import math
 import operator
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbackprop import callbacks as calls
-from cbackprop import data, files, functions, initializers, optimizers, schedules, training
+from cbackprop import data, files, functions, initializers, optimizers, schedules, storage, training
 from cbackprop import threads as teams
 from cbackprop.core import _dispatch
 from cbackprop.history import History
@@ -753,7 +752,7 @@ class Network:
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SETTINGS if name != "num_layers"}
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: storage.Target) -> None:
         """
         Write the network to one file, whole or not at all; `load` goes on exactly where it is.
 
@@ -762,16 +761,18 @@ class Network:
 
         Parameters
         ----------
-        path : str or path-like
-            One that ends in ``.safetensors`` becomes such a file (extra ``safetensors``), any other
-            an ``.npz``.
+        path : str, path-like or binary file object
+            One whose name ends in ``.safetensors`` becomes such a file (extra ``safetensors``), any
+            other an ``.npz``. The mode of a file that is replaced is kept.
 
         Raises
         ------
         OSError
             If the file cannot be written; one that was there is kept.
         TypeError
-            If an activation or the cost is the user's own.
+            If an activation or the cost is the user's own, or the path is none.
+        ValueError
+            If a weight or a bias is not finite.
         ModuleNotFoundError
             If safetensors is missing.
 
@@ -779,19 +780,28 @@ class Network:
         --------
         load
         """
+        self._check_parameters()
         files.save(path, self.__getstate__())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Network:
+    def load(cls, path: storage.Target, *, max_bytes: int = storage.MAX_BYTES) -> Network:
         """
         Read a network that `save` wrote.
+
+        Parameters
+        ----------
+        path : str, path-like or binary file object
+        max_bytes : int
+            What a file that is packed may unpack to, unless it is larger itself; and what a file
+            object may hold.
 
         Raises
         ------
         OSError
             If the file cannot be read.
         ValueError
-            If it is not such a file, is damaged, or of a later version.
+            If it is not such a file, is damaged, holds numbers that are not finite, or is of a
+            later version.
         ModuleNotFoundError
             If safetensors (extra ``safetensors``) is missing, for such a file.
 
@@ -804,12 +814,20 @@ class Network:
         Network([2, 3, 1], activation='sigmoid', output_activation='sigmoid', cost='quadratic', \
 dtype='float32')
         """
-        state, network = files.load(path), cls.__new__(cls)
-        try:
+        state, network = files.load(path, max_bytes), cls.__new__(cls)
+        # Settings, arrays and numbers may not fit together.
+        with (storage.damaged(f"{storage.named(path)} is not a usable network: "),
+              np.errstate(over="ignore")):
             network.__setstate__(state)
-        except Exception as error:  # settings, arrays and numbers that do not fit together
-            raise ValueError(f"{os.fspath(path)} is not a usable network: {error}") from None
+            network._check_parameters()
         return network
+
+    def _check_parameters(self) -> None:
+        """See that they are finite, and say which is not."""
+        if not self._core.all_finite():
+            for views, name in ((self.weights, "weights"), (self.biases, "biases")):
+                for layer, view in enumerate(views):
+                    data.finite(view, self.dtype, f"{name}[{layer}]")
 
 
 # ---- arguments ----

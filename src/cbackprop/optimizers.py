@@ -291,7 +291,8 @@ class Memory:
             raise ValueError(f"unknown optimizer {state['optimizer']!r}")
         memory = cls(build, core, state["optimizer"])
         memory.learning.steps = state["steps"]
-        for view, saved in zip(memory.views(), state["memory"], strict=True):
+        for view, given in zip(memory.views(), state["memory"], strict=True):
+            saved = data.numbers(given, "an optimizer's memory")
             if view.shape != saved.shape:
                 raise ValueError(f"an optimizer's memory of shape {saved.shape} for parameters of "
                                  f"shape {view.shape}")

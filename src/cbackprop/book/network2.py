@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import data, storage
 from cbackprop.book.formulas import column, sigmoid, sigmoid_prime, target, vectorized_result
 from cbackprop.book.learner import Learner, overridden
 from cbackprop.book.pairs import Pairs
@@ -262,14 +264,18 @@ class Network(Learner):
     def _core_cost(self) -> str | None:
         return None if overridden(self, "backprop") else KNOWN.get(self._known("delta"))
 
-    def save(self, filename: str | os.PathLike[str]) -> None:
+    def save(self, filename: str | os.PathLike[str] | IO[Any]) -> None:
         """
-        Write sizes, weights, biases and the cost's name to a JSON file.
+        Write sizes, weights, biases and the cost's name to a JSON file, whole or not at all.
+
+        Parameters
+        ----------
+        filename : str, path-like or file object, for text or bytes
 
         Raises
         ------
         OSError
-            If the file cannot be written.
+            If the file cannot be written; one that was there is kept.
         """
         text = json.dumps({
             "sizes": [int(size) for size in self.sizes],
@@ -277,20 +283,28 @@ class Network(Learner):
             "biases": [np.asarray(b).tolist() for b in self.biases],
             "cost": getattr(self.cost, "__name__", type(self.cost).__name__),
         })
-        with open(filename, "w", encoding="utf-8") as file:
-            file.write(text)
+        if isinstance(filename, io.TextIOBase):
+            filename.write(text)
+            return
+        with storage.replacing(cast(storage.Target, filename)) as file:
+            file.write(text.encode())
 
 
-def load(filename: str | os.PathLike[str]) -> Network:
+def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
     """
     Read a network that `save`, or the book's, wrote.
+
+    Parameters
+    ----------
+    filename : str, path-like or file object, of text or bytes
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is not such a file, or its cost is not one of this module's.
+        If it is not such a file, holds numbers that are not finite, or its cost is not one of this
+        module's.
 
     Examples
     --------
@@ -300,18 +314,25 @@ def load(filename: str | os.PathLike[str]) -> Network:
     >>> load(path).sizes
     [2, 3, 1]
     """
-    with open(filename, encoding="utf-8") as file:
-        text = file.read()
-    try:
+    if not isinstance(filename, io.TextIOBase) and storage.is_path(filename, "read"):
+        with open(filename, "rb") as file:
+            text = file.read()
+    else:
+        text = cast(IO[Any], filename).read()
+    with storage.damaged(f"{storage.named(filename)} is not a network of the book's: "):
         saved = json.loads(text)
         name = saved["cost"]
         cost = getattr(sys.modules[__name__], name, None)
         if not hasattr(cost, "delta"):
             raise ValueError(f"its cost {name!r} is unknown: network2.{name} = {name} tells it")
-        net = Network(saved["sizes"], cost=cost)
-        net.weights = [np.array(w, dtype=np.float64) for w in saved["weights"]]
-        net.biases = [np.array(b, dtype=np.float64) for b in saved["biases"]]
-        net._in_core()  # which sees that they fit the sizes
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{os.fspath(filename)} is not a network of the book's: {error}") from None
-    return net
+        weights, biases = (
+            [data.finite(np.array(array, dtype=np.float64), "float64", f"{name}[{layer}]")
+             for layer, array in enumerate(saved[name])] for name in ("weights", "biases"))
+        shapes = [w.shape for w in weights]
+        if shapes != [(j, k) for k, j in itertools.pairwise(saved["sizes"])]:
+            raise ValueError(f"weights of shapes {data.shown(shapes)} "
+                             f"for sizes {data.shown(saved['sizes'])}")
+        net = Network(saved["sizes"], cost=cost)  # only now: it draws as many numbers as sizes say
+        net.weights, net.biases = weights, biases
+        net._in_core()  # which sees that all fits
+        return net

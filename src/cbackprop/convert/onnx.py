@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import files
+from cbackprop import storage
 from cbackprop.convert import layers
 from cbackprop.extras import library
 from cbackprop.network import Network
@@ -32,7 +31,7 @@ FLOAT32: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
+def export_onnx(net: Network, path: storage.Target) -> None:
     """
     Write the network as an ONNX model (extra ``onnx``), whole or not at all.
 
@@ -43,7 +42,7 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
     ----------
     net : Network
         `input_scale` is multiplied into the first weights.
-    path : str or path-like
+    path : str, path-like or binary file object
 
     Raises
     ------
@@ -80,7 +79,7 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
             first, *others = map(activated, parts, runs)
             a = first.to("Concat", *others, axis=1)
     content = graph.model(net.sizes[0], net.sizes[-1]).SerializeToString()
-    with files.replacing(path) as file:
+    with storage.replacing(path) as file:
         file.write(content)
 
 

@@ -3,18 +3,22 @@
 Each returns arrays or raises one line: the file, the rule, what came.
 """
 
-import gzip
 import io
+import itertools
 import math
 import os
 import pickle
+import re
 import struct
 import zipfile
-import zlib
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+
+from cbackprop import data, storage
+
+MAX_BYTES = storage.MAX_BYTES
 
 StrPath: TypeAlias = str | os.PathLike[str]
 Pair: TypeAlias = tuple[np.ndarray, np.ndarray]  # x (n, k), y (n,) or (n, out)
@@ -22,15 +26,19 @@ Sets: TypeAlias = tuple[Pair, Pair | None]  # training set, test set
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 LABEL_NAMES = ("label", "target", "class", "y")
+BEYOND_FLOAT32 = 2.0**128 - 2.0**103  # from here on float32 rounds to infinity
+NPZ_NAMES = (("x_train", "y_train", "x_test", "y_test"), ("x", "y"))
 
 
-def read_idx(path: StrPath) -> np.ndarray:
+def read_idx(path: StrPath, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
     """Read an array from an IDX file, the format MNIST is distributed in.
 
     Parameters
     ----------
     path : str or path-like
         The file, packed by gzip or not.
+    max_bytes : int
+        What a packed file may unpack to, unless it is larger itself.
 
     Returns
     -------
@@ -47,42 +55,48 @@ def read_idx(path: StrPath) -> np.ndarray:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "pair-idx1-ubyte")
     >>> path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 9]))
     10
     >>> read_idx(path)
     array([7, 9], dtype=uint8)
     """
-    data = _read_bytes(path)
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in IDX_DTYPES:
+    content = storage.read_bytes(path, max_bytes)
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_DTYPES:
         codes = ", ".join(f"{code:02x}" for code in IDX_DTYPES)
-        got = data[:4].hex(" ") or "an empty file"
+        got = content[:4].hex(" ") or "an empty file"
         raise ValueError(
             f"{path}: an IDX file must begin with 00 00, a type ({codes}) and a rank, got {got}"
         )
-    dtype, rank = np.dtype(IDX_DTYPES[data[2]]), data[3]
+    dtype, rank = np.dtype(IDX_DTYPES[content[2]]), content[3]
     start = 4 + 4 * rank
-    if len(data) < start:
+    if len(content) < start:
         raise ValueError(
-            f"{path}: an IDX header of rank {rank} must take {start} bytes, got {len(data)}"
+            f"{path}: an IDX header of rank {rank} must take {start} bytes, got {len(content)}"
         )
-    shape = struct.unpack(f">{rank}I", data[4:start])
+    shape = struct.unpack(f">{rank}I", content[4:start])
     size = start + dtype.itemsize * math.prod(shape)
-    if len(data) != size:
+    if len(content) != size:
         raise ValueError(
-            f"{path}: an IDX file of {dtype.name} {shape} must take {size} bytes, got {len(data)}"
+            f"{path}: an IDX file of {dtype.name} {shape} must take {size} bytes, "
+            f"got {len(content)}"
         )
-    # astype also copies, so that the caller may write to the array.
-    return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    with storage.damaged(f"{path}: an IDX file must hold an array, got "):
+        array = np.frombuffer(content, dtype, offset=start).reshape(shape)
+        # astype also copies, so that the caller may write to the array.
+        return array.astype(dtype.newbyteorder("="))
 
 
-def read_idx_pair(images: StrPath, labels: StrPath) -> Pair:
+def read_idx_pair(images: StrPath, labels: StrPath, *, max_bytes: int = MAX_BYTES) -> Pair:
     """Read a file of images and the file of their labels.
 
     Parameters
     ----------
     images, labels : str or path-like
         Two IDX files, see `read_idx`.
+    max_bytes : int
+        What each may unpack to.
 
     Returns
     -------
@@ -98,10 +112,13 @@ def read_idx_pair(images: StrPath, labels: StrPath) -> Pair:
     OSError
         If a file cannot be opened.
     """
-    return _checked_pair(images, read_idx(images), read_idx(labels))
+    arrays = (read_idx(path, max_bytes=max_bytes) for path in (images, labels))
+    return _checked_pair(images, *arrays)
 
 
-def read_mnist_pickle(path: StrPath) -> tuple[Pair, Pair, Pair]:
+def read_mnist_pickle(
+    path: StrPath, *, max_bytes: int = MAX_BYTES
+) -> tuple[Pair, Pair, Pair]:
     """Read the book's ``mnist.pkl.gz``, written by Python 2.
 
     A pickle can name any function and have it called. This reader admits the
@@ -112,6 +129,8 @@ def read_mnist_pickle(path: StrPath) -> tuple[Pair, Pair, Pair]:
     ----------
     path : str or path-like
         The file, packed by gzip or not.
+    max_bytes : int
+        What a packed file may unpack to, unless it is larger itself.
 
     Returns
     -------
@@ -130,6 +149,7 @@ def read_mnist_pickle(path: StrPath) -> tuple[Pair, Pair, Pair]:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "small.pkl")
     >>> pair = np.zeros((2, 784), np.float32), np.array([3, 1])
     >>> path.write_bytes(pickle.dumps((pair, pair, pair), protocol=2)) > 0
@@ -138,12 +158,9 @@ def read_mnist_pickle(path: StrPath) -> tuple[Pair, Pair, Pair]:
     >>> training[0].shape, training[1].tolist()
     ((2, 784), [3, 1])
     """
-    data = _read_bytes(path)
-    try:
-        parts = _ArrayUnpickler(io.BytesIO(data), encoding="latin1").load()
-    except Exception as error:  # a broken pickle may raise whatever its bytes lead to
-        got = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path}: must be a pickle of numeric arrays, got {got}") from error
+    content = storage.read_bytes(path, max_bytes)
+    with storage.damaged(f"{path}: must be a pickle of numeric arrays, got "):
+        parts = _ArrayUnpickler(_Opcodes(content), encoding="latin1").load()
     match parts:
         case [
             [_Array() as x_train, _Array() as y_train],
@@ -168,6 +185,13 @@ class _Dtype:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = state[1]
 
+    def dtype(self) -> np.dtype[Any]:
+        """Return NumPy's, if it is of numbers."""
+        if not (isinstance(self.code, str) and re.fullmatch("b1|[iu][1248]|f[248]", self.code)
+                and self.order in ("<", ">", "=", "|")):
+            raise pickle.UnpicklingError(f"an array of type {_brief(self.code)}")
+        return np.dtype(self.order + self.code)
+
 
 class _Array:
     """Stands in for ``numpy.ndarray`` in a pickle.
@@ -182,31 +206,89 @@ class _Array:
         self.values = np.empty(0)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, dtype, fortran_order, data = state
-        if isinstance(data, str):  # Python 2's bytes, read as latin1
-            data = data.encode("latin1")
-        if not isinstance(data, bytes):
-            raise pickle.UnpicklingError(f"an array of type {dtype.code}")
-        values = np.frombuffer(data, dtype.order + dtype.code)
+        _, shape, dtype, fortran_order, content = state
+        if isinstance(content, str):  # Python 2's bytes, read as latin1
+            content = content.encode("latin1")
+        values = np.frombuffer(content, dtype.dtype())
         self.values = values.reshape(shape, order="F" if fortran_order else "C")
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles arrays; a pickle that names anything else is refused."""
+def _encode(text: str, encoding: str) -> bytes:
+    """Stand in for ``_codecs.encode``, by which Python 3 pickles bytes for Python 2."""
+    if encoding != "latin1":  # others are slow, or modules to be imported
+        raise pickle.UnpicklingError(f"the encoding {_brief(encoding)}")
+    return text.encode("latin1")
+
+
+def _brief(value: object) -> str:
+    """Show a string, and of all else its type: tuples may hold one another a billion times."""
+    return data.shown(value) if isinstance(value, str) else f"of a {type(value).__name__}"
+
+
+class _Opcodes(io.BytesIO):
+    """A pickle that ends after more opcodes than a few arrays take: each is read from here."""
+
+    most = 10_000  # the book's file takes some hundred
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.most -= 1
+        if self.most < 0:
+            raise pickle.UnpicklingError("more than arrays")
+        return super().read(size)
+
+
+class _Admitted(dict[int, Callable[[Any], None]]):
+    def __missing__(self, opcode: int) -> Callable[[Any], None]:
+        raise pickle.UnpicklingError(f"the opcode {chr(opcode)!r}")
+
+
+class _ArrayUnpickler(pickle._Unpickler):
+    """Unpickles arrays; a pickle that names or does anything else is refused.
+
+    It is the one in Python, whose memo is a dict: that in C makes a list as
+    long as the largest index that a file names.
+    """
 
     admitted: ClassVar[dict[tuple[str, str], Any]] = {
         ("numpy.core.multiarray", "_reconstruct"): _Array,
         ("numpy._core.multiarray", "_reconstruct"): _Array,
         ("numpy", "ndarray"): _Array,
         ("numpy", "dtype"): _Dtype,
-        ("_codecs", "encode"): str.encode,
+        ("_codecs", "encode"): _encode,
     }
+
+    read: Callable[[int], bytes]
+    stack: list[Any]
 
     def find_class(self, module: str, name: str) -> Any:
         try:
             return self.admitted[module, name]
         except KeyError:
             raise pickle.UnpicklingError(f"a reference to {module}.{name}") from None
+
+    def load_frame(self) -> None:
+        """Skip its length: what is in it is read as if it were not."""
+        self.read(8)
+
+    def load_build(self) -> None:
+        """Give its state to a stand-in, not attributes to whatever else there is."""
+        state = self.stack.pop()
+        if type(self.stack[-1]) not in (_Array, _Dtype):
+            raise pickle.UnpicklingError("a state of something else")
+        self.stack[-1].__setstate__(state)
+
+    dispatch: ClassVar[_Admitted] = _Admitted({
+        opcode[0]: pickle._Unpickler.dispatch[opcode[0]] for opcode in (
+            pickle.PROTO, pickle.STOP, pickle.MARK, pickle.GLOBAL, pickle.STACK_GLOBAL,
+            pickle.REDUCE, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT, pickle.BININT,
+            pickle.BININT1, pickle.BININT2, pickle.LONG, pickle.LONG1, pickle.STRING,
+            pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE,
+            pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.BINBYTES, pickle.SHORT_BINBYTES,
+            pickle.BINBYTES8, pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2,
+            pickle.TUPLE3, pickle.EMPTY_LIST, pickle.LIST, pickle.APPEND, pickle.APPENDS,
+            pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GET,
+            pickle.BINGET, pickle.LONG_BINGET)
+    } | {pickle.FRAME[0]: load_frame, pickle.BUILD[0]: load_build})
 
 
 def _book_pair(path: StrPath, x: _Array, y: _Array) -> Pair:
@@ -220,7 +302,7 @@ def _book_pair(path: StrPath, x: _Array, y: _Array) -> Pair:
     return rows.astype(np.float32), labels
 
 
-def read_npz(path: StrPath) -> Sets:
+def read_npz(path: StrPath, *, max_bytes: int = MAX_BYTES) -> Sets:
     """Read the arrays of a NumPy archive, under the names Keras gives them.
 
     Parameters
@@ -228,6 +310,8 @@ def read_npz(path: StrPath) -> Sets:
     path : str or path-like
         An ``.npz`` file with ``x_train``, ``y_train``, ``x_test``, ``y_test``, or
         with ``x`` and ``y``.
+    max_bytes : int
+        What these arrays may unpack to, unless the file is larger itself.
 
     Returns
     -------
@@ -247,33 +331,33 @@ def read_npz(path: StrPath) -> Sets:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "small.npz")
     >>> np.savez(path, x=np.zeros((2, 28, 28)), y=[3, 1])
     >>> (x, y), test = read_npz(path)
     >>> x.shape, y.tolist(), test
     ((2, 784), [3, 1], None)
     """
+    max_bytes = data.integer("max_bytes", max_bytes, 0)
     with open(path, "rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError(f"{path}: must be an archive as numpy.savez writes it, got none")
-        file.seek(0)
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = dict(archive)
-        except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{path}: must hold whole numeric arrays, got {error}") from error
-    if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
-        training = _checked_pair(path, arrays["x_train"], arrays["y_train"])
-        return training, _checked_pair(path, arrays["x_test"], arrays["y_test"])
-    if {"x", "y"} <= arrays.keys():
-        return _checked_pair(path, arrays["x"], arrays["y"]), None
-    raise ValueError(
-        f"{path}: must hold x_train, y_train, x_test and y_test, or x and y, "
-        f"got {', '.join(arrays) or 'nothing'}"
-    )
+        with storage.damaged(f"{path}: must hold whole numeric arrays, got "):
+            archive = storage.Archive(file, max_bytes)
+            names = next((names for names in NPZ_NAMES if archive.keys() >= set(names)), ())
+            arrays = [archive[name] for name in names]
+    if not arrays:
+        raise ValueError(
+            f"{path}: must hold x_train, y_train, x_test and y_test, or x and y, "
+            f"got {data.shown(', '.join(archive)) if archive else 'nothing'}"
+        )
+    training, *test = (_checked_pair(path, *arrays[at : at + 2]) for at in range(0, len(arrays), 2))
+    return training, test[0] if test else None
 
 
-def read_csv(path: StrPath, label: int | str | None = None) -> Pair:
+def read_csv(
+    path: StrPath, label: int | str | None = None, *, max_bytes: int = MAX_BYTES
+) -> Pair:
     r"""Read a table of comma-separated numbers, one of whose columns is the label.
 
     The first line is a header if none of its fields is a number, or if one of
@@ -286,6 +370,8 @@ def read_csv(path: StrPath, label: int | str | None = None) -> Pair:
     label : int or str, optional
         The label's column: its index, or its name in the header. By default
         the column named label, target, class or y, or else the last.
+    max_bytes : int
+        What a packed file may unpack to, unless it is larger itself.
 
     Returns
     -------
@@ -297,14 +383,15 @@ def read_csv(path: StrPath, label: int | str | None = None) -> Pair:
     Raises
     ------
     ValueError
-        If a line has another number of fields or something else than numbers,
-        or `label` is not a column.
+        If a line has another number of fields, something else than finite
+        numbers, or one beyond float32 outside the labels; or `label` is not a column.
     OSError
         If the file cannot be opened.
 
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "small.csv")
     >>> path.write_text("label,a,b\n3,0.5,1\n1,2,0.25\n") > 0
     True
@@ -312,37 +399,52 @@ def read_csv(path: StrPath, label: int | str | None = None) -> Pair:
     (array([[0.5 , 1.  ],
            [2.  , 0.25]], dtype=float32), array([3, 1]))
     """
+    content = storage.read_bytes(path, max_bytes)
     try:
-        lines = _read_bytes(path).decode("utf-8-sig").splitlines()
+        content.decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: a CSV file must be text, got {error}") from error
-    # Blank lines are left out, yet an error has to name the line that an editor shows.
-    rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    first = _csv_fields(rows[0][1]) if rows else []
+        raise ValueError(f"{path}: a CSV file must be text, got {error}") from None
+    _, line = next(_csv_rows(content), (0, ""))
+    first = _csv_fields(line) if line else []
     has_label = not {label, *LABEL_NAMES}.isdisjoint(first)
     header = first if has_label or not any(map(_is_number, first)) else []
-    body = rows[1:] if header else rows
-    if not body or len(first) < 2:
+
+    def body() -> Iterator[tuple[int, str]]:
+        return itertools.islice(_csv_rows(content), 1 if header else 0, None)
+
+    if len(first) < 2 or not any(body()):
         raise ValueError(
             f"{path}: a CSV file must hold rows of two numbers or more, "
-            f"got {len(body)} rows of {len(first)} fields"
+            f"got {sum(1 for _ in body())} rows of {len(first)} fields"
         )
-    try:
-        table = np.loadtxt(
-            [line for _, line in body], delimiter=",", quotechar='"', comments=None, ndmin=2
-        )
-        if table.shape[1] != len(first):
-            raise ValueError("rows of another length than the header")
-    except ValueError as error:
-        raise ValueError(f"{path}: {_csv_fault(body, len(first)) or error}") from error
     column = _csv_label_column(path, label, header, len(first))
-    x, y = np.delete(table, column, axis=1), table[:, column]
+    with storage.damaged(f"{path}: "):
+        try:
+            lines = (line for _, line in body())
+            table = np.loadtxt(lines, delimiter=",", quotechar='"', comments=None, ndmin=2)
+            if table.shape[1] != len(first):
+                raise ValueError("rows of another length than the header")
+        except ValueError as error:
+            raise ValueError(_csv_fault(body(), len(first), column) or error) from None
+        x, y = np.delete(table, column, axis=1), table[:, column]
+        with np.errstate(over="ignore"):
+            small = x.astype(np.float32)
+        finite = np.isfinite(small).all(axis=1) & np.isfinite(y)
+        if not finite.all():
+            rest = itertools.islice(body(), int(finite.argmin()), None)
+            raise ValueError(_csv_fault(rest, len(first), column) or "numbers that are not finite")
     fits_uint8 = np.all((x >= 0) & (x <= 255) & (x == np.trunc(x)))
     is_integral = np.all((np.abs(y) <= 2**53) & (y == np.trunc(y)))
     return (
-        x.astype(np.uint8 if fits_uint8 else np.float32),
+        x.astype(np.uint8) if fits_uint8 else small,
         y.astype(np.int64 if is_integral else np.float64),
     )
+
+
+def _csv_rows(content: bytes) -> Iterator[tuple[int, str]]:
+    """Go through the lines that are not blank, with the number by which an editor shows each."""
+    lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
+    return ((number, line.rstrip("\n")) for number, line in enumerate(lines, 1) if line.strip())
 
 
 def _is_number(field: str) -> bool:
@@ -357,15 +459,20 @@ def _csv_fields(line: str) -> list[str]:
     return [field.strip(' "') for field in line.split(",")]
 
 
-def _csv_fault(rows: list[tuple[int, str]], width: int) -> str | None:
-    """Find the first of the numbered rows that is not `width` numbers."""
+def _csv_fault(rows: Iterator[tuple[int, str]], width: int, label: int) -> str | None:
+    """Find the first of the numbered rows that is not `width` finite numbers."""
     for number, line in rows:
         fields = _csv_fields(line)
         if len(fields) != width:
             return f"line {number} must have {width} fields like the first, got {len(fields)}"
-        for field in fields:
+        for at, field in enumerate(fields):
             if not _is_number(field):
-                return f"line {number} must hold numbers, got {field!r}"
+                return f"line {number} must hold numbers, got {data.shown(field)}"
+            value, of = float(field), f"line {number}, column {at + 1} must hold"
+            if not math.isfinite(value):
+                return f"{of} finite numbers, got {data.shown(field)}"
+            if at != label and abs(value) >= BEYOND_FLOAT32:
+                return f"{of} numbers within float32, got {data.shown(field)}"
     return None
 
 
@@ -376,21 +483,11 @@ def _csv_label_column(path: StrPath, label: int | str | None, header: list[str],
     if isinstance(label, str) and label in header:
         return header.index(label)
     if isinstance(label, int) and -width <= label < width:
-        return label
+        return label % width
     raise ValueError(
-        f"{path}: label must be a name in the header or an index below {width}, got {label!r}"
+        f"{path}: label must be a name in the header or an index below {width}, "
+        f"got {data.shown(label)}"
     )
-
-
-def _read_bytes(path: StrPath) -> bytes:
-    """Read the whole file, unpacked if its first bytes (not its name) say gzip."""
-    data = Path(path).read_bytes()
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path}: a gzip file must unpack whole, got {error}") from error
 
 
 def _checked_pair(path: StrPath, x: np.ndarray, y: np.ndarray) -> Pair:

@@ -1,12 +1,21 @@
 """Data sets by name, folder or file: what the command line calls a source."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from .mnist import find_idx, load_mnist
-from .readers import Sets, StrPath, read_csv, read_idx_pair, read_mnist_pickle, read_npz
+from .readers import (
+    MAX_BYTES,
+    Sets,
+    StrPath,
+    read_csv,
+    read_idx_pair,
+    read_mnist_pickle,
+    read_npz,
+)
 
 
-def load(source: StrPath) -> Sets:
+def load(source: StrPath, *, max_bytes: int = MAX_BYTES) -> Sets:
     """Load a data set by its name, its folder or its file.
 
     ====================================  ==========================================
@@ -27,6 +36,8 @@ def load(source: StrPath) -> Sets:
     ----------
     source : str or path-like
         One of the above. A string that is a name is not looked for as a file.
+    max_bytes : int
+        What a packed file may unpack to, unless it is larger itself.
 
     Returns
     -------
@@ -55,32 +66,32 @@ def load(source: StrPath) -> Sets:
         return load_mnist(path)
     for ending, reader in _READERS.items():
         if path.name.lower().endswith(ending):
-            return reader(path)
+            return reader(path, max_bytes=max_bytes)
     raise ValueError(
         f"{source}: a data set must be one of {', '.join(_NAMES)}, a folder, "
         f"or a file ending in one of {', '.join(_READERS)}"
     )
 
 
-def _load_book(path: Path) -> Sets:
-    training, _, test = read_mnist_pickle(path)
+def _load_book(path: Path, max_bytes: int) -> Sets:
+    training, _, test = read_mnist_pickle(path, max_bytes=max_bytes)
     return training, test
 
 
-def _load_csv(path: Path) -> Sets:
-    return read_csv(path), None
+def _load_csv(path: Path, max_bytes: int) -> Sets:
+    return read_csv(path, max_bytes=max_bytes), None
 
 
-def _load_images(path: Path) -> Sets:
+def _load_images(path: Path, max_bytes: int) -> Sets:
     name = path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     labels = find_idx(path.parent, name)
     if labels is None:
         raise FileNotFoundError(f"{path}: must have its labels beside it, missing {name} (or .gz)")
-    return read_idx_pair(path, labels), None
+    return read_idx_pair(path, labels, max_bytes=max_bytes), None
 
 
 _NAMES = {"mnist": False, "mnist-full": True}
-_READERS = {
+_READERS: dict[str, Callable[..., Sets]] = {
     ".npz": read_npz,
     ".csv": _load_csv,
     ".csv.gz": _load_csv,

@@ -1,0 +1,312 @@
+"""Files on a disk: written whole or not at all, read no further than their reader allows."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import os
+import re
+import stat
+import sys
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import data
+
+if sys.platform != "win32":
+    import fcntl
+
+MAX_BYTES = 2**32  # what a file may unpack to, if it is not larger itself: 4 GiB
+PIECE = 2**20
+
+Path_ = str | os.PathLike[str]
+Target: TypeAlias = str | os.PathLike[str] | BinaryIO
+
+
+# ---- writing ----
+
+
+@contextmanager
+def replacing(target: Target) -> Iterator[BinaryIO]:
+    """
+    Open a file that takes its name, and the place of one that was there, once it is whole.
+
+    It has the mode of the one that was there, and its owner where that is allowed. Into a file
+    object the whole is written at its end.
+
+    Raises
+    ------
+    TypeError
+        If the target is no path, and no file object for bytes.
+    OSError
+        As `destination`; or if the file cannot be written.
+    """
+    if not is_path(target, "write"):
+        content = io.BytesIO()
+        yield content
+        _write(target, content.getbuffer())
+        return
+    path = destination(target)
+    _remove_leftovers(path)
+    old = os.stat(path) if path.exists() else None
+    unfinished, descriptor = _claimed(path, 0o666 if old is None else 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            if old is not None and sys.platform != "win32":
+                _keep_mode_and_owner(descriptor, old)
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+            if sys.platform != "win32":  # while it is claimed
+                os.replace(unfinished, path)
+        if sys.platform == "win32":  # which replaces no open file
+            os.replace(unfinished, path)
+    except BaseException as error:
+        unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            # By the name that the caller knows.
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+    with suppress(OSError):  # some systems cannot: the name may then not survive a power cut
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def destination(path: Path_) -> Path:
+    """
+    Return where a file of this name will be: where a link points to.
+
+    Raises
+    ------
+    OSError
+        If its folder is not there or not writable, or a folder, a fifo or a device has the name.
+    """
+    path = Path(os.path.realpath(os.fsdecode(path)))
+    folder = path.parent
+    if not stat.S_ISDIR(os.stat(folder).st_mode):
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(folder, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return path
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file, which alone can be replaced; "
+                      "hand over the opened file instead", str(path))
+    return path
+
+
+def is_path(given: Any, method: str) -> TypeGuard[Path_]:
+    """
+    Tell a path from a file object, which has this method.
+
+    Raises
+    ------
+    TypeError
+        If it is neither, or a file object for text.
+    """
+    if isinstance(given, (str, bytes, os.PathLike)):
+        return True
+    if not hasattr(given, method) or isinstance(given, io.TextIOBase):
+        raise TypeError(f"path must be a path, or a file object that can {method} bytes, "
+                        f"got a {type(given).__name__}")
+    return False
+
+
+def named(given: Any) -> str:
+    """Name a path or a file object in an error."""
+    name = given if isinstance(given, (str, bytes, os.PathLike)) else getattr(given, "name", None)
+    if isinstance(name, (str, bytes, os.PathLike)):
+        return os.fsdecode(name)
+    return f"a {type(given).__name__}"
+
+
+def _write(file: Any, content: memoryview) -> None:
+    while content:
+        written = file.write(content)  # one without a buffer may take less
+        content = content[len(content) if written is None else written:]
+
+
+def _stem(path: Path) -> str:
+    """Return what the names of unfinished files begin with; systems limit their length."""
+    return f".{path.name[:50]}."
+
+
+def _claimed(path: Path, mode: int) -> tuple[Path, int]:
+    """Make an unfinished file that no other process takes for a leftover while it is open."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
+    while True:
+        unfinished = path.with_name(f"{_stem(path)}{uuid.uuid4().hex[:12]}.tmp")
+        descriptor = os.open(unfinished, flags, mode)
+        if sys.platform == "win32":
+            return unfinished, descriptor
+        with suppress(OSError):  # without locks nothing is taken for a leftover
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if unfinished.exists():
+            return unfinished, descriptor
+        os.close(descriptor)  # it was taken for one before it was locked
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove unfinished files for this path whose process has ended without doing so."""
+    name = re.compile(re.escape(_stem(path)) + r"[0-9a-f]{12}\.tmp")
+    try:
+        with os.scandir(path.parent) as entries:
+            leftovers = [entry.path for entry in entries
+                         if name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
+    except PermissionError:  # to look; to write is another matter
+        return
+    for leftover in leftovers:
+        with suppress(OSError):  # another process's, alive or of another user
+            if sys.platform == "win32":
+                os.unlink(leftover)  # which Windows refuses while it is open
+                continue
+            file = os.open(leftover, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(leftover)
+            finally:
+                os.close(file)
+
+
+def _keep_mode_and_owner(file: int, old: os.stat_result) -> None:
+    new = os.fstat(file)
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        for owner in (-1, old.st_uid):  # the group may be allowed where the user is not
+            with suppress(OSError):
+                os.fchown(file, owner, old.st_gid)
+    os.fchmod(file, stat.S_IMODE(old.st_mode))
+
+
+# ---- reading ----
+
+
+@contextmanager
+def opened(source: Target, max_bytes: int) -> Iterator[BinaryIO]:
+    """
+    Open a file to read and seek in; of a file object, what is left in it.
+
+    Raises
+    ------
+    TypeError
+        If the source is no path, and no file object for bytes.
+    OSError
+        If the file cannot be read.
+    ValueError
+        If a file object holds more bytes than this.
+    """
+    if is_path(source, "read"):
+        with open(source, "rb") as file:
+            yield file
+    else:
+        yield io.BytesIO(_whole(source, max_bytes))
+
+
+def read_bytes(path: Path_, max_bytes: int) -> bytes:
+    """
+    Read the whole file, unpacked if its first bytes (not its name) say gzip.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it does not unpack, or to more bytes than this.
+    """
+    max_bytes = data.integer("max_bytes", max_bytes, 0)
+    packed = Path(path).read_bytes()
+    if not packed.startswith(b"\x1f\x8b"):
+        return packed
+    with damaged(f"{path}: a gzip file must unpack whole, got "):
+        return _whole(gzip.GzipFile(fileobj=io.BytesIO(packed)), max(max_bytes, len(packed)))
+
+
+class Archive(Mapping[str, NDArray[Any]]):
+    """
+    The arrays of an ``.npz`` file, each unpacked when it is asked for; nothing is unpickled.
+
+    Parameters
+    ----------
+    file : binary file
+    max_bytes : int
+        What the arrays that are asked for may unpack to, unless the file is larger itself.
+    """
+
+    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+        self._zip = zipfile.ZipFile(file)
+        self._members = {info.filename.removesuffix(".npy"): info for info in self._zip.infolist()
+                         if info.filename.endswith(".npy")}
+        self._most = self._left = max(max_bytes, file.seek(0, os.SEEK_END))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        member = self._members[name]
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name} packed by method {member.compress_type}")  # without a limit
+        self._left -= member.file_size
+        if self._left < 0:
+            raise ValueError(_too_many(self._most))
+        with self._zip.open(member) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+            if file.read(1):  # and if not, its checksum is right
+                raise ValueError(f"{name} longer than it says")
+        return array
+
+    def __contains__(self, name: object) -> bool:  # a Mapping's own unpacks it
+        return name in self._members
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
+@contextmanager
+def damaged(rule: str) -> Iterator[None]:
+    """
+    Make one ValueError of whatever libraries raise on damaged bytes.
+
+    Parameters
+    ----------
+    rule : str
+        What comes before their own words.
+    """
+    try:
+        yield
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # of the disk
+        words = " ".join(str(error)[:1000].split())
+        if isinstance(error, (KeyError, MemoryError)) or not words:
+            words = f"{type(error).__name__} {words}".rstrip()
+        raise ValueError(rule + (words if len(words) <= 200 else f"{words[:197]}...")) from None
+
+
+def _whole(file: Any, most: int) -> bytes:
+    """Read all of it, in pieces, so that not much more than `most` bytes are ever there."""
+    whole = io.BytesIO()
+    while piece := file.read(PIECE):
+        if whole.tell() + len(piece) > most:
+            raise ValueError(_too_many(most))
+        whole.write(piece)
+    return whole.getvalue()
+
+
+def _too_many(most: int) -> str:
+    return f"more than max_bytes = {most:,} bytes; give a larger max_bytes to read it"
