@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -54,9 +54,12 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def shuffle(self) -> None:
-        """Shuffle the pairs as random.shuffle does; arrays that were made stay as they are."""
-        shuffle(self.pairs, self.order)
+    def shuffle(self, by: Callable[[list[Any]], object]) -> None:
+        """Shuffle the pairs as random.shuffle, or what a script has for it, does."""
+        if not shuffle(self.pairs, self.order, by):     # others are there: no array is theirs
+            self.__dict__.pop("arrays", None)
+            self.__dict__.pop("core", None)
+            self.order = np.arange(len(self.pairs))
 
     @cached_property
     def arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
