@@ -776,6 +776,9 @@ def test_an_iterator_that_has_been_used():
     net.SGD(training, 1, 10, 0.5)
     with pytest.raises(ValueError, match=r"at least one example, got none; .*list\(train"):
         net.SGD(training, 1, 10, 0.5)
+    with pytest.raises(ValueError, match="at least one example, got none"):
+        net.evaluate(training)
+    assert net.evaluate([]) == network2.Network([6, 4]).accuracy([]) == 0
 
 
 def test_zips_generators_tuples_and_arrays():

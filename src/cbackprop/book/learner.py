@@ -224,8 +224,9 @@ def run_epochs(
     """
     n = len(training_data)
     if n == 0:
-        raise ValueError("training_data must hold at least one example, got none; an iterator such "
-                         "as zip is empty once it has been used: list(training_data) keeps it")
+        remedy = "; this iterator has been used up: list(training_data) would keep it"
+        raise ValueError("training_data must hold at least one example, got none"
+                         + training_data.used_up * remedy)
     count = data.integer("epochs", count, 0)
     m = min(n, data.integer("mini_batch_size", mini_batch_size, 1))
     regularisation = () if lmbda is None else (lmbda, n)
@@ -325,7 +326,9 @@ def diverged(eta: float, lmbda: float = 0.0, n: int = 1) -> str:
 
 
 def correct(net: Learner, examples: Pairs) -> int:
-    """Count the examples that are classified as y says."""
+    """Count the examples that are classified as y says: of none, none, unless they are used up."""
+    if not examples and not examples.used_up:
+        return 0
     core = reading_core(net)
     if core is not None:
         return int(core.evaluate(*examples.core)[0])

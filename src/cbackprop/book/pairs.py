@@ -49,6 +49,7 @@ class Pairs:
             raise TypeError(f"{name} must be a list of (x, y) pairs, or (x, y) arrays, "
                             f"got {data.shown(given)}")
         self.pairs = given if isinstance(given, list) else list(given)
+        self.used_up = hasattr(given, "__next__") and not self.pairs  # an iterator, by an earlier use
         self.order = np.arange(len(self.pairs))  # which row of the arrays each pair is
 
     def __len__(self) -> int:
