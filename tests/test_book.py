@@ -440,6 +440,15 @@ def with_other_examples(patch, of, net):
     patch.setattr(of.random, "shuffle", shuffle)
 
 
+def after_an_epoch(patch, of, net):
+    evaluate = net.evaluate
+
+    def then_tanh(test_data):
+        patch.setattr(of, "sigmoid", np.tanh)
+        return evaluate(test_data)
+    net.evaluate = then_tanh
+
+
 REPLACED = {
     "sigmoid": in_the_module(sigmoid=np.tanh),
     "sigmoid_prime": in_the_module(sigmoid_prime=lambda z: np.exp(-z**2)),
@@ -456,7 +465,7 @@ REPLACED = {
     **{f"{name} {place.__name__}": place(name, halved) for name in ("backprop", "feedforward")
        for place in (on_the_class, on_the_object)},
 }
-REPLACED_1 = REPLACED | {
+REPLACED_1 = REPLACED | {"after an epoch": after_an_epoch} | {
     f"{name} {place.__name__}": place(name, halved) for name in ("cost_derivative", "evaluate")
     for place in (on_the_class, on_the_object)}
 REPLACED_2 = REPLACED | {
@@ -557,7 +566,9 @@ def test_a_cost_may_lack_what_is_not_asked_for():
     class Only:
         delta = Fourth.delta
 
-    net = trained(seeded(network2.Network, [6, 5, 4], Only))
+    net = seeded(network2.Network, [6, 5, 4], None)
+    net.cost = Only
+    trained(net)
     assert_close(net, oracles([6, 5, 4], True, lambda a, y: (a - y) ** 3 * a * (1 - a)))
     with pytest.raises(AttributeError, match="fn"):
         net.total_cost(pairs(), 0.0)
@@ -827,6 +838,22 @@ def test_test_data_in_every_form(form, slow, capsys):
     assert net.evaluate(formed) == net.evaluate(iter(formed)) == wanted
     net.SGD(pairs(), 1, 10, 0.0, test_data=iter(formed))
     assert capsys.readouterr().out == f"Epoch 0: {wanted} / 23\n"
+
+
+def test_labels_that_no_output_stands_for_are_never_right(capsys):
+    net, given = network.Network([6, 5, 3]), pairs(outputs=5, labels=True)
+    known = [(x, y) for x, y in given if y < 3]
+    outside = f"y of test_data has {23 - len(known)} labels outside 0..2, as [34], which are never"
+    with pytest.warns(RuntimeWarning, match=outside) as warned:
+        right = net.evaluate(given)
+    assert right == net.evaluate(known) == oracle.correct(net.weights, net.biases, given)
+    with pytest.warns(RuntimeWarning, match=outside) as warned_too:
+        net.SGD(pairs(outputs=3), 2, 10, 0.0, given)
+    assert capsys.readouterr().out == f"Epoch 0: {right} / 23\nEpoch 1: {right} / 23\n"
+    assert [w.filename for w in (*warned, *warned_too)] == [__file__] * 2
+    with pytest.raises(ValueError, match=r"must hold labels in 0\.\.2, got 4"):  # they have no cost
+        network2.Network([6, 3]).SGD(pairs(outputs=3), 1, 10, 0.5, 0.0, given, True)
+    assert not capsys.readouterr().out
 
 
 def test_arrays_as_test_data(capsys):

@@ -330,15 +330,15 @@ def correct(net: Learner, examples: Pairs) -> int:
     if not examples and not examples.used_up:
         return 0
     core = reading_core(net)
-    if core is not None:
+    if core is not None and not examples.labels_outside:
         return int(core.evaluate(*examples.core)[0])
     with quiet(net):
         return sum(is_correct(net.feedforward(x), y) for x, y in examples.pairs)
 
 
-def look_at(net: Learner, examples: Pairs) -> None:
+def look_at(net: Learner, examples: Pairs, costs: bool = False) -> None:
     """Say what is wrong with examples to be evaluated before training has changed anything."""
-    if not replaced(net, "feedforward", "sigmoid"):
+    if not replaced(net, "feedforward", "sigmoid") and (costs or not examples.labels_outside):
         _ = examples.core
 
 

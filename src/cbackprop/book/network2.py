@@ -88,6 +88,7 @@ class Network(Learner):
     sizes : sequence of int
         Neurons in each layer, inputs first.
     cost : class or object with fn(a, y) and delta(z, a, y)
+        Of these, what is not asked for may be missing; None stands for one that comes later.
 
     Attributes
     ----------
@@ -119,7 +120,8 @@ class Network(Learner):
 
     def __init__(self, sizes: Sequence[int], cost: Any = CrossEntropyCost) -> None:
         super().__init__(sizes)
-        if not any(callable(getattr(cost, name, None)) for name in ("fn", "delta")):
+        if cost is not None and not any(
+                callable(getattr(cost, name, None)) for name in ("fn", "delta")):
             raise TypeError(f"cost must have fn, as QuadraticCost has, got {data.shown(cost)}")
         self.default_weight_initializer()
         self.cost = cost
@@ -192,7 +194,7 @@ class Network(Learner):
                              "monitor_training_accuracy")
         if ((monitor_evaluation_cost or monitor_evaluation_accuracy)
                 and not learner.replaced(self, "accuracy", "total_cost")):
-            learner.look_at(self, evaluation)
+            learner.look_at(self, evaluation, costs=monitor_evaluation_cost)
 
         def cost(examples: Pairs, **convert: bool) -> float:
             if learner.replaced(self, "total_cost"):
