@@ -733,6 +733,26 @@ def test_costs():
     assert network2.CrossEntropyCost.fn(np.array([[1.0]]), np.array([[1.0]])) == 0
 
 
+@pytest.mark.parametrize("z", [36.2, 36.9, 37.5, 800.0, -36.9, -708.9, -709.5, -709.9, -800.0])
+def test_costs_of_saturated_outputs(z):
+    net, book = seeded(network2.Network, [6, 5, 4]), seeded(oracle.Network2, [6, 5, 4])
+    for one in (net, book):
+        one.weights[-1][0] = 0
+        one.biases[-1][0] = z
+    given = pairs(9)
+    with np.errstate(all="ignore"):
+        wanted = book.total_cost(given, 0.5)
+    assert wanted > 3
+    for data in (given, [(x, np.argmax(y)) for x, y in given], [(x.ravel(), y) for x, y in given]):
+        assert net.total_cost(data, 0.5) == pytest.approx(wanted, rel=1e-14)
+
+
+def test_flat_inputs_with_a_cost_of_the_callers():
+    net = network2.Network([6, 5, 4], Fourth)
+    flat = [(x.ravel(), y) for x, y in pairs()]
+    assert net.total_cost(flat, 0.1) == pytest.approx(net.total_cost(pairs(), 0.1), rel=1e-14)
+
+
 # ---- files ----
 
 

@@ -142,10 +142,10 @@ def drawn(sizes: Sequence[int]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]
 
 def widths(net: Learner) -> tuple[int, ...]:
     """Return the sizes as `weights` have them: after its initializers the book asks no others."""
-    shapes = [np.shape(w) for w in net.weights]
-    if shapes and all(len(shape) == 2 for shape in shapes):
-        return (shapes[0][1], *(shape[0] for shape in shapes))
-    return tuple(map(int, net.sizes))
+    try:
+        return (net.weights[0].shape[1], *[len(w) for w in net.weights])
+    except (AttributeError, IndexError, TypeError):  # lists of lists, or what the core refuses
+        return tuple(map(int, net.sizes))
 
 
 def zeros(parameters: Sequence[ArrayLike]) -> list[NDArray[Any]]:

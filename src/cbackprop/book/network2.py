@@ -307,7 +307,13 @@ class Network(Learner):
 
 def known(table: tuple[tuple[Callable[..., Any], Any], ...], function: Any) -> Any:
     """Return what a table has for a function, or None."""
-    return next((value for key, value in table if key is function), None)
+    for key, value in table:
+        if key is function:
+            return value
+    return None
+
+
+FAR = 30.0  # the cost of an example with an output next to 0 where 1 is wanted, or next to 1
 
 
 def total_cost(net: Network, examples: Pairs, lmbda: float, convert: bool = False) -> float:
@@ -315,17 +321,27 @@ def total_cost(net: Network, examples: Pairs, lmbda: float, convert: bool = Fals
     n, of_rows = len(examples), known(COSTS_OF_ROWS, net.cost.fn)
     own_columns = convert and learner.replaced(net, "vectorized_result")
     core = None if of_rows is None or own_columns else learner.reading_core(net)
+
+    def cost_of(x: Any, y: Any) -> Any:
+        a = net.feedforward(x)
+        if a.ndim == 1 and not learner.replaced(net, "feedforward"):
+            a = a[:, np.newaxis]
+        if convert:
+            y = vectorized_result(y) if own_columns else target(y, a)
+        return net.cost.fn(a, y) / n
+
     with learner.quiet(net):
         if core is not None:
             a = core.feedforward(examples.arrays[0])[examples.order]
-            cost = np.cumsum(of_rows(a, examples.wanted, axis=1) / n)[-1]
+            costs = of_rows(a, examples.wanted, axis=1) / n
+            # There the last bit of a decides on the cost, and whether a is 0 on 1e308.
+            for i in np.flatnonzero(costs > FAR / n):
+                costs[i] = cost_of(*examples.pairs[i])
+            cost = np.cumsum(costs)[-1]
         else:
             cost = 0.0
             for x, y in examples.pairs:
-                a = net.feedforward(x)
-                if convert:
-                    y = vectorized_result(y) if own_columns else target(y, a)
-                cost += net.cost.fn(a, y) / n
+                cost += cost_of(x, y)
         return cost + 0.5 * (lmbda / n) * sum(np.linalg.norm(w) ** 2 for w in net.weights)
 
 
