@@ -1005,7 +1005,7 @@ def test_a_mini_batch_may_be_larger_than_the_data():
 
 
 @pytest.mark.parametrize(("eta", "lmbda", "cause"), [
-    (1e60, 23.0, r"eta = 1e\+60, lmbda = 23 and n = 23 make eta lmbda / n = 1e\+60, and each step"),
+    (1e150, 23.0, r"eta = 1e\+150, lmbda = 23 and n = 23 make eta lmbda / n = 1e\+150, and each"),
     (np.inf, 0.0, "eta = inf may be too large"),
 ], ids=["lmbda", "eta"])
 @pytest.mark.parametrize("cost", ["QuadraticCost", "CrossEntropyCost"])
