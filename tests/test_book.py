@@ -1,5 +1,6 @@
 """The book's modules: the same draws, lines, lists, files and weights as its own code gives."""
 
+import contextlib
 import copy
 import functools
 import json
@@ -14,8 +15,8 @@ import book_oracle as oracle
 import numpy as np
 import pytest
 
-from cbackprop import DivergenceError, datasets
-from cbackprop.book import mnist_loader, network, network2, shuffling
+from cbackprop import datasets
+from cbackprop.book import learner, mnist_loader, network, network2, shuffling
 
 SEED = 12
 CLOSE = {"rtol": 1e-9, "atol": 0}
@@ -367,6 +368,278 @@ def test_methods_of_an_object_and_of_the_module(monkeypatch):
     assert_close(trained(net), before, rtol=0)
 
 
+def assert_same_lines(found, wanted):
+    """Compare what was printed: the same text, and costs to twelve digits."""
+    number = re.compile(r"(?<=data: )(?:\S+)$", re.MULTILINE)
+    assert number.sub("", found) == number.sub("", wanted)
+    np.testing.assert_allclose(*([float(x) for x in number.findall(text)]
+                                 for text in (found, wanted)), rtol=1e-12)
+
+
+def halved(method):
+    """Change what a method, with self or without, gives."""
+    def changed(*args, **kwargs):
+        value = method(*args, **kwargs)
+        if type(value) is tuple:
+            return [[p / 2 for p in part] for part in value]
+        return value[::-1] / 2 if np.ndim(value) else value / 2
+    return changed
+
+
+def clipped(self, name, value):
+    """Watch every step, as a subclass's __setattr__ or property does."""
+    if name in {"weights", "biases"}:
+        value = [np.clip(p, -0.5, 0.5) for p in value]
+    self.__dict__[name] = value
+
+
+def on_the_class(name, change):
+    def replace(patch, of, net):
+        patch.setattr(type(net), name, change(getattr(type(net), name)))
+    return replace
+
+
+def on_the_object(name, change):
+    def replace(patch, of, net):
+        setattr(net, name, change(getattr(net, name)))
+    return replace
+
+
+def in_the_module(**functions):
+    def replace(patch, of, net):
+        for name, function in functions.items():
+            patch.setattr(of, name, function)
+    return replace
+
+
+def watched_by_a_property(patch, of, net):
+    net.__dict__["_kept"] = net.__dict__.pop("weights")
+
+    def keep(self, value):
+        self._kept = [w / 2 for w in value]
+    patch.setattr(type(net), "weights", property(lambda self: self._kept, keep), raising=False)
+
+
+def anothers_feedforward(patch, of, net):
+    other = copy.copy(net)
+    other.weights = [-w for w in net.weights]
+    net.feedforward = other.feedforward
+
+
+def in_another_order(patch, of, net):
+    patch.setattr(of, "random", random.Random(99))
+
+
+def sorted_not_shuffled(patch, of, net):
+    patch.setattr(of.random, "shuffle", lambda items: items.sort(key=lambda pair: pair[0][0, 0]))
+
+
+def with_other_examples(patch, of, net):
+    def shuffle(items):
+        items[:] = [(x + 0.5, y) for x, y in items[::-1]]
+    patch.setattr(of.random, "shuffle", shuffle)
+
+
+def after_an_epoch(patch, of, net):
+    evaluate = net.evaluate
+
+    def then_tanh(test_data):
+        patch.setattr(of, "sigmoid", np.tanh)
+        return evaluate(test_data)
+    net.evaluate = then_tanh
+
+
+REPLACED = {
+    "sigmoid": in_the_module(sigmoid=np.tanh),
+    "sigmoid_prime": in_the_module(sigmoid_prime=lambda z: np.exp(-z**2)),
+    "tanh": in_the_module(sigmoid=np.tanh, sigmoid_prime=lambda z: 1 - np.tanh(z) ** 2),
+    "num_layers": lambda patch, of, net: setattr(net, "num_layers", 2),
+    "__setattr__": on_the_class("__setattr__", lambda _: clipped),
+    "weights": watched_by_a_property,
+    "random": in_another_order,
+    "shuffle": sorted_not_shuffled,
+    "examples": with_other_examples,
+    "another's feedforward": anothers_feedforward,
+    "update_mini_batch": on_the_class("update_mini_batch", lambda method: (
+        lambda net, given, *more: method(net, given[:2], *more))),
+    **{f"{name} {place.__name__}": place(name, halved) for name in ("backprop", "feedforward")
+       for place in (on_the_class, on_the_object)},
+}
+REPLACED_1 = REPLACED | {"after an epoch": after_an_epoch} | {
+    f"{name} {place.__name__}": place(name, halved) for name in ("cost_derivative", "evaluate")
+    for place in (on_the_class, on_the_object)}
+REPLACED_2 = REPLACED | {
+    f"{name} {place.__name__}": place(name, halved) for name in ("accuracy", "total_cost")
+    for place in (on_the_class, on_the_object)} | {
+    f"{cost}.{name}": lambda patch, of, net, cost=cost, name=name: patch.setattr(
+        getattr(of, cost), name, staticmethod(halved(getattr(getattr(of, cost), name))))
+    for cost in ("QuadraticCost", "CrossEntropyCost") for name in ("fn", "delta")} | {
+    "cost": lambda patch, of, net: setattr(net, "cost", Fourth),
+    "vectorized_result": in_the_module(vectorized_result=lambda j: np.full((4, 1), 0.1) * j),
+}
+
+
+def both_runs(monkeypatch, capsys, ours, book, replace, *made, train):
+    """Run ours and the book's, replaced the same way; return ours, its lines and the book's."""
+    runs = []
+    for of, kind in ((ours, ours.Network), book):
+        with monkeypatch.context() as patch:
+            net = seeded(kind, [6, 7, 5, 4], *(getattr(of, name) for name in made))
+            if replace is not None:
+                replace(patch, of, net)
+            seeded(net.SGD, pairs(), 2, 10, 0.5, *train)
+            lines = capsys.readouterr().out
+            runs.append((net.weights, net.biases, lines))
+    (weights, biases, lines), (*wanted, wanted_lines) = runs
+    for found, parts in zip((weights, biases), wanted, strict=True):
+        for a, b in zip(found, parts, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    assert_same_lines(lines, wanted_lines)
+    return np.concatenate([p.ravel() for p in (*weights, *biases)]), lines
+
+
+@pytest.mark.parametrize("name", REPLACED_1)
+def test_what_a_script_replaces_in_chapter_1(name, monkeypatch, capsys):
+    run = functools.partial(both_runs, monkeypatch, capsys, network, (oracle, oracle.Network1),
+                            train=(pairs(19, seed=1, labels=True),))
+    changed, lines = run(REPLACED_1[name])
+    usual, usual_lines = run(None)
+    assert lines != usual_lines or not np.array_equal(changed, usual)
+
+
+@pytest.mark.parametrize("cost", ["QuadraticCost", "CrossEntropyCost"])
+@pytest.mark.parametrize("name", REPLACED_2)
+def test_what_a_script_replaces_in_chapter_3(name, cost, monkeypatch, capsys):
+    run = functools.partial(
+        both_runs, monkeypatch, capsys, network2, (oracle, oracle.Network2),
+        train=(0.3, pairs(19, seed=1, labels=True), True, True, True, True))
+    changed, lines = run(REPLACED_2[name], cost)
+    usual, usual_lines = run(None, cost)
+    other_cost = name.endswith((".fn", ".delta")) and not name.startswith(cost)
+    assert other_cost == (lines == usual_lines and np.array_equal(changed, usual))
+
+
+def test_where_nothing_is_replaced_the_core_trains(monkeypatch):
+    def never(*args):
+        raise AssertionError
+    for name in ("step", "is_correct"):
+        monkeypatch.setattr(learner, name, never)
+    for function in (network2.CrossEntropyCost, network2.QuadraticCost):
+        net = network2.Network([6, 5, 4], function)
+        for method in ("feedforward", "backprop"):
+            setattr(net, method, getattr(net, method))  # the object's own, and still the book's
+        net.SGD(pairs(), 1, 10, 0.5, 0.1, pairs(), True, True, True, True)
+        net.update_mini_batch(pairs(), 0.5, 0.1, 23)
+
+
+def test_an_initializer_of_a_subclass():
+    class Small(network2.Network):
+        def large_weight_initializer(self):
+            raise AssertionError
+
+        def default_weight_initializer(self):
+            super().default_weight_initializer()
+            self.weights = [w / 10 for w in self.weights]
+
+    weights, biases = seeded(oracle.parameters, [3, 4, 2], True)
+    assert_close(seeded(Small, [3, 4, 2]), ([w / 10 for w in weights], biases), rtol=1e-14)
+
+    class Own(network.Network):
+        large_weight_initializer = None     # which chapter 1 has not
+
+    assert_close(seeded(Own, [3, 4, 2]), seeded(oracle.parameters, [3, 4, 2], False), rtol=0)
+
+
+def test_methods_are_called_as_the_book_calls_them():
+    class Narrow(network2.Network):
+        def total_cost(self, data, lmbda):
+            return 1.5
+
+        def accuracy(self, data):
+            return 2
+
+    found = Narrow([6, 4]).SGD(pairs(), 1, 10, 0.5, 0.0, pairs(), False, True, True, False)
+    assert found == ([], [2], [1.5], [])
+
+
+def test_a_cost_may_lack_what_is_not_asked_for():
+    class Only:
+        delta = Fourth.delta
+
+    net = seeded(network2.Network, [6, 5, 4], None)
+    net.cost = Only
+    trained(net)
+    assert_close(net, oracles([6, 5, 4], True, lambda a, y: (a - y) ** 3 * a * (1 - a)))
+    with pytest.raises(AttributeError, match="fn"):
+        net.total_cost(pairs(), 0.0)
+
+
+def test_layers_may_be_added_and_taken_away():
+    net, book = seeded(network.Network, [6, 5, 4]), seeded(oracle.Network1, [6, 5, 4])
+    del net.sizes
+    for one in (net, book):
+        rng = np.random.default_rng(3)
+        one.weights = [*one.weights, rng.standard_normal((3, 4))]
+        one.biases = [*one.biases, rng.standard_normal((3, 1))]
+        one.num_layers += 1
+        one.update_mini_batch(pairs(outputs=3), 0.5)
+    assert_close(net, (book.weights, book.biases))
+    x = pairs()[0][0]
+    hidden = oracle.outputs(net.weights, net.biases, x)[2]
+    net.weights = net.weights[:-1]  # the book's zip ends there
+    np.testing.assert_allclose(net.feedforward(x), hidden, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("monitored", "at"), [
+    ("monitor_evaluation_accuracy", 1), ("monitor_training_accuracy", 3)])
+@pytest.mark.parametrize("n", [1, 2])
+def test_early_stopping_n(monitored, at, n, capsys):
+    arguments = (pairs(15, seed=1, labels=True),)
+    net = seeded(network2.Network, [6, 5, 4])
+    accuracies = seeded(net.SGD, pairs(), 30, 10, 0.5, 0.0, *arguments, **{monitored: True})[at]
+    lines = capsys.readouterr().out.split("\n\n")
+    risen = [a > max(accuracies[:epoch], default=0) for epoch, a in enumerate(accuracies)]
+    end = next(epoch for epoch in range(n, 31) if not any(risen[epoch - n:epoch]))
+    assert end < 30
+    net = seeded(network2.Network, [6, 5, 4])
+    found = seeded(net.SGD, pairs(), 30, 10, 0.5, 0.0, *arguments, **{monitored: True},
+                   early_stopping_n=n)[at]
+    assert found == accuracies[:end]
+    assert capsys.readouterr().out.split("\n\n")[:-1] == lines[:end]
+
+
+@pytest.mark.parametrize(("n", "message"), [
+    (2, "early_stopping_n needs monitor_evaluation_accuracy or monitor_training_accuracy"),
+    (-1, "early_stopping_n must be an integer of at least 0, got -1"),
+])
+def test_bad_early_stopping_n(n, message):
+    with pytest.raises(ValueError, match=message):
+        network2.Network([6, 4]).SGD(pairs(), 1, 10, 0.5, early_stopping_n=n)
+
+
+def test_names_of_a_subclasss_own():
+    class Own(network2.Network):
+        def __init__(self, sizes):
+            super().__init__(sizes)
+            self._cost = self._accuracy = self._step = self._train = self._update = 0
+            self._epochs = self._correct = self._outputs = self._known = self._total_cost = None
+
+    net, plain = seeded(Own, [6, 5, 4]), seeded(network2.Network, [6, 5, 4])
+    monitored = [seeded(one.SGD, pairs(), 1, 10, 0.5, 0.1, pairs(), True, True, True, True)
+                 for one in (net, plain)]
+    assert monitored[0] == monitored[1]
+
+
+def test_a_star_imports_what_the_books_modules_have():
+    for module, names in (("network", "Network np random sigmoid sigmoid_prime"),
+                          ("network2", "CrossEntropyCost Network QuadraticCost json load np random "
+                                       "sigmoid sigmoid_prime sys vectorized_result"),
+                          ("mnist_loader", "load_data load_data_wrapper np vectorized_result")):
+        found = {}
+        exec(f"from cbackprop.book.{module} import *", found)
+        assert set(names.split()) <= set(found)
+
+
 class Fourth:
     """A cost of the caller's: a quarter of the fourth power."""
 
@@ -460,6 +733,26 @@ def test_costs():
     assert network2.CrossEntropyCost.fn(np.array([[1.0]]), np.array([[1.0]])) == 0
 
 
+@pytest.mark.parametrize("z", [36.2, 36.9, 37.5, 800.0, -36.9, -708.9, -709.5, -709.9, -800.0])
+def test_costs_of_saturated_outputs(z):
+    net, book = seeded(network2.Network, [6, 5, 4]), seeded(oracle.Network2, [6, 5, 4])
+    for one in (net, book):
+        one.weights[-1][0] = 0
+        one.biases[-1][0] = z
+    given = pairs(9)
+    with np.errstate(all="ignore"):
+        wanted = book.total_cost(given, 0.5)
+    assert wanted > 3
+    for data in (given, [(x, np.argmax(y)) for x, y in given], [(x.ravel(), y) for x, y in given]):
+        assert net.total_cost(data, 0.5) == pytest.approx(wanted, rel=1e-14)
+
+
+def test_flat_inputs_with_a_cost_of_the_callers():
+    net = network2.Network([6, 5, 4], Fourth)
+    flat = [(x.ravel(), y) for x, y in pairs()]
+    assert net.total_cost(flat, 0.1) == pytest.approx(net.total_cost(pairs(), 0.1), rel=1e-14)
+
+
 # ---- files ----
 
 
@@ -508,6 +801,17 @@ def test_a_file_that_is_no_network(text, tmp_path):
 # ---- where the original fails on people ----
 
 
+def test_an_iterator_that_has_been_used():
+    training = zip(*zip(*pairs(), strict=True), strict=True)
+    net = network.Network([6, 4])
+    net.SGD(training, 1, 10, 0.5)
+    with pytest.raises(ValueError, match=r"at least one example, got none; .*list\(train"):
+        net.SGD(training, 1, 10, 0.5)
+    with pytest.raises(ValueError, match="at least one example, got none"):
+        net.evaluate(training)
+    assert net.evaluate([]) == network2.Network([6, 4]).accuracy([]) == 0
+
+
 def test_zips_generators_tuples_and_arrays():
     wanted = trained(seeded(network.Network, [6, 5, 4]))
     x, y = (np.array([pair[at] for pair in pairs()]) for at in (0, 1))
@@ -554,6 +858,22 @@ def test_test_data_in_every_form(form, slow, capsys):
     assert net.evaluate(formed) == net.evaluate(iter(formed)) == wanted
     net.SGD(pairs(), 1, 10, 0.0, test_data=iter(formed))
     assert capsys.readouterr().out == f"Epoch 0: {wanted} / 23\n"
+
+
+def test_labels_that_no_output_stands_for_are_never_right(capsys):
+    net, given = network.Network([6, 5, 3]), pairs(outputs=5, labels=True)
+    known = [(x, y) for x, y in given if y < 3]
+    outside = f"y of test_data has {23 - len(known)} labels outside 0..2, as [34], which are never"
+    with pytest.warns(RuntimeWarning, match=outside) as warned:
+        right = net.evaluate(given)
+    assert right == net.evaluate(known) == oracle.correct(net.weights, net.biases, given)
+    with pytest.warns(RuntimeWarning, match=outside) as warned_too:
+        net.SGD(pairs(outputs=3), 2, 10, 0.0, given)
+    assert capsys.readouterr().out == f"Epoch 0: {right} / 23\nEpoch 1: {right} / 23\n"
+    assert [w.filename for w in (*warned, *warned_too)] == [__file__] * 2
+    with pytest.raises(ValueError, match=r"must hold labels in 0\.\.2, got 4"):  # they have no cost
+        network2.Network([6, 3]).SGD(pairs(outputs=3), 1, 10, 0.5, 0.0, given, True)
+    assert not capsys.readouterr().out
 
 
 def test_arrays_as_test_data(capsys):
@@ -681,12 +1001,56 @@ def test_a_mini_batch_may_be_larger_than_the_data():
     assert_close(net, wanted)
 
 
-def test_divergence_keeps_the_epoch_before():
-    net = network2.Network([6, 5, 4])
-    before = copy.deepcopy((net.weights, net.biases))
-    with pytest.raises(DivergenceError, match=r"those from before are kept; eta = 1e\+308 may be"):
-        net.SGD(pairs(), 1, 1, 1e308)
-    assert_close(net, before, rtol=0)
+# ---- runs that end in infinity and NaN ----
+
+
+@pytest.mark.parametrize(("eta", "lmbda", "cause"), [
+    (1e150, 23.0, r"eta = 1e\+150, lmbda = 23 and n = 23 make eta lmbda / n = 1e\+150, and each"),
+    (np.inf, 0.0, "eta = inf may be too large"),
+], ids=["lmbda", "eta"])
+@pytest.mark.parametrize("cost", ["QuadraticCost", "CrossEntropyCost"])
+def test_a_run_goes_through_infinity_as_the_books_does(eta, lmbda, cause, cost, capsys):
+    net = seeded(network2.Network, [6, 5, 4], getattr(network2, cost))
+    given = pairs(9, seed=1, labels=True)
+    with pytest.warns(RuntimeWarning) as warned:
+        seeded(net.SGD, pairs(), 4, 10, eta, lmbda, given, True, True, True, True)
+    assert len(warned) == 1
+    assert re.match("training diverges: a parameter is no longer finite; " + cause,
+                    str(warned[0].message))
+    assert warned[0].filename == __file__
+    found = capsys.readouterr().out
+    book = seeded(oracle.Network2, [6, 5, 4], getattr(oracle, cost))
+    with np.errstate(all="ignore"):
+        seeded(book.SGD, pairs(), 4, 10, eta, lmbda, given)
+    assert_same_lines(found, capsys.readouterr().out)
+    assert_close(net, (book.weights, book.biases))
+    assert not all(np.isfinite(w).all() for w in net.weights)
+    with np.errstate(all="ignore"):  # and on, without another warning
+        assert net.accuracy(given) == book.accuracy(given)
+        net.update_mini_batch(pairs(), eta, lmbda, 23)
+        book.update_mini_batch(pairs(), eta, lmbda, 23)
+    assert_close(net, (book.weights, book.biases))
+
+
+@pytest.mark.parametrize("eta", [np.inf, np.nan, 1e308])
+def test_chapter_1_goes_through_infinity_too(eta, capsys):
+    net, book = seeded(network.Network, [6, 5, 4]), seeded(oracle.Network1, [6, 5, 4])
+    given = pairs(9, seed=1, labels=True)
+    with np.errstate(all="ignore"):
+        seeded(book.SGD, pairs(), 3, 2, eta, given)
+    wanted = capsys.readouterr().out
+    finite = all(np.isfinite(w).all() for w in book.weights)
+    assert finite == (eta == 1e308)     # where saturation saves it
+    with contextlib.nullcontext() if finite else pytest.warns(RuntimeWarning, match="eta = [in]"):
+        seeded(net.SGD, pairs(), 3, 2, eta, given)
+    assert capsys.readouterr().out == wanted
+    assert_close(net, (book.weights, book.biases))
+
+
+def test_the_first_nan_is_the_largest_output():
+    net, given = network.Network([6, 5, 4]), pairs(labels=True)
+    net.biases[-1][2:] = np.nan
+    assert net.evaluate(given) == sum(y == 2 for _, y in given) > 0
 
 
 def test_ctrl_c_keeps_what_was_trained():
@@ -741,10 +1105,21 @@ def test_mnist(mnist_folder, monkeypatch, tmp_path):
 
 
 def test_the_books_own_file_comes_first(monkeypatch, tmp_path):
-    part = np.full((2, 784), 0.5, np.float32), np.array([3, 1])
     (tmp_path / "data").mkdir()
     (tmp_path / "src").mkdir()
-    (tmp_path / "data" / "mnist.pkl.gz").write_bytes(pickle.dumps((part,) * 3, protocol=2))
     monkeypatch.chdir(tmp_path / "src")
-    training, _, test = mnist_loader.load_data_wrapper()
-    assert [int(y.argmax()) for _, y in training] == [y for _, y in test] == [3, 1]
+    for place, labels in (("src", [2, 4]), ("data", [3, 1])):   # a fork's, and before it the book's
+        part = np.full((2, 784), 0.5, np.float32), np.array(labels)
+        (tmp_path / place / "mnist.pkl.gz").write_bytes(pickle.dumps((part,) * 3, protocol=2))
+        training, _, test = mnist_loader.load_data_wrapper()
+        assert [int(y.argmax()) for _, y in training] == [y for _, y in test] == labels
+
+
+def test_what_a_script_replaces_in_mnist_loader(monkeypatch):
+    x, y = [np.full(784, 0.25), np.full(784, 0.5)], [1, 0]
+    monkeypatch.setattr(mnist_loader, "load_data", lambda: ((x, y),) * 3)
+    monkeypatch.setattr(mnist_loader, "vectorized_result", lambda j: np.full((2, 1), j))
+    training, validation, test = mnist_loader.load_data_wrapper()
+    assert [(a.shape, a[0, 0], b.ravel().tolist()) for a, b in training] == [
+        ((784, 1), 0.25, [1, 1]), ((784, 1), 0.5, [0, 0])]
+    assert [b for _, b in validation] == [b for _, b in test] == y

@@ -23,19 +23,6 @@ def sigmoid(z: ArrayLike) -> Any:
         return 1.0 / (1.0 + np.exp(np.negative(z)))
 
 
-def sigmoid_prime(z: ArrayLike) -> Any:
-    """
-    Return the derivative of `sigmoid`.
-
-    Examples
-    --------
-    >>> sigmoid_prime(np.array([-1000.0, 0.0]))
-    array([0.  , 0.25])
-    """
-    s = sigmoid(z)
-    return s * (1 - s)
-
-
 def vectorized_result(j: int, size: int = 10) -> NDArray[Any]:
     """
     Return a column of zeros with a 1 in row j: what the network should say to digit j.

@@ -1,30 +1,39 @@
 """
 What the book's two networks share: parameters in lists, and two ways to train.
 
-One way is the book's: an example at a time, in NumPy, so that every method a subclass brings is
-called as the book calls it. The other is the core's, which is taken where no method is in the way.
+One way is the book's: an example at a time, in NumPy, so that whatever a script has replaced is
+called as the book calls it. The other is the core's, which is taken where nothing is in the way.
 `weights` and `biases` are plain lists of plain arrays, new ones after every epoch: as in the book,
 whoever keeps one keeps the parameters of that moment. The core has a copy while it trains.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import sys
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import data, optimizers
-from cbackprop.book.formulas import column, is_correct, sigmoid, sigmoid_prime
+from cbackprop.book.formulas import column, is_correct
 from cbackprop.book.pairs import REAL, Pairs
-from cbackprop.network import DivergenceError, Network, _sizes
+from cbackprop.network import Network, _sizes
+
+FUNCTIONS = {"sigmoid", "sigmoid_prime", "vectorized_result"}  # of a module; the rest are methods
 
 
 class Learner(ABC):
     """
     A network of the book's, without its costs.
+
+    Of names that are not the book's it has few: a subclass may use any other for its own.
 
     Parameters
     ----------
@@ -41,12 +50,14 @@ class Learner(ABC):
     biases: list[NDArray[Any]]
     update_mini_batch: Callable[..., None]
     _fast: Network | None = None
-    _book: ClassVar[dict[str, Any]]  # the methods as they are here
+    _module: ClassVar[ModuleType]  # where scripts find, and may replace, sigmoid and the like
+    _book: ClassVar[dict[str, Any]]  # the functions and the methods as they are here
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if cls.__module__.rpartition(".")[0] == __package__:
-            cls._book = {name: value for of in reversed(cls.__mro__)
+            cls._module = sys.modules[cls.__module__]
+            cls._book = {name: value for of in (cls._module, *reversed(cls.__mro__))
                          for name, value in vars(of).items()}
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -56,13 +67,6 @@ class Learner(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_fast"}
-
-    def large_weight_initializer(self) -> None:
-        """Draw all biases, and then all weights, from N(0, 1)."""
-        self.biases = [np.random.randn(j, 1)  # noqa: NPY002  what the book draws from
-                       for j in self.sizes[1:]]
-        self.weights = [np.random.randn(j, k)  # noqa: NPY002
-                        for k, j in zip(self.sizes[:-1], self.sizes[1:], strict=True)]
 
     # ---- chapter 2, an example at a time ----
 
@@ -75,9 +79,9 @@ class Learner(ABC):
         TypeError, ValueError
             If it is not numbers, or of another length.
         """
-        out = column(a, self.sizes[0], "a")
-        for b, w in zip(self.biases, self.weights, strict=True):
-            out = sigmoid(np.dot(w, out) + b)
+        out = column(a, np.shape(self.weights[0])[1], "a")
+        for b, w in zip(self.biases, self.weights, strict=False):  # as the book's
+            out = self._module.sigmoid(np.dot(w, out) + b)
         return out if np.ndim(a) > 1 else out.ravel()
 
     def backprop(self, x: ArrayLike, y: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
@@ -89,104 +93,28 @@ class Learner(ABC):
         TypeError, ValueError
             If x or y does not fit the network.
         """
-        activations, zs = [column(x, self.sizes[0], "x")], []
-        for b, w in zip(self.biases, self.weights, strict=True):
+        activations, zs = [column(x, np.shape(self.weights[0])[1], "x")], []
+        for b, w in zip(self.biases, self.weights, strict=False):
             zs.append(np.dot(w, activations[-1]) + b)
-            activations.append(sigmoid(zs[-1]))
+            activations.append(self._module.sigmoid(zs[-1]))
         delta = self._output_error(zs[-1], activations[-1], y)
         nabla_b, nabla_w = [delta], [np.dot(delta, activations[-2].T)]
-        for l in range(len(zs) - 2, -1, -1):  # noqa: E741  the book's
-            delta = np.dot(self.weights[l + 1].T, delta) * sigmoid_prime(zs[l])
+        for l in range(2, self.num_layers):  # noqa: E741  the book's, from the end
+            delta = np.dot(self.weights[-l + 1].T, delta) * self._module.sigmoid_prime(zs[-l])
             nabla_b.insert(0, delta)
-            nabla_w.insert(0, np.dot(delta, activations[l].T))
-        return nabla_b, nabla_w
+            nabla_w.insert(0, np.dot(delta, activations[-l - 1].T))
+        below = len(zs) - len(nabla_b)  # layers that a script's own num_layers leaves out
+        return zeros(self.biases[:below]) + nabla_b, zeros(self.weights[:below]) + nabla_w
 
     @abstractmethod
     def _output_error(self, z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
         """Return delta of the output layer."""
 
-    def _step(self, mini_batch: Any, eta: float, lmbda: float = 0.0, n: int = 1) -> None:
-        """Take one step of gradient descent, through `backprop`."""
-        pairs = list(mini_batch)
-        nabla_b = [np.zeros(np.shape(b)) for b in self.biases]
-        nabla_w = [np.zeros(np.shape(w)) for w in self.weights]
-        for x, y in pairs:
-            for nabla, of_one in zip((nabla_b, nabla_w), self.backprop(x, y), strict=True):
-                nabla[:] = [g + g_x for g, g_x in zip(nabla, of_one, strict=True)]
-        step = eta / len(pairs)
-        self.weights = [(1 - eta * (lmbda / n)) * w - step * g
-                        for w, g in zip(self.weights, nabla_w, strict=True)]
-        self.biases = [b - step * g for b, g in zip(self.biases, nabla_b, strict=True)]
-
     # ---- the same in the core ----
 
     @abstractmethod
     def _core_cost(self) -> str | None:
-        """Name the core's cost with which it trains as the methods would; None if it cannot."""
-
-    def _epochs(
-        self, training_data: Pairs, epochs: int, mini_batch_size: int, eta: float,
-        lmbda: float | None = None,
-    ) -> Iterator[int]:
-        """
-        Train, and yield each epoch's number when it is over.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is bad.
-        DivergenceError
-            If a parameter is no longer finite; they are then those from before that epoch.
-        """
-        n = len(training_data)
-        if n == 0:
-            raise ValueError("training_data must hold at least one example, got none")
-        epochs = data.integer("epochs", epochs, 0)
-        m = min(n, data.integer("mini_batch_size", mini_batch_size, 1))
-        regularisation = () if lmbda is None else (lmbda, n)
-        in_core = self._core_cost() and not overridden(self, "update_mini_batch")
-        if in_core:     # what is wrong is said before anything is shuffled
-            _ = training_data.core
-            eta = number("eta", eta)
-            optimizers.number("lmbda", lmbda or 0.0, 0)
-        for epoch in range(epochs):
-            training_data.shuffle()
-            if in_core:
-                self._train(training_data, m, eta, *regularisation)
-            else:
-                for k in range(0, n, m):
-                    self.update_mini_batch(training_data.pairs[k:k + m], eta, *regularisation)
-            yield epoch
-
-    def _update(self, mini_batch: Any, eta: float, lmbda: float = 0.0, n: int = 1) -> None:
-        if not self._core_cost():
-            self._step(mini_batch, eta, lmbda, n)
-            return
-        pairs = Pairs(mini_batch, "mini_batch", self.sizes)
-        self._train(pairs, len(pairs), eta, lmbda, n)
-
-    def _train(
-        self, examples: Pairs, m: int, eta: float, lmbda: float = 0.0, n: int = 1
-    ) -> None:
-        """Train on all of them, m at a time."""
-        rows, targets = examples.core
-        order = examples.order
-        etas = np.full(-(-len(order) // m), number("eta", eta))
-        fast = self._in_core()
-        fast._remember(optimizers.rules(len(self.weights), lmbda=lmbda), n, etas[0])
-        core, memory = fast._core, fast._memory
-        try:
-            core.sgd(rows, targets, order, m, etas, 0, len(order),
-                     memory.learning if memory else None)
-        finally:    # where Ctrl-C ends it, the mini-batches before that are done
-            finite = core.all_finite()
-            if finite:
-                self.weights, self.biases = (
-                    [np.array(view, order="C") for view in views]
-                    for views in (fast.weights, fast.biases))
-        if not finite:
-            raise DivergenceError("training diverged: a parameter is no longer finite; those from "
-                                  f"before are kept; eta = {etas[0]:g} may be too large")
+        """Name the core's cost whose error of the output layer is `_output_error`, or None."""
 
     def _in_core(self) -> Network:
         """
@@ -195,38 +123,232 @@ class Learner(ABC):
         Raises
         ------
         TypeError, ValueError
-            If `weights` or `biases` are not lists of arrays that fit the sizes.
+            If `weights` or `biases` are not lists of arrays that fit each other.
         """
-        sizes, cost = tuple(self.sizes), self._core_cost() or "quadratic"
+        sizes, cost = widths(self), self._core_cost() or "quadratic"
         if self._fast is None or (self._fast.sizes, self._fast.cost) != (sizes, cost):
             self._fast = Network(sizes, cost=cost, dtype=REAL, initializer="zeros")
         self._fast.weights, self._fast.biases = self.weights, self.biases
         return self._fast
 
-    # ---- evaluation ----
 
-    def _correct(self, examples: Pairs) -> int:
-        """Count the examples that are classified as y says."""
-        if overridden(self, "feedforward"):
-            return sum(is_correct(self.feedforward(x), y) for x, y in examples.pairs)
-        return self._in_core()._core.evaluate(*examples.core)[0]
-
-    def _outputs(self, examples: Pairs) -> NDArray[Any]:
-        """Return the core's outputs, in rows, pair by pair."""
-        out = self._in_core()._core.feedforward(examples.arrays[0])
-        assert out is not None  # they were checked
-        return out[examples.order]
-
-    def _look_at(self, examples: Pairs) -> None:
-        """Say what is wrong with examples to be evaluated before training has changed anything."""
-        if not overridden(self, "feedforward"):
-            _ = examples.core
+def drawn(sizes: Sequence[int]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Draw all biases, and then all weights, from N(0, 1); return weights and biases."""
+    biases = [np.random.randn(j, 1) for j in sizes[1:]]  # noqa: NPY002  what the book draws from
+    weights = [np.random.randn(j, k)  # noqa: NPY002
+               for k, j in itertools.pairwise(sizes)]
+    return weights, biases
 
 
-def overridden(learner: Learner, *names: str) -> bool:
-    """Whether any of these methods is not the book's, but a subclass's or the object's own."""
-    return any(getattr(getattr(learner, name), "__func__", None) is not learner._book[name]
-               for name in names)
+def widths(net: Learner) -> tuple[int, ...]:
+    """Return the sizes as `weights` have them: after its initializers the book asks no others."""
+    try:
+        return (net.weights[0].shape[1], *[len(w) for w in net.weights])
+    except (AttributeError, IndexError, TypeError):  # lists of lists, or what the core refuses
+        return tuple(map(int, net.sizes))
+
+
+def zeros(parameters: Sequence[ArrayLike]) -> list[NDArray[Any]]:
+    """Return zeros of the same shapes."""
+    return [np.zeros(np.shape(p)) for p in parameters]
+
+
+# ---- what a script has replaced ----
+
+
+def replaced(net: Learner, *names: str) -> bool:
+    """
+    Whether any of these is not the book's any more.
+
+    A method may be a subclass's, the object's own, or another object's; a method or a function of
+    the module may have been assigned.
+    """
+    for name in names:
+        if name in FUNCTIONS:
+            found = getattr(net._module, name, None)
+        else:
+            found = getattr(net, name)
+            if getattr(found, "__self__", None) is net:
+                found = getattr(found, "__func__", None)
+        if found is not net._book[name]:
+            return True
+    return False
+
+
+def core_cost(net: Learner) -> str | None:
+    """Name the core's cost with which it trains as the book's loop would; None if it cannot."""
+    kind = type(net)
+    if (replaced(net, "backprop", "sigmoid", "sigmoid_prime")
+            # A script's own number of layers: the book trains the last ones of them only.
+            or net.num_layers - 1 != len(net.weights) == len(net.biases)
+            # Whoever watches the parameters sees each step.
+            or kind.__setattr__ is not object.__setattr__
+            or hasattr(kind, "weights") or hasattr(kind, "biases")):
+        return None
+    return net._core_cost()
+
+
+def reading_core(net: Learner) -> Any:
+    """Return the core where its outputs are those of `feedforward`; else None."""
+    if replaced(net, "feedforward", "sigmoid"):
+        return None
+    core = net._in_core()._core
+    return core if moderate(core.parameters) else None
+
+
+def moderate(parameters: NDArray[Any]) -> bool:
+    """Whether all are finite, and no sum of them overflows, since its order would then matter."""
+    return bool(parameters.max() < 1e100 and parameters.min() > -1e100)
+
+
+def quiet(net: Learner) -> Any:
+    """Return a context without NumPy's warnings, unless what warns may be the script's own."""
+    own = replaced(net, "feedforward", "sigmoid")
+    return contextlib.nullcontext() if own else np.errstate(all="ignore")
+
+
+# ---- training ----
+
+
+def run_epochs(
+    net: Learner, training_data: Pairs, count: int, mini_batch_size: int, eta: float,
+    lmbda: float | None = None,
+) -> Iterator[int]:
+    """
+    Train, and yield each epoch's number when it is over.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is bad.
+
+    Warns
+    -----
+    RuntimeWarning
+        Once, when a parameter is no longer finite.
+    """
+    n = len(training_data)
+    if n == 0:
+        remedy = "; this iterator has been used up: list(training_data) would keep it"
+        raise ValueError("training_data must hold at least one example, got none"
+                         + training_data.used_up * remedy)
+    count = data.integer("epochs", count, 0)
+    m = min(n, data.integer("mini_batch_size", mini_batch_size, 1))
+    regularisation = () if lmbda is None else (lmbda, n)
+
+    def in_core() -> bool:  # asked anew: what is called between epochs may replace something
+        return core_cost(net) is not None and not replaced(net, "update_mini_batch")
+
+    if in_core():   # what is wrong is said before anything is shuffled
+        net._in_core()
+        _ = training_data.core
+        number("eta", eta)
+        optimizers.number("lmbda", lmbda or 0.0, 0)
+    for epoch in range(count):
+        training_data.shuffle(net._module.random.shuffle)
+        if in_core():
+            train(net, training_data, m, eta, *regularisation)
+        else:
+            for k in range(0, n, m):
+                net.update_mini_batch(training_data.pairs[k:k + m], eta, *regularisation)
+        yield epoch
+
+
+def update(net: Learner, mini_batch: Any, eta: float, *regularisation: Any) -> None:
+    """Take one step of gradient descent; `regularisation` is lmbda and n, or none."""
+    if core_cost(net) is None:
+        step(net, mini_batch, eta, *regularisation)
+        return
+    pairs = Pairs(mini_batch, "mini_batch", widths(net))
+    train(net, pairs, len(pairs), eta, *regularisation)
+
+
+def train(net: Learner, examples: Pairs, m: int, eta: float, *regularisation: Any) -> None:
+    """Train on all of them, m at a time: in the core as long as no parameter is huge."""
+    if train_in_core(net, examples, m, number("eta", eta), *regularisation):
+        return
+    was_finite = all_finite(net)
+    # The book's loop goes on, and what it prints depends on how infinities and NaN spread.
+    with np.errstate(all="ignore"):
+        for k in range(0, len(examples), m):
+            step(net, examples.pairs[k:k + m], eta, *regularisation)
+    if was_finite and not all_finite(net):
+        warnings.warn(diverged(float(eta), *regularisation), RuntimeWarning, stacklevel=4)
+
+
+def train_in_core(
+    net: Learner, examples: Pairs, m: int, eta: float, lmbda: float = 0.0, n: int = 1
+) -> bool:
+    """Train; but leave all as it was, and return False, if parameters are not finite, or huge."""
+    rows, targets = examples.core
+    order = examples.order
+    etas = np.full(-(-len(order) // m), eta)
+    fast = net._in_core()
+    fast._remember(optimizers.rules(len(net.weights), lmbda=lmbda), n, eta)
+    core, memory = fast._core, fast._memory
+    try:
+        core.sgd(rows, targets, order, m, etas, 0, len(order), memory.learning if memory else None)
+    finally:    # where Ctrl-C ends it, the mini-batches before that are done
+        # For a step alone, the second would take a fifth of its time.
+        stays = core.all_finite() and (len(order) <= m or moderate(core.parameters))
+        if stays:
+            net.weights, net.biases = (
+                [np.array(view, order="C") for view in views]
+                for views in (fast.weights, fast.biases))
+    return stays
+
+
+def step(
+    net: Learner, mini_batch: Any, eta: float, lmbda: float | None = None, n: int = 1
+) -> None:
+    """Take the book's step of gradient descent, through `backprop`."""
+    pairs = list(mini_batch)
+    nabla_b, nabla_w = zeros(net.biases), zeros(net.weights)
+    for x, y in pairs:
+        for nabla, of_one in zip((nabla_b, nabla_w), net.backprop(x, y), strict=True):
+            nabla[:] = [g + g_x for g, g_x in zip(nabla, of_one, strict=True)]
+    rate = eta / len(pairs)
+    decay = 1 if lmbda is None else 1 - eta * (lmbda / n)
+    net.weights = [decay * w - rate * g
+                   for w, g in zip(net.weights, nabla_w, strict=True)]
+    net.biases = [b - rate * g for b, g in zip(net.biases, nabla_b, strict=True)]
+
+
+def all_finite(net: Learner) -> bool:
+    """Whether no parameter is infinite or NaN."""
+    return all(np.isfinite(p).all() for p in (*net.weights, *net.biases))
+
+
+def diverged(eta: float, lmbda: float = 0.0, n: int = 1) -> str:
+    """Say that a parameter is no longer finite, and what may be the cause."""
+    cause = f"eta = {eta:g} may be too large"
+    if lmbda:
+        decay = eta * (lmbda / n)
+        cause = f"eta = {eta:g}, lmbda = {lmbda:g} and n = {n} make eta lmbda / n = {decay:g}"
+        if decay > 2:
+            cause += ", and each step multiplies the weights by 1 minus that"
+    return (f"training diverges: a parameter is no longer finite; {cause}; it goes on, as the "
+            "book's code does")
+
+
+# ---- evaluation ----
+
+
+def correct(net: Learner, examples: Pairs) -> int:
+    """Count the examples that are classified as y says: of none, none, unless they are used up."""
+    if not examples and not examples.used_up:
+        return 0
+    core = reading_core(net)
+    if core is not None and not examples.labels_outside:
+        return int(core.evaluate(*examples.core)[0])
+    with quiet(net):
+        return sum(is_correct(net.feedforward(x), y) for x, y in examples.pairs)
+
+
+def look_at(net: Learner, examples: Pairs, costs: bool = False) -> None:
+    """Say what is wrong with examples to be evaluated before training has changed anything."""
+    if not replaced(net, "feedforward", "sigmoid") and (costs or not examples.labels_outside):
+        _ = examples.core
 
 
 def number(name: str, value: Any) -> float:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import datasets
 from cbackprop.book.formulas import vectorized_result
 
-__all__ = ["load_data", "load_data_wrapper", "vectorized_result"]
+__all__ = ["load_data", "load_data_wrapper", "np", "vectorized_result"]
 
-BOOK = Path("..", "data", "mnist.pkl.gz")  # where the book's scripts, run in their folder, have it
+# Where the book's scripts, run in their folder, have it; and those of forks for Python 3.
+PLACES = Path("..", "data", "mnist.pkl.gz"), Path("mnist.pkl.gz")
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
 List = list[tuple[NDArray[Any], Any]]
@@ -24,8 +25,9 @@ def load_data() -> tuple[Arrays, Arrays, Arrays]:
     """
     Return 50,000 training, 10,000 validation and 10,000 test images, and their labels.
 
-    They are read from ``../data/mnist.pkl.gz``, the book's file, if it is there; or else come from
-    `cbackprop.datasets.load_mnist`, which finds MNIST or downloads it: the same numbers.
+    They are read from ``../data/mnist.pkl.gz``, the book's file, or from ``mnist.pkl.gz``, if it is
+    there; or else come from `cbackprop.datasets.load_mnist`, which finds MNIST or downloads it: the
+    same numbers.
 
     Returns
     -------
@@ -39,8 +41,9 @@ def load_data() -> tuple[Arrays, Arrays, Arrays]:
     ValueError
         If a file is found but is not what its name says.
     """
-    if BOOK.is_file():
-        return datasets.read_mnist_pickle(BOOK)
+    for place in PLACES:
+        if place.is_file():
+            return datasets.read_mnist_pickle(place)
     (x, y), (x_test, y_test) = datasets.load_mnist(full=True)
     images, test_images = (pixels * np.float32(1 / 256) for pixels in (x, x_test))
     return (images[:50000], y[:50000]), (images[50000:], y[50000:]), (test_images, y_test)
@@ -66,5 +69,7 @@ def load_data_wrapper() -> tuple[List, List, List]:
             _pairs(*test))
 
 
-def _pairs(x: NDArray[Any], y: Iterable[Any]) -> List:
-    return list(zip(x[:, :, None], y, strict=True))
+def _pairs(x: ArrayLike, y: Iterable[Any]) -> List:
+    """Return columns with their y; x may be what a script's own `load_data` has: a list of rows."""
+    rows = np.asarray(x)
+    return list(zip(rows.reshape(len(rows), -1, 1), y, strict=True))

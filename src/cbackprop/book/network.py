@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from cbackprop.book.formulas import sigmoid, sigmoid_prime, target
-from cbackprop.book.learner import Learner, overridden
+from cbackprop.book import learner
+from cbackprop.book.formulas import sigmoid, target
+from cbackprop.book.learner import Learner
 from cbackprop.book.pairs import Pairs
 
-__all__ = ["Network", "sigmoid", "sigmoid_prime"]
+__all__ = ["Network", "np", "random", "sigmoid", "sigmoid_prime"]
+
+
+def sigmoid_prime(z: ArrayLike) -> Any:
+    """
+    Return the derivative of `sigmoid`, as this module has it now: a script may have replaced it.
+
+    Examples
+    --------
+    >>> sigmoid_prime(np.array([-1000.0, 0.0]))
+    array([0.  , 0.25])
+    """
+    s = sigmoid(z)
+    return s * (1 - s)
 
 
 class Network(Learner):
@@ -50,7 +66,7 @@ class Network(Learner):
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__(sizes)
-        self.large_weight_initializer()
+        self.weights, self.biases = learner.drawn(sizes)
 
     def SGD(  # noqa: N802  the book's name
         self, training_data: Any, epochs: int, mini_batch_size: int, eta: float,
@@ -75,17 +91,20 @@ class Network(Learner):
         ------
         TypeError, ValueError
             If an argument or the data is bad.
-        DivergenceError
-            If a parameter is no longer finite; they are then those from before that epoch.
+
+        Warns
+        -----
+        RuntimeWarning
+            Once, when a parameter is no longer finite; training goes on, as the book's does.
         """
-        training = Pairs(training_data, "training_data", self.sizes)
-        test = Pairs(() if test_data is None else test_data, "test_data", self.sizes)
-        if test and not overridden(self, "evaluate"):
-            self._look_at(test)
-        for epoch in self._epochs(training, epochs, mini_batch_size, eta):
+        training = Pairs(training_data, "training_data", learner.widths(self))
+        test = Pairs(() if test_data is None else test_data, "test_data", learner.widths(self))
+        if test and not learner.replaced(self, "evaluate"):
+            learner.look_at(self, test)
+        for epoch in learner.run_epochs(self, training, epochs, mini_batch_size, eta):
             if test:
-                correct = (self.evaluate(test.pairs) if overridden(self, "evaluate")
-                           else self._correct(test))
+                correct = (self.evaluate(test.pairs) if learner.replaced(self, "evaluate")
+                           else learner.correct(self, test))
                 print(f"Epoch {epoch}: {correct} / {len(test)}")
             else:
                 print(f"Epoch {epoch} complete")
@@ -96,10 +115,10 @@ class Network(Learner):
 
         Raises
         ------
-        TypeError, ValueError, DivergenceError
-            As `SGD`.
+        TypeError, ValueError
+            As `SGD`, which also warns as this does.
         """
-        self._update(mini_batch, eta)
+        learner.update(self, mini_batch, eta)
 
     def evaluate(self, test_data: Any) -> int:
         """
@@ -112,7 +131,7 @@ class Network(Learner):
         TypeError, ValueError
             If the data is bad.
         """
-        return self._correct(Pairs(test_data, "test_data", self.sizes))
+        return learner.correct(self, Pairs(test_data, "test_data", learner.widths(self)))
 
     def cost_derivative(self, output_activations: NDArray[Any], y: Any) -> NDArray[Any]:
         """Return dC_x/da for the outputs of one example."""
@@ -122,4 +141,4 @@ class Network(Learner):
         return self.cost_derivative(a, y) * sigmoid_prime(z)
 
     def _core_cost(self) -> str | None:
-        return None if overridden(self, "backprop", "cost_derivative") else "quadratic"
+        return None if learner.replaced(self, "cost_derivative") else "quadratic"

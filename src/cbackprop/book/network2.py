@@ -6,20 +6,46 @@ import io
 import itertools
 import json
 import os
+import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import data, storage
-from cbackprop.book.formulas import column, sigmoid, sigmoid_prime, target, vectorized_result
-from cbackprop.book.learner import Learner, overridden
+from cbackprop.book import learner
+from cbackprop.book.formulas import sigmoid, target, vectorized_result
+from cbackprop.book.learner import Learner
 from cbackprop.book.pairs import Pairs
 
-__all__ = ["CrossEntropyCost", "Network", "QuadraticCost", "load", "sigmoid", "sigmoid_prime",
-           "vectorized_result"]
+__all__ = ["CrossEntropyCost", "Network", "QuadraticCost", "json", "load", "np", "random",
+           "sigmoid", "sigmoid_prime", "sys", "vectorized_result"]
+
+
+def sigmoid_prime(z: ArrayLike) -> Any:
+    """
+    Return the derivative of `sigmoid`, as this module has it now: a script may have replaced it.
+
+    Examples
+    --------
+    >>> sigmoid_prime(np.array([-1000.0, 0.0]))
+    array([0.  , 0.25])
+    """
+    s = sigmoid(z)
+    return s * (1 - s)
+
+
+def quadratic(a: NDArray[Any], y: NDArray[Any], axis: int | None = None) -> Any:
+    """Return the quadratic cost of an output, or of each row of them along an axis."""
+    return 0.5 * np.linalg.norm(a - y, axis=axis) ** 2
+
+
+def cross_entropy(a: NDArray[Any], y: NDArray[Any], axis: int | None = None) -> Any:
+    """Return the same of the cross-entropy, where 0 log 0 is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.sum(np.nan_to_num(-y * np.log(a) - (1 - y) * np.log(1 - a)), axis=axis)
 
 
 class QuadraticCost:
@@ -28,17 +54,12 @@ class QuadraticCost:
     @staticmethod
     def fn(a: NDArray[Any], y: Any) -> float:
         """Return the cost of an output."""
-        return np.sum(QuadraticCost.terms(a, target(y, a)))
+        return quadratic(a, target(y, a))
 
     @staticmethod
     def delta(z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
         """Return the error of the output layer, BP1."""
         return (a - target(y, a)) * sigmoid_prime(z)
-
-    @staticmethod
-    def terms(a: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """Return what each number of an output adds to the cost."""
-        return 0.5 * (a - y) ** 2
 
 
 class CrossEntropyCost:
@@ -47,21 +68,17 @@ class CrossEntropyCost:
     @staticmethod
     def fn(a: NDArray[Any], y: Any) -> float:
         """Return the cost of an output."""
-        return np.sum(CrossEntropyCost.terms(a, target(y, a)))
+        return cross_entropy(a, target(y, a))
 
     @staticmethod
     def delta(z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
         """Return the error of the output layer, BP1, in which sigma' has cancelled."""
         return a - target(y, a)
 
-    @staticmethod
-    def terms(a: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """Return what each number of an output adds to the cost: 0 log 0 is 0."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.nan_to_num(-y * np.log(a) - (1 - y) * np.log(1 - a))
 
-
-KNOWN = {QuadraticCost: "quadratic", CrossEntropyCost: "cross_entropy"}
+# What the core and NumPy's rows stand in for: the functions as they are here, whoever has them.
+CORE_COSTS = ((QuadraticCost.delta, "quadratic"), (CrossEntropyCost.delta, "cross_entropy"))
+COSTS_OF_ROWS = ((QuadraticCost.fn, quadratic), (CrossEntropyCost.fn, cross_entropy))
 
 
 class Network(Learner):
@@ -73,6 +90,7 @@ class Network(Learner):
     sizes : sequence of int
         Neurons in each layer, inputs first.
     cost : class or object with fn(a, y) and delta(z, a, y)
+        Of these, what is not asked for may be missing; None stands for one that comes later.
 
     Attributes
     ----------
@@ -104,17 +122,20 @@ class Network(Learner):
 
     def __init__(self, sizes: Sequence[int], cost: Any = CrossEntropyCost) -> None:
         super().__init__(sizes)
-        for name in ("fn", "delta"):
-            if not callable(getattr(cost, name, None)):
-                raise TypeError(f"cost must have {name}, as QuadraticCost has, "
-                                f"got {data.shown(cost)}")
+        if cost is not None and not any(
+                callable(getattr(cost, name, None)) for name in ("fn", "delta")):
+            raise TypeError(f"cost must have fn, as QuadraticCost has, got {data.shown(cost)}")
         self.default_weight_initializer()
         self.cost = cost
 
     def default_weight_initializer(self) -> None:
         """Draw all biases from N(0, 1), and then all weights from N(0, 1 / inputs)."""
-        self.large_weight_initializer()
-        self.weights = [w / np.sqrt(w.shape[1]) for w in self.weights]
+        weights, self.biases = learner.drawn(self.sizes)
+        self.weights = [w / np.sqrt(w.shape[1]) for w in weights]
+
+    def large_weight_initializer(self) -> None:
+        """Draw all biases, and then all weights, from N(0, 1)."""
+        self.weights, self.biases = learner.drawn(self.sizes)
 
     def SGD(  # noqa: N802  the book's name
         self, training_data: Any, epochs: int, mini_batch_size: int, eta: float,
@@ -124,6 +145,7 @@ class Network(Learner):
         monitor_evaluation_accuracy: bool = False,
         monitor_training_cost: bool = False,
         monitor_training_accuracy: bool = False,
+        early_stopping_n: int = 0,
     ) -> tuple[list[float], list[int], list[float], list[int]]:
         """
         Train by stochastic gradient descent, and print after every epoch what is monitored.
@@ -142,6 +164,10 @@ class Network(Learner):
             It may be all that training_data may be.
         monitor_evaluation_cost, monitor_evaluation_accuracy : bool
         monitor_training_cost, monitor_training_accuracy : bool
+        early_stopping_n : int
+            Not the book's, but a well-known fork's: after so many epochs in which the accuracy on
+            the evaluation data (or if that is not monitored, on the training data) has not risen
+            above its best, training ends; 0 never ends it.
 
         Returns
         -------
@@ -151,37 +177,61 @@ class Network(Learner):
         Raises
         ------
         TypeError, ValueError
-            If an argument or the data is bad, or evaluation data is to be monitored and missing.
-        DivergenceError
-            If a parameter is no longer finite; they are then those from before that epoch.
+            If an argument or the data is bad, or data or an accuracy that is needed is missing.
+
+        Warns
+        -----
+        RuntimeWarning
+            Once, when a parameter is no longer finite; training goes on, as the book's does.
         """
-        training = Pairs(training_data, "training_data", self.sizes)
+        training = Pairs(training_data, "training_data", learner.widths(self))
         evaluation = Pairs(() if evaluation_data is None else evaluation_data, "evaluation_data",
-                           self.sizes)
+                           learner.widths(self))
         if not evaluation and (monitor_evaluation_cost or monitor_evaluation_accuracy):
             raise ValueError("monitor_evaluation_cost and monitor_evaluation_accuracy need "
                              f"evaluation_data, got {data.shown(evaluation_data)}")
+        if data.integer("early_stopping_n", early_stopping_n, 0) and not (
+                monitor_evaluation_accuracy or monitor_training_accuracy):
+            raise ValueError("early_stopping_n needs monitor_evaluation_accuracy or "
+                             "monitor_training_accuracy")
         if ((monitor_evaluation_cost or monitor_evaluation_accuracy)
-                and not overridden(self, "accuracy", "total_cost")):
-            self._look_at(evaluation)
+                and not learner.replaced(self, "accuracy", "total_cost")):
+            learner.look_at(self, evaluation, costs=monitor_evaluation_cost)
+
+        def cost(examples: Pairs, **convert: bool) -> float:
+            if learner.replaced(self, "total_cost"):
+                return self.total_cost(examples.pairs, lmbda, **convert)
+            return total_cost(self, examples, lmbda, **convert)
+
+        def accuracy(examples: Pairs, **convert: bool) -> int:
+            if learner.replaced(self, "accuracy"):
+                return self.accuracy(examples.pairs, **convert)
+            return learner.correct(self, examples)
+
         monitored: tuple[list[float], list[int], list[float], list[int]] = [], [], [], []
         evaluation_cost, evaluation_accuracy, training_cost, training_accuracy = monitored
-        for epoch in self._epochs(training, epochs, mini_batch_size, eta, lmbda):
+        best, since = 0, 0
+        for epoch in learner.run_epochs(self, training, epochs, mini_batch_size, eta, lmbda):
             print(f"Epoch {epoch} training complete")
             if monitor_training_cost:
-                training_cost.append(self._cost(training, lmbda, False))
+                training_cost.append(cost(training))
                 print(f"Cost on training data: {training_cost[-1]}")
             if monitor_training_accuracy:
-                training_accuracy.append(self._accuracy(training, True))
+                training_accuracy.append(accuracy(training, convert=True))
                 print(f"Accuracy on training data: {training_accuracy[-1]} / {len(training)}")
             if monitor_evaluation_cost:
-                evaluation_cost.append(self._cost(evaluation, lmbda, True))
+                evaluation_cost.append(cost(evaluation, convert=True))
                 print(f"Cost on evaluation data: {evaluation_cost[-1]}")
             if monitor_evaluation_accuracy:
-                evaluation_accuracy.append(self._accuracy(evaluation, False))
+                evaluation_accuracy.append(accuracy(evaluation))
                 print(f"Accuracy on evaluation data: {evaluation_accuracy[-1]} / "
                       f"{len(evaluation)}")
             print()
+            if early_stopping_n:
+                latest = (evaluation_accuracy or training_accuracy)[-1]
+                best, since = (latest, 0) if latest > best else (best, since + 1)
+                if since == early_stopping_n:
+                    break
         return monitored
 
     def update_mini_batch(
@@ -192,10 +242,10 @@ class Network(Learner):
 
         Raises
         ------
-        TypeError, ValueError, DivergenceError
-            As `SGD`.
+        TypeError, ValueError
+            As `SGD`, which also warns as this does.
         """
-        self._update(mini_batch, eta, lmbda, n)
+        learner.update(self, mini_batch, eta, lmbda, n)
 
     def accuracy(self, data: Any, convert: bool = False) -> int:
         """
@@ -212,7 +262,7 @@ class Network(Learner):
         TypeError, ValueError
             If the data is bad.
         """
-        return self._correct(Pairs(data, "data", self.sizes))
+        return learner.correct(self, Pairs(data, "data", learner.widths(self)))
 
     def total_cost(self, data: Any, lmbda: float, convert: bool = False) -> float:
         """
@@ -230,39 +280,13 @@ class Network(Learner):
         TypeError, ValueError
             If the data is bad.
         """
-        return self._total_cost(Pairs(data, "data", self.sizes), lmbda, convert)
-
-    def _total_cost(self, examples: Pairs, lmbda: float, convert: bool) -> float:
-        n, known, cost = len(examples), self._known("fn"), 0.0
-        if known and not overridden(self, "feedforward"):
-            with np.errstate(over="ignore"):
-                cost = np.sum(known.terms(self._outputs(examples), examples.wanted) / n)
-        else:
-            for x, y in examples.pairs:
-                a = self.feedforward(column(x, self.sizes[0], "x"))
-                cost += self.cost.fn(a, target(y, a) if convert else y) / n
-        return cost + 0.5 * (lmbda / n) * sum(np.linalg.norm(w) ** 2 for w in self.weights)
-
-    def _cost(self, examples: Pairs, lmbda: float, convert: bool) -> float:
-        if overridden(self, "total_cost"):
-            return self.total_cost(examples.pairs, lmbda, convert=convert)
-        return self._total_cost(examples, lmbda, convert)
-
-    def _accuracy(self, examples: Pairs, convert: bool) -> int:
-        if overridden(self, "accuracy"):
-            return self.accuracy(examples.pairs, convert=convert)
-        return self._correct(examples)
-
-    def _known(self, name: str) -> Any:
-        """Return which of the book's costs this method of our cost is of, or None."""
-        return next((known for known in KNOWN
-                     if getattr(self.cost, name) is getattr(known, name)), None)
+        return total_cost(self, Pairs(data, "data", learner.widths(self)), lmbda, convert)
 
     def _output_error(self, z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
         return self.cost.delta(z, a, y)
 
     def _core_cost(self) -> str | None:
-        return None if overridden(self, "backprop") else KNOWN.get(self._known("delta"))
+        return known(CORE_COSTS, getattr(self.cost, "delta", None))
 
     def save(self, filename: str | os.PathLike[str] | IO[Any]) -> None:
         """
@@ -288,6 +312,46 @@ class Network(Learner):
             return
         with storage.replacing(cast(storage.Target, filename)) as file:
             file.write(text.encode())
+
+
+def known(table: tuple[tuple[Callable[..., Any], Any], ...], function: Any) -> Any:
+    """Return what a table has for a function, or None."""
+    for key, value in table:
+        if key is function:
+            return value
+    return None
+
+
+FAR = 30.0  # the cost of an example with an output next to 0 where 1 is wanted, or next to 1
+
+
+def total_cost(net: Network, examples: Pairs, lmbda: float, convert: bool = False) -> float:
+    """Return what `Network.total_cost` does; costs are added in the book's order."""
+    n, of_rows = len(examples), known(COSTS_OF_ROWS, net.cost.fn)
+    own_columns = convert and learner.replaced(net, "vectorized_result")
+    core = None if of_rows is None or own_columns else learner.reading_core(net)
+
+    def cost_of(x: Any, y: Any) -> Any:
+        a = net.feedforward(x)
+        if a.ndim == 1 and not learner.replaced(net, "feedforward"):
+            a = a[:, np.newaxis]
+        if convert:
+            y = vectorized_result(y) if own_columns else target(y, a)
+        return net.cost.fn(a, y) / n
+
+    with learner.quiet(net):
+        if core is not None:
+            a = core.feedforward(examples.arrays[0])[examples.order]
+            costs = of_rows(a, examples.wanted, axis=1) / n
+            # There the last bit of a decides on the cost, and whether a is 0 on 1e308.
+            for i in np.flatnonzero(costs > FAR / n):
+                costs[i] = cost_of(*examples.pairs[i])
+            cost = np.cumsum(costs)[-1]
+        else:
+            cost = 0.0
+            for x, y in examples.pairs:
+                cost += cost_of(x, y)
+        return cost + 0.5 * (lmbda / n) * sum(np.linalg.norm(w) ** 2 for w in net.weights)
 
 
 def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -49,30 +50,66 @@ class Pairs:
             raise TypeError(f"{name} must be a list of (x, y) pairs, or (x, y) arrays, "
                             f"got {data.shown(given)}")
         self.pairs = given if isinstance(given, list) else list(given)
+        self.used_up = hasattr(given, "__next__") and not self.pairs  # an iterator, that is
         self.order = np.arange(len(self.pairs))  # which row of the arrays each pair is
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def shuffle(self) -> None:
-        """Shuffle the pairs as random.shuffle does; arrays that were made stay as they are."""
-        shuffle(self.pairs, self.order)
+    def shuffle(self, by: Callable[[list[Any]], object]) -> None:
+        """Shuffle the pairs as random.shuffle, or what a script has for it, does."""
+        if not shuffle(self.pairs, self.order, by):     # others are there: no array is theirs
+            for made in ("stacked", "arrays", "core"):
+                self.__dict__.pop(made, None)
+            self.order = np.arange(len(self.pairs))
 
     @cached_property
-    def arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
+    def stacked(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """
         Return rows of x, and rows or labels of y, in the present order of the pairs.
 
         Raises
         ------
         TypeError, ValueError
-            If pairs do not fit the sizes or each other, or are not finite numbers.
+            If pairs do not fit each other, or are not numbers.
         """
         x, y = data.columns(self.pairs, self.name)
         self.order = np.arange(len(x))
+        return x, self._labels(y)
+
+    @cached_property
+    def arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """
+        Return the same, as they fit the network.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If pairs do not fit the sizes or each other, or are not finite numbers.
+        """
+        x, y = self.stacked
         x = data.rows(x, self.sizes[0], data.part("x", self.name))
-        return x, data.targets(self._labels(y), len(x), self.sizes[-1], REAL,
-                               data.part("y", self.name))
+        return x, data.targets(y, len(x), self.sizes[-1], REAL, data.part("y", self.name))
+
+    @cached_property
+    def labels_outside(self) -> bool:
+        """
+        Whether there are labels that no output stands for; then a warning says so.
+
+        Warns
+        -----
+        RuntimeWarning
+            Such an example is never right, which may be meant: a network of five digits is asked
+            about ten.
+        """
+        y, outputs = self.stacked[1], self.sizes[-1]
+        if y.ndim != 1 or outputs == 1 or y.dtype.kind not in "ui":
+            return False
+        wrong = y[(y < 0) | (y >= outputs)]
+        if len(wrong):
+            warnings.warn(f"y of {self.name} has {len(wrong)} labels outside 0..{outputs - 1}, as "
+                          f"{wrong[0]}, which are never right", RuntimeWarning, stacklevel=5)
+        return len(wrong) > 0
 
     def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
         """Return integers where labels came as a column of them, or as floats that are whole."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -11,30 +12,53 @@ from numpy.typing import NDArray
 
 from cbackprop.core import _dispatch
 
+SHUFFLE = random.Random.shuffle
 
-def shuffle(items: list[Any], order: NDArray[np.intp]) -> None:
+
+def shuffle(
+    items: list[Any], order: NDArray[np.intp], by: Callable[[list[Any]], object] | None = None
+) -> bool:
     """
     Shuffle a list, and an array of the same length with it, by random.shuffle's draws.
 
     What it draws is taken from its generator in one piece, and the exchanging is compiled; where
     random.shuffle has been replaced, or has changed, it is called.
 
+    Parameters
+    ----------
+    items : list
+    order : array
+    by : callable, optional
+        What to call for random.shuffle.
+
+    Returns
+    -------
+    bool
+        Whether the list still holds the same items; if not, order is as it was.
+
     Examples
     --------
     >>> random.seed(1)
     >>> items, order = list("abcd"), np.arange(4)
     >>> shuffle(items, order)
+    True
     >>> "".join(items), order.tolist()
     ('dacb', [3, 0, 2, 1])
     """
-    generator = getattr(random.shuffle, "__self__", None)
-    if type(generator) is random.Random and is_known() and len(items) < 2**32:
+    by = random.shuffle if by is None else by
+    generator = getattr(by, "__self__", None)
+    if (type(generator) is random.Random and getattr(by, "__func__", None) is SHUFFLE
+            and type(items) is list and is_known() and len(items) < 2**32):
         shuffle_by(generator, items, order)
-        return
-    indices = list(range(len(items)))
-    random.shuffle(indices)
-    items[:] = [items[i] for i in indices]
-    order[:] = order[indices]
+        return True
+    kept = list(items)      # which keeps what id tells apart
+    places = {id(item): place for item, place in zip(kept, order.tolist(), strict=True)}
+    by(items)
+    moved = [places.get(id(item), -1) for item in items]
+    if len(moved) != len(kept) or -1 in moved:
+        return False
+    order[:] = moved
+    return True
 
 
 def shuffle_by(generator: random.Random, items: list[Any], order: NDArray[np.intp]) -> None:
