@@ -285,6 +285,11 @@ class _Perceptron(BaseEstimator, ABC):
     def _learn_classes(self, y: NDArray[Any], anew: bool, partial: bool) -> None:
         """Learn which classes there are, or see that they are the same."""
 
+    @property
+    @abstractmethod
+    def _has_rows(self) -> bool:
+        """Whether y has a row of several numbers for each example."""
+
     @abstractmethod
     def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
         """Return targets as the core takes them."""
@@ -369,6 +374,12 @@ class _Perceptron(BaseEstimator, ABC):
         """Return what the network is made of beside its parameters."""
         several = isinstance(self.activation, list)
         return tuple(self.activation) if several else self.activation, self.loss
+
+    def _targets(self, y: Any) -> NDArray[Any]:
+        """Return what `_encoded` does, of one example too."""
+        y = y.toarray() if issparse(y) else np.asarray(y)
+        one = y.shape == (self.n_outputs_,) * self._has_rows
+        return self._encoded(y[None] if one else y, self._net.dtype)
 
     def _make_again(self) -> None:
         """Make the network anew, for another activation or cost; the optimizer stays."""
@@ -770,7 +781,14 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
                              f"the previous call to fit. Previously got {self.classes_}, `y` has "
                              f"{unique_labels(y)}")
 
-    def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
+    @property
+    def _has_rows(self) -> bool:
+        return bool(self._label_binarizer.y_type_ == "multilabel-indicator")
+
+    def _encoded(self, y: Any, real: Any) -> NDArray[Any]:
+        if (y.ndim == 2) != self._has_rows:
+            raise ValueError(f"y must have shape (n{f', {self.n_outputs_}' * self._has_rows}), as "
+                             f"the y that the classes are from, got {y.shape}")
         classes = unique_labels(y)
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(f"`y` has classes not in `self.classes_`: must be some of "
@@ -940,6 +958,10 @@ class MLPRegressor(RegressorMixin, _Perceptron):
         self._keep(locals())
 
     _LOSSES = ("squared_error",)
+
+    @property
+    def _has_rows(self) -> bool:
+        return self.n_outputs_ > 1
 
     def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
         if self._is_poisson and y.min() < 0:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cbackprop import files
 from cbackprop.convert import layers
 from cbackprop.extras import library
+from cbackprop.inspect import given
 from cbackprop.network import Network
 
 OPSET, IR_VERSION = 13, 7  # of 2020: the first whose softmax is of one axis
@@ -41,7 +42,7 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
         `input_scale` is multiplied into the first weights.
     path : str or path-like
 
@@ -64,6 +65,7 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
     >>> export_onnx(cbackprop.Network([2, 3, 1], seed=0), path)
     """
     onnx = library("onnx", "export_onnx", "onnx")
+    net = given.network(net, "export_onnx")
     collected = layers.of(net, "export_onnx")
     if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
