@@ -50,6 +50,7 @@ except ImportError:  # before 1.6 it is a method
 
 from cbackprop import callbacks as calls
 from cbackprop import functions, lbfgs, optimizers, schedules
+from cbackprop.convert import skl2onnx
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.network import DivergenceError, Network
@@ -692,6 +693,20 @@ class _Perceptron(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    # ---- what skl2onnx asks for ----
+
+    def onnx_parser(self) -> None:
+        """Become known to skl2onnx; it finds the outputs by itself."""
+        skl2onnx.register()
+
+    def onnx_shape_calculator(self) -> Any:
+        """Return what sets the shapes of the outputs in ONNX."""
+        return skl2onnx.shapes
+
+    def onnx_converter(self) -> Any:
+        """Return what writes the nodes of ONNX."""
+        return skl2onnx.convert
 
 
 class MLPClassifier(ClassifierMixin, _Perceptron):

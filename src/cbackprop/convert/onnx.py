@@ -70,7 +70,15 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
     if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
     graph = Graph(onnx, net.dtype)
-    a = graph.value("x")
+    feedforward(graph.value("x"), collected)
+    content = graph.model(net.sizes[0], net.sizes[-1]).SerializeToString()
+    with files.replacing(path) as file:
+        file.write(content)
+
+
+def feedforward(a: Value, collected: list[layers.Layer]) -> Value:
+    """Return the output for a, equation (25)."""
+    graph = a.graph
     for at, (w, b, runs) in enumerate(collected):
         w_, b_ = graph.constant(w, f"weights_{at}"), graph.constant(b, f"biases_{at}")
         z = a.to("Gemm", w_, b_, transB=1)
@@ -81,9 +89,7 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
             parts = z.parts("Split", counts, outputs=len(runs), axis=1)
             first, *others = map(activated, parts, runs)
             a = first.to("Concat", *others, axis=1)
-    content = graph.model(net.sizes[0], net.sizes[-1]).SerializeToString()
-    with files.replacing(path) as file:
-        file.write(content)
+    return a
 
 
 def activated(z: Value, run: layers.Run) -> Value:
