@@ -83,7 +83,7 @@ class _Sparse(RowSource):
 
 def _warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the caller's line, in the name of scikit-learn's module: filters know that."""
-    frame, inside = sys._getframe(1), ("cbackprop.", "sklearn.")
+    frame, inside = sys._getframe(1), ("cbackprop.", "joblib.", "sklearn.")
     while frame.f_back and frame.f_globals.get("__name__", "").startswith(inside):
         frame = frame.f_back
     warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, THEIRS,

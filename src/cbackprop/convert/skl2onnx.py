@@ -92,21 +92,9 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _labels(net: Any) -> NDArray[Any]:
-    """
-    Return the classes as ONNX has them: whole numbers or strings.
-
-    Raises
-    ------
-    ValueError
-        If they are neither.
-    """
+    """Return the classes as ONNX has them: strings, or whole numbers, which all others are."""
     classes = np.resize(net.classes_, max(2, len(net.classes_)))  # one class is both of two
-    if classes.dtype.kind in "OU":
-        if all(isinstance(label, str) for label in classes):
-            return classes
-    elif (classes == classes.astype(np.int64)).all():
-        return classes.astype(np.int64)
-    raise ValueError(f"skl2onnx: classes must be whole numbers or strings, got {net.classes_}")
+    return classes if classes.dtype.kind in "OU" else classes.astype(np.int64)
 
 
 class _InContainer(Graph):
