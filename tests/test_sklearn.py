@@ -553,7 +553,7 @@ def test_warm_starts_with_another_way_to_stop():
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS[:120]])
 def test_one_class_scores_what_score_says(weights):
-    x, y = DIGITS[0][:120], np.full(120, "all")
+    x, y = FEATURES[:120], np.full(120, "all")
     own = MLPClassifier((5,), early_stopping=True, max_iter=3, random_state=0).fit(x, y, weights)
     assert own.validation_scores_ == [1.0] * 3
     assert own.score(x, y, weights) == 1.0

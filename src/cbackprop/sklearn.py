@@ -244,7 +244,7 @@ class _Epochs(Training, calls.Callback):
 def _fits_in_parts(estimator: Any) -> bool:
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver 'sgd' or 'adam', got 'lbfgs'")
-    if estimator.get_params(deep=False).get("class_weight") == "balanced":
+    if getattr(estimator, "class_weight", None) == "balanced":
         raise AttributeError("class_weight 'balanced' needs all of y: give partial_fit a dict")
     return True
 
