@@ -49,7 +49,7 @@ except ImportError:  # before 1.6 it is a method
         return estimator._validate_data(*arrays, **rules)
 
 from cbackprop import callbacks as calls
-from cbackprop import functions, lbfgs, optimizers, schedules
+from cbackprop import data, functions, lbfgs, optimizers, schedules
 from cbackprop.convert import skl2onnx
 from cbackprop.core import _dispatch
 from cbackprop.history import History
@@ -645,7 +645,7 @@ class _Perceptron(BaseEstimator, ABC):
                 view[...] = best
             self._best = None
         elif validation is not None and self.n_iter_ and not math.isnan(self.loss_):
-            _warn(f"no validation score was a number, of {len(validation[1])} row(s): the "
+            _warn(f"no validation score was finite, of {len(validation[1])} row(s): the "
                   f"parameters are those of the last epoch", UndefinedMetricWarning)
 
     def _change_rate(self, eta: float) -> None:
@@ -816,12 +816,13 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         if self.class_weight is None:
             return sample_weight
         y = y.toarray() if issparse(y) else y
-        columns = [y] if y.ndim == 1 else list(y.T)
-        each = self.class_weight if isinstance(self.class_weight, list) else (
-            [self.class_weight] * len(columns))
-        if y.ndim == 2 and (isinstance(self.class_weight, dict) or len(each) != len(columns)):
-            raise ValueError(f"class_weight must be 'balanced' or a list of {len(columns)} dicts, "
-                             f"where rows have several labels, got {self.class_weight!r}")
+        columns, each = [y] if y.ndim == 1 else list(y.T), self.class_weight
+        rule = "a dict {class: weight}" if y.ndim == 1 else f"a list of {len(columns)} dicts"
+        if not isinstance(each, list) and (y.ndim == 1 or each == "balanced"):
+            each = [each] * len(columns)
+        elif y.ndim == 1 or not isinstance(each, list) or len(each) != len(columns):
+            raise ValueError(f"class_weight must be 'balanced' or {rule}, for y has shape "
+                             f"{y.shape}, got {data.shown(each)}")
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
         for class_weight, column in zip(each, columns, strict=True):
             weights = weights * _weights_of_classes(class_weight, column, sample_weight)
