@@ -338,7 +338,7 @@ def test_poisson_there_and_back(neural):
     np.testing.assert_allclose(net.feedforward(x)[:, 0], theirs.predict(x), 1e-12)
     back = convert.to_sklearn(net)
     np.testing.assert_allclose(back.predict(x), theirs.predict(x), 1e-12)
-    assert back.fit(x, y).out_activation_ == "exp"
+    assert fitted(back, x, y).out_activation_ == "exp"
 
 
 def test_estimators_there_and_back(neural):
