@@ -328,19 +328,171 @@ def test_no_hidden_layers(neural):
     np.testing.assert_allclose(convert.to_sklearn(net).predict(x), net.feedforward(x), 1e-12)
 
 
+def test_poisson_there_and_back(neural):
+    if "loss" not in neural.MLPRegressor().get_params():
+        pytest.skip("scikit-learn has the loss poisson from 1.7 on")
+    x, y = iris()
+    theirs = fitted(neural.MLPRegressor(loss="poisson"), x, y)
+    net = convert.from_sklearn(theirs)
+    assert (net.activation[-1], net.cost) == ("exponential", ("poisson", 1.0))
+    np.testing.assert_allclose(net.feedforward(x)[:, 0], theirs.predict(x), 1e-12)
+    back = convert.to_sklearn(net)
+    np.testing.assert_allclose(back.predict(x), theirs.predict(x), 1e-12)
+    assert fitted(back, x, y).out_activation_ == "exp"
+
+
+def test_estimators_there_and_back(neural):
+    ours = pytest.importorskip("cbackprop.sklearn")
+    x, y = iris()
+    names, several = np.array(["a", "b", "c"])[y], (x > x.mean(axis=0)).astype(int)
+    for kind, targets in ((ours.MLPClassifier, names), (ours.MLPClassifier, several),
+                          (ours.MLPClassifier, names == "a"), (ours.MLPRegressor, several)):
+        own = fitted(kind(hidden_layer_sizes=(5,)), x, targets)
+        net = convert.from_sklearn(own)
+        np.testing.assert_array_equal(net.feedforward(x), own.network_.feedforward(x))
+        assert (net.cost, net.activation) == (own.network_.cost, own.network_.activation)
+        assert convert.from_sklearn(own, cost="quadratic").cost == "quadratic"
+        found, expected = convert.to_sklearn(own).predict(x), own.predict(x)
+        if kind is ours.MLPClassifier:
+            np.testing.assert_array_equal(found, expected)
+        else:
+            np.testing.assert_allclose(found, expected, 1e-12)
+        net.weights[0][...] = 0  # a copy
+        assert (own.coefs_[0] != 0).all()
+    with pytest.raises(ValueError, match="is not fitted yet"):
+        convert.from_sklearn(ours.MLPRegressor())
+
+
+def test_estimators_leave(onnx_run):
+    ours, torch = pytest.importorskip("cbackprop.sklearn"), pytest.importorskip("torch")
+    x, y = iris()
+    own = fitted(ours.MLPRegressor(hidden_layer_sizes=(5,)), x, y)
+    np.testing.assert_allclose(onnx_run(own, x)[:, 0], own.predict(x), 1e-12)
+    module = convert.to_torch(own)
+    np.testing.assert_allclose(module(torch.from_numpy(x)).detach()[:, 0], own.predict(x), 1e-12)
+    with pytest.raises(ValueError, match="is not fitted yet"):
+        convert.to_torch(ours.MLPRegressor())
+
+
+# ---- skl2onnx ----
+
+@pytest.fixture
+def skl2onnx_run():
+    """Fit an estimator, alone or scaled, convert it by skl2onnx, and run it in ONNX Runtime."""
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    skl2onnx = pytest.importorskip("skl2onnx")
+    pytest.importorskip("cbackprop.sklearn")
+
+    def run(estimator, x, y, real, **options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it has not converged
+            estimator.fit(x, y)
+        model = skl2onnx.to_onnx(estimator, x[:1].astype(real), **options)
+        onnx.checker.check_model(model, full_check=True)
+        session = runtime.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"])
+        return session.run(None, {"X": x.astype(real)})
+
+    return run
+
+
+def scaled(estimator):
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), estimator)
+
+
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("targets", [
+    lambda x, y: y, lambda x, y: np.array(["a", "b", "c"])[y], lambda x, y: y == 1,
+    lambda x, y: np.where(y == 1, 7, -3), lambda x, y: np.where(y == 1, "one", "other"),
+    lambda x, y: 0 * y, lambda x, y: (x > x.mean(axis=0)).astype(int),
+], ids=["three", "names", "bool", "two", "two names", "one", "several"])
+def test_skl2onnx_of_classifiers(targets, real, skl2onnx_run):
+    from cbackprop.sklearn import MLPClassifier
+
+    x, y = iris()
+    y, close = targets(x, y), {"float32": 2e-6, "float64": 1e-12}[real]
+    for settings in ({}, {"activation": ["gelu", ("elu", 0.5)], "hidden_layer_sizes": (6, 4)}):
+        own = MLPClassifier(**{"hidden_layer_sizes": 5, "random_state": 0, "max_iter": 20,
+                               **settings})
+        for one in (own, scaled(own)):
+            labels, probabilities = skl2onnx_run(one, x, y, real)
+            expected = one.predict_proba(x.astype(real))
+            assert probabilities.dtype == real
+            np.testing.assert_allclose(probabilities, expected, atol=close, rtol=0)
+            sure = (abs(expected - 0.5) > 1e-4).all(axis=1)
+            assert sure.sum() > 100
+            np.testing.assert_array_equal(labels[sure], one.predict(x.astype(real))[sure])
+            assert labels.shape == y.shape
+    found = skl2onnx_run(own, x, y, real, options={"zipmap": False})
+    np.testing.assert_allclose(found[1], own.predict_proba(x), atol=100 * close)
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_skl2onnx_of_regressors(real, skl2onnx_run):
+    from cbackprop.sklearn import MLPRegressor
+
+    x, y = iris()
+    for targets, loss in ((y, "squared_error"), (x[:, :3], "huber"), (y, "poisson")):
+        one = scaled(MLPRegressor(loss, (5,), random_state=0, max_iter=20))
+        found, = skl2onnx_run(one, x, targets, real)
+        expected = one.predict(x)
+        assert found.shape == (len(x), expected[0].size)
+        assert found.dtype == real
+        np.testing.assert_allclose(found.reshape(expected.shape), expected,
+                                   **{"float32": {"rtol": 1e-4, "atol": 1e-5},
+                                      "float64": {"rtol": 1e-12}}[real])
+
+
+def test_skl2onnx_of_sums_searches_and_ensembles(skl2onnx_run):
+    from sklearn.ensemble import BaggingClassifier
+    from sklearn.model_selection import GridSearchCV
+
+    from cbackprop.convert.skl2onnx import register
+    from cbackprop.sklearn import MLPClassifier
+
+    x, y = iris()
+    for classes in (y, y == 1):
+        hinge = MLPClassifier((5,), loss="hinge", random_state=0, max_iter=20)
+        labels, sums = skl2onnx_run(hinge, x, classes, "float64")
+        expected = hinge.decision_function(x)
+        if expected.ndim == 1:
+            expected = np.stack([-expected, expected], axis=1)
+        np.testing.assert_allclose(sums, expected, atol=1e-12)
+        np.testing.assert_array_equal(labels, hinge.predict(x))
+    register()
+    for one in (GridSearchCV(MLPClassifier(max_iter=3), {"alpha": [0.1, 0.2]}, cv=2),
+                BaggingClassifier(MLPClassifier(max_iter=3), 2)):
+        found = skl2onnx_run(one, x, y, "float64", options={"zipmap": False})
+        np.testing.assert_allclose(found[1], one.predict_proba(x), atol=1e-5)
+
+
+def test_skl2onnx_refuses(skl2onnx_run):
+    from cbackprop.sklearn import MLPClassifier
+
+    x, y = iris()
+    refused("^skl2onnx needs activations known by name, got activation 'cube'$",
+            lambda: skl2onnx_run(MLPClassifier((5,), CUBE, max_iter=2), x, y, "float32"))
+
+
+def test_skl2onnx_is_imported_by_who_asks_for_it():
+    pytest.importorskip("cbackprop.sklearn")
+    code = "import sys, cbackprop.sklearn, cbackprop.convert; sys.exit('skl2onnx' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_scikit_learn_refuses(neural):
-    to, of, x = convert.to_sklearn, convert.from_sklearn, iris()[0]
+    to, of = convert.to_sklearn, convert.from_sklearn
     refused(r"^from_sklearn: MLPRegressor\(\) must be fitted$", lambda: of(neural.MLPRegressor()))
     refused("^from_sklearn takes an MLPClassifier or MLPRegressor, got 3$", lambda: of(3),
             TypeError)
-    if "loss" in neural.MLPRegressor().get_params():
-        poisson = fitted(neural.MLPRegressor(loss="poisson"), x, x[:, 0])
-        refused("^from_sklearn: activation 'exp' has no equal in cbackprop$", lambda: of(poisson))
     hidden = r"^to_sklearn needs one of \['identity', 'relu', 'sigmoid', 'tanh'\] in all hidden"
     for activations, match in [
         (["gelu", "softmax"], f"{hidden} layers, got \\['gelu'\\]$"),
-        (["tanh", "tanh"], r"^to_sklearn needs one of \['identity', 'sigmoid', 'softmax'\] at the "
-                           "output, got 'tanh'$"),
+        (["tanh", "tanh"], r"^to_sklearn needs one of \['exponential', 'identity', 'sigmoid', "
+                           r"'softmax'\] at the output, got 'tanh'$"),
         ([{"relu": 3, "tanh": 6}, "softmax"], "^to_sklearn needs one activation for each layer"),
         ([CUBE, "softmax"], "activation 'cube'$"),
     ]:

@@ -25,7 +25,7 @@ from sklearn.datasets import (  # noqa: E402
     make_multilabel_classification,
     make_regression,
 )
-from sklearn.exceptions import ConvergenceWarning  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning  # noqa: E402
 from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
@@ -93,6 +93,44 @@ def test_estimator_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check(estimator)
+
+
+OTHER_SETTINGS = [kind(max_iter=100, **settings) for kind, settings in [
+    *((kind, settings) for kind, eta in ((MLPClassifier, 0.05), (MLPRegressor, 0.001))
+      for settings in (
+        {"solver": "sgd", "learning_rate_init": eta}, {"solver": "lbfgs"}, {"dropout": 0.1},
+        {"activation": "gelu"}, {"loss": "huber"}, {"batch_size": 500, "shuffle": False},
+        {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": eta},
+        {"hidden_layer_sizes": (40, 30), "activation": ["relu", ("leaky_relu", 0.1)]})),
+    (MLPClassifier, {"class_weight": "balanced"}), (MLPClassifier, {"class_weight": {1: 2.0}}),
+    (MLPClassifier, {"class_weight": "balanced", "solver": "lbfgs"}),
+    (MLPClassifier, {"loss": "squared_hinge"}), (MLPRegressor, {"loss": "poisson"}),
+    (MLPClassifier, {"dropout": 0.2, "hidden_layer_sizes": (60,)})]]
+
+
+def not_passed(estimator):
+    """Which checks an estimator cannot pass; docs/sklearn.md says why."""
+    if estimator.dropout:  # a mask is drawn for a row, so that two rows are not one of weight 2
+        return {f"check_sample_weight_equivalence_on_{form}_data" for form in ("dense", "sparse")}
+    if isinstance(estimator.get_params().get("class_weight"), dict):  # of several labels, refused
+        return {"check_classifiers_multilabel_representation_invariance",
+                *(f"check_classifiers_multilabel_output_format_{method}"
+                  for method in ("predict", "predict_proba", "decision_function"))}
+    if estimator.loss == "poisson":  # the first is not passed by scikit-learn's; negative y
+        return {"check_regressors_train", "check_regressor_multioutput"}
+    return set()
+
+
+@pytest.mark.slow
+@parametrize_with_checks(OTHER_SETTINGS)
+def test_estimator_checks_of_settings(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if check.func.__name__ not in not_passed(estimator):
+            check(estimator)
+            return
+        with pytest.raises((AssertionError, ValueError)):
+            check(estimator)
 
 
 def test_constructors_are_scikit_learns_and_more():
@@ -211,6 +249,21 @@ def test_warnings_are_the_same():
                 one.fit(DIGITS[0][:100], DIGITS[1][:100])
 
 
+def test_warnings_go_by_the_name_of_scikit_learns_module():
+    for settings in ({"max_iter": 2}, {"max_iter": 2, "solver": "lbfgs"}, {"batch_size": 999},
+                     {"early_stopping": True, "max_iter": 1}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", module="sklearn")
+            MLPClassifier((5,), **settings).fit(DIGITS[0][:100], DIGITS[1][:100])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        own = MLPClassifier((5,), max_iter=1)
+        own.fit(*DIGITS)
+        cross_val_score(own, *DIGITS, cv=2)
+    assert [warning.filename for warning in caught] == [__file__] * 3  # where it was called
+
+
 @pytest.mark.filterwarnings("default")
 def test_ctrl_c_ends_training_as_it_is():
     def interrupt(network, history):
@@ -293,6 +346,121 @@ def test_parameters_are_live_copied_and_replaced():
     assert not hasattr(clone(own), "coefs_")
 
 
+@pytest.mark.parametrize("solver", ["adam", "momentum"])
+def test_parameters_put_in_between_keep_the_optimizer(solver):
+    own = MLPClassifier((20,), random_state=np.random.RandomState(0), **SOLVERS[solver])
+    other = theirs(own).set_params(random_state=np.random.RandomState(0))
+    for part in range(4):
+        for one in (own, other):
+            one.partial_fit(*DIGITS, classes=np.arange(10))
+            if part == 1:
+                one.coefs_[0] = one.coefs_[0][:, ::-1]  # a view of what it takes the place of
+                one.coefs_ = [0.9 * w for w in one.coefs_]
+            if part == 2:
+                one.intercepts_[0], one.intercepts_[1] = one.intercepts_[0] + 1, np.zeros(10)
+    agree(own, other)
+    net = own.network_
+    own.coefs_[1] = np.ones((20, 10))
+    assert own.network_ is net
+    own.coefs_ = [np.ones((64, 3)), np.ones((3, 10))]  # other neurons: another network
+    own.intercepts_ = [np.zeros(3), np.zeros(10)]
+    assert own.network_.sizes == (64, 3, 10)
+
+
+@pytest.mark.parametrize("solver", ["adam", "momentum", "invscaling"])
+def test_settings_changed_before_partial_fit_are_obeyed(solver):
+    settings = {**SOLVERS[solver], "learning_rate_init": 0.01}
+    own = MLPClassifier((20,), random_state=np.random.RandomState(0), **settings)
+    other = theirs(own).set_params(random_state=np.random.RandomState(0))
+    for rate, activation in ((0.01, "relu"), (0.002, "relu"), (0.002, "tanh"), (0.05, "tanh")):
+        own.set_params(learning_rate_init=rate, activation=activation)
+        own.partial_fit(*DIGITS, classes=np.arange(10))
+        other.set_params(activation=activation)
+        if hasattr(other, "_optimizer") and rate != other._optimizer.learning_rate_init:
+            other._optimizer.learning_rate_init = rate  # which its own partial_fit would not do
+            other._optimizer.learning_rate = rate
+            if solver == "invscaling":
+                other._optimizer.learning_rate /= (other.t_ + 1) ** own.power_t
+        other.partial_fit(*DIGITS, classes=np.arange(10))
+    agree(own, other)
+
+
+def test_whatever_takes_a_network_takes_an_estimator():
+    inspect_ = cbackprop.inspect
+    x, y = TASKS["binary"][1:3]
+    own = MLPClassifier((9,), "tanh", max_iter=5, random_state=0).fit(x, y)
+    net, of_net = own.network_, (y == "low").astype(int)
+    assert isinstance(net, cbackprop.Network)
+    np.testing.assert_array_equal(net.feedforward(x), own.predict_proba(x)[:, 1:])
+    mine, its = inspect_.trace(own, x[:5], y[:5]), inspect_.trace(net, x[:5], of_net[:5])
+    np.testing.assert_array_equal(mine.nabla_w[0], its.nabla_w[0])
+    assert inspect_.gradient_check(own, x[:3], y[:3], sample=50).passed
+    for function, arguments in ((inspect_.demon, (0, 1, 1e-3)), (inspect_.paths, (0, 1, 20))):
+        found, expected = (repr(function(one, x[0], label, *arguments))
+                           for one, label in ((own, y[0]), (net, of_net[0])))
+        assert found == expected
+    for found, expected in [
+        (inspect_.jacobian(own, x[:3]), inspect_.jacobian(net, x[:3])),
+        (inspect_.input_gradient(own, x, y), inspect_.input_gradient(net, x, of_net)),
+        (inspect_.hessian_vector(own, x, y, net.backprop(x, of_net))[1][1],
+         inspect_.hessian_vector(net, x, of_net, net.backprop(x, of_net))[1][1]),
+        (inspect_.saturation(own, x, y).speed, inspect_.saturation(net, x, of_net).speed),
+    ]:
+        np.testing.assert_array_equal(found, expected)
+    assert repr(inspect_.Summary(own)) == repr(net.summary())
+    outputs = MLPRegressor(hidden_layer_sizes=(4,), max_iter=2, random_state=0)
+    outputs.fit(FEATURES, TARGETS)
+    assert inspect_.trace(outputs, FEATURES[0], TARGETS[0]).y.shape == (1, 3)
+    labels = MLPClassifier((4,), max_iter=2, random_state=0).fit(*TASKS["multilabel"][1:3])
+    assert inspect_.trace(labels, *TASKS["multilabel"][1:3]).y.sum() == TASKS["multilabel"][2].sum()
+    net.weights[1][...] = 0  # live
+    np.testing.assert_allclose(own.predict_proba(x)[:, 1], 1 / (1 + np.exp(-net.biases[1][0, 0])))
+    with one_line(ValueError, "^This MLPClassifier instance is not fitted yet"):
+        inspect_.jacobian(MLPClassifier(), x)
+    with one_line(ValueError, r"^y must have shape \(n\), as the y that the classes are from, got"):
+        inspect_.trace(own, x[:2], np.eye(2))
+    with one_line(ValueError, "^`y` has classes not in `self.classes_`"):
+        inspect_.trace(own, x[:2], ["low", "other"])
+
+
+def test_pictures_of_estimators(pyplot):
+    x, y = TASKS["binary"][1:3]
+    own = MLPClassifier((9,), max_iter=5, random_state=0).fit(x, y)
+    matrix, *_ = cbackprop.plot.confusion(own, (x, y), mistakes=0)
+    assert [label.get_text() for label in matrix.get_yticklabels()] == ["high", "low"]
+    right = int((own.predict(x) == y).sum())
+    assert matrix.get_title() == f"{right} of {len(y)} right"
+    assert len(cbackprop.plot.weights(own).images) == 1
+
+
+@pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"dropout": 0.2},
+                                      {"solver": "sgd"}, {"solver": "lbfgs"}], ids=str)
+def test_equal_fits_hash_equal(settings):
+    own = MLPClassifier((9,), max_iter=5, random_state=0, **settings).fit(*DIGITS)
+    same = clone(own).fit(*DIGITS)
+    for one in (same, copy.deepcopy(own), pickle.loads(pickle.dumps(own))):
+        assert joblib.hash(one) == joblib.hash(own)
+    same.coefs_[0][0, 0] += 1
+    assert joblib.hash(same) != joblib.hash(own)
+
+
+def test_memory_knows_equal_fits(tmp_path):
+    called = []
+    predict = joblib.Memory(tmp_path, verbose=0).cache(
+        lambda own, x: called.append(1) or own.predict(x))
+    for _ in range(2):
+        predict(MLPClassifier((5,), max_iter=2, random_state=0).fit(*DIGITS), DIGITS[0])
+    assert called == [1]
+
+
+def test_history_survives_pickles_but_for_the_time_it_took():
+    own = MLPClassifier((5,), max_iter=3, random_state=0).fit(*DIGITS)
+    history = pickle.loads(pickle.dumps(own)).network_.history
+    assert history.cost == own.network_.history.cost == own.loss_curve_
+    assert list(history.recorded) == ["eta", "cost"]
+    assert len(own.network_.history.seconds) == 3
+
+
 # ---- what is theirs alone ----
 
 
@@ -333,6 +501,132 @@ def test_given_validation_data():
         weighted.score(x[held], y[held], WEIGHTS[:100]))
     plain = MLPClassifier((20,), max_iter=10, random_state=0).fit(x[train], y[train])
     np.testing.assert_array_equal(own.loss_curve_, plain.loss_curve_[:len(own.loss_curve_)])
+
+
+def test_a_score_of_nan_never_wins(monkeypatch):
+    x, y = FEATURES, TARGETS[:, 0]
+    own = MLPRegressor(hidden_layer_sizes=(20,), early_stopping=True, max_iter=60, random_state=0,
+                       learning_rate_init=0.01)
+    with pytest.warns(UndefinedMetricWarning, match=r"^no validation score was finite, of 1 row"):
+        own.fit(x, y, X_val=x[:1], y_val=y[:1])
+    plain = clone(own).set_params(early_stopping=False).fit(x, y)
+    agree_in_parameters(own, plain)  # R^2 of one row is no number: nothing stops it
+    assert own.n_iter_ == 60
+    assert np.isnan(own.validation_scores_).all()
+    scores = iter([0.5, 0.7, *[np.nan] * 50])
+    kept = []
+    monkeypatch.setattr(MLPRegressor, "_score", lambda self, *_: next(scores))
+    own.set_params(n_iter_no_change=3, callbacks=[
+        lambda network, history: kept.append(np.array(network.weights[0].T)) or False])
+    own.fit(x, y)
+    assert own.n_iter_ == len(kept) == 6
+    assert own.best_validation_score_ == 0.7
+    np.testing.assert_array_equal(own.coefs_[0], kept[1])
+
+
+def agree_in_parameters(own, other):
+    for a, b in zip(own.coefs_ + own.intercepts_, other.coefs_ + other.intercepts_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_warm_starts_look_at_their_own_data():
+    rng = np.random.default_rng(0)
+    x, again = rng.normal(size=(2, 300, 3))
+    y, other = x @ [1., 2, 3], again @ [-1., -2, -3] + 2 * rng.normal(size=300)
+    for early in (True, False):
+        own = MLPRegressor(hidden_layer_sizes=(20,), early_stopping=early, warm_start=True,
+                           max_iter=300, learning_rate_init=0.01, random_state=0).fit(x, y)
+        before, epochs = own.score(again, other), len(own.loss_curve_)
+        fresh = clone(own).fit(again, other)
+        own.fit(again, other)
+        assert before < 0 < fresh.score(again, other) - 0.1 < own.score(again, other)
+        assert len(own.loss_curve_) == epochs + own.n_iter_  # the curves go on
+        if early:
+            assert own.best_validation_score_ == max(own.validation_scores_[epochs:])
+            assert own.best_validation_score_ < max(own.validation_scores_)
+
+
+def test_warm_starts_with_another_way_to_stop():
+    own = MLPClassifier((9,), solver="lbfgs", warm_start=True, max_iter=3, random_state=0)
+    own.fit(*DIGITS)
+    for settings in ({"solver": "adam"}, {"early_stopping": True}, {"early_stopping": False}):
+        own.set_params(**settings).fit(*DIGITS)
+        assert len(own.loss_curve_) >= own.n_iter_ == 3
+    own = MLPClassifier((9,), solver="lbfgs", max_iter=3).fit(*DIGITS)
+    assert len(own.set_params(solver="sgd").partial_fit(*DIGITS).loss_curve_) == 1
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS[:120]])
+def test_one_class_scores_what_score_says(weights):
+    x, y = FEATURES[:120], np.full(120, "all")
+    own = MLPClassifier((5,), early_stopping=True, max_iter=3, random_state=0).fit(x, y, weights)
+    assert own.validation_scores_ == [1.0] * 3
+    assert own.score(x, y, weights) == 1.0
+
+
+def test_sparse_labels_predict_sparse():
+    x, y = TASKS["multilabel"][1:3]
+    for form in (sparse.csr_matrix, sparse.csc_array):
+        own = MLPClassifier((9,), early_stopping=True, max_iter=5, random_state=0)
+        found = own.fit(x, form(y)).predict(x)
+        expected = theirs(own).fit(x, form(y)).predict(x)
+        assert type(found) is type(expected)
+        assert sparse.issparse(found)
+        np.testing.assert_array_equal(found.toarray(), clone(own).fit(x, y).predict(x))
+        assert own.score(x, form(y)) == own.score(x, y)
+    own = MLPClassifier((9,)).partial_fit(x, form(y), classes=np.arange(5))
+    assert sparse.issparse(own.predict(x))
+
+
+def test_validation_rows_that_all_weigh_nothing():
+    x, y = DIGITS[0][:100], DIGITS[1][:100] % 2
+    own = MLPClassifier((4,), max_iter=2, early_stopping=True, random_state=1)
+    with one_line(ValueError, "^the rows drawn for validation must not all weigh 0: .* of 10 rows"):
+        own.fit(x, y, np.arange(100) < 3)
+    with one_line(ValueError, "^X_val must not all weigh 0"):
+        clone(own).set_params(class_weight={0: 0.0}).fit(x, y, X_val=x[y == 0], y_val=y[y == 0])
+    for settings in ({}, {"solver": "lbfgs"}):
+        with one_line(ValueError, "^X must not all weigh 0"):
+            MLPClassifier((4,), class_weight={0: 0, 1: 0}, **settings).fit(x, y)
+
+
+def test_class_weights_of_classes_that_are_not_there():
+    x, y = DIGITS[0], DIGITS[1] % 3
+    names = np.array(["a", "b", "c"])[y]
+    own = MLPClassifier((9,), max_iter=4, random_state=0, class_weight={"a": 2.0, "d": 5.0})
+    plain = clone(own).set_params(class_weight=None)
+    agree(own.fit(x, names), clone(plain).fit(x, names, np.where(y == 0, 2.0, 1)), 1e-12)
+    own, plain = clone(own), clone(plain)
+    for rows in (y < 2, y == 1, y > 0):  # not all classes in each part
+        own.partial_fit(x[rows], names[rows], classes=["a", "b", "c"])
+        plain.partial_fit(x[rows], names[rows], np.where(y[rows] == 0, 2.0, 1),
+                          classes=["a", "b", "c"])
+    agree(own, plain, 1e-12)
+    for bad, error in (({0: -1}, ValueError), ({0: "much"}, TypeError), ({0: np.nan}, ValueError)):
+        with one_line(error, r"^class_weight\[0\] must be a number of at least 0, got"):
+            MLPClassifier(class_weight=bad).fit(x, y)
+
+
+def test_class_weights_of_several_labels():
+    x, y = TASKS["multilabel"][1:3]
+    own = MLPClassifier((9,), max_iter=4, random_state=0, class_weight=[{1: 2.0}, *[{}] * 4])
+    plain = clone(own).set_params(class_weight=None).fit(x, y, 1.0 + y[:, 0])
+    agree(own.fit(x, y), plain, 1e-12)
+    weights = sklearn.utils.class_weight.compute_sample_weight("balanced", y)
+    agree(own.set_params(class_weight="balanced").fit(x, sparse.csr_matrix(y)),
+          plain.fit(x, y, weights), 1e-12)
+    for bad in ({1: 2.0}, [{1: 2.0}]):
+        with one_line(ValueError, "^class_weight must be 'balanced' or a list of 5 dicts, for y"):
+            own.set_params(class_weight=bad).fit(x, y)
+    with one_line(ValueError, r"^class_weight must be 'balanced' or a dict {class: weight}, for y"):
+        own.set_params(class_weight=[{1: 2.0}]).fit(x, y[:, 0])
+
+
+def test_balanced_counts_a_row_of_weight_2_twice():
+    x, y = TASKS["binary"][1:3]
+    times = np.random.default_rng(0).integers(0, 4, len(y))
+    own = MLPClassifier((9,), solver="lbfgs", max_iter=5, class_weight="balanced", random_state=0)
+    agree(clone(own).fit(x, y, times), own.fit(np.repeat(x, times, 0), np.repeat(y, times)), 1e-6)
 
 
 def test_class_weights_are_weights():
@@ -416,13 +710,19 @@ def test_bad_calls():
         own.fit(x, y, X_val=x[:50], y_val=y[:50] + 1)
     with one_line(ValueError, "^partial_fit does not support early_stopping=True$"):
         own.partial_fit(x, y, classes=np.arange(10))
-    with one_line(ValueError, "^class_weight 'balanced' needs all of y: give partial_fit a dict$"):
+    with pytest.raises(AttributeError) as raised:
         MLPClassifier(class_weight="balanced").partial_fit(x, y, classes=np.arange(10))
+    assert str(raised.value.__cause__) == (
+        "class_weight 'balanced' needs all of y: give partial_fit a dict")
     own = MLPClassifier((3,), max_iter=2, warm_start=True).fit(x, y)
     with one_line(ValueError, r"^warm_start and partial_fit need the layers that are there, \[64"):
         own.set_params(hidden_layer_sizes=(4,)).fit(x, y)
-    with one_line(ValueError, "^y must not be negative for loss 'poisson', got -1$"):
-        MLPRegressor("poisson").fit(x, y - 1)
+    for loss in ("poisson", ("poisson", 0.0)):
+        with one_line(ValueError, "^y must not be negative for loss 'poisson', got -1$"):
+            MLPRegressor(loss).fit(x, y - 1)
+    own = MLPClassifier((3,), early_stopping=True, max_iter=2)
+    with one_line(ValueError, r"^y must have shape \(n\), as the y that .*, got \(450, 10\)$"):
+        own.fit(x, y, X_val=x, y_val=np.eye(10, dtype=int)[y])
     with one_line(AttributeError, "partial_fit"):
         MLPRegressor(solver="lbfgs").partial_fit(x, y)
 

@@ -7,9 +7,11 @@ random numbers, and come to the same weights; they can be told more besides.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import operator
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -23,12 +25,12 @@ try:
     from scipy.sparse import issparse
     from sklearn import neural_network
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
-    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
     from sklearn.metrics import r2_score
     from sklearn.model_selection import train_test_split
     from sklearn.preprocessing import LabelBinarizer
     from sklearn.utils import check_random_state, column_or_1d
-    from sklearn.utils.class_weight import compute_sample_weight
+    from sklearn.utils._param_validation import StrOptions
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import (
         _check_partial_fit_first_call,
@@ -47,7 +49,8 @@ except ImportError:  # before 1.6 it is a method
         return estimator._validate_data(*arrays, **rules)
 
 from cbackprop import callbacks as calls
-from cbackprop import functions, lbfgs, optimizers, schedules
+from cbackprop import data, functions, lbfgs, optimizers, schedules
+from cbackprop.convert import skl2onnx
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.network import DivergenceError, Network
@@ -57,6 +60,8 @@ from cbackprop.training import Training
 OURS = {"logistic": "sigmoid", "exp": "exponential"}  # where scikit-learn has another name
 PROBABILITIES = ("logistic", "softmax")
 SMALLEST_RATE = 1e-6  # at which "adaptive" stops
+THEIRS = neural_network.MLPClassifier.__module__
+TIMES = ("seconds", "rows_per_second")  # of a history
 NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may contain large "
               "values and need to be preprocessed.")
 
@@ -74,6 +79,50 @@ class _Sparse(RowSource):
         """Return rows, targets and weights."""
         return (self.x[indices].toarray(), self.y[indices],
                 None if self.weights is None else self.weights[indices])
+
+
+def _warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the caller's line, in the name of scikit-learn's module: filters know that."""
+    frame, inside = sys._getframe(1), ("cbackprop.", "joblib.", "sklearn.")
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(inside):
+        frame = frame.f_back
+    warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, THEIRS,
+                           frame.f_globals.setdefault("__warningregistry__", {}))
+
+
+def _weighty(weights: NDArray[Any] | None, rows: str) -> NDArray[Any] | None:
+    """
+    Return the weights.
+
+    Raises
+    ------
+    ValueError
+        If all are 0.
+    """
+    if weights is not None and not weights.any():
+        raise ValueError(f"{rows} must not all weigh 0: sample_weight and class_weight leave "
+                         f"nothing of {len(weights)} rows")
+    return weights
+
+
+def _weights_of_classes(
+    class_weight: Any, y: NDArray[Any], sample_weight: NDArray[Any] | None
+) -> NDArray[Any]:
+    """
+    Return what class_weight makes of each example's class.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a weight is no number, or negative.
+    """
+    classes, at = np.unique(y, return_inverse=True)
+    if isinstance(class_weight, dict):  # a class that it does not name weighs 1
+        return np.array([optimizers.number(f"class_weight[{c!r}]", class_weight.get(c, 1.0), 0)
+                         for c in classes.tolist()])[at]
+    counts = np.bincount(at, sample_weight)  # a row of weight 2 is as two rows
+    there = counts > 0
+    return np.divide(counts.sum() / there.sum(), counts, np.zeros(len(counts)), where=there)[at]
 
 
 def _shuffle(random_state: np.random.RandomState, order: NDArray[np.intp]) -> None:
@@ -153,7 +202,7 @@ class _Epochs(Training, calls.Callback):
             own.best_loss_ = min(own.best_loss_, own.loss_)
         own._no_improvement_count = 0 if better else own._no_improvement_count + 1
         if own.solver == "sgd" and own.learning_rate == "invscaling":
-            self.change_rate(own.learning_rate_init / (own.t_ + 1) ** own.power_t)
+            self.change_rate(own._first_rate())
         if own._no_improvement_count <= own.n_iter_no_change:
             return False
         end = "Stopping."
@@ -178,23 +227,25 @@ class _Epochs(Training, calls.Callback):
         own.validation_scores_.append(score)
         if own.verbose:
             print(f"Validation score: {score:f}")
-        better = not score < own.best_validation_score_ + own.tol
-        if score > own.best_validation_score_:
+        # NaN is no improvement; but as long as there is nothing else, no reason to stop.
+        best = own.best_validation_score_
+        better = best == -math.inf or score >= best + own.tol
+        if score > best:
             own.best_validation_score_ = score
             own._best = own._copies()
         return better
 
     def change_rate(self, eta: float) -> None:
-        """Go on with another rate; scikit-learn's velocities have the rates of their time."""
-        assert self.network._memory is not None
-        self.network._memory.learning.memory[0][...] *= self.estimator._rate / eta
-        self.estimator._rate = eta
+        """Go on with another rate."""
+        self.estimator._change_rate(eta)
         self.eta = schedules.Constant(eta)
 
 
-def _is_stochastic(estimator: Any) -> bool:
+def _fits_in_parts(estimator: Any) -> bool:
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver 'sgd' or 'adam', got 'lbfgs'")
+    if getattr(estimator, "class_weight", None) == "balanced":
+        raise AttributeError("class_weight 'balanced' needs all of y: give partial_fit a dict")
     return True
 
 
@@ -206,17 +257,22 @@ def _gives_sums(estimator: Any) -> bool:
     return not _gives_probabilities(estimator)
 
 
+def _real(array: NDArray[Any]) -> Any:
+    return np.float32 if array.dtype == np.float32 else np.float64
+
+
 class _Perceptron(BaseEstimator, ABC):
     """
     What both have in common.
 
-    `coefs_` and `intercepts_` are live views of a network's parameters. Whoever replaces one gets a
-    new network, at the next use.
+    `coefs_` and `intercepts_` are live views of a network's parameters. What is put in the place of
+    one is copied into the network at the next use; into a new one, if its shape or type is another.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {  # what is missing is looked at by others
         **neural_network.MLPClassifier._parameter_constraints, "activation": "no_validation"}
     _LOSSES: ClassVar[tuple[str, ...]]  # beside the network's costs
+    _best: list[NDArray[Any]] | None = None
     loss: Any
     coefs_: list[NDArray[Any]]
     intercepts_: list[NDArray[Any]]
@@ -230,13 +286,16 @@ class _Perceptron(BaseEstimator, ABC):
     def _learn_classes(self, y: NDArray[Any], anew: bool, partial: bool) -> None:
         """Learn which classes there are, or see that they are the same."""
 
+    @property
+    @abstractmethod
+    def _has_rows(self) -> bool:
+        """Whether y has a row of several numbers for each example."""
+
     @abstractmethod
     def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
         """Return targets as the core takes them."""
 
-    def _weights(
-        self, sample_weight: NDArray[Any] | None, y: NDArray[Any], partial: bool
-    ) -> NDArray[Any] | None:
+    def _weights(self, sample_weight: NDArray[Any] | None, y: Any) -> NDArray[Any] | None:
         """Return what each example counts."""
         return sample_weight
 
@@ -250,18 +309,46 @@ class _Perceptron(BaseEstimator, ABC):
 
     # ---- the network ----
 
+    @property
+    def network_(self) -> Network:
+        """
+        The trained `Network`, whose parameters `coefs_` and `intercepts_` show.
+
+        It has what `cbackprop` has: activations of hidden layers, gradients, files.
+        `cbackprop.inspect`, `plot` and `convert` take the estimator itself too. What is written to
+        its parameters, predictions follow.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        """
+        check_is_fitted(self)
+        return self._network()
+
     def _network(self) -> Network:
         """Return the network of coefs_ and intercepts_."""
         views = self.__dict__.get("_views")
         now = [*self.coefs_, *self.intercepts_]
         if views is None or len(views) != len(now) or any(map(operator.is_not, views, now)):
-            self._make(self.coefs_, self.intercepts_)
+            self._take(now, views)
         return self._net
+
+    def _take(self, now: list[Any], views: list[NDArray[Any]] | None) -> None:
+        """Copy parameters into the network; it and its optimizer stay, if that can be."""
+        now = [np.array(parameter) for parameter in now]  # one may lie in another's place
+        if (views is None or [p.shape for p in now] != [view.shape for view in views]
+                or _real(now[0]) != _real(views[0])):
+            self._make(now[:len(self.coefs_)], now[len(self.coefs_):])
+            return
+        for view, parameter in zip(views, now, strict=True):
+            view[...] = parameter
+        self._show()
 
     def _make(self, coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
         """Make a network of these parameters."""
         sizes = [len(coefs[0]), *(len(b) for b in intercepts)]
-        real = np.float32 if coefs[0].dtype == np.float32 else np.float64
+        real = _real(coefs[0])
         build = _dispatch.load(np.dtype(real).name)
         functions.one("loss", self.loss, dict.fromkeys((*build.COSTS, *self._LOSSES), 0), build,
                       functions.Cost)
@@ -276,11 +363,32 @@ class _Perceptron(BaseEstimator, ABC):
                 f"activation must have {len(sizes) - 2} entries, one for each hidden layer"
                 f"{', or one more' * isinstance(self, RegressorMixin)}, got {len(activation)}")
         self.out_activation_ = activation[-1]
+        self._made_of = self._functions
         self._net = Network(
             sizes, cost=cost, dtype=real,
             activation=[OURS.get(a, a) if isinstance(a, str) else a for a in activation],
             initializer=([w.T for w in coefs], [b.reshape(-1, 1) for b in intercepts]), seed=0)
         self._show()
+
+    @property
+    def _functions(self) -> tuple[Any, Any]:
+        """Return what the network is made of beside its parameters."""
+        several = isinstance(self.activation, list)
+        return tuple(self.activation) if several else self.activation, self.loss
+
+    def _targets(self, y: Any) -> NDArray[Any]:
+        """Return what `_encoded` does, of one example too."""
+        y = y.toarray() if issparse(y) else np.asarray(y)
+        one = y.shape == (self.n_outputs_,) * self._has_rows
+        return self._encoded(y[None] if one else y, self._net.dtype)
+
+    def _make_again(self) -> None:
+        """Make the network anew, for another activation or cost; the optimizer stays."""
+        memory = self._network()._memory
+        self._make(self.coefs_, self.intercepts_)
+        if memory is not None:
+            self._net._memory = optimizers.Memory.of(
+                self._net._build, self._net._core, memory.__getstate__())
 
     def _show(self) -> None:
         """Let coefs_ and intercepts_ be views of the network's parameters."""
@@ -306,11 +414,22 @@ class _Perceptron(BaseEstimator, ABC):
         state = super().__getstate__().copy()
         for name in ("coefs_", "intercepts_", "_views"):  # the network has them
             state.pop(name, None)
+        if "_net" in state:
+            state["_net"] = self._net.__getstate__()
+            history = self._net.history
+            if history is not None:  # without times, so that equal fits have equal states
+                state["_net"]["history"] = dataclasses.replace(
+                    history, seconds=[], rows_per_second=[],
+                    recorded=tuple(name for name in history.recorded if name not in TIMES))
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "_net" in state:
+            if isinstance(self._net, dict):  # 0.6.0 kept the network itself
+                network = Network.__new__(Network)
+                network.__setstate__(self._net)
+                self._net = network
             self._show()
 
     # ---- fit ----
@@ -364,7 +483,7 @@ class _Perceptron(BaseEstimator, ABC):
         x, y = self._arrays(x, y, anew)
         self._learn_classes(y, anew, partial)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, x)
-        weights = self._weights(weights, y, partial)
+        weights = _weighty(self._weights(weights, y), "X")
         targets = self._encoded(y, x.dtype)
         self.n_outputs_ = targets.shape[1] if targets.ndim == 2 else len(self.classes_)
         sizes = [x.shape[1], *hidden, self.n_outputs_]
@@ -378,6 +497,8 @@ class _Perceptron(BaseEstimator, ABC):
                                  f"{there}, got {sizes}")
             if not partial:
                 self._make(self.coefs_, self.intercepts_)
+            elif self._functions != self.__dict__.get("_made_of"):
+                self._make_again()
         network = self._network()
         if self.solver == "lbfgs":
             self._run_lbfgs(network, x, targets, weights)
@@ -392,8 +513,6 @@ class _Perceptron(BaseEstimator, ABC):
         x, y = validate_data(
             self, x, y, accept_sparse=["csr", "csc"], multi_output=True,
             dtype=(np.float64, np.float32), y_numeric=isinstance(self, RegressorMixin), reset=anew)
-        if issparse(y):
-            y = y.toarray()
         return x, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _split(
@@ -403,7 +522,7 @@ class _Perceptron(BaseEstimator, ABC):
         if given[0] is not None:
             x_val, y_val = self._arrays(given[0], given[1], False)
             w_val = None if given[2] is None else _check_sample_weight(given[2], x_val)
-            w_val = self._weights(w_val, y_val, False)
+            w_val = _weighty(self._weights(w_val, y_val), "X_val")
             return (x, targets, weights), (x_val, self._encoded(y_val, x.dtype), w_val)
         parts = train_test_split(
             np.arange(x.shape[0]), random_state=self._random_state,
@@ -411,8 +530,10 @@ class _Perceptron(BaseEstimator, ABC):
         if len(parts[1]) < 2:
             raise ValueError("The validation set is too small. Increase 'validation_fraction' or "
                              "the size of your dataset.")
-        return [(x[part], targets[part], None if weights is None else weights[part])
-                for part in parts]
+        names = "the rows to train on", "the rows drawn for validation"
+        return [(x[part], targets[part],
+                 None if weights is None else _weighty(weights[part], name))
+                for part, name in zip(parts, names, strict=True)]
 
     def _strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:
         """Return by what validation data is drawn evenly."""
@@ -429,14 +550,25 @@ class _Perceptron(BaseEstimator, ABC):
             coefs.append(self._random_state.uniform(-bound, bound, (n_in, out)).astype(real))
             intercepts.append(self._random_state.uniform(-bound, bound, out).astype(real))
         self._make(coefs, intercepts)
-        if self.solver != "lbfgs":
-            self._no_improvement_count = 0
-            self.loss_curve_: list[float] = []
-            early = self.early_stopping
-            self.validation_scores_: Any = [] if early else None
-            self.best_validation_score_ = -math.inf if early else None
-            self.best_loss_ = None if early else math.inf
-            self._best = self._copies() if early else None
+        for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_"):
+            self.__dict__.pop(name, None)
+
+    def _look_out(self, partial: bool) -> None:
+        """
+        Begin to look for improvement.
+
+        `warm_start` goes on with the curves, but its data is new: it compares with no older score.
+        """
+        if partial and getattr(self, "best_loss_", None) is not None:
+            return
+        early = self.early_stopping
+        self._no_improvement_count = 0
+        self.loss_curve_: list[float] = getattr(self, "loss_curve_", [])
+        scores = getattr(self, "validation_scores_", None)
+        self.validation_scores_: Any = (scores or []) if early else None
+        self.best_validation_score_ = -math.inf if early else None
+        self.best_loss_ = None if early else math.inf
+        self._best = None
 
     def _examples(
         self, network: Network, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None
@@ -474,17 +606,22 @@ class _Perceptron(BaseEstimator, ABC):
         if self.batch_size == "auto":
             return min(200, n)
         if self.batch_size > n:
-            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to "
-                          "be clipped", stacklevel=7)
+            _warn("Got `batch_size` less than 1 or larger than sample size. It is going to be "
+                  "clipped")
         return min(self.batch_size, n)
 
     def _run_epochs(
         self, network: Network, partial: bool, training: Any, validation: Any
     ) -> None:
         """Train by "sgd" or "adam"."""
+        asked = self.solver, self.learning_rate_init
         if not (partial and network._memory):
             network._memory = None
             self._rate = float(self.learning_rate_init)
+        elif asked != self.__dict__.get("_asked", asked):
+            self._change_rate(self._first_rate())
+        self._asked = asked
+        self._look_out(partial)
         self.n_iter_ = 0
         epochs = _Epochs(self, network, self._examples(network, *training), validation)
         if any(epochs.rules.dropout):
@@ -492,21 +629,37 @@ class _Perceptron(BaseEstimator, ABC):
         try:
             epochs.run(1 if partial else self.max_iter)
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            _warn("Training interrupted by user.")
         except DivergenceError as error:
             if validation is None:
                 raise ValueError(NOT_FINITE) from None
-            warnings.warn(str(error), ConvergenceWarning, stacklevel=5)
+            _warn(str(error), ConvergenceWarning)
             self.n_iter_, self.loss_ = self.n_iter_ + 1, math.nan
             self.loss_curve_.append(math.nan)
             self.validation_scores_.append(math.nan)
         if not partial and self.n_iter_ == self.max_iter and not epochs.converged:
-            warnings.warn(f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
-                          f"the optimization hasn't converged yet.", ConvergenceWarning,
-                          stacklevel=5)
-        if validation is not None:
-            for view, best in zip(self._views, self._best or (), strict=True):
+            _warn(f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                  f"optimization hasn't converged yet.", ConvergenceWarning)
+        if self._best is not None:
+            for view, best in zip(self._views, self._best, strict=True):
                 view[...] = best
+            self._best = None
+        elif validation is not None and self.n_iter_ and not math.isnan(self.loss_):
+            _warn(f"no validation score was finite, of {len(validation[1])} row(s): the "
+                  f"parameters are those of the last epoch", UndefinedMetricWarning)
+
+    def _change_rate(self, eta: float) -> None:
+        """Go on with another rate; scikit-learn's velocities have the rates of their time."""
+        memory = self._net._memory
+        if memory is not None and memory.optimizer != optimizers.Adam.NAME:
+            memory.learning.memory[0][...] *= self._rate / eta
+        self._rate = eta
+
+    def _first_rate(self) -> float:
+        """Return the rate, as long as nothing but time has lowered it."""
+        if self.solver == "sgd" and self.learning_rate == "invscaling":
+            return float(self.learning_rate_init / (self.t_ + 1) ** self.power_t)
+        return float(self.learning_rate_init)
 
     def _run_lbfgs(
         self, network: Network, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None
@@ -526,10 +679,9 @@ class _Perceptron(BaseEstimator, ABC):
         if not network._core.all_finite():
             raise ValueError(NOT_FINITE)
         if found.status:
-            warnings.warn(
-                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status="
-                f"{found.status}): {found.message}; increase max_iter ({self.max_iter}) or max_fun "
-                f"({self.max_fun}), or scale the data", ConvergenceWarning, stacklevel=5)
+            _warn(f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status="
+                  f"{found.status}): {found.message}; increase max_iter ({self.max_iter}) or "
+                  f"max_fun ({self.max_fun}), or scale the data", ConvergenceWarning)
 
     def _checked_outputs(self, X: Any) -> NDArray[Any]:
         """Return the outputs for X as callers bring it."""
@@ -541,6 +693,20 @@ class _Perceptron(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    # ---- what skl2onnx asks for ----
+
+    def onnx_parser(self) -> None:
+        """Become known to skl2onnx; it finds the outputs by itself."""
+        skl2onnx.register()
+
+    def onnx_shape_calculator(self) -> Any:
+        """Return what sets the shapes of the outputs in ONNX."""
+        return skl2onnx.shapes
+
+    def onnx_converter(self) -> Any:
+        """Return what writes the nodes of ONNX."""
+        return skl2onnx.convert
 
 
 class MLPClassifier(ClassifierMixin, _Perceptron):
@@ -558,7 +724,9 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
     dropout : float or sequence of float
         The probability that a neuron is left out, as for `Network.SGD`.
     class_weight : "balanced", or dict {class: weight}, optional
-        What the weights of a class's examples are multiplied by.
+        What the weights of a class's examples are multiplied by: 1 for a class that the dict has
+        not. "balanced": so that all classes in y weigh the same, with `sample_weight` counted. With
+        several labels a list of dicts, one for each label, and the weights are multiplied.
     callbacks : sequence of Callback or callable (network, history)
         See `cbackprop.callbacks`.
 
@@ -615,6 +783,9 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         self._keep(locals())
 
     _LOSSES = ("log_loss",)
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_Perceptron._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, list, None]}
 
     def _learn_classes(self, y: NDArray[Any], anew: bool, partial: bool) -> None:
         if not hasattr(self, "classes_") or not (self.warm_start or partial):
@@ -625,7 +796,14 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
                              f"the previous call to fit. Previously got {self.classes_}, `y` has "
                              f"{unique_labels(y)}")
 
-    def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
+    @property
+    def _has_rows(self) -> bool:
+        return bool(self._label_binarizer.y_type_ == "multilabel-indicator")
+
+    def _encoded(self, y: Any, real: Any) -> NDArray[Any]:
+        if (y.ndim == 2) != self._has_rows:
+            raise ValueError(f"y must have shape (n{f', {self.n_outputs_}' * self._has_rows}), as "
+                             f"the y that the classes are from, got {y.shape}")
         classes = unique_labels(y)
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(f"`y` has classes not in `self.classes_`: must be some of "
@@ -634,15 +812,21 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
             return np.searchsorted(self.classes_, y).astype(np.intc)
         return self._label_binarizer.transform(y).astype(real)
 
-    def _weights(
-        self, sample_weight: NDArray[Any] | None, y: NDArray[Any], partial: bool
-    ) -> NDArray[Any] | None:
+    def _weights(self, sample_weight: NDArray[Any] | None, y: Any) -> NDArray[Any] | None:
         if self.class_weight is None:
             return sample_weight
-        if partial and self.class_weight == "balanced":
-            raise ValueError("class_weight 'balanced' needs all of y: give partial_fit a dict")
-        by_class = compute_sample_weight(self.class_weight, y)
-        return by_class if sample_weight is None else sample_weight * by_class
+        y = y.toarray() if issparse(y) else y
+        columns, each = [y] if y.ndim == 1 else list(y.T), self.class_weight
+        rule = "a dict {class: weight}" if y.ndim == 1 else f"a list of {len(columns)} dicts"
+        if not isinstance(each, list) and (y.ndim == 1 or each == "balanced"):
+            each = [each] * len(columns)
+        elif y.ndim == 1 or not isinstance(each, list) or len(each) != len(columns):
+            raise ValueError(f"class_weight must be 'balanced' or {rule}, for y has shape "
+                             f"{y.shape}, got {data.shown(each)}")
+        weights = np.ones(len(y)) if sample_weight is None else sample_weight
+        for class_weight, column in zip(each, columns, strict=True):
+            weights = weights * _weights_of_classes(class_weight, column, sample_weight)
+        return weights
 
     def _ends(self, real: Any) -> tuple[str, Any]:
         if self.loss in ("hinge", "squared_hinge"):
@@ -656,10 +840,10 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
             "log_likelihood" if multiclass else "cross_entropy", floor)
 
     def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
-        """Return the accuracy: of several labels, all must be right."""
+        """Return the accuracy: of several labels, all must be right; one class always is."""
         right = (outputs.argmax(axis=1) == y if y.ndim == 1 else
                  ((outputs > self._threshold) == (y > 0.5)).all(axis=1))
-        return float(np.average(right, weights=weights))
+        return float(np.average(right | (len(self.classes_) == 1), weights=weights))
 
     def _strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:
         return targets > 0.5 if self.n_outputs_ == 1 else None
@@ -668,7 +852,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
     def _threshold(self) -> float:
         return 0.5 if self.out_activation_ in PROBABILITIES else 0.0
 
-    @available_if(_is_stochastic)
+    @available_if(_fits_in_parts)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
@@ -791,22 +975,31 @@ class MLPRegressor(RegressorMixin, _Perceptron):
 
     _LOSSES = ("squared_error",)
 
+    @property
+    def _has_rows(self) -> bool:
+        return self.n_outputs_ > 1
+
     def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:
-        if self.loss == "poisson" and y.min() < 0:
+        if self._is_poisson and y.min() < 0:
             raise ValueError(f"y must not be negative for loss 'poisson', got {y.min():g}")
         return (y if y.ndim == 2 else y.reshape(-1, 1)).astype(real)
 
     def _ends(self, real: Any) -> tuple[str, Any]:
-        if self.loss == "poisson":
-            return "exp", ("poisson", 1.0)
+        if self._is_poisson:
+            return "exp", ("poisson", 1.0) if self.loss == "poisson" else self.loss
         return "identity", "quadratic" if self.loss == "squared_error" else self.loss
 
-    def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
-        """Return R^2."""
-        return r2_score(y, outputs, sample_weight=weights) if np.isfinite(outputs).all() else (
-            math.nan)
+    @property
+    def _is_poisson(self) -> bool:
+        return (self.loss[0] if isinstance(self.loss, tuple) else self.loss) == "poisson"
 
-    @available_if(_is_stochastic)
+    def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
+        """Return R^2; of one row it is no number."""
+        if len(y) < 2 or not np.isfinite(outputs).all():
+            return math.nan
+        return r2_score(y, outputs, sample_weight=weights)
+
+    @available_if(_fits_in_parts)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
         """
@@ -831,6 +1024,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self._is_poisson
         return tags
 
 

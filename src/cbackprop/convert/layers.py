@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cbackprop import data
 from cbackprop.functions import Activation
+from cbackprop.inspect import given
 from cbackprop.network import Network
 
 # A neighbour's classes of activations, by our names: the class, and its attributes with the values
@@ -47,8 +48,7 @@ def of(net: Any, by: str) -> list[Layer]:
     ValueError
         If an activation is the user's own.
     """
-    if not isinstance(net, Network):
-        raise TypeError(f"{by} takes a cbackprop.Network, got {data.shown(net)}")
+    net = given.network(net, by)
     layers = []
     for w, b, activation in zip(net.weights, net.biases, net._activations, strict=True):
         runs = activation if isinstance(activation, list) else [(activation, len(b))]

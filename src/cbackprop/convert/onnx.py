@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cbackprop import storage
 from cbackprop.convert import layers
 from cbackprop.extras import library
+from cbackprop.inspect import given
 from cbackprop.network import Network
 
 OPSET, IR_VERSION = 13, 7  # of 2020: the first whose softmax is of one axis
@@ -40,7 +41,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
         `input_scale` is multiplied into the first weights.
     path : str, path-like or binary file object
 
@@ -63,11 +64,20 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     >>> export_onnx(cbackprop.Network([2, 3, 1], seed=0), path)
     """
     onnx = library("onnx", "export_onnx", "onnx")
+    net = given.network(net, "export_onnx")
     collected = layers.of(net, "export_onnx")
     if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
     graph = Graph(onnx, net.dtype)
-    a = graph.value("x")
+    feedforward(graph.value("x"), collected)
+    content = graph.model(net.sizes[0], net.sizes[-1]).SerializeToString()
+    with storage.replacing(path) as file:
+        file.write(content)
+
+
+def feedforward(a: Value, collected: list[layers.Layer]) -> Value:
+    """Return the output for a, equation (25)."""
+    graph = a.graph
     for at, (w, b, runs) in enumerate(collected):
         w_, b_ = graph.constant(w, f"weights_{at}"), graph.constant(b, f"biases_{at}")
         z = a.to("Gemm", w_, b_, transB=1)
@@ -78,9 +88,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
             parts = z.parts("Split", counts, outputs=len(runs), axis=1)
             first, *others = map(activated, parts, runs)
             a = first.to("Concat", *others, axis=1)
-    content = graph.model(net.sizes[0], net.sizes[-1]).SerializeToString()
-    with storage.replacing(path) as file:
-        file.write(content)
+    return a
 
 
 def activated(z: Value, run: layers.Run) -> Value:

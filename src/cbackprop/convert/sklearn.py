@@ -1,7 +1,8 @@
-"""scikit-learn: `MLPClassifier` and `MLPRegressor` of `sklearn.neural_network`, fitted."""
+"""scikit-learn: fitted `MLPClassifier` and `MLPRegressor`, its own and ours."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ from numpy.typing import ArrayLike
 from cbackprop import data
 from cbackprop.convert import layers
 from cbackprop.extras import library
+from cbackprop.inspect import given
 from cbackprop.network import Network
 
 ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu", "identity": "identity"}
-OUTPUTS = {"sigmoid": "logistic", "softmax": "softmax", "identity": "identity"}
+OUTPUTS = {"sigmoid": "logistic", "softmax": "softmax", "identity": "identity",
+           "exponential": "exp"}
+NUMBERS = ("identity", "exponential")  # of regressors
 
 
 def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
@@ -22,8 +26,9 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
 
     Parameters
     ----------
-    mlp : sklearn.neural_network.MLPClassifier or MLPRegressor
+    mlp : sklearn.neural_network.MLPClassifier or MLPRegressor; or one of `cbackprop.sklearn`
         Output j is for the class ``mlp.classes_[j]``; the one output of two classes for the second.
+        Of one of ours, the network is a copy of its ``network_``.
     cost, seed
         Of the network; the cost by default is the estimator's.
 
@@ -32,7 +37,7 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
     TypeError
         If it is no such estimator.
     ValueError
-        If it is not fitted, or its outputs are exponentials, as for ``loss="poisson"``.
+        If it is not fitted.
     ModuleNotFoundError
         Without scikit-learn (extra ``sklearn``).
 
@@ -45,6 +50,10 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
     array([[3.]])
     """
     neural = library("sklearn.neural_network", "from_sklearn", "sklearn")
+    if not isinstance(mlp, Network) and hasattr(type(mlp), "network_"):
+        net = given.network(mlp)
+        settings = net._settings() if cost is None else net._settings() | {"cost": cost}
+        return Network(**settings, initializer=(list(net.weights), list(net.biases)), seed=seed)
     if not isinstance(mlp, (neural.MLPClassifier, neural.MLPRegressor)):
         raise TypeError(f"from_sklearn takes an MLPClassifier or MLPRegressor, "
                         f"got {data.shown(mlp)}")
@@ -58,6 +67,8 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
         theirs, table = (output, OUTPUTS) if last else (hidden, ACTIVATIONS)
         ours = [name for name, other in table.items() if other == theirs]
         chain.activate(ours[0] if ours else None, f"activation {theirs!r}")
+    if cost is None and output == "exp":
+        cost = ("poisson", 1.0)  # the deviance
     return chain.network(cost, seed)
 
 
@@ -67,17 +78,18 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
         Its hidden layers sigmoid, tanh, relu or identity, all the same. `input_scale` is
         multiplied into the first weights.
     classes : sequence, optional
         The labels of the outputs, in rising order; of the two classes of one sigmoid. By default
-        0, 1, 2, ...
+        those of the estimator, or 0, 1, 2, ...
 
     Returns
     -------
     sklearn.neural_network.MLPClassifier or MLPRegressor
-        A regressor if the outputs are the identity. A classifier if they are softmax or sigmoid:
+        A regressor if the outputs are the identity, or exponentials, which are those of the loss
+        "poisson" (scikit-learn 1.7). A classifier if they are softmax or sigmoid:
         its `predict` gives the class of the largest output, or of one output against 1/2, as
         `Network.evaluate` counts it; its `predict_proba` gives the outputs as they are.
 
@@ -98,6 +110,8 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     True
     """
     neural = library("sklearn.neural_network", "to_sklearn", "sklearn")
+    binarizer = getattr(net, "_label_binarizer", None) if classes is None else None
+    net = given.network(net, "to_sklearn")
     collected = layers.of(net, "to_sklearn")
     activations = [layers.only(layer.runs, "to_sklearn").activation for layer in collected]
     *hidden, output = activations
@@ -107,9 +121,10 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     if output not in OUTPUTS:
         raise ValueError(f"to_sklearn needs one of {sorted(OUTPUTS)} at the output, "
                          f"got {output!r}")
-    kind = neural.MLPRegressor if output == "identity" else neural.MLPClassifier
+    kind = neural.MLPRegressor if output in NUMBERS else neural.MLPClassifier
     mlp = kind(hidden_layer_sizes=net.sizes[1:-1],
-               activation=ACTIVATIONS[hidden[0]] if hidden else "relu")
+               activation=ACTIVATIONS[hidden[0]] if hidden else "relu",
+               **({"loss": "poisson"} if output == "exponential" else {}))
     mlp.coefs_ = [np.ascontiguousarray(layer.w.T) for layer in collected]
     mlp.intercepts_ = [layer.b for layer in collected]
     mlp.n_features_in_, mlp.n_outputs_ = net.sizes[0], net.sizes[-1]
@@ -118,10 +133,13 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     mlp.n_iter_ = mlp.t_ = mlp._no_improvement_count = 0
     mlp.loss_curve_, mlp.best_loss_ = [], np.inf
     mlp.validation_scores_ = mlp.best_validation_score_ = None
-    if output == "identity":
+    if output in NUMBERS:
         if classes is not None:
             raise ValueError("to_sklearn: classes must be None where outputs are numbers, "
                              f"got {data.shown(classes)}")
+        return mlp
+    if binarizer is not None:  # an estimator's: rows of several labels too
+        mlp._label_binarizer, mlp.classes_ = copy.deepcopy(binarizer), binarizer.classes_.copy()
         return mlp
     preprocessing = library("sklearn.preprocessing", "to_sklearn", "sklearn")
     count = max(2, net.sizes[-1])

@@ -34,7 +34,7 @@ def to_torch(net: Network) -> Any:
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
         `input_scale` is multiplied into the first weights.
 
     Returns

@@ -3,6 +3,9 @@ What backpropagation does inside a network: chapter 2, looked at.
 
 Layers are counted as in `Network.weights`: layer 0 is the first layer of weights and the neurons
 behind it, the inputs are none. So z, a and delta of layer l are the book's of layer l + 2.
+
+Whatever takes a network takes a fitted estimator of `cbackprop.sklearn`; y is then as its `fit`
+takes it.
 """
 
 from cbackprop.inspect.checks import Demon, GradientCheck, Place, demon, gradient_check

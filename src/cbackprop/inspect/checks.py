@@ -94,7 +94,7 @@ def gradient_check(
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
         It is not changed: the check is made on a float64 copy.
     x : array of shape (n, in), (in,), or a column (in, 1)
     y : array of shape (n, out), (out,), (out, 1), or labels (n,)
@@ -128,7 +128,7 @@ def gradient_check(
     eps = number("eps", eps, LEAST_EPS, 1)
     tolerance = number("tolerance", tolerance, 0, above=True)
     copy = given.in_float64(net)
-    rows, targets = given.examples(copy, x, y)
+    rows, targets = given.examples(copy, x, given.targets(net, y))
     arrays = [(letter, layer, values, nabla)
               for letter, views, nablas in zip(
                   "bw", (copy.biases, copy.weights), copy.backprop(rows, targets), strict=True)
@@ -233,7 +233,7 @@ def demon(
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
         It is not changed: the demon sits in a float64 copy.
     x : array of shape (in,), (1, in), or a column (in, 1)
         One example.
@@ -267,7 +267,7 @@ def demon(
     True
     """
     copy = given.in_float64(net)
-    rows, targets = given.one_example(copy, x, y)
+    rows, targets = given.one_example(copy, x, given.targets(net, y))
     layer = given.layer(copy, layer)
     neuron = given.neuron(copy, "neuron", layer, neuron)
     dz = number("dz", dz, -math.inf, above=True)

@@ -20,7 +20,7 @@ def jacobian(net: Any, x: ArrayLike) -> NDArray[Any]:
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
     x : array of shape (n, in), (in,), or a column (in, 1)
 
     Returns
@@ -44,6 +44,7 @@ def jacobian(net: Any, x: ArrayLike) -> NDArray[Any]:
     >>> jacobian(net, [0.0, 1.0]).shape
     (1, 2)
     """
+    net = given.network(net)
     rows = given.rows(net, x)
     found = net._build.jacobian(net._core, net._build.Rows(rows)) * _scale(net)
     return found[0] if given.is_one(net, x) else found
@@ -55,7 +56,7 @@ def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
     x : array of shape (n, in), (in,), or a column (in, 1)
     y : array of shape (n, out), (out,), (out, 1), or labels (n,)
 
@@ -79,6 +80,7 @@ def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
     >>> input_gradient(net, [0.0, 1.0], [1.0]).shape
     (2,)
     """
+    net, y = given.network(net), given.targets(net, y)
     rows, targets = given.examples(net, x, y)
     build = net._build
     found = build.input_gradient(
@@ -94,7 +96,7 @@ def hessian_vector(
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
     x : array of shape (n, in), (in,), or a column (in, 1)
     y : array of shape (n, out), (out,), (out, 1), or labels (n,)
     v : (biases, weights)
@@ -128,6 +130,7 @@ def hessian_vector(
     >>> [h.shape for h in h_w]
     [(3, 2), (1, 3)]
     """
+    net, y = given.network(net), given.targets(net, y)
     rows, targets = given.examples(net, x, y)
     build, core = net._build, net._core
     direction, product = (np.zeros_like(core.parameters) for _ in range(2))

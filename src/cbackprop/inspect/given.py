@@ -1,4 +1,4 @@
-"""What callers bring to inspect: networks, examples, layers and neurons; or one clear line."""
+"""What callers bring: networks or estimators, examples, layers and neurons; or one clear line."""
 
 from typing import Any
 
@@ -9,27 +9,50 @@ from cbackprop import data
 from cbackprop.network import Network
 
 
-def network(net: Any) -> Network:
+def network(net: Any, by: str | None = None) -> Network:
     """
-    Return a network.
+    Return a network; of an estimator of `cbackprop.sklearn`, its own.
+
+    Parameters
+    ----------
+    by : str, optional
+        The function that takes it, for the error.
 
     Raises
     ------
     TypeError
-        If it is none.
+        If it is neither.
+    ValueError
+        If it is an estimator that is not fitted.
     """
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a Network, got {data.shown(net)}")
-    return net
+    # By its property: whoever has an estimator has imported scikit-learn, others need not.
+    found = net.network_ if hasattr(type(net), "network_") else net
+    if not isinstance(found, Network):
+        rule = "net must be a Network" if by is None else f"{by} takes a cbackprop.Network"
+        raise TypeError(f"{rule}, got {data.shown(net)}")
+    return found
+
+
+def targets(net: Any, y: Any) -> Any:
+    """Return y as the network takes it: of an estimator it is what `fit` takes."""
+    return y if isinstance(net, Network) or y is None else net._targets(y)
+
+
+def data_set(net: Any, examples: Any) -> Any:
+    """Return examples as the network takes them: y in (x, y) of an estimator as `targets` does."""
+    if isinstance(net, Network) or not isinstance(examples, tuple) or len(examples) != 2:
+        return examples
+    return examples[0], targets(net, examples[1])
 
 
 def in_float64(net: Any) -> Network:
     """Return a float64 copy, whose parameters may be changed."""
-    settings = network(net)._settings() | {"dtype": "float64"}
+    net = network(net)
+    settings = net._settings() | {"dtype": "float64"}
     return Network(**settings, initializer=(list(net.weights), list(net.biases)))
 
 
-def examples(net: Any, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+def examples(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     Return rows and targets that the core takes, as `Network.backprop` does.
 
@@ -38,11 +61,10 @@ def examples(net: Any, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArra
     TypeError, ValueError
         If x and y do not fit the network or each other, or are not finite.
     """
-    net = network(net)
     return data.examples((rows(net, x), y), net.sizes, net.dtype, "")
 
 
-def rows(net: Any, x: ArrayLike) -> NDArray[Any]:
+def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     """
     Return rows that the core takes.
 
@@ -51,14 +73,14 @@ def rows(net: Any, x: ArrayLike) -> NDArray[Any]:
     TypeError, ValueError
         If x does not fit the network, or is not finite.
     """
-    checked = data.rows(x, network(net).sizes[0])
+    checked = data.rows(x, net.sizes[0])
     if len(checked) == 0:
         raise ValueError("x must hold at least one example, got none")
     net._check_finite(net._build.Rows(checked), "")
     return checked
 
 
-def one_example(net: Any, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+def one_example(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     Return one example as `examples` does.
 
@@ -90,18 +112,18 @@ def place(argument: str, value: Any, count: int, of: str) -> int:
     return int(value)
 
 
-def layer(net: Any, value: Any) -> int:
+def layer(net: Network, value: Any) -> int:
     """Return the index of a layer of weights."""
-    return place("layer", value, len(network(net).weights), "layers are counted as net.weights")
+    return place("layer", value, len(net.weights), "layers are counted as net.weights")
 
 
-def neuron(net: Any, argument: str, layer: int, value: Any) -> int:
+def neuron(net: Network, argument: str, layer: int, value: Any) -> int:
     """Return the index of a neuron behind a layer of weights."""
     size = net.sizes[layer + 1]
     return place(argument, value, size, f"layer {layer} has {size} neurons")
 
 
-def is_one(net: Any, x: ArrayLike) -> bool:
+def is_one(net: Network, x: ArrayLike) -> bool:
     """Whether x came as (in,) or a column (in, 1), and not as rows."""
     shape = np.shape(x)
     return len(shape) == 1 or shape[1] != net.sizes[0]

@@ -70,7 +70,7 @@ def paths(
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
         Taken in float64.
     x : array of shape (in,), (1, in), or a column (in, 1)
         One example.
@@ -104,7 +104,7 @@ def paths(
     (2, True)
     """
     copy = given.in_float64(net)
-    rows, targets = given.one_example(copy, x, y)
+    rows, targets = given.one_example(copy, x, given.targets(net, y))
     layer = given.layer(copy, layer)
     j = given.neuron(copy, "j", layer, j)
     k = given.place("k", k, copy.sizes[layer], f"a neuron of layer {layer} has "

@@ -59,7 +59,7 @@ def saturation(
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
     x : array of shape (n, in), (in,), or a column (in, 1)
     y : array of shape (n, out), (out,), (out, 1), or labels (n,), optional
     threshold : float
@@ -88,6 +88,7 @@ def saturation(
     [0.5, 0.0]
     """
     threshold = number("threshold", threshold, 0, above=True)
+    net, y = given.network(net), given.targets(net, y)
     rows, targets = (given.rows(net, x), None) if y is None else given.examples(net, x, y)
     counts = [np.zeros(size) for size in net.sizes[1:]]
     nabla = np.zeros_like(net._core.parameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cbackprop.functions import described
+from cbackprop.inspect import given
 from cbackprop.inspect.tables import table
 
 
@@ -47,6 +48,7 @@ class Summary:
     """
 
     def __init__(self, net: Any) -> None:
+        net = given.network(net)
         self._title = (f"Network({list(net.sizes)}), cost {described(net.cost)}, {net.dtype}; "
                        f"multiply-adds for one example")
         self.layers = []

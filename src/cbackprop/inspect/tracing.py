@@ -91,7 +91,7 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
     x : array of shape (n, in), (in,), or a column (in, 1)
     y : array of shape (n, out), (out,), (out, 1), or labels (n,)
 
@@ -118,6 +118,7 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
     >>> bool(traced.nabla_w[1][0, 2] == traced.a[0][0, 2] * traced.delta[1][0, 0])  # BP4
     True
     """
+    net, y = given.network(net), given.targets(net, y)
     rows, targets = given.examples(net, x, y)
     signals: dict[str, list[list[NDArray[Any]]]] = {}
     nabla, cost = np.zeros_like(net._core.parameters), 0.0

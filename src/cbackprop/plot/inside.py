@@ -32,7 +32,7 @@ def weights(
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
     layer : int
         Which of `net.weights`.
     shape : (int, int), optional
@@ -61,6 +61,7 @@ def weights(
     >>> ax.images[0].get_array().shape  # three rows of ten, and the gaps
     (86, 289)
     """
+    net = given.network(net)
     layer = given.layer(net, layer)
     w = net.weights[layer]
     pixels = canvas.image_shape(shape, w.shape[1])

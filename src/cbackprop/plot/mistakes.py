@@ -31,7 +31,7 @@ def confusion(
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
     test_data : (x, y), list of pairs, or RowSource
         As `Network.SGD` takes it.
     mistakes : int, optional
@@ -39,7 +39,7 @@ def confusion(
     shape : (int, int), optional
         Height and width of the images; by default square, from 64 inputs on.
     names : sequence of str, optional
-        Of the classes; by default 0, 1, 2, ...
+        Of the classes; by default an estimator's `classes_`, of a network 0, 1, 2, ...
     ax : matplotlib Axes, optional
         What to draw in the place of; by default a new figure.
 
@@ -64,7 +64,9 @@ def confusion(
     >>> int(matrix.images[0].get_array().sum()), len(mistakes)
     (10, 12)
     """
-    given.network(net)
+    if names is None:
+        names = getattr(net, "classes_", None)
+    net, test_data = given.network(net), given.data_set(net, test_data)
     classes = max(2, net.sizes[-1])
     names = [str(name) for name in (range(classes) if names is None else names)]
     if len(names) != classes:
