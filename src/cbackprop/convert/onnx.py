@@ -90,6 +90,8 @@ def activated(z: Value, run: layers.Run) -> Value:
         return z
     if run.activation == "softmax":
         return z.to("Softmax", axis=1)
+    if run.activation == "relu6":
+        return z.to("Clip", 0.0, run.alpha or 0.0)
     if run.activation in OPERATORS:
         return z.to(OPERATORS[run.activation])
     if run.activation in FLOAT32 and z.graph.real == "float32":
