@@ -113,6 +113,10 @@ def known(thing: Any, table: Table, namespace: Any) -> Any:
     return None
 
 
+class RefusedError(ValueError):
+    """What cannot be converted, by name."""
+
+
 class Chain:
     """
     A neighbour's layers, collected in their order until they are a network.
@@ -138,12 +142,12 @@ class Chain:
 
     def refuse(self, thing: Any, why: str = "has no equal in cbackprop") -> ValueError:
         """Return the error that names what cannot be converted."""
-        return ValueError(f"{self.by}: {self._named(thing)} {why}")
+        return RefusedError(f"{self.by}: {self._named(thing)} {why}")
 
     def fits(self, thing: Any, width: int) -> None:
         """Look that what comes has this width."""
         if self.width not in (None, width):
-            raise self.refuse(thing, f"takes {width} numbers, and gets {self.width}")
+            raise self.refuse(thing, f"takes rows of {width}, and gets rows of {self.width}")
         self.width = width
 
     def dense(self, w: Any, b: Any, thing: Any = None) -> None:

@@ -6,7 +6,6 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -256,6 +255,11 @@ FOLDED = {"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "C
           "Add", "Sub", "Mul", "Div", "Sqrt", "Neg"}  # of constants; none makes much of little
 LEAVES = ("input", "dense")
 
+def tanh_of_cubic(z: Value, cube: Value) -> Value:
+    """Return tanh(sqrt(2/pi) (z + 0.044715 z^3)), of `gelu_tanh` as others write it."""
+    return ((z + cube * 0.044715) * math.sqrt(2 / math.pi)).to("Tanh")
+
+
 # What others write for an activation, after `activated`, `operator` and `formula`.
 SPELLINGS: list[tuple[str, Callable[[Value], Value]]] = [
     ("relu", lambda z: z.to("Max", 0.0)),
@@ -265,6 +269,8 @@ SPELLINGS: list[tuple[str, Callable[[Value], Value]]] = [
     ("gelu", lambda z: z * 0.5 * ((z / math.sqrt(2)).to("Erf") + 1.0)),
     ("gelu", lambda z: z * 0.5 * ((z * math.sqrt(0.5)).to("Erf") + 1.0)),
     ("gelu_tanh", lambda z: z.to("Gelu", approximate="tanh")),
+    ("gelu_tanh", lambda z: z * (tanh_of_cubic(z, z * (z * z)) + 1.0) * 0.5),
+    ("gelu_tanh", lambda z: z * 0.5 * (tanh_of_cubic(z, z.to("Pow", 3.0)) + 1.0)),
     ("silu", lambda z: z.to("Swish", alpha=1.0)),
     ("softplus", lambda z: (z.to("Exp") + 1.0).to("Log")),
     ("elu", lambda z: z.to("Celu", alpha=1.0)),
@@ -326,25 +332,21 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     """
     onnx = library("onnx", "from_onnx", "onnx")
     chain = layers.Chain("from_onnx")
-    if isinstance(model, (str, os.PathLike)):
-        with decoding(chain, f"{os.fspath(model)!r}"):
-            model = onnx.load_model(os.fspath(model), format="protobuf")
-    elif not isinstance(model, onnx.ModelProto):
+    if not isinstance(model, (str, os.PathLike, onnx.ModelProto)):
         raise TypeError(f"from_onnx takes a path or an onnx.ModelProto, got {data.shown(model)}")
-    Reader(onnx, model, chain).read()
-    return chain.network(cost, seed)
-
-
-@contextmanager
-def decoding(chain: layers.Chain, thing: str) -> Iterator[None]:
-    """Let out OSError, and ValueError for all else: a stranger's file may say anything."""
+    thing = "model" if isinstance(model, onnx.ModelProto) else repr(os.fspath(model))
     try:
-        yield
-    except OSError:
+        if not isinstance(model, onnx.ModelProto):
+            model = onnx.load_model(os.fspath(model), format="protobuf")
+        steps = Reader(onnx, model, chain).steps()
+    except (layers.RefusedError, OSError):
         raise
-    except Exception as error:
-        why = " ".join(str(error).split())[:120]
-        raise chain.refuse(thing, f"is damaged or no ONNX: {why}") from error
+    except Exception as error:  # a stranger's file may say anything
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+        raise chain.refuse(thing, f"is damaged, or no ONNX model: {why}") from error
+    for step in steps:
+        step()
+    return chain.network(cost, seed)
 
 
 class Terms(Graph):
@@ -446,8 +448,7 @@ class Reader:
             raise chain.refuse("model", f"must be of opset {OLDEST} or later, got {opset}")
         self.values: dict[str, Any] = {}  # constants are arrays, what depends on x a Value
         for tensor in self.graph.initializer:
-            with decoding(chain, f"constant {tensor.name!r}"):
-                self.values[tensor.name] = onnx.numpy_helper.to_array(tensor)
+            self.values[tensor.name] = onnx.numpy_helper.to_array(tensor)
         is_double = any(tensor.data_type == 11 for tensor in self.graph.initializer)
         self.terms = Terms(onnx, "float64" if is_double else "float32", opset)
         self.arrays: list[NDArray[Any]] = []
@@ -456,8 +457,8 @@ class Reader:
         self.rank: dict[str, int] = {}
         self.spelled: dict[str, dict[str, Any]] = {}  # by what it is of, then by term
 
-    def read(self) -> None:
-        """Add all layers to the chain."""
+    def steps(self) -> list[Callable[[], None]]:
+        """Return the calls that add all layers to the chain, in their order."""
         output = self.output()
         nodes = self.needed(output)
         read = {output}.union(*(node.input for node in nodes))
@@ -484,9 +485,9 @@ class Reader:
             top, w, b, thing = self.dense[self.terms.of[leaf.name][1]]
             steps.append(partial(self.chain.dense, w, b, thing))
         if self.dims[1:] and min(self.dims[1:]) > 0:
-            self.chain.fits(self.things[leaf.name], math.prod(self.dims[1:]))
-        for step in reversed(steps):
-            step()
+            steps.append(partial(self.chain.fits, self.things[leaf.name],
+                                 math.prod(self.dims[1:])))
+        return steps[::-1]
 
     # ---- nodes ----
 
@@ -520,9 +521,8 @@ class Reader:
         """Work out what a node gives."""
         thing = f"{node.op_type} {(node.name or node.output[0])!r}"
         inputs = [self.value_of(name, thing) for name in node.input]
-        with decoding(self.chain, thing):
-            attributes = {each.name: self.onnx.helper.get_attribute_value(each)
-                          for each in node.attribute}
+        attributes = {each.name: self.onnx.helper.get_attribute_value(each)
+                      for each in node.attribute}
         if node.domain not in ("", "ai.onnx") and node.op_type not in ("ZipMap", "Scaler"):
             raise self.chain.refuse(thing)
         if not any(isinstance(each, Value) for each in inputs):
@@ -540,10 +540,9 @@ class Reader:
         if node.op_type != "Constant" and (
                 node.op_type not in FOLDED or (sizes[1:] and sizes[-2] > 64)):
             raise self.chain.refuse(thing, "of constants has no equal in cbackprop")
-        with decoding(self.chain, thing):
-            reference = library("onnx.reference", "from_onnx", "onnx")
-            evaluator = reference.ReferenceEvaluator(node, opsets=self.opsets)
-            return np.asarray(evaluator.run(None, dict(zip(node.input, inputs, strict=True)))[0])
+        reference = library("onnx.reference", "from_onnx", "onnx")
+        evaluator = reference.ReferenceEvaluator(node, opsets=self.opsets)
+        return np.asarray(evaluator.run(None, dict(zip(node.input, inputs, strict=True)))[0])
 
     def shape(self, x: Value, thing: str) -> NDArray[Any]:
         """Return the shape of the input, or of rows, of which -1 is not known."""
@@ -575,10 +574,10 @@ class Reader:
             if attributes.get("training_mode"):
                 raise self.chain.refuse(thing, "must not be in training mode")
             attributes = {"epsilon": attributes.get("epsilon", 1e-5)}
-        with decoding(self.chain, thing):
-            hash(plain(list(attributes.values())))
-            terms = [self.as_term(each) for each in inputs if each is not None]
-            term = self.terms.add(kind, list(terms), 1, attributes)[0]
+        terms = [self.as_term(each) for each in inputs if each is not None]
+        if any(hasattr(each, "DESCRIPTOR") for each in attributes.values()):  # a graph, a tensor
+            raise self.chain.refuse(thing)
+        term = self.terms.add(kind, list(terms), 1, attributes)[0]
         return self.new(term, max(self.rank.get(each.name, 0) for each in terms), thing)
 
     def new(self, term: Value, rank: int, thing: str) -> Value:
@@ -639,7 +638,8 @@ class Reader:
         """Return the neurons of a layer, split by columns."""
         counts = attributes.get("split") if len(inputs) == 1 else inputs[1]
         if not isinstance(x, Value) or not isinstance(counts, (list, np.ndarray)) \
-                or attributes.get("axis", 0) not in (1, -1):
+                or attributes.get("axis", 0) not in (1, -1) or min(counts) < 1 \
+                or sum(map(int, counts)) > max((len(w) for _, w, _, _ in self.dense), default=0):
             raise self.chain.refuse(thing, "must split columns, by numbers of them")
         ends = np.cumsum(counts).tolist()
         return [self.new(self.terms.term("part", (), x.name, first, last), 2, thing)
@@ -738,9 +738,10 @@ class Reader:
         thing, child = self.things.get(name, "model"), inputs[0]
         scale: Any = 1.0
         offset: Any = 0.0
-        if kind == "BatchNormalization" and not constant[0] and all(constant[1:]):
+        if kind == "BatchNormalization" and constant == [False, True, True, True, True]:
             values = [self.columns(each, child, thing, channels=True) for each in inputs[1:]]
-            return child, partial(self.chain.normalize, thing, *values, dict(attributes)["epsilon"])
+            return child, partial(self.chain.normalize, thing, *values,
+                                  float(dict(attributes)["epsilon"]))
         if kind == "Scaler" and set(dict(attributes)) == {"offset", "scale"}:
             scale = np.array(dict(attributes)["scale"])
             offset = -np.array(dict(attributes)["offset"]) * scale
@@ -779,10 +780,8 @@ class Reader:
         array, rank = self.arrays[value].astype(np.float64), self.rank[of]
         if rank > 2 and min(self.dims[1:], default=0) > 0 \
                 and math.prod(self.dims[1:]) <= MOST_INPUTS:
-            with decoding(self.chain, thing):
-                return np.broadcast_to(
-                    array.reshape(-1, *[1] * (rank - 2)) if channels else array,
-                    (1, *self.dims[1:])).ravel()
+            return np.broadcast_to(array.reshape(-1, *[1] * (rank - 2)) if channels else array,
+                                   (1, *self.dims[1:])).ravel()
         if rank > 2 or array.ndim > 2 or array.size != array.shape[-1]:
             raise self.chain.refuse(thing, f"has a constant of shape {array.shape}, and must have "
                                            f"one number, or one for each column")
