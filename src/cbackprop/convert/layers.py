@@ -104,11 +104,12 @@ def made(run: Run, table: Table, namespace: Any, by: str, **settings: Any) -> An
 def known(thing: Any, table: Table, namespace: Any) -> Any:
     """Return our activation for a neighbour's object, None if there is none."""
     for name, (kind, attributes) in table.items():
-        if type(thing) is getattr(namespace, kind) and all(
-                values is ALPHA or getattr(thing, attribute) in values
-                for attribute, values in attributes.items()):
-            alphas = [float(getattr(thing, a)) for a, values in attributes.items()
-                      if values is ALPHA]
+        if type(thing) is not getattr(namespace, kind):
+            continue
+        theirs = [(getattr(thing, attribute), values) for attribute, values in attributes.items()]
+        if all(value is not None if values is ALPHA else value in values
+               for value, values in theirs):
+            alphas = [float(value) for value, values in theirs if values is ALPHA]
             return (name, *alphas) if alphas else name
     return None
 
