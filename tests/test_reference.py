@@ -39,7 +39,8 @@ def differences(f, x):
 
 
 @pytest.mark.parametrize("activation", [
-    *ACTIVATIONS, ("relu6", 0.9), ("leaky_relu", 0.3), ("elu", 0.5), [("relu", 1), (("elu", 2.0), 3)]], ids=str)
+    *ACTIVATIONS, ("relu6", 0.9), ("leaky_relu", 0.3), ("elu", 0.5),
+    [("relu", 1), (("elu", 2.0), 3)]], ids=str)
 def test_jacobians_against_finite_differences(activation):
     np.testing.assert_allclose(jacobian(activation, Z), differences(
         lambda z: sigma(activation, z), Z), rtol=5e-6, atol=1e-9)

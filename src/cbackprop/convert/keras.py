@@ -105,6 +105,11 @@ def to_keras(net: Network) -> Any:
     ModuleNotFoundError
         Without Keras.
 
+    Notes
+    -----
+    Keras' backends PyTorch and NumPy keep float64 and compute in float32; `predict` rounds inputs
+    to `keras.config.floatx()`.
+
     Examples
     --------
     >>> from cbackprop.convert import to_keras
@@ -116,6 +121,7 @@ def to_keras(net: Network) -> Any:
     named = {ours: theirs for theirs, ours in FUNCTIONS.items() if isinstance(ours, str)}
     kinds, collected = keras.layers, layers.of(net, "to_keras")
     model = keras.Sequential([keras.Input((net.sizes[0],), dtype=net.dtype)])
+    model.dtype_policy = net.dtype
     for w, b, runs in collected:
         run = layers.only(runs, "to_keras")
         dense = kinds.Dense(len(w), named.get(run.activation), dtype=net.dtype,
@@ -179,7 +185,8 @@ def _add(chain: layers.Chain, layer: Any, keras: Any) -> None:
             raise chain.refuse(layer, "must normalize its last axis")
         chain.normalize(layer, *(
             _of_inputs(layer, _numbers(value, keras)) for value in (
-                layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)), layer.epsilon)
+                layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)),
+            epsilon=layer.epsilon)
     elif type(layer) is kinds.PReLU:
         chain.leaky(_numbers(layer.alpha, keras), layer)
     elif type(layer) is kinds.Reshape and len(layer.target_shape) == 1:

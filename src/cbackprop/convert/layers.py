@@ -186,7 +186,7 @@ class Chain:
             self.scaled_by = thing
 
     def normalize(
-        self, thing: Any, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: float
+        self, thing: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, epsilon: float
     ) -> None:
         """Add gamma (x - mean) / sqrt(variance + epsilon) + beta, the first two perhaps None."""
         mean, variance = self._numbers(mean, thing), self._numbers(variance, thing)
@@ -262,7 +262,8 @@ class Chain:
         array = np.asarray(values)
         if array.dtype.kind not in "fiuV":  # V: bfloat16 of ml_dtypes
             raise self.refuse(thing, f"has numbers of type {array.dtype}")
-        array = array.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # which is refused
+            array = array.astype(np.float64)
         if not np.isfinite(array).all():
             raise self.refuse(thing, "has a NaN or an infinity among its numbers")
         return array

@@ -338,7 +338,8 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     try:
         if not isinstance(model, onnx.ModelProto):
             model = onnx.load_model(os.fspath(model), format="protobuf")
-        steps = Reader(onnx, model, chain).steps()
+        with np.errstate(all="ignore"):  # numbers are looked at when they become a layer's
+            steps = Reader(onnx, model, chain).steps()
     except (layers.RefusedError, OSError):
         raise
     except Exception as error:  # a stranger's file may say anything
@@ -677,7 +678,7 @@ class Reader:
                 step = self.activation(top.name, base, numbers)
                 if step is not None:
                     return self.terms.value(leaves[0]), [*before, step, *reversed(after)]
-            found = self.affine(top.name)
+            found = self.affine(top.name) or self.above(top.name, numbers)
             if found is None:
                 raise self.chain.refuse(self.things.get(top.name, thing))
             top = self.terms.value(found[0])
@@ -728,6 +729,15 @@ class Reader:
             self.spelled[base] = {term.name: ours for ours, term in reversed(found)}
         return self.spelled[base].get(top)
 
+    def above(self, top: str, numbers: list[float]) -> tuple[str, Callable[[], None]] | None:
+        """Return what a term is an activation of, and the step from that."""
+        for child in self.terms.of[top][2:]:
+            if isinstance(child, str) and not self.is_constant(child):
+                step = self.activation(top, child, numbers)
+                if step is not None:
+                    return child, step
+        return None
+
     def affine(self, name: str) -> tuple[str, Callable[[], None]] | None:
         """Return what a term scales and shifts, and the step from that."""
         kind, *rest = self.terms.of[name]
@@ -741,7 +751,7 @@ class Reader:
         if kind == "BatchNormalization" and constant == [False, True, True, True, True]:
             values = [self.columns(each, child, thing, channels=True) for each in inputs[1:]]
             return child, partial(self.chain.normalize, thing, *values,
-                                  float(dict(attributes)["epsilon"]))
+                                  epsilon=float(dict(attributes)["epsilon"]))
         if kind == "Scaler" and set(dict(attributes)) == {"offset", "scale"}:
             scale = np.array(dict(attributes)["scale"])
             offset = -np.array(dict(attributes)["offset"]) * scale

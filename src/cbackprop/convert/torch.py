@@ -179,6 +179,8 @@ class Reader:
     def module(self, module: Any) -> None:
         """Add what a module does to rows."""
         nn, chain = self.torch.nn, self.chain
+        if isinstance(module, nn.modules.lazy.LazyModuleMixin):
+            raise chain.refuse(module, "has no weights yet: call it once")
         if module._forward_pre_hooks or module._forward_hooks:  # pruning's, for one
             raise chain.refuse(module, "has hooks, which may change what it gives: remove them")
         if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
@@ -204,7 +206,7 @@ class Reader:
             chain.normalize(
                 module, *(self.numbers(values, module) for values in (
                     module.weight, module.bias, module.running_mean, module.running_var)),
-                module.eps)
+                epsilon=module.eps)
         elif type(module) is nn.PReLU:
             chain.leaky(self.numbers(module.weight, module), module)
         elif type(module) is nn.Flatten and module.start_dim == 1 and module.end_dim in (-1, 1):
@@ -294,8 +296,8 @@ class Reader:
         elif called == "prelu" and len(args) == 1:
             chain.leaky(args[0], thing)
         elif called == "linear":
-            parameters = [*args, *map(kwargs.get, ("weight", "bias")[len(args):])]
-            chain.dense(*parameters, thing)
+            given = dict(zip(("weight", "bias"), args, strict=False)) | kwargs
+            chain.dense(given["weight"], given.get("bias"), thing)
         elif called in FUNCTIONS:
             kind, names = FUNCTIONS[called]
             if node.target is not getattr(torch.nn.functional, called, None):
@@ -340,16 +342,18 @@ class Reader:
         if c.dtype.kind not in "fiu" or c.ndim > 2 or c.size not in (1, *c.shape[-1:]):
             raise self.chain.refuse(thing)
         c = c.ravel() if c.size > 1 else c.reshape(())
+        scale: Any = 1.0
+        offset: Any = 0.0
         if sign == "+":
-            scale, offset = 1.0, c
+            offset = c
         elif sign == "-":
             scale, offset = (-1.0, c) if turned else (1.0, -c)
         elif sign == "*":
-            scale, offset = c, 0.0
+            scale = c
         elif turned or not np.all(c):
             raise self.chain.refuse(thing)
         else:
-            scale, offset = 1 / c, 0.0
+            scale = 1 / c
         self.chain.rescale(thing, scale, offset)
 
 
