@@ -194,6 +194,16 @@ def test_from_onnx(nodes, columns):
     np.testing.assert_allclose(found, expected, 1e-12, 1e-12)
 
 
+def test_from_onnx_leaves_columns():
+    reference = pytest.importorskip("onnx.reference")
+    nodes = [("MatMul", "x w", "z"), ("Exp", "z", "a"), ("Squeeze", "a axes", "y")]
+    model = onnx_model(nodes, {"w": drawn(7, 1), "axes": np.array([1])})
+    expected = reference.ReferenceEvaluator(model).run(None, {"x": rows()})[0]
+    np.testing.assert_allclose(convert.from_onnx(model).feedforward(rows())[:, 0], expected, 1e-12)
+    refused("Squeeze 'y' takes rows of 1, and gets rows of 7$", lambda: convert.from_onnx(
+        onnx_model(nodes, {"w": drawn(7, 7), "axes": np.array([1])})))
+
+
 def test_from_onnx_refuses(tmp_path):
     pytest.importorskip("onnx")
     of, dense, relu = convert.from_onnx, ("MatMul", "x w", "z"), ("Relu", "z", "a")
@@ -475,6 +485,13 @@ def test_torch_forward():
     assert net.activation == [("elu", 1.0), "sigmoid", "tanh", "tanh", "softmax"]
     nested = drawn_norms(nn.Sequential(nn.Flatten(), nn.Linear(12, 12), nn.ReLU(), Usual()))
     assert same_as(nested, images, log=True).sizes == (12, 12, 6, 5, 5, 5, 3)
+    class One(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).squeeze(-1)
+
+    one = One(7, 1).double()
+    expected = one(torch.from_numpy(rows())).detach().numpy()
+    np.testing.assert_allclose(convert.from_torch(one).feedforward(rows())[:, 0], expected, 1e-12)
     module = Usual()
     module.bn.eval()
     convert.from_torch(module)
@@ -491,6 +508,8 @@ def test_torch_forward_refuses():
         (lambda s, x: (s.a(x), x), "Own.forward must return what its last layer gives, alone$"),
         (lambda s, x: s.a(x) if x.sum() > 0 else x, "Own.forward cannot be read by torch.fx: "),
         (lambda s, x: F.dropout(s.a(x)), "dropout in Own.forward drops at inference too"),
+        (lambda s, x: s.a(x).squeeze(1), "squeeze in Own.forward takes rows of 1, and gets rows "),
+        (lambda s, x: s.b(s.one(x).squeeze(1)), "squeeze in Own.forward must be the output$"),
         (lambda s, x: F.mish(s.a(x)), "mish in Own.forward has no equal"),
         (lambda s, x: s.a(x).view(-1), r"view in Own.forward must make rows: \(-1, columns\)"),
         (lambda s, x: s.a(x) * x.size(1), "mul in Own.forward has no equal"),
@@ -501,7 +520,7 @@ def test_torch_forward_refuses():
         (lambda s, x, y: s.a(x) + y, "Own.forward must take one argument$"),
     ]:
         own = type("Own", (nn.Module,), {"forward": forward})()
-        own.a, own.b = nn.Linear(7, 5), nn.Linear(5, 7)
+        own.a, own.b, own.one = nn.Linear(7, 5), nn.Linear(5, 7), nn.Linear(7, 1)
         refused(match, lambda own=own: convert.from_torch(own.eval()))
 
 

@@ -121,7 +121,6 @@ def to_keras(net: Network) -> Any:
     named = {ours: theirs for theirs, ours in FUNCTIONS.items() if isinstance(ours, str)}
     kinds, collected = keras.layers, layers.of(net, "to_keras")
     model = keras.Sequential([keras.Input((net.sizes[0],), dtype=net.dtype)])
-    model.dtype_policy = net.dtype
     for w, b, runs in collected:
         run = layers.only(runs, "to_keras")
         dense = kinds.Dense(len(w), named.get(run.activation), dtype=net.dtype,

@@ -212,6 +212,12 @@ class Chain:
             f"{self.by}: {self._named(thing)}", activation, len(self.weights[-1]),
             _dispatch.load("float32"))
 
+    def squeeze(self, thing: Any) -> None:
+        """Add that the one output is no column, as it stays here."""
+        self._goes_on()
+        self.fits(thing, 1)
+        self.ended_by = thing
+
     def leaky(self, slopes: Any, thing: Any) -> None:
         """Add PReLU: z for z > 0, else z times a slope, one or one for each neuron."""
         slopes = self._numbers(slopes, thing).ravel()

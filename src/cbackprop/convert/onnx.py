@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -149,17 +149,23 @@ def half_erfc(x: Value) -> Value:
     It is e^(-x^2) times a polynomial of 4 / (4 + x), within 1e-15.
     """
     low = 4 / (4 + 10)  # beyond x = 10, e^(-x^2) is 0 to any sum
-    def scaled(t: NDArray[Any]) -> NDArray[Any]:
-        return np.array([math.exp(x * x) * math.erfc(x) / 2 for x in 4 / t - 4])
-
-    t = np.polynomial.Chebyshev.interpolate(scaled, 20, domain=[low, 1])
-    *others, last = t.convert(kind=np.polynomial.Polynomial, window=[-1, 1],
-                              domain=[low, 1]).coef.tolist()
+    *others, last = coefficients(low)
     u = (x.graph.number(4.0) / (x + 4.0)) * (2 / (1 - low)) - (1 + low) / (1 - low)
     polynomial = u * last + others.pop()
     while others:
         polynomial = polynomial * u + others.pop()
     return (x * x).to("Neg").to("Exp") * polynomial
+
+
+@cache
+def coefficients(low: float) -> list[float]:
+    """Return those of the polynomial in `half_erfc`."""
+    def scaled(t: NDArray[Any]) -> NDArray[Any]:
+        return np.array([math.exp(x * x) * math.erfc(x) / 2 for x in 4 / t - 4])
+
+    t = np.polynomial.Chebyshev.interpolate(scaled, 20, domain=[low, 1])
+    return t.convert(kind=np.polynomial.Polynomial, window=[-1, 1],
+                     domain=[low, 1]).coef.tolist()
 
 
 class Value:
@@ -249,7 +255,8 @@ class Graph:
 
 OLDEST = 7  # opset: before it, broadcasting was another
 NUMBERS = (1, 10, 11, 16)  # of TensorProto.DataType: float32, float16, float64, bfloat16
-MOST_TERMS, MOST_BASES, MOST_NUMBERS = 200, 16, 64  # of one layer; our longest formula has 60
+MOST_LAYERS = 1000
+MOST_TERMS, MOST_BASES, MOST_NUMBERS = 200, 8, 32  # of one layer; our longest formula has 60
 MOST_INPUTS = 2**24  # of images whose channels are scaled
 FOLDED = {"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Concat", "Gather",
           "Add", "Sub", "Mul", "Div", "Sqrt", "Neg"}  # of constants; none makes much of little
@@ -318,7 +325,8 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     Notes
     -----
     Of a classifier, the output with the numbers is read, not the one with the labels. Two classes
-    of scikit-learn, whose model gives 1 - p and p, become one output p. `LogSoftmax` becomes
+    of scikit-learn, whose model gives 1 - p and p, become one output p. `Squeeze` of the one output
+    is left out: the network gives shape (n, 1). `LogSoftmax` becomes
     "softmax": the network gives probabilities, of which the model gives the logarithms.
 
     Examples
@@ -477,7 +485,7 @@ class Reader:
         if not isinstance(top, Value):
             raise self.chain.refuse(f"output {output!r}", "does not depend on the input")
         steps: list[Callable[[], None]] = []
-        top = self.of_two_classes(top)
+        top = self.without_tail(top, steps)
         while True:
             leaf, found = self.layer(top)
             steps += reversed(found)
@@ -631,6 +639,8 @@ class Reader:
                                                f"got shape {b.shape}")
             b = times(np.broadcast_to(b.ravel(), len(w)), attributes.get("beta", 1.0))
         self.dense.append((x, w, b, thing))
+        if len(self.dense) > MOST_LAYERS:
+            raise self.chain.refuse("model", f"has more than {MOST_LAYERS} layers of weights")
         return self.new(self.terms.term("dense", len(self.dense) - 1), 2, thing)
 
     def parts(
@@ -648,9 +658,15 @@ class Reader:
 
     # ---- layers ----
 
-    def of_two_classes(self, top: Value) -> Value:
-        """Return p where scikit-learn's converter makes 1 - p and p of it."""
+    def without_tail(self, top: Value, steps: list[Callable[[], None]]) -> Value:
+        """Return p where scikit-learn's converter makes 1 - p and p of it, and what is squeezed."""
         of = self.terms.of
+        if of[top.name][0] == "Squeeze":
+            axes = list(dict(of[top.name][1]).get("axes", ()))
+            axes += [self.terms.of[each][1] for each in of[top.name][3:]]
+            if axes in ([], [1], [-1]):
+                steps.append(partial(self.chain.squeeze, self.things[top.name]))
+                return self.terms.value(of[top.name][2])
         if of[top.name][0] == "Concat" and len(of[top.name]) == 4:
             p = of[top.name][3]
             if of[of[top.name][2]] == ("Sub", (), self.terms.number(1.0).name, p):
@@ -673,12 +689,15 @@ class Reader:
         for base, before in bases:
             bases += [(name, [*before, step]) for name, child, step in scaled if child == base]
         after: list[Callable[[], None]] = []
+        wrong = False
         while True:
             for base, before in bases[:MOST_BASES]:
                 step = self.activation(top.name, base, numbers)
                 if step is not None:
                     return self.terms.value(leaves[0]), [*before, step, *reversed(after)]
-            found = self.affine(top.name) or self.above(top.name, numbers)
+            found = self.affine(top.name)
+            if found is None and not wrong:  # the chain says why
+                found, wrong = self.above(top.name, numbers), True
             if found is None:
                 raise self.chain.refuse(self.things.get(top.name, thing))
             top = self.terms.value(found[0])

@@ -143,6 +143,7 @@ def from_torch(module: Any, *, cost: Any = None, seed: Any = None) -> Network:
     `LogSoftmax` at the output, as `NLLLoss` takes it, becomes "softmax": the network gives
     probabilities, of which the module gives the logarithms. `BatchNorm1d` becomes a part of the
     layer of weights before it, or, after an activation or at the inputs, of the one that follows.
+    `squeeze` of the one output is left out: the network gives shape (n, 1).
     The slopes of `PReLU` become those of "leaky_relu", which are not trained.
 
     Examples
@@ -303,6 +304,8 @@ class Reader:
             if node.target is not getattr(torch.nn.functional, called, None):
                 names = tuple(each for each in names if each != "_stacklevel")
             self.like_module(kind, dict(zip(names, args, strict=False)) | kwargs, thing)
+        elif called == "squeeze" and [*args, *kwargs.values()] in ([], [1], [-1]):
+            chain.squeeze(thing)
         elif called == "contiguous" or (called in ("float", "double") and not chain.weights):
             pass
         else:
