@@ -130,8 +130,10 @@ def test_onnx_refuses(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("real", REALS)
-@pytest.mark.parametrize("activation", [*ACTIVATIONS, ("relu6", 0.7), [
-    ("relu6", 0.7), "tanh", "gelu", "gelu", *["identity"] * 5]], ids=str)
+@pytest.mark.parametrize("activation", [
+    *ACTIVATIONS, ("relu6", 0.7), [("relu6", 0.7), "tanh", "gelu", "gelu", *["identity"] * 5],
+    [("leaky_relu", 1.5), "gelu", ("elu", 9.0), "elu", "selu", "relu6", "silu", "gelu_tanh",
+     "hard_sigmoid"]], ids=str)
 def test_onnx_there_and_back(activation, real, tmp_path):
     pytest.importorskip("onnx")
     net = Network((7, 9, 9), activation=[activation, activation], dtype=real, seed=1)

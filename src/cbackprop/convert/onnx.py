@@ -676,25 +676,25 @@ class Reader:
     def layer(self, top: Value) -> tuple[Value, list[Callable[[], None]]]:
         """Return the layer of weights or the input below a term, and the steps from it."""
         of, thing = self.terms.of, self.things.get(top.name, "model")
+        after: list[Callable[[], None]] = []
+        if of[top.name][0] == "Concat":
+            top, step = self.joined(top, thing)
+            after.append(step)
         below = self.below(top, thing)
         leaves = [name for name in below if of[name][0] in LEAVES]
         if len(leaves) != 1:
             raise self.chain.refuse(thing, "joins branches, and must be one of a chain")
-        numbers = sorted({part for name in below for part in (
-            of[name][1:] if of[name][0] == "number" else
-            [value for _, value in of[name][1]] if isinstance(of[name][1], tuple) else ())
-            if isinstance(part, float) and math.isfinite(part)})[:MOST_NUMBERS]
+        numbers = self.numbers(below)
         bases: list[tuple[str, list[Callable[[], None]]]] = [(leaves[0], [])]
         scaled = [(name, *found) for name in below if (found := self.affine(name))]
         for base, before in bases:
             bases += [(name, [*before, step]) for name, child, step in scaled if child == base]
-        after: list[Callable[[], None]] = []
         wrong = False
         while True:
             for base, before in bases[:MOST_BASES]:
-                step = self.activation(top.name, base, numbers)
-                if step is not None:
-                    return self.terms.value(leaves[0]), [*before, step, *reversed(after)]
+                last = self.activation(top.name, base, numbers)
+                if last is not None:
+                    return self.terms.value(leaves[0]), [*before, last, *reversed(after)]
             found = self.affine(top.name)
             if found is None and not wrong:  # the chain says why
                 found, wrong = self.above(top.name, numbers), True
@@ -708,7 +708,7 @@ class Reader:
         found, waiting = {top.name: None}, [top.name]
         while waiting:
             parts = self.terms.of[waiting.pop()]
-            if parts[0] in (*LEAVES, "number", "array"):
+            if parts[0] in (*LEAVES, "part", "number", "array"):
                 continue
             names = [name for name in parts[2:] if isinstance(name, str) and name not in found]
             found.update(dict.fromkeys(names))
@@ -718,6 +718,33 @@ class Reader:
                                                f"{MOST_TERMS} operators")
         return list(found)
 
+    def numbers(self, below: list[str]) -> list[float]:
+        """Return the numbers among terms and their attributes: a parameter is one of them."""
+        found: set[Any] = set()
+        for name in below:
+            kind, value, *_ = self.terms.of[name]
+            if kind == "number":
+                found.add(value)
+            elif isinstance(value, tuple):
+                found.update(each for _, each in value if isinstance(each, float))
+        return sorted(filter(math.isfinite, found))[:MOST_NUMBERS]
+
+    def joined(self, top: Value, thing: str) -> tuple[Value, Callable[[], None]]:
+        """Return z where `Split` and `Concat` give its neurons activations of their own."""
+        of, end, runs, sources = self.terms.of, 0, [], set()
+        for each in of[top.name][2:]:
+            below = self.below(self.terms.value(each), thing)
+            parts = [name for name in below if of[name][0] == "part"]
+            run = self.among(each, parts[0], self.numbers(below)) if len(parts) == 1 else None
+            if run is None or of[parts[0]][3] != end:
+                raise self.chain.refuse(thing)
+            source, first, end = of[parts[0]][2:]
+            sources.add(source)
+            runs += [run] * (end - first)
+        if len(sources) != 1 or dict(of[top.name][1]).get("axis") != 1:
+            raise self.chain.refuse(thing)
+        return self.terms.value(*sources), partial(self.chain.activate, runs, thing)
+
     def activation(
         self, top: str, base: str, numbers: list[float]
     ) -> Callable[[], None] | None:
@@ -726,18 +753,8 @@ class Reader:
         thing = self.things.get(top, "model")
         if of[top][0] == "PRelu" and of[top][2] == base:
             return partial(self.chain.leaky, self.columns(of[top][3], base, thing), thing)
-        ours: Any = self.among(top, base, numbers)
-        if ours is None and of[top][0] == "Concat" and dict(of[top][1]).get("axis") == 1:
-            ours, end = [], 0
-            for each in of[top][2:]:
-                for part in [name for name in self.below(self.terms.value(each), thing)
-                             if of[name][0] == "part" and of[name][2] == base]:
-                    run = self.among(each, part, numbers)
-                    if run is None or of[part][3] != end:
-                        return None
-                    end = of[part][4]
-                    ours += [run] * (end - of[part][3])
-        return None if not ours else partial(self.chain.activate, ours, thing)
+        ours = self.among(top, base, numbers)
+        return None if ours is None else partial(self.chain.activate, ours, thing)
 
     def among(self, top: str, base: str, numbers: list[float]) -> Any:
         """Return our activation if top is one of base, else None."""
