@@ -5,7 +5,7 @@ import doctest
 import keras
 import numpy as np
 import pytest
-from test_convert import refused, rows
+from test_convert import ACTIVATIONS, REALS, network, refused, rows
 
 import cbackprop
 from cbackprop import convert
@@ -22,7 +22,7 @@ def from_keras(x, *layers, model=None):
 
 @pytest.mark.parametrize("name", [
     "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus",
-    "softsign", "hard_sigmoid", "linear", "softmax"])
+    "softsign", "hard_sigmoid", "linear", "softmax", "relu6", "exponential"])
 def test_keras_activations(name):
     kinds, x = keras.layers, rows("float32")
     one = from_keras(x, kinds.Dense(5, name, bias_initializer="normal"), kinds.Dense(3))
@@ -46,6 +46,69 @@ def test_keras_layers():
     assert net.sizes == (7, 6, 4, 2)
     assert net.cost == "cross_entropy"
     assert convert.from_keras(chain, cost="quadratic").cost == "quadratic"
+
+
+def norm(**settings):
+    draw = keras.initializers
+    return keras.layers.BatchNormalization(
+        beta_initializer="normal", gamma_initializer="normal", moving_mean_initializer="normal",
+        moving_variance_initializer=draw.RandomUniform(0.2, 3.0), **settings)
+
+
+def test_keras_batch_normalization_becomes_a_part_of_the_layer_beside():
+    kinds, x = keras.layers, rows("float32")
+    net = from_keras(x, kinds.Dense(6, use_bias=False), norm(), kinds.ReLU(), kinds.Dense(5),
+                     norm(epsilon=0.1, scale=False), kinds.Activation("tanh"), kinds.Dense(3))
+    assert net.sizes == (7, 6, 5, 3)
+    from_keras(x, norm(center=False), kinds.Dense(6, "relu"), norm(), kinds.Dropout(0.5),
+               kinds.Rescaling(2.0, 1.0), kinds.Dense(3))
+    from_keras(np.ones((9, 3, 4), "float32"), norm(), kinds.Reshape((12,)), kinds.Dense(3))
+
+
+def test_keras_relu_with_all_its_arguments():
+    kinds, x = keras.layers, 3 * rows("float32")
+    net = from_keras(
+        x, kinds.Dense(6), kinds.ReLU(6), kinds.Dense(6), kinds.ReLU(max_value=0.5), kinds.Dense(6),
+        kinds.ReLU(negative_slope=0.25), kinds.Dense(6),
+        kinds.PReLU(alpha_initializer=keras.initializers.RandomUniform(0.0, 1.0)), kinds.Dense(6),
+        kinds.PReLU("ones", shared_axes=[1]), kinds.Dense(3))
+    assert net.activation[:3] == [("relu6", 6.0), ("relu6", 0.5), ("leaky_relu", 0.25)]
+    assert net.activation[4] == ("leaky_relu", 1.0)
+
+
+def test_keras_log_softmax():
+    model = keras.Sequential([keras.Input((7,)), keras.layers.Dense(3, "log_softmax")])
+    net, x = convert.from_keras(model), rows("float32")
+    np.testing.assert_allclose(net.feedforward(x), np.exp(model.predict(x, verbose=0)), 1e-5)
+    assert net.cost == "log_likelihood"
+
+
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("activation", [
+    each for each in ACTIVATIONS if each not in ("gelu_tanh", "gaussian", "sine")], ids=str)
+def test_keras_there_and_back(activation, real):
+    net, x = network([activation, "tanh"], real), rows(real)
+    model = convert.to_keras(net)
+    if activation != ("leaky_relu", 1.5):  # which Keras' own NumPy gets wrong
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(model(x)), net.feedforward(x),
+                                   1e-5, 3e-6)
+    back = convert.from_keras(model)
+    assert (back.sizes, back.dtype) == (net.sizes, real)
+    assert np.array_equal(back.weights[0], net.weights[0] * net.input_scale.astype(real))
+    assert np.array_equal(back.weights[1], net.weights[1])
+    assert all(map(np.array_equal, back.biases, net.biases))
+    again = convert.from_keras(convert.to_keras(back))
+    assert np.array_equal(again.feedforward(x), back.feedforward(x))
+    assert again.activation == back.activation
+
+
+def test_to_keras_refuses():
+    for name in ("gelu_tanh", "gaussian", "sine"):
+        refused(f"^to_keras: activation '{name}' has no equal there$",
+                lambda name=name: convert.to_keras(network([name, "tanh"])))
+    refused("^to_keras needs one activation for each layer, got one with relu, tanh$",
+            lambda: convert.to_keras(network([{"relu": 3, "tanh": 6}, "tanh"])))
+    refused("^to_keras takes a cbackprop.Network, got 3$", lambda: convert.to_keras(3), TypeError)
 
 
 def test_keras_scales_inputs():
@@ -75,10 +138,21 @@ def test_keras_refuses():
     shared = kinds.Dense(7)
     refused("^from_keras: activation mish of <Dense.* has no equal", of(kinds.Dense(3, "mish")))
     refused("activation <lambda> of <Dense.* has no equal", of(kinds.Dense(3, lambda z: z)))
-    refused("<BatchNormalization .* has no equal", of(kinds.BatchNormalization(), kinds.Dense(3)))
-    refused("<ReLU .* has no equal", of(kinds.Dense(3), kinds.ReLU(6)))
+    refused("<BatchNormalization .* must be beside a layer of weights",
+            of(kinds.Dense(3, "relu"), kinds.BatchNormalization()))
+    refused("<BatchNormalization .* must normalize its last axis",
+            of(kinds.BatchNormalization(axis=1), kinds.Flatten(), kinds.Dense(3), shape=(7, 2)))
+    refused("<LayerNormalization .* has no equal", of(kinds.Dense(3), kinds.LayerNormalization()))
+    refused("<ReLU .* has no equal", of(kinds.Dense(3), kinds.ReLU(6, negative_slope=0.1)))
+    refused("<ReLU .* has no equal", of(kinds.Dense(3), kinds.ReLU(threshold=1)))
+    refused("<PReLU .*: alpha of 'leaky_relu' must be", of(
+        kinds.Dense(3), kinds.PReLU(keras.initializers.Constant(-1.0))))
+    refused("<Dense .* has a NaN or an infinity among its numbers", of(
+        kinds.Dense(3, kernel_initializer=keras.initializers.Constant(float("nan")))))
+    refused("log_softmax of <Dense .* must be the output", of(
+        kinds.Dense(3, "log_softmax"), kinds.Dense(3)))
     refused("<ReLU .* must follow a layer of weights", of(kinds.ReLU(), kinds.Dense(3)))
-    refused("<Rescaling .* must be the first layer", of(kinds.Dense(3), kinds.Rescaling(2)))
+    refused("<Rescaling .* must be beside a layer", of(kinds.Dense(3, "relu"), kinds.Rescaling(2)))
     refused("<Dense .* must follow Flatten", of(kinds.Dense(3), kinds.Flatten(), shape=(7, 2)))
     refused("must be built", lambda: convert.from_keras(keras.Sequential([kinds.Dense(3)])))
     refused("must be a chain of layers, each used once",
@@ -92,10 +166,10 @@ def test_keras_refuses():
     refused("^from_keras takes .*, got 3$", lambda: convert.from_keras(3), TypeError)
 
 
-def test_the_docstring():
-    module = convert.from_keras.__globals__
+@pytest.mark.parametrize("function", [convert.from_keras, convert.to_keras])
+def test_the_docstring(function):
     parsed = doctest.DocTestParser().get_doctest(
-        convert.from_keras.__doc__, module | {"cbackprop": cbackprop}, "from_keras", None, None)
+        function.__doc__, function.__globals__ | {"cbackprop": cbackprop}, "it", None, None)
     results = doctest.DocTestRunner().run(parsed)
     assert results.attempted
     assert not results.failed

@@ -31,6 +31,8 @@ ACTIVATIONS = {  # sigma(z), and sigma'(z) where a neuron depends on its own z a
     "sigmoid": (sigmoid, sigmoid_prime),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
+    "relu6": (lambda z, ceiling=6.0: np.clip(z, 0, ceiling),
+              lambda z, ceiling=6.0: np.where((z > 0) & (z < ceiling), 1, 0)),
     "leaky_relu": (lambda z, alpha=0.01: np.where(z > 0, z, alpha * z),
                    lambda z, alpha=0.01: np.where(z > 0, 1, alpha)),
     "elu": (lambda z, alpha=1.0: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),

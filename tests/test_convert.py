@@ -129,6 +129,184 @@ def test_onnx_refuses(tmp_path, monkeypatch):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("activation", [
+    *ACTIVATIONS, ("relu6", 0.7), [("relu6", 0.7), "tanh", "gelu", "gelu", *["identity"] * 5],
+    [("leaky_relu", 1.5), "gelu", ("elu", 9.0), "elu", "selu", "relu6", "silu", "gelu_tanh",
+     "hard_sigmoid"]], ids=str)
+def test_onnx_there_and_back(activation, real, tmp_path):
+    pytest.importorskip("onnx")
+    net = Network((7, 9, 9), activation=[activation, activation], dtype=real, seed=1)
+    convert.export_onnx(net, tmp_path / "net.onnx")
+    back = convert.from_onnx(tmp_path / "net.onnx")
+    assert all(map(np.array_equal, [*net.weights, *net.biases], [*back.weights, *back.biases]))
+    assert np.array_equal(back.feedforward(rows(real)), net.feedforward(rows(real)))
+    assert (back.dtype, back.sizes) == (real, net.sizes)
+
+
+def onnx_model(nodes, constants=(), columns=(7,), outputs=("y",), real="float64", opset=17):
+    """Make a model of x; nodes are (operator, inputs, output, attributes)."""
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(real))
+    inputs, given = [helper.make_tensor_value_info("x", kind, ["n", *columns])], []
+    for name, array in dict(constants).items():
+        given.append(onnx.numpy_helper.from_array(np.asarray(array), name))
+    made = [helper.make_node(operator, inputs.split(), output.split(), **dict(*attributes))
+            for operator, inputs, output, *attributes in nodes]
+    outputs = [helper.make_tensor_value_info(name, kind, None) for name in outputs]
+    return helper.make_model(
+        helper.make_graph(made, "g", inputs, outputs, given), ir_version=8,
+        opset_imports=[helper.make_opsetid("", opset)])
+
+
+def drawn(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape)
+
+
+@pytest.mark.parametrize(("nodes", "columns"), [
+    ([("Gemm", "x w b", "z", {"transB": 1, "alpha": 0.5, "beta": 2.0}), ("Relu", "z", "y")], (7,)),
+    ([("Gemm", "x wt", "z"), ("Tanh", "z", "a"), ("Dropout", "a", "y")], (7,)),
+    ([("MatMul", "x wt", "z"), ("Add", "b z", "s"), ("Sub", "s b", "t"), ("Div", "t b", "u"),
+      ("Sub", "one u", "v"), ("Neg", "v", "r"), ("Sigmoid", "r", "y")], (7,)),
+    ([("Gemm", "x wt b", "z"), ("BatchNormalization", "z s b m v", "n", {"epsilon": 0.25}),
+      ("Clip", "n zero six", "a"), ("BatchNormalization", "a s b m v", "k"),
+      ("Gemm", "k square row", "y")], (7,)),
+    ([("Div", "x x7", "u"), ("MatMul", "u wt", "z"), ("PRelu", "z slopes", "y")], (7,)),
+    ([("BatchNormalization", "x s3 s3 s3 v3", "k"), ("Flatten", "k", "f"),
+      ("MatMul", "f w12", "y")], (3, 4)),
+    ([("Shape", "x", "shape"), ("Gather", "shape i0", "n"), ("Unsqueeze", "n axes", "n1"),
+      ("Concat", "n1 minus", "to", {"axis": 0}), ("Mul", "x third", "u"), ("Reshape", "u to", "f"),
+      ("Cast", "w12", "w", {"to": 11}), ("MatMul", "f w", "z"), ("Identity", "z", "y")], (3, 4)),
+], ids=lambda value: value[0][0] if isinstance(value, list) else str(value))
+def test_from_onnx(nodes, columns):
+    """Against ONNX's reference implementation."""
+    reference = pytest.importorskip("onnx.reference")
+    constants = {
+        "w": drawn(5, 7), "wt": drawn(7, 5), "b": drawn(5), "s": drawn(5), "m": drawn(5),
+        "v": drawn(5)**2, "one": 1.0, "zero": 0.0, "six": 6.0, "square": drawn(5, 5),
+        "row": drawn(1, 5), "slopes": drawn(5)**2, "s3": drawn(3), "v3": drawn(3)**2,
+        "w12": drawn(12, 5), "i0": np.array(0), "axes": np.array([0]), "minus": np.array([-1]),
+        "third": np.array([[1 / 3]]), "x7": drawn(1, 7)}
+    if "w" in [output for _, _, output, *_ in nodes]:
+        del constants["w"]
+    model = onnx_model(nodes, constants, columns)
+    x = 3 * drawn(9, *columns)
+    expected = reference.ReferenceEvaluator(model).run(None, {"x": x})[0]
+    found = convert.from_onnx(model).feedforward(x.reshape(9, -1))
+    np.testing.assert_allclose(found, expected, 1e-12, 1e-12)
+
+
+def test_from_onnx_leaves_columns():
+    reference = pytest.importorskip("onnx.reference")
+    nodes = [("MatMul", "x w", "z"), ("Exp", "z", "a"), ("Squeeze", "a axes", "y")]
+    model = onnx_model(nodes, {"w": drawn(7, 1), "axes": np.array([1])})
+    expected = reference.ReferenceEvaluator(model).run(None, {"x": rows()})[0]
+    np.testing.assert_allclose(convert.from_onnx(model).feedforward(rows())[:, 0], expected, 1e-12)
+    refused("Squeeze 'y' takes rows of 1, and gets rows of 7$", lambda: convert.from_onnx(
+        onnx_model(nodes, {"w": drawn(7, 7), "axes": np.array([1])})))
+
+
+def test_from_onnx_refuses(tmp_path):
+    pytest.importorskip("onnx")
+    of, dense, relu = convert.from_onnx, ("MatMul", "x w", "z"), ("Relu", "z", "a")
+    w = {"w": drawn(7, 7), "one": 1.0, "flat": np.array([-1]), "long": drawn(6)}
+    for nodes, match in [
+        ([dense, ("Mish", "z", "y")], "^from_onnx: Mish 'y' has no equal in cbackprop$"),
+        ([dense, ("Add", "x z", "y")], "^from_onnx: Add 'y' joins branches"),
+        ([dense, relu, ("Add", "z a", "y")], "^from_onnx: Add 'y' has no equal"),
+        ([dense, relu, ("Mul", "a one", "b"), ("Relu", "b", "y")], "Mul 'b' must be beside a l"),
+        ([dense, ("LogSoftmax", "z", "a"), ("MatMul", "a w", "y")], "LogSoftmax 'a' must be the "),
+        ([dense, ("Softmax", "z", "y", {"axis": 0})], "Softmax 'y' has no equal"),
+        ([dense, ("Reshape", "z flat", "y")], r"Reshape 'y' must make rows, as \(-1, columns\)$"),
+        ([("Gemm", "x w", "y", {"transA": 1})], "Gemm 'y' transposes the examples$"),
+        ([("MatMul", "w x", "y")], "MatMul 'y' has no equal"),
+        ([("Gemm", "x w long", "y")], "Gemm 'y' must have one bias for each neuron, or one, got"),
+        ([dense, ("Add", "z long", "y")], "Add 'y' takes rows of 6, and gets rows of 7$"),
+        ([dense, ("ArgMax", "z", "y")], "ArgMax 'y' has no equal"),
+        ([dense, ("Add", "z q", "y")], "Add 'y' reads 'q', which nothing gives$"),
+        ([("Identity", "w", "y")], r"model must have one input, got \[\]$"),
+        ([dense, ("Cast", "z", "y", {"to": 6})], "Cast 'y' has no equal"),
+        ([("Identity", "x", "y")], "^from_onnx needs at least one layer of weights"),
+    ]:
+        refused(match, lambda nodes=nodes: of(onnx_model(nodes, w)))
+    refused("MatMul 'y' must follow Flatten, for its inputs are not rows$",
+            lambda: of(onnx_model([("MatMul", "x w", "y")], w, (3, 7))))
+    refused(r"model must have one output that is of floats, got \['y', 'z'\]$",
+            lambda: of(onnx_model([dense, ("Relu", "z", "y")], w, outputs=("y", "z"))))
+    refused("MatMul 'y' has a NaN or an infinity among its numbers$",
+            lambda: of(onnx_model([("MatMul", "x w", "y")], {"w": w["w"] * np.nan})))
+    refused("must be of opset 7 or later, got 6$",
+            lambda: of(onnx_model([("MatMul", "x w", "y")], w, opset=6)))
+    refused("^from_onnx takes a path or an onnx.ModelProto, got 3$", lambda: of(3), TypeError)
+    with pytest.raises(FileNotFoundError):
+        of(tmp_path / "none.onnx")
+    many = [("MatMul", "x w", "a0"), *[("Add", f"a{i} one", f"a{i + 1}") for i in range(300)]]
+    refused("is made of more than 200 operators$", lambda: of(onnx_model(
+        [*many, ("Relu", "a300", "y")], w)))
+
+
+def test_a_damaged_onnx_file_is_a_value_error(tmp_path):
+    pytest.importorskip("onnx")
+    path = tmp_path / "net.onnx"
+    convert.export_onnx(Network((3, 5, 2), activation=[{"elu": 3, "tanh": 2}, "softmax"]), path)
+    whole, rng, kinds = path.read_bytes(), np.random.default_rng(0), set()
+    for size in range(0, len(whole), 40):
+        path.write_bytes(whole[:size])
+        refused("^from_onnx", lambda: convert.from_onnx(path))
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for at in rng.integers(len(whole), size=rng.integers(1, 4)):
+            damaged[at] = rng.choice([0, 1, 127, 255, rng.integers(256)])
+        path.write_bytes(damaged)
+        try:
+            convert.from_onnx(path)
+            kinds.add("read")
+        except ValueError as error:
+            kinds.add(str(error)[:9])
+    assert kinds == {"read", "from_onnx"}
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_onnx_that_pytorch_exports(real, tmp_path):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    nn = torch.nn
+    module = drawn_norms(nn.Sequential(
+        nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.GELU("tanh"), nn.Linear(6, 6),
+        nn.SiLU(), nn.Linear(6, 5), nn.Softsign(), nn.Dropout(), nn.Linear(5, 5), nn.PReLU(),
+        nn.Linear(5, 4), nn.LogSoftmax(dim=1))).to(getattr(torch, real))
+    x = torch.from_numpy(drawn(9, 3, 4).astype(real))
+    for opset in (14, 20):
+        path = str(tmp_path / f"{opset}.onnx")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that this exporter grows old
+            torch.onnx.export(module, (x,), path, dynamo=False, opset_version=opset,
+                              input_names=["x"], dynamic_axes={"x": {0: "n"}})
+        net = convert.from_onnx(path)
+        assert net.activation == ["gelu_tanh", "silu", "softsign", ("leaky_relu", 0.25), "softmax"]
+        assert net.dtype == real
+        np.testing.assert_allclose(np.log(net.feedforward(x.numpy().reshape(9, -1))),
+                                   module(x).detach().numpy(), **TOLERANCES[real])
+
+
+def test_onnx_that_scikit_learns_converter_exports(neural):
+    to_onnx = pytest.importorskip("skl2onnx").to_onnx
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = iris()
+    for target, mlp in [(np.array(list("abc"))[y], neural.MLPClassifier((5, 4), "tanh")),
+                        (y > 0, neural.MLPClassifier((5,))),
+                        (np.eye(3, dtype=int)[y], neural.MLPClassifier((5,), "logistic"))]:
+        scaled = StandardScaler().fit(x)
+        fitted(mlp, scaled.transform(x), target)
+        expected = mlp.predict_proba(scaled.transform(x))
+        for given, tolerance in ((x, 1e-10), (x.astype("float32"), 1e-4)):
+            net = convert.from_onnx(to_onnx(make_pipeline(scaled, mlp), given[:1]))
+            np.testing.assert_allclose(net.feedforward(given), expected[:, -net.sizes[-1]:],
+                                       tolerance)
+
+
 # ---- PyTorch ----
 
 NOT_IN_TORCH = ("exponential", "gaussian", "sine")
@@ -187,7 +365,10 @@ def test_from_torch():
 def test_torch_refuses():
     torch = pytest.importorskip("torch")
     nn, to, of = torch.nn, convert.to_torch, convert.from_torch
-    linear = nn.Linear(7, 7)
+    linear, tied, lost, hooked = (nn.Linear(7, 7) for _ in range(4))
+    tied.weight = linear.weight
+    torch.nn.init.constant_(lost.bias, float("nan"))
+    hooked.register_forward_hook(lambda *_: None)
 
     class Own(nn.Sequential):
         def forward(self, x):
@@ -205,18 +386,144 @@ def test_torch_refuses():
     for modules, match in [
         ([linear, nn.Mish()], r"^from_torch: Mish\(\) has no equal in cbackprop$"),
         ([nn.Conv1d(1, 1, 1)], r"^from_torch: Conv1d\(.*has no equal"),
-        ([linear, nn.BatchNorm1d(7)], "BatchNorm1d.*has no equal"),
+        ([linear, nn.BatchNorm1d(7)], r"BatchNorm1d.*must be in evaluation mode: call eval\(\)"),
+        ([linear, nn.BatchNorm1d(7, track_running_stats=False)], "has no running statistics"),
+        ([linear, nn.ReLU(), nn.BatchNorm1d(7).eval()], "BatchNorm1d.*must be beside a layer of"),
+        ([linear, nn.ReLU(), nn.BatchNorm1d(7).eval(), nn.ReLU()], "BatchNorm1d.*must be beside"),
+        ([linear, nn.BatchNorm1d(6).eval()], "BatchNorm1d.*takes rows of 6, and gets rows of 7"),
+        ([linear, nn.LayerNorm(7)], "LayerNorm.*has no equal"),
+        ([linear, nn.Hardtanh()], "Hardtanh.*has no equal"),
+        ([linear, nn.LogSoftmax(1), nn.Linear(7, 2)], r"LogSoftmax\(dim=1\) must be the output$"),
+        ([linear, nn.ReLU(), linear], "Linear.*shares its weights with a layer before it"),
+        ([linear, tied], "Linear.*shares its weights with a layer before it"),
+        ([linear, nn.Linear(6, 7)], "Linear.*takes rows of 6, and gets rows of 7"),
+        ([lost], "Linear.*has a NaN or an infinity among its numbers"),
+        ([hooked], "Linear.*has hooks, which may change what it gives"),
+        ([linear, nn.Flatten(0)], r"Flatten\(start_dim=0, .*has no equal"),
         ([linear, nn.Softplus(beta=2)], r"Softplus\(beta=2.*has no equal"),
         ([linear, nn.Softmax(dim=0)], "Softmax.*has no equal"),
         ([nn.ReLU(), linear], r"ReLU\(\) must follow a layer of weights"),
         ([linear, nn.ReLU(), nn.Tanh()], r"Tanh\(\) must follow a layer of weights"),
-        ([linear, nn.Flatten()], "Flatten.*must be the first layer"),
+        ([nn.BatchNorm1d(7).eval(), nn.Flatten()], "Flatten.*must be the first layer"),
         ([nn.Linear(7, 7, device="meta")], "Linear.*on the device 'meta'"),
         ([linear, nn.LeakyReLU(-0.1)], "alpha of 'leaky_relu' must be"),
-        ([linear, Own(linear)], r"Own\( .*has no equal"),
-        ([linear.half(), nn.LazyLinear(7)], "LazyLinear.*has no equal"),
+        ([linear, Own(nn.Linear(7, 7))], r"^from_torch: add in Own.forward must take what the step "
+                                         "before it gives, alone"),
+        ([linear.half(), nn.LazyLinear(7)], "LazyLinear.*has no weights yet: call it once"),
     ]:
         refused(match, lambda modules=modules: of(nn.Sequential(*modules)))
+
+
+def drawn_norms(module):
+    torch = pytest.importorskip("torch")
+    generator = torch.Generator().manual_seed(3)
+    for each in module.modules():
+        if isinstance(each, torch.nn.BatchNorm1d):
+            each.running_mean.normal_(generator=generator)
+            each.running_var.uniform_(0.2, 3, generator=generator)
+            if each.affine:
+                torch.nn.init.normal_(each.weight, generator=generator)
+                torch.nn.init.normal_(each.bias, generator=generator)
+    return module.double().eval()
+
+
+def same_as(module, x, log=False):
+    torch = pytest.importorskip("torch")
+    net = convert.from_torch(module)
+    expected = module(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(net.feedforward(x.reshape(len(x), -1)),
+                               np.exp(expected) if log else expected, 1e-12, 1e-13)
+    return net
+
+
+def test_torch_batch_norm_becomes_a_part_of_the_layer_beside():
+    nn, x = pytest.importorskip("torch").nn, rows()
+    net = same_as(drawn_norms(nn.Sequential(nn.Linear(7, 5), nn.BatchNorm1d(5), nn.ReLU(),
+                                            nn.Linear(5, 4, bias=False), nn.BatchNorm1d(4))), x)
+    assert net.sizes == (7, 5, 4)
+    same_as(drawn_norms(nn.Sequential(
+        nn.BatchNorm1d(7), nn.Linear(7, 5), nn.ReLU(), nn.BatchNorm1d(5, affine=False),
+        nn.Dropout(), nn.Linear(5, 4), nn.Tanh())), x)
+
+
+def test_torch_activations_by_other_names():
+    nn, x = pytest.importorskip("torch").nn, 3 * rows()
+    slopes = nn.PReLU(4)
+    nn.init.constant_(slopes.weight, 0.4)
+    nn.init.constant_(slopes.weight[1:3], 0.7)
+    net = same_as(drawn_norms(nn.Sequential(
+        nn.Linear(7, 5), nn.ReLU6(), nn.Linear(5, 5), nn.PReLU(), nn.Linear(5, 4), slopes,
+        nn.Linear(4, 4), nn.CELU(), nn.Linear(4, 4), nn.Hardtanh(0, 0.2), nn.Flatten(),
+        nn.Linear(4, 3), nn.LogSoftmax(dim=1))), x, log=True)
+    assert net.activation[0] == "relu6"
+    assert net.activation[1] == ("leaky_relu", 0.25)
+    assert net.activation[3:] == ["elu", ("relu6", 0.2), "softmax"]
+    assert net.cost == "log_likelihood"  # NLLLoss
+
+
+def test_torch_forward():
+    torch = pytest.importorskip("torch")
+    nn, F = torch.nn, torch.nn.functional
+
+    class Usual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.linspace(-1, 1, 12))
+            self.fc1, self.bn, self.fc2 = nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Linear(6, 5)
+            self.act, self.more = nn.ELU(), nn.ModuleList([nn.Linear(5, 5), nn.Linear(5, 5)])
+            self.w = nn.Parameter(torch.ones(3, 5) / 3)
+
+        def forward(self, x):
+            x = x.view(x.size(0), -1)
+            x = (x - self.mean) / 0.3081
+            x = F.dropout(self.act(self.bn(self.fc1(x))), 0.5, training=self.training)
+            x = F.leaky_relu(self.fc2(x), 0.3).relu_() if self.training else self.fc2(x).sigmoid()
+            for layer in self.more:
+                x = 1 - torch.tanh(layer(x)) * 2
+            return F.log_softmax(F.linear(x.reshape(x.shape[0], -1), self.w), dim=1)
+
+    images = np.random.default_rng(0).standard_normal((9, 3, 4))
+    net = same_as(drawn_norms(Usual()), images, log=True)
+    assert net.activation == [("elu", 1.0), "sigmoid", "tanh", "tanh", "softmax"]
+    nested = drawn_norms(nn.Sequential(nn.Flatten(), nn.Linear(12, 12), nn.ReLU(), Usual()))
+    assert same_as(nested, images, log=True).sizes == (12, 12, 6, 5, 5, 5, 3)
+    class One(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).squeeze(-1)
+
+    one = One(7, 1).double()
+    expected = one(torch.from_numpy(rows())).detach().numpy()
+    np.testing.assert_allclose(convert.from_torch(one).feedforward(rows())[:, 0], expected, 1e-12)
+    module = Usual()
+    module.bn.eval()
+    convert.from_torch(module)
+    assert module.training  # as it was
+    assert not module.bn.training
+
+
+def test_torch_forward_refuses():
+    torch = pytest.importorskip("torch")
+    nn, F = torch.nn, torch.nn.functional
+    for forward, match in [
+        (lambda s, x: x + s.b(s.a(x)), "^from_torch: add in Own.forward must take what the step"),
+        (lambda s, x: s.a(s.b(s.a(x))), "Linear.*shares its weights with a layer before it"),
+        (lambda s, x: (s.a(x), x), "Own.forward must return what its last layer gives, alone$"),
+        (lambda s, x: s.a(x) if x.sum() > 0 else x, "Own.forward cannot be read by torch.fx: "),
+        (lambda s, x: F.dropout(s.a(x)), "dropout in Own.forward drops at inference too"),
+        (lambda s, x: s.a(x).squeeze(1), "squeeze in Own.forward takes rows of 1, and gets rows "),
+        (lambda s, x: s.b(s.one(x).squeeze(1)), "squeeze in Own.forward must be the output$"),
+        (lambda s, x: F.mish(s.a(x)), "mish in Own.forward has no equal"),
+        (lambda s, x: s.a(x).view(-1), r"view in Own.forward must make rows: \(-1, columns\)"),
+        (lambda s, x: s.a(x) * x.size(1), "mul in Own.forward has no equal"),
+        (lambda s, x: s.b(s.a(x).T), "getattr in Own.forward has no equal"),
+        (lambda s, x: F.softmax(s.a(x), dim=0), r"Softmax\(dim=0\) has no equal"),
+        (lambda s, x: F.log_softmax(s.a(x), 1).exp(), "LogSoftmax.*must be the output$"),
+        (lambda s, x: torch.flatten(s.a(x)), r"Flatten\(start_dim=0, .*has no equal"),
+        (lambda s, x, y: s.a(x) + y, "Own.forward must take one argument$"),
+    ]:
+        own = type("Own", (nn.Module,), {"forward": forward})()
+        own.a, own.b, own.one = nn.Linear(7, 5), nn.Linear(5, 7), nn.Linear(7, 1)
+        refused(match, lambda own=own: convert.from_torch(own.eval()))
 
 
 # ---- Keras ----
@@ -514,7 +821,9 @@ def test_scikit_learn_refuses(neural):
     (convert.export_onnx, "onnx", "onnx"),
     (convert.to_torch, "torch", "torch"),
     (convert.from_torch, "torch", "torch"),
+    (convert.from_onnx, "onnx", "onnx"),
     (convert.from_keras, "keras", "keras"),
+    (convert.to_keras, "keras", "keras"),
     (convert.from_sklearn, "sklearn.neural_network", "sklearn"),
     (convert.to_sklearn, "sklearn.neural_network", "sklearn"),
 ])

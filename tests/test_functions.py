@@ -242,7 +242,7 @@ def test_what_functions_raise_comes_through():
     ({"activation": [{"softmax": 3, "tanh": 3}, "sigmoid"]},
      r"^activation\[0\]: 'softmax' must have the whole layer, got "),
     ({"activation": ("relu", 0.1)},
-     r"^activation: only \['elu', 'leaky_relu'\] take a parameter, got \('relu', 0.1\)$"),
+     r"^activation: only \['elu', 'leaky_relu', 'relu6'\] take a parameter, got \('relu', 0.1\)$"),
     ({"activation": ("leaky_relu", -1)},
      "^activation: alpha of 'leaky_relu' must be finite and not negative, got -1$"),
     ({"activation": ["relu", "tanh"], "output_activation": "relu"},

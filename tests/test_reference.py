@@ -14,8 +14,8 @@ PAIRS = [(cost, activation) for cost in COSTS for activation in ACTIVATIONS
          if activation in DOMAIN.get(cost, ACTIVATIONS)]
 SOME_PAIRS = [(cost, activation) for cost, activation in PAIRS
               if cost == "quadratic" or activation in UNIT]
-KINKS = {"relu", "leaky_relu", "hard_sigmoid", "selu", "absolute", "hinge", "squared_hinge",
-         "huber"}
+KINKS = {"relu", "relu6", "leaky_relu", "hard_sigmoid", "selu", "absolute", "hinge",
+         "squared_hinge", "huber"}
 # away from kinks
 Z = np.array([[-3.3, -2.1, -1.2, -0.6], [-0.3, -0.1, 0.2, 0.4], [0.7, 1.1, 2.3, 3.4]])
 
@@ -39,7 +39,8 @@ def differences(f, x):
 
 
 @pytest.mark.parametrize("activation", [
-    *ACTIVATIONS, ("leaky_relu", 0.3), ("elu", 0.5), [("relu", 1), (("elu", 2.0), 3)]], ids=str)
+    *ACTIVATIONS, ("relu6", 0.9), ("leaky_relu", 0.3), ("elu", 0.5),
+    [("relu", 1), (("elu", 2.0), 3)]], ids=str)
 def test_jacobians_against_finite_differences(activation):
     np.testing.assert_allclose(jacobian(activation, Z), differences(
         lambda z: sigma(activation, z), Z), rtol=5e-6, atol=1e-9)

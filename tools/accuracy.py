@@ -66,6 +66,7 @@ FUNCTIONS: dict[str, tuple[Exact, Any]] = {
     "sigmoid": (logistic, ((-87, 88), (-708, 709))),
     "tanh": (mp.tanh, BOTH),
     "relu": (lambda z: max(z, mp.mpf(0)), BOTH),
+    "relu6": (lambda z: min(max(z, mp.mpf(0)), mp.mpf(6)), BOTH),
     "leaky_relu": (lambda z: z if z > 0 else z * mp.mpf("0.01"), BOTH),
     "elu": (elu, BOTH),
     "selu": (lambda z: SCALE * (z if z > 0 else ALPHA * mp.expm1(z)), BOTH),

@@ -83,10 +83,10 @@ class Network:
         Neurons in each layer, inputs first: at least two layers of at least one.
     activation : str, (str, float), Activation, or dict; or a list of them
         Of the hidden layers; or, as a list, of every layer of weights, the output included. One of
-        "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu",
-        "softplus", "softsign", "hard_sigmoid", "exponential", "gaussian", "sine", "identity",
-        "softmax"; or with its alpha, ("leaky_relu", 0.01) or ("elu", 1.0); or the user's own
-        `Activation`. A layer's
+        "sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh",
+        "silu", "softplus", "softsign", "hard_sigmoid", "exponential", "gaussian", "sine",
+        "identity", "softmax"; or with its parameter, ("relu6", 6.0), ("leaky_relu", 0.01) or
+        ("elu", 1.0); or the user's own `Activation`. A layer's
         neurons may differ: {"relu": 20, "tanh": 10}, in this order, or, in a list of layers, a list
         of one for each neuron. docs/functions.md has the formulas.
     output_activation : as activation, optional

@@ -1,29 +1,35 @@
-"""Keras 3: a Sequential or Functional chain of Dense layers and activations."""
+"""Keras 3: chains of `Dense` and activations, Sequential or Functional."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cbackprop.convert import layers
 from cbackprop.data import shown
 from cbackprop.extras import library
+from cbackprop.inspect import given
 from cbackprop.network import Network
 
 FUNCTIONS = {  # of keras.activations, with the parameters that they have there
-    "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "leaky_relu": ("leaky_relu", 0.2),
-    "elu": "elu", "selu": "selu", "gelu": "gelu", "silu": "silu", "softplus": "softplus",
-    "softsign": "softsign", "hard_sigmoid": "hard_sigmoid", "linear": "identity",
-    "exponential": "exponential", "softmax": "softmax",
+    "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "relu6": ("relu6", 6.0),
+    "leaky_relu": ("leaky_relu", 0.2), "elu": ("elu", 1.0), "selu": "selu", "gelu": "gelu",
+    "silu": "silu", "softplus": "softplus", "softsign": "softsign", "hard_sigmoid": "hard_sigmoid",
+    "linear": "identity", "exponential": "exponential", "softmax": "softmax",
+    "log_softmax": "log_softmax",
 }
 LAYERS: layers.Table = {
     "relu": ("ReLU", {"max_value": (None,), "negative_slope": (0,), "threshold": (0,)}),
+    "relu6": ("ReLU", {"max_value": layers.ALPHA, "negative_slope": (0,), "threshold": (0,)}),
     "leaky_relu": ("LeakyReLU", {"negative_slope": layers.ALPHA}),
     "elu": ("ELU", {"alpha": layers.ALPHA}),
     "softmax": ("Softmax", {"axis": (-1, 1)}),
     "identity": ("Identity", {}),
+}
+OTHERS: layers.Table = {  # read, but not written
+    "leaky_relu": ("ReLU", {"max_value": (None,), "negative_slope": layers.ALPHA,
+                            "threshold": (0,)}),
 }
 NOTHING = ("InputLayer", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout",
            "SpatialDropout1D", "ActivityRegularization")  # at inference
@@ -36,10 +42,11 @@ def from_keras(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     Parameters
     ----------
     model : keras.Sequential, or Functional keras.Model
-        A chain of `Dense`, activations as arguments or layers, and what does nothing at inference,
-        as `Dropout`. Before them `Flatten`, and `Rescaling` and `Normalization`, which become
-        `input_scale`, and their offset a part of the first biases. Narrower types than float32
-        become that.
+        A chain of `Dense`, activations as arguments or layers, `PReLU`, `BatchNormalization`,
+        `Rescaling`, and what does nothing to rows at inference: `Flatten`, `Dropout`. What scales
+        becomes a part of the layer before it, or, after an activation, of the one that follows;
+        before all layers, `Normalization` too, `input_scale`, and its offset a part of the first
+        biases. Narrower types than float32 become that.
     cost, seed
         Of the network; the cost by default is what goes with the output activation:
         "log_likelihood" with softmax, "cross_entropy" with sigmoid, else "quadratic".
@@ -54,6 +61,12 @@ def from_keras(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     ModuleNotFoundError
         Without Keras.
 
+    Notes
+    -----
+    "log_softmax" at the output becomes "softmax": the network gives probabilities, of which the
+    model gives the logarithms. The slopes of `PReLU` become those of "leaky_relu", which are not
+    trained.
+
     Examples
     --------
     >>> import keras
@@ -62,12 +75,74 @@ def from_keras(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     >>> from_keras(model).sizes
     (2, 3)
     """
-    keras = library("keras", "from_keras", "keras")
-    if int(keras.__version__.partition(".")[0]) < 3:
-        raise ValueError(f"from_keras takes models of Keras 3, got {keras.__version__}")
+    keras = _keras_3("from_keras")
     chain = layers.Chain("from_keras")
     _collect(chain, model, keras)
     return chain.network(cost, seed)
+
+
+def to_keras(net: Network) -> Any:
+    """
+    Return a copy of the network as a Keras model (Keras 3, extra ``keras``).
+
+    Parameters
+    ----------
+    net : Network
+        `input_scale` is multiplied into the first weights.
+
+    Returns
+    -------
+    keras.Sequential
+        Of `Dense` and activations, built, in the network's dtype, not compiled.
+
+    Raises
+    ------
+    TypeError
+        If it is no network.
+    ValueError
+        If Keras has no name for an activation: "gelu_tanh", "gaussian", "sine", the user's own, or
+        several in one layer. If the network is of float64 and Keras' backend has none, as JAX
+        until it is told.
+    ModuleNotFoundError
+        Without Keras.
+
+    Notes
+    -----
+    Keras' backends PyTorch and NumPy keep float64 and compute in float32; `predict` rounds inputs
+    to `keras.config.floatx()`.
+
+    Examples
+    --------
+    >>> from cbackprop.convert import to_keras
+    >>> model = to_keras(cbackprop.Network([2, 3, 1], activation=["tanh", "identity"], seed=0))
+    >>> [layer.activation.__name__ for layer in model.layers]
+    ['tanh', 'linear']
+    """
+    keras = _keras_3("to_keras")
+    net = given.network(net, "to_keras")
+    named = {ours: theirs for theirs, ours in FUNCTIONS.items() if isinstance(ours, str)}
+    kinds, collected = keras.layers, layers.of(net, "to_keras")
+    model = keras.Sequential([keras.Input((net.sizes[0],), dtype=net.dtype)])
+    for w, b, runs in collected:
+        run = layers.only(runs, "to_keras")
+        dense = kinds.Dense(len(w), named.get(run.activation), dtype=net.dtype,
+                            kernel_initializer="zeros")  # draws no numbers
+        model.add(dense)
+        dense.set_weights([w.T, b])
+        if _numbers(dense.kernel, keras).dtype != net.dtype:
+            raise ValueError(f"to_keras needs {net.dtype}, which Keras' backend "
+                             f"{keras.config.backend()!r} does not have; JAX has it after "
+                             "jax.config.update('jax_enable_x64', True)")
+        if run.activation not in named:
+            model.add(layers.made(run, LAYERS, kinds, "to_keras", dtype=net.dtype))
+    return model
+
+
+def _keras_3(by: str) -> Any:
+    keras = library("keras", by, "keras")
+    if int(keras.__version__.partition(".")[0]) < 3:
+        raise ValueError(f"{by} needs Keras 3, got {keras.__version__}")
+    return keras
 
 
 def _collect(chain: layers.Chain, model: Any, keras: Any) -> None:
@@ -93,8 +168,9 @@ def _add(chain: layers.Chain, layer: Any, keras: Any) -> None:
     if type(layer) is kinds.Dense:
         if len(layer.input.shape) > 2:
             raise chain.refuse(layer, "must follow Flatten, for its inputs are not rows")
-        chain.dense(_numbers(layer.kernel, keras).T,
-                    None if layer.bias is None else _numbers(layer.bias, keras))
+        if getattr(layer, "quantization_mode", None):
+            raise chain.refuse(layer, "has quantized weights")
+        chain.dense(_numbers(layer.kernel, keras).T, _numbers(layer.bias, keras), layer)
         _activate(chain, layer.activation, layer, keras)
     elif type(layer) is kinds.Activation:
         _activate(chain, layer.activation, layer, keras)
@@ -105,9 +181,21 @@ def _add(chain: layers.Chain, layer: Any, keras: Any) -> None:
                           for value in (layer.mean, layer.variance))
         scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
         chain.rescale(layer, scale, -mean * scale)
+    elif type(layer) is kinds.BatchNormalization:
+        if layer.axis not in (-1, len(layer.input.shape) - 1):
+            raise chain.refuse(layer, "must normalize its last axis")
+        chain.normalize(layer, *(
+            _of_inputs(layer, _numbers(value, keras)) for value in (
+                layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)),
+            epsilon=layer.epsilon)
+    elif type(layer) is kinds.PReLU:
+        chain.leaky(_numbers(layer.alpha, keras), layer)
+    elif type(layer) is kinds.Reshape and len(layer.target_shape) == 1:
+        pass
     elif type(layer) is not kinds.Flatten and type(layer) not in [
             getattr(kinds, name) for name in NOTHING]:
-        chain.activate(layers.known(layer, LAYERS, kinds), layer)
+        chain.activate(layers.known(layer, LAYERS, kinds) or layers.known(layer, OTHERS, kinds),
+                       layer)
 
 
 def _activate(chain: layers.Chain, activation: Any, layer: Any, keras: Any) -> None:
@@ -120,12 +208,16 @@ def _activate(chain: layers.Chain, activation: Any, layer: Any, keras: Any) -> N
     chain.activate(ours[0] if ours else None, f"activation {named} of {layer}")
 
 
-def _numbers(variable: Any, keras: Any) -> NDArray[Any]:
+def _numbers(variable: Any, keras: Any) -> Any:
+    if variable is None:
+        return None
     return np.asarray(keras.ops.convert_to_numpy(getattr(variable, "value", variable)))
 
 
 def _of_inputs(layer: Any, values: Any) -> Any:
     """Return one number, or one for each input, in the order in which Flatten leaves them."""
+    if values is None:
+        return None
     values = np.asarray(values, np.float64)
     if values.size == 1:
         return values.item()

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import data, functions
+from cbackprop.core import _dispatch
 from cbackprop.functions import Activation
 from cbackprop.inspect import given
 from cbackprop.network import Network
@@ -83,9 +84,9 @@ def only(runs: list[Run], by: str) -> Run:
     return runs[0]
 
 
-def made(run: Run, table: Table, namespace: Any, by: str) -> Any:
+def made(run: Run, table: Table, namespace: Any, by: str, **settings: Any) -> Any:
     """
-    Make a neighbour's object of an activation.
+    Make a neighbour's object of an activation, with settings that do not change it.
 
     Raises
     ------
@@ -96,24 +97,30 @@ def made(run: Run, table: Table, namespace: Any, by: str) -> Any:
         raise ValueError(f"{by}: activation {run.activation!r} has no equal there")
     kind, attributes = table[run.activation]
     return getattr(namespace, kind)(**{
-        name: run.alpha if values is ALPHA else values[0] for name, values in attributes.items()})
+        name: run.alpha if values is ALPHA else values[0] for name, values in attributes.items()},
+        **settings)
 
 
 def known(thing: Any, table: Table, namespace: Any) -> Any:
     """Return our activation for a neighbour's object, None if there is none."""
     for name, (kind, attributes) in table.items():
-        if type(thing) is getattr(namespace, kind) and all(
-                values is ALPHA or getattr(thing, attribute) in values
-                for attribute, values in attributes.items()):
-            alphas = [float(getattr(thing, a)) for a, values in attributes.items()
-                      if values is ALPHA]
+        if type(thing) is not getattr(namespace, kind):
+            continue
+        theirs = [(getattr(thing, attribute), values) for attribute, values in attributes.items()]
+        if all(value is not None if values is ALPHA else value in values
+               for value, values in theirs):
+            alphas = [float(value) for value, values in theirs if values is ALPHA]
             return (name, *alphas) if alphas else name
     return None
 
 
+class RefusedError(ValueError):
+    """What cannot be converted, by name."""
+
+
 class Chain:
     """
-    A neighbour's layers, collected until they are a network.
+    A neighbour's layers, collected in their order until they are a network.
 
     Parameters
     ----------
@@ -123,38 +130,101 @@ class Chain:
 
     def __init__(self, by: str) -> None:
         self.by = by
-        self.scale: Any = 1.0  # of the inputs, each or all, before layers
+        self.kinds: set[str] = set()  # of numbers, as weights had them
+        self.width: int | None = None  # of what has been collected, where it is known
+        self.scale: Any = 1.0  # of what the next layer of weights reads
         self.offset: Any = 0.0
+        self.scaled_by: Any = None
+        self.ended_by: Any = None
+        self.input_scale: Any = 1.0
         self.weights: list[NDArray[Any]] = []
         self.biases: list[NDArray[Any]] = []
         self.activations: list[Any] = []
 
     def refuse(self, thing: Any, why: str = "has no equal in cbackprop") -> ValueError:
         """Return the error that names what cannot be converted."""
-        return ValueError(f"{self.by}: "
-                          f"{thing if isinstance(thing, str) else data.shown(thing)} {why}")
+        return RefusedError(f"{self.by}: {self._named(thing)} {why}")
 
-    def rescale(self, thing: Any, scale: Any, offset: Any) -> None:
-        """Add x -> scale x + offset, which must come before all layers."""
-        if self.weights:
-            raise self.refuse(thing, "must be the first layer")
-        self.scale, self.offset = self.scale * scale, self.offset * scale + offset
+    def fits(self, thing: Any, width: int) -> None:
+        """Look that what comes has this width."""
+        if self.width not in (None, width):
+            raise self.refuse(thing, f"takes rows of {width}, and gets rows of {self.width}")
+        self.width = width
 
-    def dense(self, w: Any, b: Any) -> None:
+    def dense(self, w: Any, b: Any, thing: Any = None) -> None:
         """Add w a + b, of shapes (out, in) and (out,), or None."""
-        self.weights.append(np.asarray(w))
-        self.biases.append(np.zeros(len(w)) if b is None else np.asarray(b))
+        thing = f"layer {len(self.weights)}" if thing is None else thing
+        self._goes_on()
+        self.kinds.add(str(np.asarray(w).dtype))
+        w = self._numbers(w, thing)
+        b = np.zeros(len(w)) if b is None else self._numbers(b, thing)
+        self.fits(thing, w.shape[1])
+        if np.any(self.offset):
+            b = b + w @ np.broadcast_to(self.offset, w.shape[1:])
+        if self.weights:
+            w = w * self.scale
+        else:
+            self.input_scale = self.scale
+        self.scale, self.offset, self.scaled_by = 1.0, 0.0, None
+        self.width = len(w)
+        self.weights.append(w)
+        self.biases.append(b)
         self.activations.append("identity")
 
+    def rescale(self, thing: Any, scale: Any, offset: Any) -> None:
+        """Add x -> scale x + offset, a number or one for each neuron: a part of a layer beside."""
+        self._goes_on()
+        scale, offset = self._numbers(scale, thing), self._numbers(offset, thing)
+        for values in (scale, offset):
+            if values.ndim:
+                self.fits(thing, len(values))
+        if self.weights and self.activations[-1] == "identity":
+            self.weights[-1] = self.weights[-1] * scale.reshape(-1, 1)
+            self.biases[-1] = self.biases[-1] * scale + offset
+        else:
+            self.scale, self.offset = self.scale * scale, self.offset * scale + offset
+            self.scaled_by = thing
+
+    def normalize(
+        self, thing: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, epsilon: float
+    ) -> None:
+        """Add gamma (x - mean) / sqrt(variance + epsilon) + beta, the first two perhaps None."""
+        mean, variance = self._numbers(mean, thing), self._numbers(variance, thing)
+        with np.errstate(all="ignore"):  # what is no number then is refused
+            scale = (1.0 if gamma is None else self._numbers(gamma, thing)) / np.sqrt(
+                variance + epsilon)
+        self.rescale(thing, scale, (0.0 if beta is None else self._numbers(beta, thing))
+                     - mean * scale)
+
     def activate(self, activation: Any, thing: Any) -> None:
-        """Add an activation, None being one that we have not."""
+        """Add an activation, None being one that we have not; "log_softmax" at the end alone."""
         if activation is None:
             raise self.refuse(thing)
         if activation == "identity":
             return
+        self._goes_on()
+        self._is_beside()
         if not self.weights or self.activations[-1] != "identity":
             raise self.refuse(thing, "must follow a layer of weights")
-        self.activations[-1] = activation
+        if activation == "log_softmax":
+            activation, self.ended_by = "softmax", thing
+        self.activations[-1] = functions.layer(
+            f"{self.by}: {self._named(thing)}", activation, len(self.weights[-1]),
+            _dispatch.load("float32"))
+
+    def squeeze(self, thing: Any) -> None:
+        """Add that the one output is no column, as it stays here."""
+        self._goes_on()
+        self.fits(thing, 1)
+        self.ended_by = thing
+
+    def leaky(self, slopes: Any, thing: Any) -> None:
+        """Add PReLU: z for z > 0, else z times a slope, one or one for each neuron."""
+        slopes = self._numbers(slopes, thing).ravel()
+        if slopes.size > 1:
+            self.fits(thing, slopes.size)
+        each = [("leaky_relu", slope) for slope in slopes.tolist()]
+        self.activate(each[0] if len(set(each)) == 1 else each, thing)
 
     def network(self, cost: Any, seed: Any) -> Network:
         """
@@ -163,22 +233,43 @@ class Chain:
         Raises
         ------
         ValueError
-            If there are no layers, they do not fit, or cbackprop has not their type of number.
+            If there are no layers, or cbackprop has not their type of number.
         """
         if not self.weights:
             raise ValueError(f"{self.by} needs at least one layer of weights, got none")
-        kinds = {str(array.dtype) for array in self.weights}
-        if not kinds <= {"bfloat16", "float16", "float32", "float64"}:
-            raise ValueError(f"{self.by} needs weights that are floats, got {sorted(kinds)}")
-        first, *others = self.biases
-        if np.any(self.offset):
-            first = first + self.weights[0].astype(np.float64) @ np.broadcast_to(
-                self.offset, self.weights[0].shape[1:])
+        self._is_beside()
+        if not self.kinds <= {"bfloat16", "float16", "float32", "float64"}:
+            raise ValueError(f"{self.by} needs weights that are floats, got {sorted(self.kinds)}")
         if cost is None:
-            cost = GOES_WITH.get(self.activations[-1], "quadratic")
+            last = self.activations[-1]
+            cost = GOES_WITH.get(last, "quadratic") if isinstance(last, str) else "quadratic"
         return Network(
-            [self.weights[0].shape[1], *map(len, self.weights)], activation=self.activations,
-            cost=cost, dtype="float64" if "float64" in kinds else "float32", input_scale=self.scale,
-            initializer=([w.astype(np.float64) for w in self.weights],
-                         [b.astype(np.float64).reshape(-1, 1) for b in (first, *others)]),
-            seed=seed)
+            [self.weights[0].shape[1], *map(len, self.weights)],
+            activation=[
+                [name for name, neurons in each for _ in range(neurons)]
+                if isinstance(each, list) else each for each in self.activations],
+            cost=cost, dtype="float64" if "float64" in self.kinds else "float32",
+            input_scale=self.input_scale,
+            initializer=(self.weights, [b.reshape(-1, 1) for b in self.biases]), seed=seed)
+
+    def _named(self, thing: Any) -> str:
+        return thing if isinstance(thing, str) else data.shown(thing)
+
+    def _goes_on(self) -> None:
+        if self.ended_by is not None:
+            raise self.refuse(self.ended_by, "must be the output")
+
+    def _is_beside(self) -> None:
+        if self.scaled_by is not None:
+            raise self.refuse(self.scaled_by, "must be beside a layer of weights, to become a part "
+                                              "of it")
+
+    def _numbers(self, values: Any, thing: Any) -> NDArray[Any]:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiuV":  # V: bfloat16 of ml_dtypes
+            raise self.refuse(thing, f"has numbers of type {array.dtype}")
+        with np.errstate(invalid="ignore"):  # which is refused
+            array = array.astype(np.float64)
+        if not np.isfinite(array).all():
+            raise self.refuse(thing, "has a NaN or an infinity among its numbers")
+        return array

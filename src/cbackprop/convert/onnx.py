@@ -1,16 +1,20 @@
-"""ONNX: a network as a graph of standard operators."""
+"""ONNX: a network as a graph of standard operators, and such a graph as a network."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import os
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import storage
+from cbackprop import data, storage
 from cbackprop.convert import layers
+from cbackprop.core import _dispatch
 from cbackprop.extras import library
 from cbackprop.inspect import given
 from cbackprop.network import Network
@@ -97,13 +101,20 @@ def activated(z: Value, run: layers.Run) -> Value:
         return z
     if run.activation == "softmax":
         return z.to("Softmax", axis=1)
+    if run.activation == "relu6":
+        return z.to("Clip", 0.0, run.alpha or 0.0)
     if run.activation in OPERATORS:
         return z.to(OPERATORS[run.activation])
     if run.activation in FLOAT32 and z.graph.real == "float32":
-        operator, attributes = FLOAT32[run.activation]
-        return z.to(operator, **{name: run.alpha if value is layers.ALPHA else value
-                                 for name, value in attributes.items()})
+        return operator(z, run)
     return formula(z, run)
+
+
+def operator(z: Value, run: layers.Run) -> Value:
+    """Return sigma(z) from an operator that ONNX Runtime has in float32 alone."""
+    kind, attributes = FLOAT32[run.activation]
+    return z.to(kind, **{name: run.alpha if value is layers.ALPHA else value
+                         for name, value in attributes.items()})
 
 
 def formula(z: Value, run: layers.Run) -> Value:
@@ -146,17 +157,23 @@ def half_erfc(x: Value) -> Value:
     It is e^(-x^2) times a polynomial of 4 / (4 + x), within 1e-15.
     """
     low = 4 / (4 + 10)  # beyond x = 10, e^(-x^2) is 0 to any sum
-    def scaled(t: NDArray[Any]) -> NDArray[Any]:
-        return np.array([math.exp(x * x) * math.erfc(x) / 2 for x in 4 / t - 4])
-
-    t = np.polynomial.Chebyshev.interpolate(scaled, 20, domain=[low, 1])
-    *others, last = t.convert(kind=np.polynomial.Polynomial, window=[-1, 1],
-                              domain=[low, 1]).coef.tolist()
+    *others, last = coefficients(low)
     u = (x.graph.number(4.0) / (x + 4.0)) * (2 / (1 - low)) - (1 + low) / (1 - low)
     polynomial = u * last + others.pop()
     while others:
         polynomial = polynomial * u + others.pop()
     return (x * x).to("Neg").to("Exp") * polynomial
+
+
+@cache
+def coefficients(low: float) -> list[float]:
+    """Return those of the polynomial in `half_erfc`."""
+    def scaled(t: NDArray[Any]) -> NDArray[Any]:
+        return np.array([math.exp(x * x) * math.erfc(x) / 2 for x in 4 / t - 4])
+
+    t = np.polynomial.Chebyshev.interpolate(scaled, 20, domain=[low, 1])
+    return t.convert(kind=np.polynomial.Polynomial, window=[-1, 1],
+                     domain=[low, 1]).coef.tolist()
 
 
 class Value:
@@ -240,3 +257,591 @@ class Graph:
         return helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
             producer_name="cbackprop")
+
+
+# ---- a graph, read ----
+
+OLDEST = 7  # opset: before it, broadcasting was another
+NUMBERS = (1, 10, 11, 16)  # of TensorProto.DataType: float32, float16, float64, bfloat16
+MOST_LAYERS = 1000
+MOST_TERMS, MOST_BASES, MOST_NUMBERS = 200, 8, 32  # of one layer; our longest formula has 60
+MOST_INPUTS = 2**24  # of images whose channels are scaled
+FOLDED = {"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Concat", "Gather",
+          "Add", "Sub", "Mul", "Div", "Sqrt", "Neg"}  # of constants; none makes much of little
+LEAVES = ("input", "dense")
+
+def tanh_of_cubic(z: Value, cube: Value) -> Value:
+    """Return tanh(sqrt(2/pi) (z + 0.044715 z^3)), of `gelu_tanh` as others write it."""
+    return ((z + cube * 0.044715) * math.sqrt(2 / math.pi)).to("Tanh")
+
+
+# What others write for an activation, after `activated`, `operator` and `formula`.
+SPELLINGS: list[tuple[str, Callable[[Value], Value]]] = [
+    ("relu", lambda z: z.to("Max", 0.0)),
+    ("relu", lambda z: z.to("Clip", 0.0)),
+    ("gelu", lambda z: z.to("Gelu", approximate="none")),
+    ("gelu", lambda z: z * ((z / math.sqrt(2)).to("Erf") + 1.0) * 0.5),
+    ("gelu", lambda z: z * 0.5 * ((z / math.sqrt(2)).to("Erf") + 1.0)),
+    ("gelu", lambda z: z * 0.5 * ((z * math.sqrt(0.5)).to("Erf") + 1.0)),
+    ("gelu_tanh", lambda z: z.to("Gelu", approximate="tanh")),
+    ("gelu_tanh", lambda z: z * (tanh_of_cubic(z, z * (z * z)) + 1.0) * 0.5),
+    ("gelu_tanh", lambda z: z * 0.5 * (tanh_of_cubic(z, z.to("Pow", 3.0)) + 1.0)),
+    ("silu", lambda z: z.to("Swish", alpha=1.0)),
+    ("softplus", lambda z: (z.to("Exp") + 1.0).to("Log")),
+    ("elu", lambda z: z.to("Celu", alpha=1.0)),
+    ("hard_sigmoid", lambda z: (z + 3.0).to("Clip", 0.0, 6.0) / 6.0),
+    ("hard_sigmoid", lambda z: (z + 3.0).to("Clip", 0.0, 6.0) * (1 / 6)),
+    ("log_softmax", lambda z: z.to("LogSoftmax", axis=1)),
+    ("log_softmax", lambda z: z.to("Softmax", axis=1).to("Log")),
+]
+SPELLINGS_OF_PARAMETER: list[tuple[str, Callable[[Value, float], Value]]] = [
+    ("relu6", lambda z, ceiling: z.to("Max", 0.0).to("Min", ceiling)),
+    ("relu6", lambda z, ceiling: z.to("Min", ceiling).to("Max", 0.0)),
+    ("relu6", lambda z, ceiling: z.to("Relu").to("Min", ceiling)),
+    ("leaky_relu", lambda z, alpha: z.to("Max", z * alpha)),
+]
+
+
+def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
+    """
+    Return a network that computes what an ONNX model does (extra ``onnx``).
+
+    Parameters
+    ----------
+    model : str, path-like, or onnx.ModelProto
+        A chain of `Gemm`, or `MatMul` and `Add`, and activations, of opset 7 or later. Among them
+        may be `BatchNormalization` and arithmetic with constants, which become a part of the layer
+        beside them, and what does nothing to rows: `Flatten`, `Reshape`, `Cast`, `Dropout`,
+        `Identity`. What `export_onnx`, PyTorch and scikit-learn's converter write for a perceptron
+        is such a chain.
+    cost, seed
+        Of the network; the cost by default is what goes with the output activation:
+        "log_likelihood" with softmax, "cross_entropy" with sigmoid, else "quadratic".
+
+    Raises
+    ------
+    TypeError
+        If it is no path and no model.
+    ValueError
+        If the file is damaged, or the model is no chain, or has what has no equal here; the error
+        names it.
+    OSError
+        If the file cannot be read.
+    ModuleNotFoundError
+        Without onnx.
+
+    Notes
+    -----
+    Of a classifier, the output with the numbers is read, not the one with the labels. Two classes
+    of scikit-learn, whose model gives 1 - p and p, become one output p. `Squeeze` of the one output
+    is left out: the network gives shape (n, 1). `LogSoftmax` becomes
+    "softmax": the network gives probabilities, of which the model gives the logarithms.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from cbackprop.convert import export_onnx, from_onnx
+    >>> path = os.path.join(tempfile.mkdtemp(), "net.onnx")
+    >>> export_onnx(cbackprop.Network([2, 3, 1], activation="tanh", seed=0), path)
+    >>> from_onnx(path).activation
+    ['tanh', 'tanh']
+    """
+    onnx = library("onnx", "from_onnx", "onnx")
+    chain = layers.Chain("from_onnx")
+    if not isinstance(model, (str, os.PathLike, onnx.ModelProto)):
+        raise TypeError(f"from_onnx takes a path or an onnx.ModelProto, got {data.shown(model)}")
+    thing = "model" if isinstance(model, onnx.ModelProto) else repr(os.fspath(model))
+    try:
+        if not isinstance(model, onnx.ModelProto):
+            model = onnx.load_model(os.fspath(model), format="protobuf")
+        with np.errstate(all="ignore"):  # numbers are looked at when they become a layer's
+            steps = Reader(onnx, model, chain).steps()
+    except (layers.RefusedError, OSError):
+        raise
+    except Exception as error:  # a stranger's file may say anything
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+        raise chain.refuse(thing, f"is damaged, or no ONNX model: {why}") from error
+    for step in steps:
+        step()
+    return chain.network(cost, seed)
+
+
+class Terms(Graph):
+    """
+    What nodes compute, each term kept once: those that are alike have the same name.
+
+    So a graph has an activation where what its nodes make is what `activated` makes here.
+    """
+
+    def __init__(self, onnx: Any, real: str, opset: int) -> None:
+        super().__init__(onnx, real)
+        self.opset = opset
+        self.of: dict[str, tuple[Any, ...]] = {}  # operator, attributes, names of inputs
+        self.name_of: dict[tuple[Any, ...], str] = {}
+
+    def term(self, *parts: Any) -> Value:
+        """Return a term, the one that is there or a new one."""
+        name = self.name_of.setdefault(parts, f"{len(self.name_of)}")
+        self.of[name] = parts
+        return self.value(name)
+
+    def number(self, number: float) -> Value:
+        """Return a number, of the real type."""
+        return self.term("number", float(np.array(number, self.real)))
+
+    def add(self, operator: str, inputs: list[Value | float], outputs: int,
+            attributes: dict[str, Any]) -> list[Value]:
+        """Return what an operator makes."""
+        names = [(each if isinstance(each, Value) else self.number(each)).name for each in inputs]
+        if operator in ("Add", "Mul", "Max", "Min"):
+            names.sort(key=int)
+        given = {name: plain(value) for name, value in attributes.items()}
+        if given.get("axis") == -1:
+            given["axis"] = 1  # of rows
+        return [self.term(operator, tuple(sorted((self.defaults(operator) | given).items())),
+                          *names)]
+
+    def defaults(self, operator: str) -> dict[str, Any]:
+        """Return the attributes that an operator has where none are given."""
+        try:
+            schema = self.onnx.defs.get_schema(operator, self.opset)
+        except self.onnx.defs.SchemaError:
+            return {}
+        found = {name: plain(self.onnx.helper.get_attribute_value(attribute.default_value))
+                 for name, attribute in schema.attributes.items() if attribute.default_value.type}
+        if found.get("axis") == -1:
+            found["axis"] = 1
+        return found
+
+
+def plain(value: Any) -> Any:
+    """Return an attribute so that it can be compared: ONNX rounds floats to float32."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(plain, value))
+    if isinstance(value, float):
+        return float(np.float32(value))
+    return value.decode("latin1") if isinstance(value, bytes) else value
+
+
+def spellings(z: Value, numbers: list[float]) -> Iterator[tuple[Any, Value]]:
+    """Yield our activations and what may be written for them, the parameter one of the numbers."""
+    build = _dispatch.load("float32")
+    for name in build.ACTIVATIONS:
+        for alpha in numbers if name in build.PARAMETERS else [None]:
+            run = layers.Run(name, alpha, 0)
+            ours = name if alpha is None else (name, shortest(alpha, z.graph.real))
+            yield ours, activated(z, run)
+            if name in FLOAT32:
+                yield ours, operator(z, run)
+                yield ours, formula(z, run)
+    for name, spelled in SPELLINGS:
+        yield name, spelled(z)
+    for name, with_parameter in SPELLINGS_OF_PARAMETER:
+        for number in numbers:
+            yield (name, shortest(number, z.graph.real)), with_parameter(z, number)
+
+
+def shortest(number: float, real: str) -> float:
+    """Return the number with the fewest digits that is the same in the real type."""
+    return float(str(np.dtype(real).type(number)))
+
+
+class Reader:
+    """
+    A graph on its way into a chain.
+
+    Parameters
+    ----------
+    onnx : module
+    model : onnx.ModelProto
+    chain : Chain
+    """
+
+    def __init__(self, onnx: Any, model: Any, chain: layers.Chain) -> None:
+        self.onnx, self.graph, self.chain = onnx, model.graph, chain
+        self.opsets = {opset.domain or "": opset.version for opset in model.opset_import}
+        opset = self.opsets.get("", self.opsets.get("ai.onnx", 0))
+        if opset < OLDEST:
+            raise chain.refuse("model", f"must be of opset {OLDEST} or later, got {opset}")
+        self.values: dict[str, Any] = {}  # constants are arrays, what depends on x a Value
+        for tensor in self.graph.initializer:
+            self.values[tensor.name] = onnx.numpy_helper.to_array(tensor)
+        is_double = any(tensor.data_type == 11 for tensor in self.graph.initializer)
+        self.terms = Terms(onnx, "float64" if is_double else "float32", opset)
+        self.arrays: list[NDArray[Any]] = []
+        self.dense: list[tuple[Value, Any, Any, str]] = []  # what w and b are applied to, w, b
+        self.things: dict[str, str] = {}  # how errors name what made a term
+        self.rank: dict[str, int] = {}
+        self.spelled: dict[str, dict[str, Any]] = {}  # by what it is of, then by term
+
+    def steps(self) -> list[Callable[[], None]]:
+        """Return the calls that add all layers to the chain, in their order."""
+        output = self.output()
+        nodes = self.needed(output)
+        read = {output}.union(*(node.input for node in nodes))
+        inputs = [each for each in self.graph.input
+                  if each.name in read and each.name not in self.values]
+        if len(inputs) != 1:
+            raise self.chain.refuse("model", "must have one input, got "
+                                             f"{data.shown([each.name for each in inputs])}")
+        self.dims = [dim.dim_value or -1 for dim in inputs[0].type.tensor_type.shape.dim]
+        self.values[inputs[0].name] = self.new(
+            self.terms.term("input", ()), len(self.dims) or 2, f"input {inputs[0].name!r}")
+        for node in nodes:
+            self.node(node)
+        top = self.value_of(output, f"output {output!r}")
+        if not isinstance(top, Value):
+            raise self.chain.refuse(f"output {output!r}", "does not depend on the input")
+        steps: list[Callable[[], None]] = []
+        top = self.without_tail(top, steps)
+        while True:
+            leaf, found = self.layer(top)
+            steps += reversed(found)
+            if self.terms.of[leaf.name][0] == "input":
+                break
+            top, w, b, thing = self.dense[self.terms.of[leaf.name][1]]
+            steps.append(partial(self.chain.dense, w, b, thing))
+        if self.dims[1:] and min(self.dims[1:]) > 0:
+            steps.append(partial(self.chain.fits, self.things[leaf.name],
+                                 math.prod(self.dims[1:])))
+        return steps[::-1]
+
+    # ---- nodes ----
+
+    def output(self) -> str:
+        """Return the output that has numbers; others are the labels of classes."""
+        outputs = [each for each in self.graph.output
+                   if each.type.WhichOneof("value") != "tensor_type"
+                   or each.type.tensor_type.elem_type in (0, *NUMBERS)]
+        if len(outputs) != 1:
+            names = [each.name for each in outputs]
+            raise self.chain.refuse("model", "must have one output that is of floats, "
+                                             f"got {data.shown(names)}")
+        return outputs[0].name
+
+    def needed(self, output: str) -> list[Any]:
+        """Return the nodes that lead to an output, in their order."""
+        wanted, found = {output}, []
+        for node in reversed(self.graph.node):
+            if wanted.intersection(node.output):
+                wanted.update(node.input)
+                found.append(node)
+        return found[::-1]
+
+    def value_of(self, name: str, thing: str) -> Any:
+        """Return what a name stands for."""
+        if name and name not in self.values:
+            raise self.chain.refuse(thing, f"reads {name!r}, which nothing gives")
+        return self.values[name] if name else None
+
+    def node(self, node: Any) -> None:
+        """Work out what a node gives."""
+        thing = f"{node.op_type} {(node.name or node.output[0])!r}"
+        inputs = [self.value_of(name, thing) for name in node.input]
+        attributes = {each.name: self.onnx.helper.get_attribute_value(each)
+                      for each in node.attribute}
+        if node.domain not in ("", "ai.onnx") and node.op_type not in ("ZipMap", "Scaler"):
+            raise self.chain.refuse(thing)
+        if not any(isinstance(each, Value) for each in inputs):
+            value = self.constant(node, inputs, thing)
+        elif node.op_type == "Shape":
+            value = self.shape(inputs[0], thing)
+        else:
+            value = self.value(node.op_type, inputs, attributes, thing)
+        self.values.update(zip(node.output, value if isinstance(value, list) else [value],
+                               strict=False))
+
+    def constant(self, node: Any, inputs: list[Any], thing: str) -> NDArray[Any]:
+        """Return what a node makes of constants."""
+        sizes = sorted(each.size for each in inputs if each is not None)
+        if node.op_type != "Constant" and (
+                node.op_type not in FOLDED or (sizes[1:] and sizes[-2] > 64)):
+            raise self.chain.refuse(thing, "of constants has no equal in cbackprop")
+        reference = library("onnx.reference", "from_onnx", "onnx")
+        evaluator = reference.ReferenceEvaluator(node, opsets=self.opsets)
+        return np.asarray(evaluator.run(None, dict(zip(node.input, inputs, strict=True)))[0])
+
+    def shape(self, x: Value, thing: str) -> NDArray[Any]:
+        """Return the shape of the input, or of rows, of which -1 is not known."""
+        if self.terms.of[x.name][0] == "input":
+            return np.array(self.dims or [-1, -1], np.int64)
+        return np.array([-1] * self.rank[x.name], np.int64)
+
+    def value(self, kind: str, inputs: list[Any], attributes: dict[str, Any], thing: str) -> Any:
+        """Return the term that a node makes, a list for `Split`."""
+        x = inputs[0]
+        if kind in ("MatMul", "Gemm") and isinstance(x, Value) and not any(
+                isinstance(each, Value) for each in inputs[1:]):
+            return self.layer_of_weights(kind, inputs, attributes, thing)
+        if kind in ("Identity", "ZipMap") or (
+                kind == "Cast" and attributes.get("to") in NUMBERS):
+            return x
+        if kind == "Dropout":
+            if len(inputs) > 2 and np.any(inputs[2]):
+                raise self.chain.refuse(thing, "drops at inference too")
+            return x
+        if kind in ("Flatten", "Reshape") and isinstance(x, Value):
+            columns = self.columns_of_rows(kind, inputs, attributes, thing)
+            return self.new(self.terms.term("flat", (), x.name, columns), 2, thing)
+        if kind == "Split":
+            return self.parts(x, inputs, attributes, thing)
+        if kind == "Clip":  # whose limits were attributes once
+            inputs += [attributes.pop(name) for name in ("min", "max") if name in attributes]
+        if kind == "BatchNormalization":
+            if attributes.get("training_mode"):
+                raise self.chain.refuse(thing, "must not be in training mode")
+            attributes = {"epsilon": attributes.get("epsilon", 1e-5)}
+        terms = [self.as_term(each) for each in inputs if each is not None]
+        if any(hasattr(each, "DESCRIPTOR") for each in attributes.values()):  # a graph, a tensor
+            raise self.chain.refuse(thing)
+        term = self.terms.add(kind, list(terms), 1, attributes)[0]
+        return self.new(term, max(self.rank.get(each.name, 0) for each in terms), thing)
+
+    def new(self, term: Value, rank: int, thing: str) -> Value:
+        """Return a term, after noting what made it."""
+        self.rank.setdefault(term.name, rank)
+        self.things.setdefault(term.name, thing)
+        return term
+
+    def as_term(self, value: Any) -> Value:
+        """Return a constant as a term: a number, or an array that is like no other."""
+        if isinstance(value, Value):
+            return value
+        array = np.asarray(value)
+        if array.size == 1:
+            return self.terms.term("number", float(array.ravel()[0]))
+        self.arrays.append(array)
+        return self.terms.term("array", len(self.arrays) - 1)
+
+    def columns_of_rows(
+        self, kind: str, inputs: list[Any], attributes: dict[str, Any], thing: str
+    ) -> int:
+        """Return how many columns rows get that stay rows, or become rows; -1 if all."""
+        shape = [0, -1] if kind == "Flatten" and attributes.get("axis", 1) == 1 else (
+            inputs[1] if kind == "Reshape" and len(inputs) == 2 else None)
+        if isinstance(shape, (list, np.ndarray)) and np.shape(shape) == (2,) \
+                and shape[0] in (-1, 0, *self.dims[:1]):
+            if shape[1] > 0 or shape[1] == -1:
+                return int(shape[1])
+            if shape[1] == 0 and self.rank[inputs[0].name] == 2:
+                return -1
+        raise self.chain.refuse(thing, "must make rows, as (-1, columns)")
+
+    def layer_of_weights(
+        self, kind: str, inputs: list[Any], attributes: dict[str, Any], thing: str
+    ) -> Value:
+        """Return w x + b as a term of its own."""
+        x, w, b = inputs[0], np.asarray(inputs[1]), None
+        if w.ndim != 2:
+            raise self.chain.refuse(thing, "must have a matrix of weights")
+        if self.rank[x.name] != 2:
+            raise self.chain.refuse(thing, "must follow Flatten, for its inputs are not rows")
+        if attributes.get("transA", 0):
+            raise self.chain.refuse(thing, "transposes the examples")
+        w = w if attributes.get("transB", 0) else w.T
+        w = times(w, attributes.get("alpha", 1.0))
+        if len(inputs) > 2 and inputs[2] is not None:
+            b = np.asarray(inputs[2])
+            if b.ndim > 2 or b.size not in (1, len(w)) or (b.size > 1 and b.shape[-1] != len(w)):
+                raise self.chain.refuse(thing, f"must have one bias for each neuron, or one, "
+                                               f"got shape {b.shape}")
+            b = times(np.broadcast_to(b.ravel(), len(w)), attributes.get("beta", 1.0))
+        self.dense.append((x, w, b, thing))
+        if len(self.dense) > MOST_LAYERS:
+            raise self.chain.refuse("model", f"has more than {MOST_LAYERS} layers of weights")
+        return self.new(self.terms.term("dense", len(self.dense) - 1), 2, thing)
+
+    def parts(
+        self, x: Any, inputs: list[Any], attributes: dict[str, Any], thing: str
+    ) -> list[Value]:
+        """Return the neurons of a layer, split by columns."""
+        counts = attributes.get("split") if len(inputs) == 1 else inputs[1]
+        if not isinstance(x, Value) or not isinstance(counts, (list, np.ndarray)) \
+                or attributes.get("axis", 0) not in (1, -1) or min(counts) < 1 \
+                or sum(map(int, counts)) > max((len(w) for _, w, _, _ in self.dense), default=0):
+            raise self.chain.refuse(thing, "must split columns, by numbers of them")
+        ends = np.cumsum(counts).tolist()
+        return [self.new(self.terms.term("part", (), x.name, first, last), 2, thing)
+                for first, last in zip([0, *ends], ends, strict=False)]
+
+    # ---- layers ----
+
+    def without_tail(self, top: Value, steps: list[Callable[[], None]]) -> Value:
+        """Return p where scikit-learn's converter makes 1 - p and p of it, and what is squeezed."""
+        of = self.terms.of
+        if of[top.name][0] == "Squeeze":
+            axes = list(dict(of[top.name][1]).get("axes", ()))
+            axes += [self.terms.of[each][1] for each in of[top.name][3:]]
+            if axes in ([], [1], [-1]):
+                steps.append(partial(self.chain.squeeze, self.things[top.name]))
+                return self.terms.value(of[top.name][2])
+        if of[top.name][0] == "Concat" and len(of[top.name]) == 4:
+            p = of[top.name][3]
+            if of[of[top.name][2]] == ("Sub", (), self.terms.number(1.0).name, p):
+                return self.terms.value(p)
+        return top
+
+    def layer(self, top: Value) -> tuple[Value, list[Callable[[], None]]]:
+        """Return the layer of weights or the input below a term, and the steps from it."""
+        of, thing = self.terms.of, self.things.get(top.name, "model")
+        after: list[Callable[[], None]] = []
+        if of[top.name][0] == "Concat":
+            top, step = self.joined(top, thing)
+            after.append(step)
+        below = self.below(top, thing)
+        leaves = [name for name in below if of[name][0] in LEAVES]
+        if len(leaves) != 1:
+            raise self.chain.refuse(thing, "joins branches, and must be one of a chain")
+        numbers = self.numbers(below)
+        bases: list[tuple[str, list[Callable[[], None]]]] = [(leaves[0], [])]
+        scaled = [(name, *found) for name in below if (found := self.affine(name))]
+        for base, before in bases:
+            bases += [(name, [*before, step]) for name, child, step in scaled if child == base]
+        wrong = False
+        while True:
+            for base, before in bases[:MOST_BASES]:
+                last = self.activation(top.name, base, numbers)
+                if last is not None:
+                    return self.terms.value(leaves[0]), [*before, last, *reversed(after)]
+            found = self.affine(top.name)
+            if found is None and not wrong:  # the chain says why
+                found, wrong = self.above(top.name, numbers), True
+            if found is None:
+                raise self.chain.refuse(self.things.get(top.name, thing))
+            top = self.terms.value(found[0])
+            after.append(found[1])
+
+    def below(self, top: Value, thing: str) -> list[str]:
+        """Return the terms that a term is made of, down to a layer of weights or the input."""
+        found, waiting = {top.name: None}, [top.name]
+        while waiting:
+            parts = self.terms.of[waiting.pop()]
+            if parts[0] in (*LEAVES, "part", "number", "array"):
+                continue
+            names = [name for name in parts[2:] if isinstance(name, str) and name not in found]
+            found.update(dict.fromkeys(names))
+            waiting += names
+            if len(found) > MOST_TERMS:
+                raise self.chain.refuse(thing, "has no equal in cbackprop: it is made of more than "
+                                               f"{MOST_TERMS} operators")
+        return list(found)
+
+    def numbers(self, below: list[str]) -> list[float]:
+        """Return the numbers among terms and their attributes: a parameter is one of them."""
+        found: set[Any] = set()
+        for name in below:
+            kind, value, *_ = self.terms.of[name]
+            if kind == "number":
+                found.add(value)
+            elif isinstance(value, tuple):
+                found.update(each for _, each in value if isinstance(each, float))
+        return sorted(filter(math.isfinite, found))[:MOST_NUMBERS]
+
+    def joined(self, top: Value, thing: str) -> tuple[Value, Callable[[], None]]:
+        """Return z where `Split` and `Concat` give its neurons activations of their own."""
+        of, end, runs, sources = self.terms.of, 0, [], set()
+        for each in of[top.name][2:]:
+            below = self.below(self.terms.value(each), thing)
+            parts = [name for name in below if of[name][0] == "part"]
+            run = self.among(each, parts[0], self.numbers(below)) if len(parts) == 1 else None
+            if run is None or of[parts[0]][3] != end:
+                raise self.chain.refuse(thing)
+            source, first, end = of[parts[0]][2:]
+            sources.add(source)
+            runs += [run] * (end - first)
+        if len(sources) != 1 or dict(of[top.name][1]).get("axis") != 1:
+            raise self.chain.refuse(thing)
+        return self.terms.value(*sources), partial(self.chain.activate, runs, thing)
+
+    def activation(
+        self, top: str, base: str, numbers: list[float]
+    ) -> Callable[[], None] | None:
+        """Return the step from base to top, if it is one activation."""
+        of = self.terms.of
+        thing = self.things.get(top, "model")
+        if of[top][0] == "PRelu" and of[top][2] == base:
+            return partial(self.chain.leaky, self.columns(of[top][3], base, thing), thing)
+        ours = self.among(top, base, numbers)
+        return None if ours is None else partial(self.chain.activate, ours, thing)
+
+    def among(self, top: str, base: str, numbers: list[float]) -> Any:
+        """Return our activation if top is one of base, else None."""
+        if top == base:
+            return "identity"
+        if base not in self.spelled:
+            found = list(spellings(self.terms.value(base), numbers))
+            self.spelled[base] = {term.name: ours for ours, term in reversed(found)}
+        return self.spelled[base].get(top)
+
+    def above(self, top: str, numbers: list[float]) -> tuple[str, Callable[[], None]] | None:
+        """Return what a term is an activation of, and the step from that."""
+        for child in self.terms.of[top][2:]:
+            if isinstance(child, str) and not self.is_constant(child):
+                step = self.activation(top, child, numbers)
+                if step is not None:
+                    return child, step
+        return None
+
+    def affine(self, name: str) -> tuple[str, Callable[[], None]] | None:
+        """Return what a term scales and shifts, and the step from that."""
+        kind, *rest = self.terms.of[name]
+        if kind in (*LEAVES, "number", "array", "part") or not rest[1:]:
+            return None
+        attributes, *inputs = rest
+        constant = [self.is_constant(each) for each in inputs if isinstance(each, str)]
+        thing, child = self.things.get(name, "model"), inputs[0]
+        scale: Any = 1.0
+        offset: Any = 0.0
+        if kind == "BatchNormalization" and constant == [False, True, True, True, True]:
+            values = [self.columns(each, child, thing, channels=True) for each in inputs[1:]]
+            return child, partial(self.chain.normalize, thing, *values,
+                                  epsilon=float(dict(attributes)["epsilon"]))
+        if kind == "Scaler" and set(dict(attributes)) == {"offset", "scale"}:
+            scale = np.array(dict(attributes)["scale"])
+            offset = -np.array(dict(attributes)["offset"]) * scale
+        elif kind == "Neg":
+            scale = -1.0
+        elif kind in ("Add", "Sub", "Mul", "Div") and sum(constant) == 1:
+            turned = constant[0]
+            child = inputs[turned]
+            c = self.columns(inputs[not turned], child, thing)
+            if kind == "Add":
+                offset = c
+            elif kind == "Sub":
+                scale, offset = (-1.0, c) if turned else (1.0, -c)
+            elif kind == "Mul":
+                scale = c
+            elif turned or not np.all(c):
+                return None
+            else:
+                scale = 1 / c
+        elif kind == "flat":
+            if inputs[1] > 0:
+                return child, partial(self.chain.fits, thing, inputs[1])
+        else:
+            return None
+        return child, partial(self.chain.rescale, thing, scale, offset)
+
+    def is_constant(self, name: str) -> bool:
+        """Tell whether a term is a number or an array."""
+        return self.terms.of[name][0] in ("number", "array")
+
+    def columns(self, constant: str, of: str, thing: str, channels: bool = False) -> Any:
+        """Return a constant as one number, or as one for each column of a term."""
+        kind, value = self.terms.of[constant]
+        if kind == "number":
+            return value
+        array, rank = self.arrays[value].astype(np.float64), self.rank[of]
+        if rank > 2 and min(self.dims[1:], default=0) > 0 \
+                and math.prod(self.dims[1:]) <= MOST_INPUTS:
+            return np.broadcast_to(array.reshape(-1, *[1] * (rank - 2)) if channels else array,
+                                   (1, *self.dims[1:])).ravel()
+        if rank > 2 or array.ndim > 2 or array.size != array.shape[-1]:
+            raise self.chain.refuse(thing, f"has a constant of shape {array.shape}, and must have "
+                                           f"one number, or one for each column")
+        return array.ravel()
+
+
+def times(array: NDArray[Any], factor: float) -> NDArray[Any]:
+    """Multiply in float64, and keep the type."""
+    return array if factor == 1 else (array.astype(np.float64) * factor).astype(array.dtype)

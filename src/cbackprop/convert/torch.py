@@ -1,8 +1,13 @@
-"""PyTorch: `torch.nn.Sequential` of `Linear` and activations."""
+"""PyTorch: chains of `Linear` and activations, as `Sequential` or as a `forward` calls them."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from cbackprop.convert import layers
 from cbackprop.data import shown
@@ -13,6 +18,7 @@ MODULES: layers.Table = {
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
     "relu": ("ReLU", {}),
+    "relu6": ("Hardtanh", {"min_val": (0.0,), "max_val": layers.ALPHA}),
     "leaky_relu": ("LeakyReLU", {"negative_slope": layers.ALPHA}),
     "elu": ("ELU", {"alpha": layers.ALPHA}),
     "selu": ("SELU", {}),
@@ -23,9 +29,42 @@ MODULES: layers.Table = {
     "softsign": ("Softsign", {}),
     "hard_sigmoid": ("Hardsigmoid", {}),
     "identity": ("Identity", {}),
-    "softmax": ("Softmax", {"dim": (-1, 1)}),
+    "softmax": ("Softmax", {"dim": (-1, 1, None)}),
+}
+OTHERS: layers.Table = {  # read, but not written
+    "relu6": ("ReLU6", {}),
+    "elu": ("CELU", {"alpha": (1,)}),
+    "log_softmax": ("LogSoftmax", {"dim": (-1, 1, None)}),
 }
 NOTHING = ("Dropout", "AlphaDropout", "FeatureAlphaDropout")  # at inference
+
+# Functions and methods: the class of module that does the same, and the names of their arguments
+# after the first where it has them in this order.
+FUNCTIONS = {
+    "sigmoid": ("Sigmoid", ()),
+    "tanh": ("Tanh", ()),
+    "relu": ("ReLU", ("inplace",)),
+    "relu6": ("ReLU6", ("inplace",)),
+    "hardtanh": ("Hardtanh", ("min_val", "max_val", "inplace")),
+    "leaky_relu": ("LeakyReLU", ("negative_slope", "inplace")),
+    "elu": ("ELU", ("alpha", "inplace")),
+    "celu": ("CELU", ("alpha", "inplace")),
+    "selu": ("SELU", ("inplace",)),
+    "gelu": ("GELU", ("approximate",)),
+    "silu": ("SiLU", ("inplace",)),
+    "softplus": ("Softplus", ("beta", "threshold")),
+    "softsign": ("Softsign", ()),
+    "hardsigmoid": ("Hardsigmoid", ("inplace",)),
+    "softmax": ("Softmax", ("dim", "_stacklevel", "dtype")),
+    "log_softmax": ("LogSoftmax", ("dim", "_stacklevel", "dtype")),
+    "flatten": ("Flatten", ("start_dim", "end_dim")),
+    "dropout": ("Dropout", ("p", "training", "inplace")),
+    "alpha_dropout": ("AlphaDropout", ("p", "training", "inplace")),
+    "feature_alpha_dropout": ("FeatureAlphaDropout", ("p", "training", "inplace")),
+}
+BARE = {"exp": "exponential", "sin": "sine"}  # functions that no module has
+ARITHMETIC = {operator.add: "+", operator.iadd: "+", operator.sub: "-", operator.isub: "-",
+              operator.mul: "*", operator.imul: "*", operator.truediv: "/", operator.itruediv: "/"}
 
 
 def to_torch(net: Network) -> Any:
@@ -75,13 +114,16 @@ def to_torch(net: Network) -> Any:
 
 def from_torch(module: Any, *, cost: Any = None, seed: Any = None) -> Network:
     """
-    Return a network that computes what a PyTorch module does (extra ``torch``).
+    Return a network that computes what a PyTorch module does at inference (extra ``torch``).
 
     Parameters
     ----------
-    module : torch.nn.Sequential or Linear
-        Of `Linear`, activations, `Flatten`, `Identity` and `Dropout`, which is left out; perhaps
-        Sequentials in Sequentials. Narrower types than float32 become that.
+    module : torch.nn.Module
+        A chain of `Linear`, `BatchNorm1d` in evaluation mode, activations, `PReLU`, and what does
+        nothing to rows at inference: `Flatten`, `Identity`, `Dropout`. As a `Sequential`, perhaps
+        of Sequentials; or as a class of your own, whose `forward`, read by `torch.fx`, calls its
+        modules and such functions one after another: `F.relu(self.fc1(x.flatten(1)))`. There,
+        inputs may be shifted and scaled. Narrower types than float32 become that.
     cost, seed
         Of the network; the cost by default is what goes with the output activation:
         "log_likelihood" with softmax, "cross_entropy" with sigmoid, else "quadratic".
@@ -91,9 +133,18 @@ def from_torch(module: Any, *, cost: Any = None, seed: Any = None) -> Network:
     TypeError
         If it is no module.
     ValueError
-        If it holds a module that has no equal here; the error names it.
+        If it holds what has no equal here; the error names it. No equal have branches and sums of
+        them, layers that share weights, weights that are NaN or infinite.
     ModuleNotFoundError
         Without PyTorch.
+
+    Notes
+    -----
+    `LogSoftmax` at the output, as `NLLLoss` takes it, becomes "softmax": the network gives
+    probabilities, of which the module gives the logarithms. `BatchNorm1d` becomes a part of the
+    layer of weights before it, or, after an activation or at the inputs, of the one that follows.
+    `squeeze` of the one output is left out: the network gives shape (n, 1).
+    The slopes of `PReLU` become those of "leaky_relu", which are not trained.
 
     Examples
     --------
@@ -107,28 +158,238 @@ def from_torch(module: Any, *, cost: Any = None, seed: Any = None) -> Network:
     torch = library("torch", "from_torch", "torch")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"from_torch takes a torch.nn.Module, got {shown(module)}")
-    chain = layers.Chain("from_torch")
-    _collect(chain, module, torch)
-    return chain.network(cost, seed)
+    reader = Reader(torch)
+    reader.module(module)
+    return reader.chain.network(cost, seed)
 
 
-def _collect(chain: layers.Chain, module: Any, torch: Any) -> None:
-    nn = torch.nn
-    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        for inner in module:
-            _collect(chain, inner, torch)
-    elif type(module) is nn.Linear:
-        chain.dense(*(p if p is None else _numbers(chain, module, p, torch)
-                      for p in (module.weight, module.bias)))
-    elif type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1):
-        if chain.weights:
-            raise chain.refuse(module, "must be the first layer")
-    elif type(module) not in [getattr(nn, name) for name in NOTHING]:
-        chain.activate(layers.known(module, MODULES, nn), module)
+class Reader:
+    """
+    Modules on their way into a chain.
+
+    Parameters
+    ----------
+    torch : module
+    """
+
+    def __init__(self, torch: Any) -> None:
+        self.torch = torch
+        self.chain = layers.Chain("from_torch")
+        self.parameters: set[int] = set()  # by id: of the layers so far
+
+    def module(self, module: Any) -> None:
+        """Add what a module does to rows."""
+        nn, chain = self.torch.nn, self.chain
+        if isinstance(module, nn.modules.lazy.LazyModuleMixin):
+            raise chain.refuse(module, "has no weights yet: call it once")
+        if module._forward_pre_hooks or module._forward_hooks:  # pruning's, for one
+            raise chain.refuse(module, "has hooks, which may change what it gives: remove them")
+        if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+            for inner in module:
+                self.module(inner)
+            return
+        if not type(module).__module__.startswith("torch."):
+            self.forward(module)
+            return
+        own = {id(parameter) for parameter in module.parameters(recurse=False)}
+        if own & self.parameters:
+            raise chain.refuse(module, "shares its weights with a layer before it")
+        self.parameters |= own
+        if type(module) is nn.Linear:
+            chain.dense(self.numbers(module.weight, module), self.numbers(module.bias, module),
+                        module)
+        elif type(module) is nn.BatchNorm1d:
+            if module.running_mean is None:
+                raise chain.refuse(module, "has no running statistics, and without them its "
+                                           "outputs depend on the mini-batch")
+            if module.training:
+                raise chain.refuse(module, "must be in evaluation mode: call eval() first")
+            chain.normalize(
+                module, *(self.numbers(values, module) for values in (
+                    module.weight, module.bias, module.running_mean, module.running_var)),
+                epsilon=module.eps)
+        elif type(module) is nn.PReLU:
+            chain.leaky(self.numbers(module.weight, module), module)
+        elif type(module) is nn.Flatten and module.start_dim == 1 and module.end_dim in (-1, 1):
+            self.flatten(module)
+        elif type(module) not in [getattr(nn, name) for name in NOTHING]:
+            chain.activate(layers.known(module, MODULES, nn) or layers.known(module, OTHERS, nn),
+                           module)
+
+    def numbers(self, values: Any, module: Any) -> Any:
+        """Return a tensor as an array, None as None."""
+        if values is None:
+            return None
+        if values.is_meta:
+            raise self.chain.refuse(module, "has no values, for it is on the device 'meta'")
+        if values.dtype in (self.torch.float16, self.torch.bfloat16):
+            values = values.float()
+        return values.detach().cpu().numpy()
+
+    def flatten(self, thing: Any) -> None:
+        """Look that what is made rows is not scaled by columns yet, for their order may change."""
+        if not self.chain.weights and np.ndim(self.chain.scale):
+            raise self.chain.refuse(thing, "must be the first layer")
+
+    # ---- a class with a forward of its own ----
+
+    def forward(self, module: Any) -> None:
+        """Add the steps of a forward, which must be a chain from its first argument on."""
+        fx = library("torch.fx", "from_torch", "torch")
+        name = f"{type(module).__name__}.forward"
+        try:
+            with inference(module):
+                graph = fx.Tracer().trace(module)
+        except Exception as error:  # of the user's code, which met no numbers
+            why = " ".join(str(error).split())[:120]
+            raise self.chain.refuse(name, f"cannot be read by torch.fx: {why}") from error
+        known: dict[Any, Any] = {}  # parameters, sizes, and numbers made of them, by node
+        last: Any = None  # the node that gives what the chain has come to
+        steps = set()  # it, and those before it
+        for node in graph.nodes:
+            called = f"{node.target if isinstance(node.target, str) else node.target.__name__}"
+            thing = f"{called} in {name}"
+            if node.op == "placeholder":
+                if last is not None and node.users:
+                    raise self.chain.refuse(name, "must take one argument")
+                last = node if last is None else last
+                steps.add(node)
+            elif node.op == "get_attr":
+                known[node] = self.numbers(operator.attrgetter(node.target)(module), thing)
+            elif node.op == "output":
+                if node.args[0] is not last:
+                    raise self.chain.refuse(name, "must return what its last layer gives, alone")
+            elif (size := size_of(node, known, steps)) is not None:
+                known[node] = size
+            elif [each for each in node.all_input_nodes if each not in known] != [last]:
+                raise self.chain.refuse(thing, "must take what the step before it gives, alone: "
+                                               "branches have no equal in cbackprop")
+            else:
+                if node.op == "call_module":
+                    self.module(module.get_submodule(node.target))
+                else:
+                    self.function(node, called, last, known, thing)
+                last = node
+                steps.add(node)
+
+    def function(
+        self, node: Any, called: str, last: Any, known: dict[Any, Any], thing: str
+    ) -> None:
+        """Add what a function, a method or an operator does to the node `last`."""
+        torch, chain = self.torch, self.chain
+        args = [known.get(each, each) if isinstance(each, type(node)) else each
+                for each in node.args]
+        kwargs = {name: known.get(value, value) if isinstance(value, type(node)) else value
+                  for name, value in node.kwargs.items()}
+        if node.op == "call_function" and node.target in ARITHMETIC and len(args) == 2:
+            self.arithmetic(ARITHMETIC[node.target], args, last, thing)
+            return
+        first = args.pop(0) if args else kwargs.pop("input", None)
+        called = called.rstrip("_")  # in its place
+        if first is not last or (node.op == "call_function" and node.target not in {
+                getattr(space, node.target.__name__, None)
+                for space in (torch, torch.nn.functional)}):
+            raise chain.refuse(thing)
+        if called in ("view", "reshape"):
+            self.view(args, kwargs, thing)
+        elif called in BARE and not args and not kwargs:
+            chain.activate(BARE[called], thing)
+        elif called == "prelu" and len(args) == 1:
+            chain.leaky(args[0], thing)
+        elif called == "linear":
+            given = dict(zip(("weight", "bias"), args, strict=False)) | kwargs
+            chain.dense(given["weight"], given.get("bias"), thing)
+        elif called in FUNCTIONS:
+            kind, names = FUNCTIONS[called]
+            if node.target is not getattr(torch.nn.functional, called, None):
+                names = tuple(each for each in names if each != "_stacklevel")
+            self.like_module(kind, dict(zip(names, args, strict=False)) | kwargs, thing)
+        elif called == "squeeze" and [*args, *kwargs.values()] in ([], [1], [-1]):
+            chain.squeeze(thing)
+        elif called == "contiguous" or (called in ("float", "double") and not chain.weights):
+            pass
+        else:
+            raise chain.refuse(thing)
+
+    def like_module(self, kind: str, settings: dict[str, Any], thing: str) -> None:
+        """Add what the module of this kind does, whose settings a function was given."""
+        settings.pop("_stacklevel", None)
+        if settings.pop("dtype", None) is not None:
+            raise self.chain.refuse(thing, "must not change the type of number")
+        if kind in NOTHING:
+            training = settings.get("training", settings.get("train", kind == "Dropout"))
+            if training:
+                raise self.chain.refuse(thing, "drops at inference too: give it "
+                                               "training=self.training")
+            return
+        if kind == "Flatten":
+            settings.setdefault("start_dim", 0)  # unlike the module's
+        self.module(getattr(self.torch.nn, kind)(**settings))
+
+    def view(self, args: list[Any], kwargs: dict[str, Any], thing: str) -> None:
+        """Look that rows stay rows: (-1, columns), (x.size(0), -1)."""
+        shape = [*args, *kwargs.get("shape", ())]
+        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = list(shape[0])
+        if len(shape) != 2 or not (shape[0] is ROWS or shape[0] == -1) or (
+                shape[1] is REST and self.chain.weights):
+            raise self.chain.refuse(thing, "must make rows: (-1, columns) or (x.size(0), -1)")
+        self.flatten(thing)
+        if shape[1] is not REST and shape[1] != -1:
+            self.chain.fits(thing, shape[1])
+
+    def arithmetic(self, sign: str, args: list[Any], last: Any, thing: str) -> None:
+        """Add x + c, x - c, c - x, x * c or x / c, for a number c or one for each column."""
+        turned = args[1] is last
+        c = np.asarray(args[0] if turned else args[1])
+        if c.dtype.kind not in "fiu" or c.ndim > 2 or c.size not in (1, *c.shape[-1:]):
+            raise self.chain.refuse(thing)
+        c = c.ravel() if c.size > 1 else c.reshape(())
+        scale: Any = 1.0
+        offset: Any = 0.0
+        if sign == "+":
+            offset = c
+        elif sign == "-":
+            scale, offset = (-1.0, c) if turned else (1.0, -c)
+        elif sign == "*":
+            scale = c
+        elif turned or not np.all(c):
+            raise self.chain.refuse(thing)
+        else:
+            scale = 1 / c
+        self.chain.rescale(thing, scale, offset)
 
 
-def _numbers(chain: layers.Chain, module: Any, parameter: Any, torch: Any) -> Any:
-    if parameter.is_meta:
-        raise chain.refuse(module, "has no values, for it is on the device 'meta'")
-    real = torch.float64 if parameter.dtype == torch.float64 else torch.float32
-    return parameter.detach().to("cpu", real).numpy()
+ROWS = object()  # x.size(0)
+SHAPE = object()  # x.shape
+REST = object()  # any other size, and products of them: of inputs, as good as -1
+
+
+def size_of(node: Any, known: dict[Any, Any], steps: set[Any]) -> Any:
+    """Return which size of rows a node is, None if it is none."""
+    args = node.args
+    if (node.op == "call_method" and node.target == "size") or (
+            node.op == "call_function" and node.target is getattr and args[1] == "shape"):
+        which = args[1] if node.target == "size" and len(args) > 1 else node.kwargs.get("dim")
+        if args[0] in steps:
+            return SHAPE if which is None else ROWS if which == 0 else REST
+    if node.op == "call_function" and node.target is operator.getitem \
+            and known.get(args[0]) is SHAPE and isinstance(args[1], int):
+        return ROWS if args[1] == 0 else REST
+    if node.op == "call_function" and node.target is operator.mul and all(
+            known.get(each) is REST for each in args):
+        return REST
+    return None
+
+
+@contextmanager
+def inference(module: Any) -> Iterator[None]:
+    """Have modules in evaluation mode, for what a forward does with `self.training`."""
+    training = [each for each in module.modules() if each.training]
+    try:
+        for each in training:
+            each.training = False
+        yield
+    finally:
+        for each in training:
+            each.training = True

@@ -15,7 +15,7 @@
 # where a sum or a later product would see it.
 
 cdef enum Activation:
-    SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, GELU_TANH, SILU, SOFTPLUS, SOFTSIGN
+    SIGMOID, TANH, RELU, RELU6, LEAKY_RELU, ELU, SELU, GELU, GELU_TANH, SILU, SOFTPLUS, SOFTSIGN
     HARD_SIGMOID, EXPONENTIAL, GAUSSIAN, SINE, IDENTITY, SOFTMAX, COMPILED_SIGMA, NUMPY_SIGMA
 
 cdef enum Cost:
@@ -26,6 +26,7 @@ ACTIVATIONS = {
     "sigmoid": SIGMOID,
     "tanh": TANH,
     "relu": RELU,
+    "relu6": RELU6,
     "leaky_relu": LEAKY_RELU,
     "elu": ELU,
     "selu": SELU,
@@ -55,6 +56,7 @@ COSTS = {
     "cosine": COSINE,
 }
 PARAMETERS = {                  # name, default, and whether it may be 0; none may be negative
+    "relu6": ("ceiling", 6.0, False),
     "leaky_relu": ("alpha", 0.01, True),
     "elu": ("alpha", 1.0, True),
     "huber": ("delta", 1.0, False),
@@ -104,6 +106,8 @@ cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
         return tanh(z)
     if kind == RELU:
         return at_least(z, splat(0))
+    if kind == RELU6:
+        return at_most(at_least(z, splat(0)), p)
     if kind == LEAKY_RELU:
         return select_lanes(less(z, splat(0)), p * z, z)
     if kind == ELU:
@@ -140,6 +144,8 @@ cdef inline vec sigma_prime(Activation kind, vec a, vec z, vec p) noexcept nogil
         return 1 - a * a
     if kind == RELU:
         return by_sign(a, splat(1), splat(0))
+    if kind == RELU6:
+        return by_sign(a, by_sign(p - a, splat(1), splat(0)), splat(0))
     if kind == LEAKY_RELU:
         return by_sign(a, splat(1), p)
     if kind == ELU:
@@ -233,6 +239,8 @@ cdef int activate_run(
         sigma_rows(TANH, run, part, a, z, rows, columns, ld)
     elif kind == RELU:
         sigma_rows(RELU, run, part, a, z, rows, columns, ld)
+    elif kind == RELU6:
+        sigma_rows(RELU6, run, part, a, z, rows, columns, ld)
     elif kind == LEAKY_RELU:
         sigma_rows(LEAKY_RELU, run, part, a, z, rows, columns, ld)
     elif kind == ELU:
@@ -279,6 +287,8 @@ cdef int times_sigma_prime_of_run(
         sigma_prime_rows(TANH, run, part, delta, a, z, rows, columns, ld)
     elif kind == RELU:
         sigma_prime_rows(RELU, run, part, delta, a, z, rows, columns, ld)
+    elif kind == RELU6:
+        sigma_prime_rows(RELU6, run, part, delta, a, z, rows, columns, ld)
     elif kind == LEAKY_RELU:
         sigma_prime_rows(LEAKY_RELU, run, part, delta, a, z, rows, columns, ld)
     elif kind == ELU:
