@@ -3,8 +3,11 @@
 STEPS = ("gather", "targets", "z", "sigma", "BP1", "cost", "BP2", "sigma_prime", "BP3", "BP4")
 
 
-def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py_ssize_t m,
-          str step, int l, Py_ssize_t times):
+def alone(
+    Core core not None, Rows rows not None, Targets targets not None,
+    const Py_ssize_t[::1] order not None, Py_ssize_t m, str step not None, int l,
+    Py_ssize_t times,
+):
     """
     Do one step of layer l for the mini-batches of an order, and go round until they are `times`.
 
@@ -25,6 +28,11 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     float
         Seconds; or None if this layer has no such step: BP2 in the last, for example.
     """
+    core.admit(rows, targets)
+    if not (1 <= m <= order.shape[0] and 0 <= l < core.net.n_layers and m <= SLICE
+            and all_below(rows.array.n, &order[0], order.shape[0])):
+        raise ValueError(f"order must be of the {rows.array.n} rows, a mini-batch of at most "
+                         f"{SLICE} of them, and l a layer, got {m} and layer {l}")
     cdef int kind = STEPS.index(step)
     cdef Scratch scratch = core.scratch(min(m, <Py_ssize_t>SLICE), True)
     cdef Batch* batch = scratch.batch
@@ -78,7 +86,7 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
 ELEMENTARY = ("exp", "expm1", "log", "log1p", "log_cosh", "tanh", "normal_cdf", "sin", "cos")
 
 
-def elementary(str name, const real[::1] x):
+def elementary(str name, const real[::1] x not None):
     """One of ELEMENTARY of every number."""
     cdef int kind = ELEMENTARY.index(name)
     cdef Py_ssize_t v, n = x.shape[0]

@@ -49,7 +49,7 @@ cdef int slopes(Signals* at, const Layer* layer) except -1 nogil:
                              at.rows, at.columns, at.ld)
 
 
-def trace(Core core, Rows rows, Targets targets=None):
+def trace(Core core not None, Rows rows not None, Targets targets=None):
     """
     What one pass over at most SLICE rows leaves behind, each example counted once.
 
@@ -72,6 +72,7 @@ def trace(Core core, Rows rows, Targets targets=None):
     cdef Py_ssize_t n = rows.array.n
     if n > SLICE:
         raise ValueError(f"trace takes at most {SLICE} rows, got {n}")
+    core.admit(rows, targets)
     cdef Scratch scratch = Scratch(core, n, True, False, False, 1, traces=True)
     cdef const Network* net = &core.net
     cdef Batch* batch = scratch.batch
@@ -118,8 +119,9 @@ cdef void input_error(const Network* net, Batch* batch) noexcept nogil:
     weighted_error(&pair[0], &net.layers[0], net, batch, inputs, False)
 
 
-def input_gradient(Core core, Rows rows, Targets targets):
+def input_gradient(Core core not None, Rows rows not None, Targets targets not None):
     """dC_x/dx, (n, sizes[0]), each example's own, but for the scale of the inputs."""
+    core.admit(rows, targets)
     cdef Py_ssize_t n = rows.array.n, K = core.net.layers[0].K, first = 0, i
     cdef Scratch scratch = core.scratch(n, True)
     cdef Batch* batch = scratch.batch
@@ -157,13 +159,14 @@ cdef int backpropagate_units(
     return look_for_signals(net, batch)
 
 
-def jacobian(Core core, Rows rows):
+def jacobian(Core core not None, Rows rows not None):
     """
     da^L_k/dx_i, (n, sizes[-1], sizes[0]), but for the scale of the inputs.
 
     One way back for each output. Few examples take several rows each, with an output in each, for a
     product of few rows is slow.
     """
+    core.admit(rows)
     cdef const Network* net = &core.net
     cdef Py_ssize_t n = rows.array.n, K = net.layers[0].K, J = net.layers[net.n_layers - 1].J
     cdef Py_ssize_t most = max(<Py_ssize_t>1, min(n, <Py_ssize_t>SLICE))
@@ -322,8 +325,14 @@ cdef void r_gradient(
         at.delta_rows, to.delta_rows = to.delta_rows, at.delta_rows
 
 
-def hessian_vector(Core core, Rows rows, Targets targets, real[::1] direction, real[::1] nabla):
+def hessian_vector(
+    Core core not None, Rows rows not None, Targets targets not None,
+    real[::1] direction not None, real[::1] nabla not None,
+):
     """Add the Hessian of the mean cost times an arena, `direction`, to an arena of zeros."""
+    core.admit(rows, targets)
+    core.admit_arena(direction)
+    core.admit_arena(nabla)
     cdef Py_ssize_t n = rows.array.n, first = 0, i
     cdef Scratch at = Scratch(core, min(n, <Py_ssize_t>SLICE), True, False, False, 1)
     cdef Scratch to = Scratch(core, min(n, <Py_ssize_t>SLICE), True, False, False, 1, traces=True)

@@ -31,7 +31,7 @@ def peak_chain(Py_ssize_t n):
     return n * 2000 * CHAINS * LANES * 2 if total == total else 0
 
 
-def read_over(const real[::1] array, Py_ssize_t times):
+def read_over(const real[::1] array not None, Py_ssize_t times):
     """
     Read all of an array, times times, in whole vectors.
 

@@ -1,5 +1,6 @@
 # The order of examples as Python's random.shuffle and NumPy's RandomState.shuffle draw it.
 
+cimport cython
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
@@ -12,7 +13,9 @@ cdef extern from *:
     PyObject** items_of "PySequence_Fast_ITEMS"(list items)
 
 
-def shuffle(list items, Py_ssize_t[::1] order, const uint32_t[::1] words):
+def shuffle(
+    list items not None, Py_ssize_t[::1] order not None, const uint32_t[::1] words not None,
+):
     """
     Shuffle a list and an array of the same length as random.shuffle would, in place.
 
@@ -32,7 +35,7 @@ def shuffle(list items, Py_ssize_t[::1] order, const uint32_t[::1] words):
     cdef Py_ssize_t n = order.shape[0], i, taken = 0
     cdef uint32_t j = 0
     cdef int shift = 32
-    cdef PyObject** item = items_of(items)
+    cdef PyObject** item
     cdef PyObject* kept
     cdef cnp.npy_intp[1] shape = [n]
     drawn = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
@@ -49,14 +52,18 @@ def shuffle(list items, Py_ssize_t[::1] order, const uint32_t[::1] words):
             j = words[taken] >> shift
             taken += 1
         partner[i] = j
-    for i in range(n - 1, 0, -1):
-        kept, item[i] = item[i], item[partner[i]]
-        item[partner[i]] = kept
-        order[i], order[partner[i]] = order[partner[i]], order[i]
+    with cython.critical_section(items):        # nobody else changes it meanwhile
+        if len(items) != n:
+            raise ValueError(f"order must have {len(items)} entries, as the list, got {n}")
+        item = items_of(items)
+        for i in range(n - 1, 0, -1):
+            kept, item[i] = item[i], item[partner[i]]
+            item[partner[i]] = kept
+            order[i], order[partner[i]] = order[partner[i]], order[i]
     return taken
 
 
-def shuffle_alike(bit_generator, Py_ssize_t[::1] order):
+def shuffle_alike(bit_generator, Py_ssize_t[::1] order not None):
     """
     Shuffle an array of fewer than 2^32 in place, as RandomState.shuffle would.
 
