@@ -98,7 +98,7 @@ cdef class Core:
         if isinstance(scales, float):
             self.net.scale = scales
         else:
-            self.scales_view = scales
+            self.scales_view = of_numbers(scales)
             if self.scales_view.shape[0] != self.net.layers[0].K:
                 raise ValueError(f"scales must be {self.net.layers[0].K} numbers, "
                                  f"got {self.scales_view.shape[0]}")
@@ -258,24 +258,24 @@ cdef class Core:
         return 0
 
     def backprop(
-        self, Rows rows not None, Targets targets not None, real[::1] nabla not None,
-        int threads=1,
+        self, Rows rows not None, Targets targets not None, nabla, int threads=1,
     ):
         """Write the average gradient of the rows into an arena of zeros; return the mean cost."""
         cdef Lesson lesson
+        cdef real[::1] to = of_numbers(nabla)
         self.admit(rows, targets)
-        self.admit_arena(nabla)
+        self.admit_arena(to)
         if rows.array.n == 0:
             raise ValueError("rows must be at least one, got none")
         memset(&lesson, 0, sizeof(lesson))
-        lesson.rows, lesson.targets, lesson.nabla = &rows.array, &targets.array, &nabla[0]
+        lesson.rows, lesson.targets, lesson.nabla = &rows.array, &targets.array, &to[0]
         lesson.n = lesson.mini_batch_size = rows.array.n
         return self.learn(&lesson, None, 0, threads) / rows.array.n
 
     def sgd(
-        self, Rows rows not None, Targets targets not None, const Py_ssize_t[::1] order not None,
-        Py_ssize_t mini_batch_size, const double[::1] etas not None, Py_ssize_t first,
-        Py_ssize_t last, Learning learning=None, double cost=0, int threads=1,
+        self, Rows rows not None, Targets targets not None, order, Py_ssize_t mini_batch_size,
+        etas, Py_ssize_t first, Py_ssize_t last, Learning learning=None, double cost=0,
+        int threads=1,
     ):
         """
         Train on the mini-batches that begin in order[first:last], each with its own of the etas: by
@@ -286,23 +286,25 @@ cdef class Core:
         chunks and threads.
         """
         cdef Lesson lesson
-        cdef Py_ssize_t n = order.shape[0]
+        cdef const Py_ssize_t[::1] which = of_numbers(order)
+        cdef const double[::1] each = of_numbers(etas)
+        cdef Py_ssize_t n = which.shape[0]
         self.admit(rows, targets)
         if learning is not None and learning.core is not self:
             raise ValueError("learning must be of this core, got another's")
         if not (mini_batch_size >= 1 and 0 <= first < last <= n
-                and etas.shape[0] > (last - first - 1) // mini_batch_size):
+                and each.shape[0] > (last - first - 1) // mini_batch_size):
             raise ValueError(f"order[first:last] must be mini-batches with an eta each, got "
                              f"[{first}:{last}] of {n} in {mini_batch_size} and "
-                             f"{etas.shape[0]} etas")
+                             f"{each.shape[0]} etas")
         # To the end of the last mini-batch, and what is looked at ahead of the next.
-        if not all_below(rows.array.n, &order[0] + first, min(n, (
+        if not all_below(rows.array.n, &which[0] + first, min(n, (
                 last + min(mini_batch_size, n) + SLICE)) - first):
             raise ValueError(f"order must be of row numbers below {rows.array.n}, got others")
         memset(&lesson, 0, sizeof(lesson))
         lesson.rows, lesson.targets = &rows.array, &targets.array
-        lesson.order, lesson.n, lesson.mini_batch_size = &order[0], order.shape[0], mini_batch_size
-        lesson.etas, lesson.first, lesson.last = &etas[0], first, last
+        lesson.order, lesson.n, lesson.mini_batch_size = &which[0], n, mini_batch_size
+        lesson.etas, lesson.first, lesson.last = &each[0], first, last
         lesson.how = &learning.how if learning is not None else NULL
         cost = self.learn(&lesson, learning, cost, threads)
         return lesson.last, cost
@@ -333,19 +335,19 @@ cdef class Core:
         self.give_back(scratch)         # from now on somebody else's
         return cost
 
-    def cost_derivative(self, real[:, ::1] a not None, real[:, ::1] y not None):
+    def cost_derivative(self, a, y):
         """dC/da for rows of output activations."""
-        cdef Py_ssize_t n = a.shape[0], J = a.shape[1], i
-        if y.shape[0] != n or y.shape[1] != J:
-            raise ValueError(f"a and y must have the same shape, got {a.shape[0]}, {a.shape[1]} "
-                             f"and {y.shape[0]}, {y.shape[1]}")
+        cdef real[:, ::1] a_rows = of_numbers(a), y_rows = of_numbers(y)
+        cdef Py_ssize_t n = a_rows.shape[0], J = a_rows.shape[1], i
+        if y_rows.shape[0] != n or y_rows.shape[1] != J:
+            raise ValueError(f"a and y must have the same shape, got {a.shape} and {y.shape}")
         out = np.empty((n, J), dtype=REAL)
         cdef real[:, ::1] grad = out
         cdef Py_ssize_t ld = stride_of(max(J, <Py_ssize_t>1))
         cdef real[:, ::1] padded = np.zeros((3, ld), dtype=REAL)
         for i in range(n if J else 0):
-            memcpy(&padded[0, 0], &a[i, 0], J * sizeof(real))
-            memcpy(&padded[1, 0], &y[i, 0], J * sizeof(real))
+            memcpy(&padded[0, 0], &a_rows[i, 0], J * sizeof(real))
+            memcpy(&padded[1, 0], &y_rows[i, 0], J * sizeof(real))
             cost_gradient(&self.net.cost, &padded[2, 0], &padded[0, 0], &padded[1, 0], 1, 1, J, ld)
             memcpy(&grad[i, 0], &padded[2, 0], J * sizeof(real))
         return out
@@ -386,7 +388,7 @@ cdef class Learning:
 
     def set(self, double decay, double square_decay, double epsilon, double largest, double l2,
             double l1, double weight_decay, double clip_value, double clip_norm, double max_norm,
-            uint64_t seed, const real[::1] rates not None, double deviation):
+            uint64_t seed, rates, double deviation):
         """
         Set everything but what is remembered.
 
@@ -396,8 +398,9 @@ cdef class Learning:
             Of dropout: of x, then of the hidden layers.
         """
         cdef Py_ssize_t l
-        if rates.shape[0] != self.core.net.n_layers:
-            raise ValueError(f"rates must be {self.core.net.n_layers}, got {rates.shape[0]}")
+        cdef const real[::1] each = of_numbers(rates)
+        if each.shape[0] != self.core.net.n_layers:
+            raise ValueError(f"rates must be {self.core.net.n_layers}, got {each.shape[0]}")
         self.how.decay, self.how.square_decay = decay, square_decay
         self.how.epsilon, self.how.largest = epsilon, largest
         self.how.l2, self.how.l1, self.how.weight_decay = l2, l1, weight_decay
@@ -406,13 +409,13 @@ cdef class Learning:
         self.how.by_weight, self.how.penalty = False, 0
         self.how.plain = (self.how.kind == SGD and l2 == l1 == weight_decay == 0
                           and clip_value == clip_norm == max_norm == INFINITY)
-        self.rates = rates
+        self.rates = each
         self.noise.seed, self.noise.deviation = seed, deviation
-        self.noise.rates = &rates[0]
+        self.noise.rates = &each[0]
         self.drops = False
-        for l in range(1, rates.shape[0]):
-            self.drops = self.drops or rates[l] > 0
-        self.noisy = self.drops or rates[0] > 0 or deviation > 0
+        for l in range(1, each.shape[0]):
+            self.drops = self.drops or each[l] > 0
+        self.noisy = self.drops or each[0] > 0 or deviation > 0
 
     def weigh(self, double penalty):
         """

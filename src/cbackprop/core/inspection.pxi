@@ -326,13 +326,14 @@ cdef void r_gradient(
 
 
 def hessian_vector(
-    Core core not None, Rows rows not None, Targets targets not None,
-    real[::1] direction not None, real[::1] nabla not None,
+    Core core not None, Rows rows not None, Targets targets not None, direction, nabla,
 ):
     """Add the Hessian of the mean cost times an arena, `direction`, to an arena of zeros."""
     core.admit(rows, targets)
-    core.admit_arena(direction)
-    core.admit_arena(nabla)
+    cdef const real[::1] along = of_numbers(direction)
+    cdef real[::1] to_arena = of_numbers(nabla)
+    core.admit_arena(along)
+    core.admit_arena(to_arena)
     cdef Py_ssize_t n = rows.array.n, first = 0, i
     cdef Scratch at = Scratch(core, min(n, <Py_ssize_t>SLICE), True, False, False, 1)
     cdef Scratch to = Scratch(core, min(n, <Py_ssize_t>SLICE), True, False, False, 1, traces=True)
@@ -344,7 +345,7 @@ def hessian_vector(
     cdef int l, last = net.n_layers - 1
     cdef Layer* layer = &net.layers[last]
     cdef real step = <real>(1.0 / n)
-    v.parameters = &direction[0]
+    v.parameters = <real*>&along[0]
     s.training = r.training = True
     with nogil:
         while first < n:
@@ -356,5 +357,5 @@ def hessian_vector(
             for l in range(last - 1, -1, -1):
                 r_backpropagate_error(r, s, l, net, &v)
                 look_for_signals(net, s)
-            r_gradient(&nabla[0], r, s, net)
+            r_gradient(&to_arena[0], r, s, net)
             first += s.m

@@ -24,6 +24,13 @@ cdef int check_signals() except -1 nogil:
         return PyErr_CheckSignals()
 
 
+cdef object of_numbers(x):
+    # Cython 3.3 crashes where it says what is wrong with the fields of others.
+    if not cnp.PyArray_Check(x) or cnp.PyArray_TYPE(x) == cnp.NPY_VOID:
+        raise TypeError(f"the core takes arrays of numbers, got {x!r:.60}")
+    return x
+
+
 cdef class Rows:
     """
     Rows of x: a C-contiguous array of uint8, float32 or float64, kept alive and not copied.
@@ -40,9 +47,7 @@ cdef class Rows:
 
     def __init__(self, x, bint skip_zeros=False):
         cdef RowArray* array = &self.array
-        if not isinstance(x, np.ndarray):
-            raise TypeError(f"rows must be an array, got {type(x).__name__}")
-        self.x = x
+        self.x = of_numbers(x)
         array.itemsize = cnp.PyArray_ITEMSIZE(x)
         # Sizes are the buffers': what a subclass says of itself may be wrong.
         if array.itemsize == 1:
@@ -191,9 +196,7 @@ cdef class Targets:
         cdef TargetArray* array = &self.array
         cdef Py_ssize_t i
         cdef int least = 0, largest = 0
-        if not isinstance(y, np.ndarray):
-            raise TypeError(f"targets must be an array, got {type(y).__name__}")
-        if cnp.PyArray_NDIM(y) == 1:
+        if cnp.PyArray_NDIM(of_numbers(y)) == 1:
             self.labels = y
             array.n = self.labels.shape[0]
             array.labels = &self.labels[0] if array.n else NULL
@@ -208,7 +211,7 @@ cdef class Targets:
             array.n, array.J = self.rows.shape[0], self.rows.shape[1]
             array.rows = &self.rows[0, 0] if array.n and array.J else NULL
         if weights is not None:
-            self.weights = weights
+            self.weights = of_numbers(weights)
             array.n = min(array.n, self.weights.shape[0])
             array.weights = &self.weights[0] if self.weights.shape[0] else NULL
 
