@@ -30,7 +30,9 @@ from libc.math cimport fabs, sqrt
 from libc.string cimport memcpy, memset
 
 cdef enum:
-    SLICE = 512             # rows of a mini-batch at a time
+    SLICE = 512             # rows of a mini-batch at a time, ...
+    LEAST_SLICE = 64        # ... and where it is sliced, down to these, ...
+    AT_ONCE = 1 << 31       # ... so that a product has no more multiplications: Ctrl-C waits for it
     HUGE = 2 * 1024 * 1024  # bytes of a huge page, on x86-64 and most aarch64
     WIDE = 128              # neurons from which rows lie an odd number of cache lines apart
     CLIP_BLOCK = 4096       # numbers of an arena that are summed at a time
@@ -120,6 +122,14 @@ cdef bint is_narrow(const Layer* layer, int l, int last, Cost cost) noexcept nog
         if layer.runs[k].kind == SOFTMAX or layer.runs[k].kind == NUMPY_SIGMA:
             return False
     return 0 < l == last and 2 * layer.J <= LANES and cost != COSINE and cost != NUMPY_COST
+
+
+cdef Py_ssize_t slice_of(const Network* net) noexcept nogil:
+    cdef int l
+    cdef Py_ssize_t largest = 1
+    for l in range(net.n_layers):
+        largest = max(largest, net.layers[l].b - net.layers[l].w)
+    return max(<Py_ssize_t>LEAST_SLICE, min(<Py_ssize_t>SLICE, <Py_ssize_t>AT_ONCE // largest))
 
 
 # ---- the chapter ----
@@ -412,9 +422,11 @@ cdef int sum_gradients(
     Py_ssize_t first, Py_ssize_t m,             # the mini-batch: m of them
 ) except -1 nogil:
     # Slice by slice. What follows in the order is fetched meanwhile: the next slice or mini-batch.
-    cdef Py_ssize_t end = first + m
+    cdef Py_ssize_t end = first + m, most = SLICE
+    if m > SLICE:
+        most = slice_of(net)
     while first < end:
-        share_examples(net, batch, min(<Py_ssize_t>SLICE, end - first))
+        share_examples(net, batch, min(most, end - first))
         gather_examples(net, batch, rows, targets, order, first, first - (end - m), n)
         first += batch.m
         plan_ahead(&batch.ahead, rows, targets, order, first, min(n, first + batch.m))

@@ -64,7 +64,7 @@ cdef class Core:
         cdef Layer* layer
         if len(sizes) < 2 or min(sizes) < 1 or len(activations) != len(sizes) - 1:
             raise ValueError(f"sizes must be two or more of at least 1, and activations one less, "
-                             f"got {sizes!r:.60} and {activations!r:.60}")
+                             f"got {len(sizes)} and {len(activations)}")
         self.net.n_layers = len(sizes) - 1
         self.functions = [activations, cost]
         self.idle = []
@@ -117,7 +117,7 @@ cdef class Core:
         cdef Layer* layer
         if not isinstance(arena, np.ndarray) or arena.shape != (self.net.size,):
             raise ValueError(f"an arena must be an array of {self.net.size} numbers, "
-                             f"got {arena!r:.60}")
+                             f"got {type(arena).__name__}")
         weights, biases = [], []
         for l in range(self.net.n_layers):
             layer = &self.net.layers[l]
@@ -213,7 +213,7 @@ cdef class Core:
         cdef Reading reading
         self.admit(rows, targets)
         memset(&reading, 0, sizeof(reading))
-        cdef double[::1] costs = np.zeros(rows.array.n // SLICE + 1)
+        cdef double[::1] costs = np.zeros(rows.array.n // LEAST_SLICE + 1)
         reading.targets, reading.costs = &targets.array, &costs[0]
         self.read(&reading, &rows.array)
         return reading.correct, float(np.sum(costs))
@@ -226,8 +226,9 @@ cdef class Core:
             threads = self.threads_for(rows.n * self.net.size)
             if threads > 1:
                 return self.read_in_team(reading, threads)
-        if rows.n > SLICE:
-            reading.parts = (rows.n + SLICE - 1) // SLICE
+        cdef Py_ssize_t most = slice_of(&self.net)
+        if rows.n > most:
+            reading.parts = (rows.n + most - 1) // most
         scratch = self.scratch((rows.n + reading.parts - 1) // reading.parts, False)
         with nogil:
             read_slices(reading, scratch.batch)
@@ -237,12 +238,12 @@ cdef class Core:
     cdef int read_in_team(self, Reading* reading, int threads) except -1:
         # Each thread takes the next slice, through Signals of its own. At least PACK_ROWS make one:
         # then the order of sums is the same, however rows are sliced. That of costs is not.
-        cdef Py_ssize_t n = reading.rows.n, parts, size
+        cdef Py_ssize_t n = reading.rows.n, parts, size, most = slice_of(&self.net)
         cdef Batch* batches[MOST_THREADS]
         cdef int t
         threads = <int>min(n // PACK_ROWS, <Py_ssize_t>min(threads, <int>MOST_THREADS))
         parts = threads if reading.costs == NULL else 1
-        reading.parts = parts * ((n + parts * SLICE - 1) // (parts * SLICE))
+        reading.parts = parts * ((n + parts * most - 1) // (parts * most))
         size = (n + reading.parts - 1) // reading.parts
         scratches = [self.scratch(size, False) for t in range(threads)]
         for t in range(threads):
