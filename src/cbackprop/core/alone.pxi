@@ -52,8 +52,8 @@ def alone(
         for time in range(times):
             first = time * m % (n - m + 1)
             if kind == 0:
-                gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &numbers[0], first, m, net.scales,
-                       False)
+                gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &numbers[0], first, m,
+                       net.scales, False)
             elif kind == 1:
                 gather_targets(batch.y, at.by_example, at.by_neuron, &targets.array, &numbers[0],
                                first, m, layer.J)
