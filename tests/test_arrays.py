@@ -305,7 +305,7 @@ def test_the_core_refuses_what_would_lie_beyond_its_arrays(real):
                     taken = True
                 except (TypeError, ValueError) as error:
                     taken = "\n" in str(error)
-                may = name in MAY_TAKE or name == "sgd" and (
-                    given is None and at == 4  # no optimizer, or more etas than are needed
-                    or at == 3 and isinstance(given, np.ndarray) and given.dtype == float)
+                may = name in MAY_TAKE or (name == "sgd" and (
+                    (given is None and at == 4)  # no optimizer, or more etas than are needed
+                    or (at == 3 and isinstance(given, np.ndarray) and given.dtype == float)))
                 assert may or not taken, (name, at, given)

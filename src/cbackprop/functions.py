@@ -277,7 +277,7 @@ def layer(argument: str, value: Any, size: int, build: Any) -> Any:
                              f"got {data.shown(value)}")
         if sum(counts) != size:
             raise ValueError(f"{argument} must have {size} neurons, as the layer has, got "
-                             f"{sum(counts)} in {data.shown(value)}")
+                             f"{data.shown(sum(counts))} in {data.shown(value)}")
     elif isinstance(value, (list, np.ndarray)):
         neurons = [one(argument, function, known, build, Activation)
                    for function in (value.tolist() if isinstance(value, np.ndarray) else value)]

@@ -365,7 +365,7 @@ def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
     try:
         etas[...] = given
         good = np.isfinite(etas).all() and etas.min() >= 0
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         good = False
     if not good:  # find the culprit
         for step, eta in enumerate(np.array(given, dtype=object), first):
