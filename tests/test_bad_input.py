@@ -491,3 +491,31 @@ def test_large_numbers_saturate(nets):
     for net in nets:
         assert np.isfinite(net.feedforward(x)).all()
         assert net.evaluate((x, data()[1])) >= 0
+
+
+@pytest.mark.parametrize("give", [
+    lambda net, value: Network([value, 1]),
+    lambda net, value: Network([2, 1], threads=value),
+    lambda net, value: Network([2, 3, 1], activation={"relu": value}),
+    lambda net, value: Network([2, 1], cost=("huber", value)),
+    lambda net, value: Network([2, 1], input_scale=value),
+    lambda net, value: net.handle(value),
+    lambda net, value: net.feedforward([value] * INPUTS),
+    lambda net, value: net.LBFGS(data(), value),
+    lambda net, value: net.SGD((data()[0], [value] * N), 1, 1, 0.1),
+    lambda net, value: net.SGD(data(), value, 1, 0.1),
+    lambda net, value: net.SGD(data(), 1, value, 0.1),
+    lambda net, value: net.SGD(data(), 1, 1, value),
+    lambda net, value: net.SGD(data(), 1, 1, lambda step: value),
+    lambda net, value: net.SGD(data(), 1, 1, 0.1, lmbda=value),
+    lambda net, value: net.SGD(data(), 1, 1, 0.1, dropout=value),
+    lambda net, value: net.SGD(data(), 1, 1, 0.1, clip_norm=value),
+    lambda net, value: net.SGD(data(), 1, 1, 0.1, class_weight={0: value}),
+])
+def test_integers_beyond_every_type(give, nets):
+    for value in (10**400, -10**400, 10**5000):
+        for net in nets:
+            with pytest.raises((TypeError, ValueError, MemoryError)) as raised:
+                give(net, value)
+            assert len(str(raised.value)) < 400
+            assert "\n" not in str(raised.value)

@@ -1,6 +1,7 @@
 """What is called while a network trains: when, with what, and what becomes of its answers."""
 
 import csv
+import functools
 import os
 import sys
 from itertools import pairwise
@@ -158,7 +159,8 @@ def test_stop_training_from_anywhere():
     def metric(net, validation_data):
         raise StopTraining
 
-    assert len(network().SGD(data(), 9, 5, 0.5, callbacks=[EarlyStopping(data(), metric)])) == 1
+    stopping = EarlyStopping(data(), metric, minimize=True)
+    assert len(network().SGD(data(), 9, 5, 0.5, callbacks=[stopping])) == 1
 
     for method in ("on_train_begin", "on_batches", "on_epoch_end", "on_train_end"):
         callback = Callback()
@@ -242,18 +244,50 @@ class Scripted:
 ])
 def test_early_stopping(values, settings, epochs, best):
     metric = Scripted(*values)
-    stopping = EarlyStopping(None, metric, **settings)
+    stopping = EarlyStopping(None, metric, **{"minimize": False, **settings})
     net = network()
     history = net.SGD(data(), len(values), 5, 0.5, callbacks=[stopping])
     assert (len(history), stopping.best_epoch) == (epochs, best)
     assert np.array_equal(parameters(net), metric.seen[best - 1])
 
 
+def test_a_metric_says_its_direction_by_its_name():
+    def zero_one_loss(net, watched):
+        return 1 - net.accuracy(watched)
+
+    def f1_score(net, watched, weight=1):
+        return net.accuracy(watched) * weight
+
+    assert EarlyStopping(None, zero_one_loss).minimize
+    assert not EarlyStopping(None, f1_score).minimize
+    assert not EarlyStopping(None, functools.partial(f1_score, weight=2)).minimize
+    assert not EarlyStopping(None, zero_one_loss, minimize=False).minimize
+    assert EarlyStopping(None).minimize
+    assert not EarlyStopping(None, "accuracy").minimize
+
+
+def test_training_from_within_a_callback():
+    said = []
+
+    def again(net, history):
+        for call in (lambda: net.SGD(data(), 1, 5, 0.5), lambda: net.LBFGS(data()),
+                     lambda: net.update_mini_batch(data(), 0.5)):
+            with pytest.raises(RuntimeError) as raised:
+                call()
+            said.append(str(raised.value))
+
+    twin = network()
+    assert network().SGD(data(), 1, 5, 0.5, callback=again).cost == twin.SGD(
+        data(), 1, 5, 0.5).cost
+    assert len(said) == 3
+    assert all("callback" in line and "another thread" not in line for line in said)
+
+
 def test_early_stopping_without_restoring():
     metric = Scripted(3, 2, 1)
     net = network()
     net.SGD(data(), 9, 5, 0.5,
-            callbacks=[EarlyStopping(None, metric, patience=2, restore_best=False)])
+            callbacks=[EarlyStopping(None, metric, patience=2, restore_best=False, minimize=False)])
     assert np.array_equal(parameters(net), metric.seen[2])
 
 
@@ -262,7 +296,7 @@ def test_early_stopping_restores_however_training_ends():
     net = network()
     with pytest.raises(ZeroDivisionError):
         net.SGD(data(), 9, 5, 0.5,
-                callbacks=[EarlyStopping(None, metric), Log(error=("epoch", 3))])
+                callbacks=[EarlyStopping(None, metric, minimize=False), Log(error=("epoch", 3))])
     assert np.array_equal(parameters(net), metric.seen[0])
 
 
@@ -298,6 +332,11 @@ def test_early_stopping_begins_anew():
     (lambda: EarlyStopping(data(), lambda: 1), TypeError, r"^metric must be callable as \(network"),
     (lambda: EarlyStopping(data(), patience=0), ValueError, "^patience must be an integer of at l"),
     (lambda: EarlyStopping(data(), min_delta=-1), ValueError, "^min_delta must be a finite number"),
+    (lambda: EarlyStopping(data(), min_delta=10**400), ValueError, "^min_delta must be a finite"),
+    (lambda: EarlyStopping(data(), patience=10**400), ValueError, "^patience must be an integer "),
+    (lambda: EarlyStopping(data(), lambda net, x: 1), ValueError, "^minimize must be True or F"),
+    (lambda: EarlyStopping(data(), Scripted()), ValueError, "^minimize must be True or False"),
+    (lambda: EarlyStopping(data(), minimize="less"), TypeError, "^minimize must be True, False or"),
     (lambda: EarlyStopping(data(), min_delta="1"), ValueError, "^min_delta must be a finite numbe"),
     (lambda: EarlyStopping("acuracy"), ValueError, r"must be one of \[.*\], got 'acuracy'; test"),
     (lambda: EarlyStopping("accuracy"), ValueError, r"must be one of \[.*\], got 'accuracy'; test"),
@@ -314,7 +353,8 @@ def test_bad_early_stopping_changes_nothing(make, error, rule):
 
 def test_a_metric_that_returns_no_number():
     with pytest.raises(TypeError, match=r"^metric must return a number, got None$"):
-        network().SGD(data(), 2, 5, 0.5, callbacks=[EarlyStopping(None, lambda net, _: None)])
+        network().SGD(data(), 2, 5, 0.5, callbacks=[
+            EarlyStopping(None, lambda net, _: None, minimize=True)])
 
 
 # ---- files ----
@@ -347,7 +387,8 @@ def test_checkpoint_of_the_best(tmp_path):
     metric, saved = Scripted(1, 3, 2, 5, 4), []
     net = network()
     net.SGD(data(), 5, 5, 0.5, callbacks=[
-        Checkpoint(path, None, metric), lambda *_: saved.append(parameters(Network.load(path)))])
+        Checkpoint(path, None, metric, minimize=False),
+        lambda *_: saved.append(parameters(Network.load(path)))])
     for got, best in zip(saved, [0, 1, 1, 3, 3], strict=True):
         assert np.array_equal(got, metric.seen[best])
     assert not np.array_equal(parameters(net), saved[-1])

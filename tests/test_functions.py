@@ -278,6 +278,17 @@ def test_class_weights_are_sample_weights():
         same(nets[0], nets[2])
 
 
+def test_class_weights_of_absent_classes_and_other_numbers():
+    x, labels = X[LABELS < 2], LABELS[LABELS < 2]
+    nets = [Network([4, 3], dtype="float64", seed=0) for _ in range(4)]
+    nets[0].SGD((x, labels), 1, 10, 0.5, sample_weight=np.where(labels == 1, 2.5, 1))
+    nets[1].SGD((x, labels), 1, 10, 0.5, class_weight={1: 2.5, 2: 7})
+    nets[2].SGD((x, labels), 1, 10, 0.5, class_weight={1.0: 2.5, 2.0: 7})
+    nets[3].SGD((x, labels), 1, 10, 0.5, class_weight={True: np.array(2.5), np.int8(0): 1})
+    for net in nets[1:]:
+        same(nets[0], net)
+
+
 def test_sample_and_class_weights_multiply():
     nets = [Network([4, 1], dtype="float64", seed=0) for _ in range(2)]
     y = (LABELS > 0).astype(float)
@@ -295,8 +306,16 @@ def test_sample_and_class_weights_multiply():
     ({"sample_weight": np.full(700, np.nan)}, ValueError, "^sample_weight must be finite, got nan"),
     ({"sample_weight": ["a"] * 700}, TypeError, "^sample_weight must hold real numbers, got "),
     ({"class_weight": {3: 1.0}}, ValueError,
-     r"^class_weight must be for classes in y, which has \[0, 1, 2\], got 3$"),
-    ({"class_weight": {"a": 1.0}}, ValueError, "^class_weight must be for classes in y"),
+     r"^class_weight must be for classes in 0\.\.2, got 3$"),
+    ({"class_weight": {"a": 1.0}}, ValueError, "^class_weight must be for classes in 0"),
+    ({"class_weight": {1.5: 1.0}}, ValueError, "^class_weight must be for classes in 0.*got 1.5$"),
+    ({"class_weight": {np.nan: 1.0}}, ValueError, "^class_weight must be for classes in 0"),
+    ({"class_weight": {-1: 1.0}}, ValueError, "^class_weight must be for classes in 0"),
+    ({"class_weight": {10**400: 1.0}}, ValueError, "^class_weight must be for classes in 0"),
+    ({"class_weight": {(0, 1): 1.0}}, ValueError, "^class_weight must be for classes in 0"),
+    ({"class_weight": {1: 10**400}}, ValueError, "^class_weight must be finite and not negative"),
+    ({"class_weight": {1: [2.0, 3.0]}}, ValueError, "^class_weight must be finite and not negat"),
+    ({"class_weight": {1: []}}, ValueError, "^class_weight must be finite and not negative"),
     ({"class_weight": {1: -1.0}}, ValueError,
      "^class_weight must be finite and not negative, got -1.0 for class 1$"),
     ({"class_weight": {1: np.inf}}, ValueError, "^class_weight must be finite and not negative"),

@@ -82,6 +82,27 @@ def work():
     while True:
         net.feedforward(x)
 """,
+    "zeros collected": """
+net = Network([400, 10], seed=0)
+x, y = np.zeros((600_000, 400), np.uint8), np.zeros(600_000, np.intc)
+x[:, ::7] = 1
+def work():
+    while True:
+        net._build.Rows(x, True)
+""",
+    "an order of many": """
+net = Network([8, 2], seed=0)
+x, y = rng.random((300, 8)), rng.integers(0, 2, 300)
+def work():
+    net._build.random_order(10**8, 1)
+""",
+    "wide layers": """
+net = Network([10, 4096, 4096, 10], seed=0)
+x, y = rng.random((4096, 10), np.float32), rng.integers(0, 10, 4096)
+def work():
+    while True:
+        net.feedforward(x)
+""",
     "backprop of many rows": """
 net = Network([256, 512, 10], seed=0)
 x, y = rng.standard_normal((20_000, 256), np.float32), rng.integers(0, 10, 20_000)

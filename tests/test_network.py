@@ -985,3 +985,27 @@ def test_training_allocates_little_beyond_the_order(given):
     finally:
         tracemalloc.stop()
     assert peak < n * 8 + 1_000_000
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 20])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_output_of_nan_is_no_class(outputs, dtype):
+    net = Network([2, outputs], dtype=dtype, seed=0)
+    x, y = np.ones((50, 2)), np.zeros((50, outputs))
+    for at in range(outputs):
+        twin = net.copy()
+        twin.biases[0][at] = np.nan
+        assert twin.evaluate((x, y)) == 0
+    assert 0 <= net.evaluate((x, y)) <= 50
+
+
+def test_costs_of_millions_of_rows_are_summed_to_single_precision():
+    n, rng = 3_000_000, np.random.default_rng(0)
+    x, y, weight = (rng.random(shape, np.float32) for shape in ((n, 1), (n, 1), n))
+    net = Network([1, 1], activation="identity", initializer=([[[0.5]]], [[[0.125]]]))
+    costs = (0.5 * x[:, 0].astype(float) + 0.125 - y[:, 0]) ** 2 / 2
+    weighted = (costs * weight).mean()
+    assert net.total_cost((x, y)) == pytest.approx(costs.mean(), rel=2e-7)
+    assert net.total_cost((x, y), sample_weight=weight) == pytest.approx(weighted, rel=2e-7)
+    assert net.SGD((x, y), 1, n, 0.0, sample_weight=weight).cost[0] == pytest.approx(
+        weighted, rel=2e-7)

@@ -362,3 +362,66 @@ def test_optimizers_as_pytorchs():
                 step.step()
         for ours, theirs in zip([*net.weights, *net.biases], w + b, strict=True):
             np.testing.assert_allclose(ours, theirs.detach().numpy(), 1e-8, 1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("real", "size"), [
+    ("float32", 1e20), ("float32", 2e37), ("float64", 1e200), ("float64", 1e305)])
+def test_clip_norm_of_a_gradient_with_squares_beyond_the_real_type(real, size, threads):
+    net = cbackprop.Network([3, 2], activation="identity", cost="absolute", dtype=real,
+                            initializer="zeros")
+    x = np.array([[1.0, 2.0, 3.0]] * 4)
+    net.SGD((x, np.full((4, 2), -1.0)), 1, 4, 1.0, clip_norm=1.0, threads=threads,
+            sample_weight=np.full(4, size))
+    # The gradient is (1, 2, 3, 1) times that size, for both neurons.
+    for w, b in zip(net.weights[0], net.biases[0], strict=True):
+        np.testing.assert_allclose([*w, *b], np.array([-1, -2, -3, -1]) / np.sqrt(30), rtol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [[3, 20], [3, 4, 1]])
+@pytest.mark.parametrize(("real", "size"), [
+    ("float32", 1e20), ("float32", 1e38), ("float64", 1e200)])
+def test_max_norm_of_weights_with_squares_beyond_the_real_type(real, size, sizes):
+    net = cbackprop.Network(sizes, activation="identity", dtype=real, initializer="zeros")
+    net.weights[-1] = np.full((sizes[-1], sizes[-2]), size)
+    net.SGD((np.zeros((4, 3)), np.zeros((4, sizes[-1]))), 1, 4, 0.1, max_norm=3.0)
+    np.testing.assert_allclose(net.weights[-1], 3 / np.sqrt(sizes[-2]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", sorted(optimizers.KNOWN))
+def test_no_optimizer_trains_on_what_is_not_finite(optimizer):
+    net = cbackprop.Network([2, 3, 2], cost="log_likelihood", seed=0)
+    before = [w.copy() for w in net.weights]
+    for value in (np.nan, np.inf):
+        x = np.ones((8, 2))
+        x[3, 1] = value
+        with pytest.raises(ValueError, match="must be finite"):
+            net.SGD((x, np.arange(8) % 2), 2, 8, 0.1, optimizer=optimizer)
+    for w, saved in zip(net.weights, before, strict=True):
+        assert np.array_equal(w, saved)
+
+
+@pytest.mark.parametrize("skip_zeros", [False, True])
+@pytest.mark.parametrize("rules", [
+    {}, {"optimizer": "momentum", "lmbda": 0.5}, {"optimizer": "adam", "weight_decay": 0.1},
+    {"optimizer": "rprop"}, {"clip_norm": 0.1, "l1": 0.1}], ids=str)
+def test_mini_batches_that_weigh_nothing_take_no_step(rules, skip_zeros):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((40, 5)) * (rng.random((40, 5)) < 0.3), rng.random((40, 2))
+    nets = [cbackprop.Network([5, 4, 2], dtype="float64", seed=0) for _ in range(2)]
+    rules = {**rules, "skip_zeros": skip_zeros}
+    nets[0].SGD((x, y), 1, 40, 0.1, **rules)
+    nets[1].SGD((x, y), 1, 40, 0.1, **rules)
+    nets[1].SGD((x, y), 3, 7, 0.1, sample_weight=np.zeros(40), **rules)
+    for one, other in zip(nets[0].weights, nets[1].weights, strict=True):
+        assert np.array_equal(one, other)
+    states = [net._memory and net._memory.__getstate__() for net in nets]
+    if states[0] is not None:
+        assert states[0]["steps"] == states[1]["steps"] == 1
+        for one, other in zip(states[0]["memory"], states[1]["memory"], strict=True):
+            assert np.array_equal(one, other)
+    # One row at a time: rows of weight 0 are as rows left out, wherever they come in the order.
+    history = nets[1].SGD((x, y), 2, 1, 0.1, sample_weight=np.arange(40) % 2, **rules)
+    assert np.isfinite(history.cost).all()
+    if states[0] is not None:
+        assert nets[1]._memory.learning.steps == 1 + 2 * 20

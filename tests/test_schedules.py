@@ -65,6 +65,21 @@ def test_by_hand(name):
     assert together[steps[:-1]] == pytest.approx([rates[s] for s in steps[:-1]], abs=1e-14)
 
 
+def test_one_cycle_beside_pytorchs():
+    torch = pytest.importorskip("torch")
+    steps = 101
+    optimizer = torch.optim.SGD([torch.zeros(1)], 0.1)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2.0, total_steps=steps)
+    rates = []
+    for _ in range(steps - 1):
+        rates.append(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
+    rates.append(theirs.get_last_lr()[0])
+    own = OneCycle(2.0, steps - 1, rise=(0.3 * steps - 1) / (steps - 1))
+    np.testing.assert_allclose(own.rate(np.arange(steps)), rates, rtol=1e-12)
+
+
 def history(**entries):
     return History(**entries, recorded=tuple(entries))
 

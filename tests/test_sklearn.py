@@ -735,3 +735,23 @@ def test_divergence():
     own.fit(*load_digits(return_X_y=True))
     assert np.isnan(own.validation_scores_[-1])
     assert all(np.isfinite(w).all() for w in own.coefs_)
+
+
+def test_validation_rows_that_weigh_nothing():
+    x, y = np.arange(80.0).reshape(40, 2) / 80, np.arange(40) % 2
+    weights = np.zeros(40)
+    weights[:3] = 1
+    with one_line(ValueError, "^early stopping must have validation data that weigh so"):
+        MLPClassifier((4,), early_stopping=True, random_state=1).fit(x, y, weights)
+
+
+def test_rows_that_weigh_nothing_are_as_rows_left_out():
+    x, y = np.random.default_rng(0).random((30, 3)), np.arange(30) % 2
+    weights = np.arange(30) % 3 != 0
+    settings = {"hidden_layer_sizes": (4,), "batch_size": 1, "shuffle": False, "max_iter": 3,
+                "random_state": 0}
+    own = MLPClassifier(**settings).fit(x, y, weights)
+    left = MLPClassifier(**settings).fit(x[weights], y[weights])
+    for one, other in zip(own.coefs_, left.coefs_, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    np.testing.assert_allclose(own.loss_curve_, left.loss_curve_, rtol=1e-12)

@@ -623,3 +623,88 @@ print(json.dumps([took, threading.active_count(),
         if took < 0.2:
             return
     pytest.fail(f"Ctrl-C took {results} seconds")
+
+
+def test_train_many_of_thousands_keeps_to_its_threads():
+    sizes, most = [3, 2], []
+    nets = [Network(sizes, seed=seed % 7) for seed in range(2000)]
+    training_data = data(4, sizes)
+    twin = nets[-1].copy()
+    histories = train_many(nets, training_data, 1, 2, 0.1, threads=2, callbacks=[
+        lambda net, history: most.append(sum(
+            thread.name.startswith("cbackprop") for thread in threading.enumerate()))])
+    assert [len(history) for history in histories] == [1] * 2000
+    assert max(most) <= 2
+    twin.SGD(training_data, 1, 2, 0.1)
+    assert np.array_equal(parameters(nets[-1]), parameters(twin))
+
+
+@pytest.mark.parametrize("startable", [0, 1])
+def test_train_many_goes_on_with_the_threads_that_start(monkeypatch, startable):
+    sizes, left, start = [5, 3], [startable], threading.Thread.start
+
+    def few(thread):
+        left[0] -= 1
+        if left[0] < 0:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    nets = [Network(sizes, seed=seed) for seed in range(9)]
+    monkeypatch.setattr(threads, "most", lambda asked=None: 4)
+    monkeypatch.setattr(threading.Thread, "start", few)
+    with pytest.warns(RuntimeWarning, match="^train_many goes on with 1 of 4 threads: can't start"):
+        histories = train_many(nets, data(20, sizes), 2, 5, 0.1)
+    assert [len(history) for history in histories] == [2] * 9
+
+
+def test_ctrl_c_while_threads_start(monkeypatch):
+    sizes, start = [5, 3], threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    nets = [Network(sizes, seed=seed) for seed in range(9)]
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_many(nets, data(20, sizes), 10**9, 5, 0.1)
+    monkeypatch.undo()
+    assert [len(net.SGD(data(20, sizes), 1, 5, 0.1)) for net in nets] == [1] * 9
+
+
+def test_train_many_reads_iterators_once():
+    nets, (x, y) = [Network([5, 3], seed=seed) for seed in range(3)], data(20, [5, 3])
+    twin = nets[2].copy()
+    train_many(nets, zip(x, y, strict=True), 2, 5, 0.1)
+    twin.SGD((x, y), 2, 5, 0.1)
+    assert np.array_equal(parameters(nets[2]), parameters(twin))
+
+
+NO_THREADS = """
+import json, warnings
+import numpy as np
+from cbackprop import Network, threads
+threads.cores = lambda: 4
+threads.Pace.threads = lambda pace, asked: 4
+threads.for_reading = lambda asked, multiplications: 4
+x, y = np.random.default_rng(0).random((2000, 100), np.float32), np.arange(2000) % 10
+net = Network([100, 50, 10], seed=0)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    net.SGD((x, y), 1, 100, .1)
+    right, out = net.evaluate((x, y)), net.feedforward(x)
+print(json.dumps([[str(warning.message) for warning in caught], threads.most(), right,
+                  out.tobytes().hex()]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="OMP_STACKSIZE as in libgomp")
+def test_openmp_that_cannot_start_threads():
+    # Stacks of 10 TB are more than there is; OpenMP alone would end the process.
+    warned, most, *found = in_a_process(NO_THREADS, OMP_STACKSIZE="10000G")
+    silent, _, *expected = in_a_process(NO_THREADS)
+    assert silent == []
+    assert len(warned) == 1
+    assert warned[0].startswith("threads cannot be started")
+    assert most == 1
+    assert found == expected

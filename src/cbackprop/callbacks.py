@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cbackprop import data, files
 from cbackprop.history import smaller_is_better
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from cbackprop.network import Network
 
 Report = Callable[[int, int, int], object]
+LARGEST = sys.float_info.max
+FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
+RISING = "_score", "_accuracy"
 
 
 class StopTraining(Exception):  # noqa: N818  an order, not an error
@@ -171,7 +178,14 @@ class Best(Callback):
     min_delta : float
         By how much at least an epoch has to better the best before it.
     minimize : bool, optional
-        Whether less is better; by default so for costs, and not for a callable.
+        Whether less is better; by default so for costs, and as a callable's name ends: ``_cost``,
+        ``_loss``, ``_error`` or ``_deviance``, or ``_score`` or ``_accuracy``. A callable of
+        another name needs it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, or it cannot be told whether less is better.
     """
 
     def __init__(
@@ -187,14 +201,16 @@ class Best(Callback):
                              f"got {data.shown(metric)}")
         if callable(metric):
             data.takes("metric", metric, "network", "watched")
-        if not (isinstance(min_delta, (int, float)) and 0 <= min_delta < math.inf):
+        if not (isinstance(min_delta, (int, float)) and 0 <= min_delta <= LARGEST):
             raise ValueError(f"min_delta must be a finite number and not negative, "
                              f"got {data.shown(min_delta)}")
-        self.watched, self.metric, self.min_delta = watched, metric, min_delta
+        if not (minimize is None or isinstance(minimize, (bool, np.bool_))):
+            raise TypeError(f"minimize must be True, False or None, got {data.shown(minimize)}")
+        self.watched, self.metric, self.min_delta = watched, metric, float(min_delta)
         name = watched if isinstance(watched, str) else metric
         if minimize is None:
-            minimize = isinstance(name, str) and smaller_is_better(name)
-        self.minimize = minimize
+            minimize = smaller_is_better(name) if isinstance(name, str) else _less_is_better(name)
+        self.minimize = bool(minimize)
 
     def on_train_begin(self, network: Network, history: History) -> None:
         """Begin anew, and see that what is watched is there."""
@@ -239,7 +255,8 @@ class EarlyStopping(Best):
         The name of an entry of the history (such as "accuracy", of `test_data`), or validation data
         of its own, as `SGD` takes them.
     metric : {"cost", "accuracy"}, or callable (network, watched)
-        Of validation data: what to evaluate. A callable returns a number.
+        Of validation data: what to evaluate. A callable returns a number; NaN is no better than
+        any.
     patience : int
         How many epochs in a row may fail to better the best.
     min_delta : float
@@ -247,7 +264,9 @@ class EarlyStopping(Best):
     restore_best : bool
         Whether the parameters of the best epoch are put back when training ends, however it does.
     minimize : bool, optional
-        Whether less is better; by default so for costs, and not for a callable.
+        Whether less is better; by default so for costs, and as a callable's name ends: ``_cost``,
+        ``_loss``, ``_error`` or ``_deviance``, or ``_score`` or ``_accuracy``. A callable of
+        another name needs it.
 
     Attributes
     ----------
@@ -342,6 +361,26 @@ class Checkpoint(Best):
     def on_better(self, network: Network) -> None:
         """Save it."""
         network.save(self.path)
+
+
+def _less_is_better(metric: Callable[..., object]) -> bool:
+    """
+    Tell by a metric's name, as scikit-learn names its own.
+
+    Raises
+    ------
+    ValueError
+        If that does not say it.
+    """
+    function: Any = metric
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = f"_{getattr(function, '__name__', type(function).__name__)}".lower()
+    for endings, less in ((FALLING, True), (RISING, False)):
+        if name.endswith(endings):
+            return less
+    raise ValueError(f"minimize must be True or False for a metric whose name does not say whether "
+                     f"less is better, as *_error and *_score do, got {data.shown(metric)}")
 
 
 def collected(

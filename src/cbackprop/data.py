@@ -2,6 +2,7 @@
 
 import inspect
 import operator
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,7 +30,7 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     """
     array = values if isinstance(values, np.ndarray) else _array(values, name)
     if type(array) is not np.ndarray:
-        if np.ma.is_masked(array):
+        if _is_masked(array):
             raise ValueError(f"{name} must not have masked values")
         array = np.asarray(array)
     if array.dtype.kind not in "buif":
@@ -43,7 +44,9 @@ def _array(values: Any, name: str) -> NDArray[Any]:
     try:
         if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
             return np.from_dlpack(values)
-        return np.asarray(values)
+        array = np.asanyarray(values)
+    except MemoryError:
+        raise
     except Exception as error:
         if isinstance(values, (list, tuple)) and isinstance(error, ValueError):
             raise ValueError(f"{name} must be rows of equal length: {error}") from None
@@ -51,6 +54,17 @@ def _array(values: Any, name: str) -> NDArray[Any]:
         line = str(error).partition("\n")[0]
         raise TypeError(f"{name} must be readable by NumPy, got a {type(values).__name__}: "
                         f"{line}") from None
+    if _is_masked(values):  # which NumPy overlooks in a list
+        raise ValueError(f"{name} must not have masked values")
+    return array
+
+
+def _is_masked(values: Any) -> bool:
+    if isinstance(values, (list, tuple)):
+        if all(issubclass(kind, (float, int, np.number)) for kind in set(map(type, values))):
+            return False
+        return any(map(_is_masked, values))
+    return isinstance(values, np.ma.MaskedArray) and bool(np.ma.is_masked(values))
 
 
 def finite(array: NDArray[Any], real: str, name: str) -> NDArray[Any]:
@@ -74,7 +88,10 @@ def finite(array: NDArray[Any], real: str, name: str) -> NDArray[Any]:
 
 def shown(value: object) -> str:
     """Show what came, on one line and not too long."""
-    line = " ".join(repr(value).split())
+    try:
+        line = " ".join(repr(value).split())
+    except Exception:  # of an integer with thousands of digits, or the caller's own
+        return f"a {type(value).__name__} that cannot be shown"
     return line if len(line) <= 80 else f"{line[:77]}..."
 
 
@@ -85,17 +102,20 @@ def integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
     Raises
     ------
     TypeError, ValueError
-        If it is none.
+        If it is none, or none that an index holds.
     """
     rule = f"{argument} must be an integer of at least {low}"
     if n is not None:
         rule += f" and at most the {n} examples"
+    most = sys.maxsize if n is None else n
     try:
         found = operator.index(value)
     except TypeError:
         raise TypeError(f"{rule}, got {shown(value)}") from None
-    if found < low or (n is not None and found > n):
-        raise ValueError(f"{rule}, got {found}")
+    if found > sys.maxsize:
+        rule += f", no more than {sys.maxsize}" if n is None else ""
+    if not low <= found <= most:
+        raise ValueError(f"{rule}, got {shown(found)}")
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import data, optimizers
 
 # Irregular: a kink of the user's is at none of them. Whole numbers and halves are where kinks are.
 POINTS = np.array([-3.37, -2.13, -1.31, -0.87, -0.41, -0.13, 0.11, 0.37, 0.83, 1.29, 2.19, 3.41])
@@ -241,6 +241,8 @@ def one(argument: str, value: Any, known: Mapping[str, int], build: Any, own: ty
                 number = float(value[1])
             except (TypeError, ValueError):
                 raise TypeError(f"{rule}, got {data.shown(value[1])}") from None
+            except OverflowError:
+                number = math.inf
             if not (math.isfinite(number) and (number > 0 or (may_be_0 and number == 0))):
                 raise ValueError(f"{rule}, got {data.shown(value[1])}")
             return name, number
@@ -275,7 +277,7 @@ def layer(argument: str, value: Any, size: int, build: Any) -> Any:
                              f"got {data.shown(value)}")
         if sum(counts) != size:
             raise ValueError(f"{argument} must have {size} neurons, as the layer has, got "
-                             f"{sum(counts)} in {data.shown(value)}")
+                             f"{data.shown(sum(counts))} in {data.shown(value)}")
     elif isinstance(value, (list, np.ndarray)):
         neurons = [one(argument, function, known, build, Activation)
                    for function in (value.tolist() if isinstance(value, np.ndarray) else value)]
@@ -369,7 +371,8 @@ def weights(
     Raises
     ------
     TypeError, ValueError
-        If weights are negative or not finite, or of another number; or classes not in y.
+        If weights are negative or not finite, or of another number; or for classes that the
+        network has not.
     """
     result = None
     if sample_weight is not None:
@@ -402,15 +405,16 @@ def _by_class(class_weight: Any, y: NDArray[Any], outputs: int) -> NDArray[Any]:
                         f"got {data.shown(class_weight)}")
     by_class = np.ones(len(counts))
     for label, weight in class_weight.items():
-        if not isinstance(label, (int, np.integer)) or not (
-                0 <= label < len(counts) and counts[label]):
-            raise ValueError(f"class_weight must be for classes in y, which has "
-                             f"{np.flatnonzero(counts).tolist()}, got {data.shown(label)}")
+        known = [j for j in range(len(counts)) if label == j] if isinstance(
+            label, (*optimizers.REAL, np.bool_)) else []
+        if not known:
+            raise ValueError(f"class_weight must be for classes in 0..{len(counts) - 1}, "
+                             f"got {data.shown(label)}")
         try:
-            by_class[label] = weight
-        except (TypeError, ValueError):
-            by_class[label] = math.nan
-        if not (math.isfinite(by_class[label]) and by_class[label] >= 0):
+            by_class[known] = float(weight)
+        except (TypeError, ValueError, OverflowError, IndexError):
+            by_class[known] = math.nan
+        if not (math.isfinite(by_class[known[0]]) and by_class[known[0]] >= 0):
             raise ValueError(f"class_weight must be finite and not negative, "
-                             f"got {data.shown(weight)} for class {label}")
+                             f"got {data.shown(weight)} for class {known[0]}")
     return by_class

@@ -1,9 +1,10 @@
-"""Several networks trained at once, each by its own thread."""
+"""Several networks trained at once, each by one of a few threads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from threading import Condition, Event, Lock
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import Condition, Thread
 from typing import Any
 
 from cbackprop import data
@@ -22,7 +23,9 @@ def train_many(
     """
     Train independent networks at the same time: a sweep over learning rates, seeds, or sizes.
 
-    Each is trained as its own `SGD` would train it alone, to the same bits, in a thread of its own.
+    Each is trained as its own `SGD` would train it alone, to the same bits. The arguments of all
+    jobs are checked before the first training; data that `SGD` converts are converted twice. Where
+    threads cannot be started, a RuntimeWarning says so, and those that could do all the work.
 
     Parameters
     ----------
@@ -31,7 +34,8 @@ def train_many(
     *args, **kwargs
         Arguments of `Network.SGD` for all of them.
     threads : int, optional
-        How many are trained at a time; by default as many as this process has cores.
+        How many are trained at a time, each by a thread; by default as many as this process has
+        cores.
 
     Returns
     -------
@@ -56,79 +60,128 @@ def train_many(
     >>> [len(history) for history in histories]
     [1, 1, 1]
     """
-    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # 15 ms of import
-
     chosen = _checked(jobs)
-    sweep = _Sweep(len(chosen), teams.most(teams.checked(threads)))
+    most = min(len(chosen), teams.most(teams.checked(threads)))
+    args, kwargs = tuple(map(_again, args)), {name: _again(kwargs[name]) for name in kwargs}
+    chosen = [(network, {**kwargs, **{name: _again(own[name]) for name in own}})
+              for network, own in chosen]
+    pool = _Pool()
 
-    def train(number: int, network: Network, own: dict[str, Any]) -> History | DivergenceError:
-        arguments = {**kwargs, **own}
-        arguments["callbacks"] = [_Turn(sweep, number), *arguments.get("callbacks", ())]
+    def check(number: int) -> None:
+        network, own = chosen[number]
+        own = _calling(_Before(), own)
+        if own.get("progress") is True:  # no bar yet
+            own["progress"] = None
+        network.SGD(*args, **own)
+
+    def train(number: int) -> History | DivergenceError:
+        network, own = chosen[number]
         try:
-            return network.SGD(*args, **arguments)
+            return network.SGD(*args, **_calling(_While(pool), own))
         except DivergenceError as error:
             return error
-        except BaseException:
-            sweep.end()
-            raise
 
-    if not chosen:
-        return []
-    with ThreadPoolExecutor(len(chosen), "cbackprop") as pool:
-        futures = [pool.submit(train, number, *job) for number, job in enumerate(chosen)]
+    pool.run(check, len(chosen), most)
+    return pool.run(train, len(chosen), most)
+
+
+class _Pool:
+    """
+    Threads that do numbered pieces of work, until all are done or one has failed.
+
+    Not `concurrent.futures`, which gives up where one of its threads cannot be started.
+    """
+
+    def __init__(self) -> None:
+        self.changed = Condition()
+        self.ended = False
+
+    def run(self, work: Callable[[int], Any], count: int, most: int) -> list[Any]:
+        """
+        Return what work(0), work(1), ... return; by at most so many threads, and by one at least.
+
+        Raises
+        ------
+        BaseException
+            What the first piece that failed has raised; or KeyboardInterrupt. No piece is at work
+            then, and none begins any more.
+        """
+        results: list[Any] = [None] * count
+        errors: dict[int, BaseException] = {}
+        left, done, at_work = iter(range(count)), 0, 0
+        threads: list[Thread] = []
+
+        def take() -> None:
+            nonlocal done, at_work
+            while True:
+                with self.changed:
+                    number = None if self.ended else next(left, None)
+                    if number is None:
+                        return
+                    at_work += 1
+                try:
+                    results[number] = work(number)
+                except BaseException as error:
+                    errors[number], self.ended = error, True
+                with self.changed:
+                    done, at_work = done + 1, at_work - 1
+                    self.changed.notify_all()
+
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        except BaseException:  # Ctrl-C
-            sweep.end()
+            for started in range(most):
+                thread = Thread(target=take, name=f"cbackprop-{started}", daemon=True)
+                try:
+                    thread.start()
+                    threads.append(thread)
+                except RuntimeError as error:  # for want of memory, or by a limit on processes
+                    warnings.warn(f"train_many goes on with {max(1, started)} of {most} threads: "
+                                  f"{error}", RuntimeWarning, stacklevel=3)
+                    if started == 0:
+                        take()
+                    break
+            with self.changed:
+                self.changed.wait_for(lambda: done == count or self.ended)
+        except BaseException:  # Ctrl-C: a thread that is only just starting finds nothing to do
+            self.ended = True
             raise
-    return [future.result() for future in futures]
+        finally:
+            with self.changed:
+                self.changed.wait_for(lambda: at_work == 0)
+            for thread in threads:
+                thread.join()
+        if errors:
+            raise errors[min(errors)]
+        return results
 
 
-class _Sweep:
-    """Where trainings wait until the arguments of all are checked, and there is room."""
-
-    def __init__(self, jobs: int, at_a_time: int) -> None:
-        self.unchecked, self.lock = jobs, Lock()
-        self.checked, self.ended = Event(), Event()
-        self.room, self.admitted = Condition(), at_a_time  # the first so many, in their order
-
-    def arrive(self) -> None:
-        """One more is checked."""
-        with self.lock:
-            self.unchecked -= 1
-            if self.unchecked == 0:
-                self.checked.set()
-
-    def end(self) -> None:
-        """Stop them all."""
-        self.ended.set()
-        self.checked.set()
-        with self.room:
-            self.room.notify_all()
-
-
-class _Turn(Callback):
-    """One training of a sweep."""
-
-    def __init__(self, sweep: _Sweep, number: int) -> None:
-        self.sweep, self.number = sweep, number
+class _Before(Callback):
+    """Ends a training before it begins: all that is wrong with its arguments is found by then."""
 
     def on_train_begin(self, network: Network, history: History) -> None:
-        self.sweep.arrive()
-        self.sweep.checked.wait()
-        with self.sweep.room:
-            self.sweep.room.wait_for(
-                lambda: self.number < self.sweep.admitted or self.sweep.ended.is_set())
-        if self.sweep.ended.is_set():
-            raise StopTraining
+        raise StopTraining
+
+
+class _While(Callback):
+    """Lets a training go on while no other has failed."""
+
+    def __init__(self, pool: _Pool) -> None:
+        self.pool = pool
 
     def on_batches(self, network: Network, history: History, step: int) -> bool:
-        return self.sweep.ended.is_set()
+        return self.pool.ended
 
-    def on_train_end(self, network: Network, history: History) -> None:
-        with self.sweep.room:
-            self.sweep.admitted += 1
-            self.sweep.room.notify_all()
+
+def _calling(callback: Callback, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with one more callback, before the others."""
+    others = arguments.get("callbacks", ())
+    if isinstance(others, (str, bytes)) or not isinstance(others, Iterable):
+        return arguments.copy()  # SGD says what is wrong with them
+    return {**arguments, "callbacks": [callback, *others]}
+
+
+def _again(value: Any) -> Any:
+    """Return what can be read more than once: by the check and by every training."""
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def _checked(jobs: Any) -> list[tuple[Network, dict[str, Any]]]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",
             "input_scale")
 OWN = ("_activations", "_build", "_core", "_weights", "_biases", "_random", "_in_training",
-       "_memory", "_paces", "_threads", "history")
+       "_trained_by", "_memory", "_paces", "_threads", "history")
 MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
 
 
@@ -172,6 +172,7 @@ class Network:
             Views, ("weights", "biases"), self._core.views(self._core.parameters))
         self._random = _generator(seed)
         self._in_training = threading.Lock()
+        self._trained_by: int | None = None  # a thread's number
         self._memory: optimizers.Memory | None = None
         self.threads = threads
         self.history: History | None = None
@@ -435,7 +436,9 @@ class Network:
         max_norm : float, optional
             The most that the weights of one neuron may measure together.
         clip_value, clip_norm : float, optional
-            The most that one derivative, or the whole gradient, may measure; before the former.
+            The most that one derivative, or the whole gradient, may measure; before the former. A
+            longer gradient is scaled to exactly `clip_norm`; PyTorch's ``clip_grad_norm_`` divides
+            by its length + 1e-6.
         dropout : float or sequence of float
             The probability that an activation is left out; a number for the hidden layers, or one
             for the inputs and each hidden layer. The others are scaled up (inverted dropout).
@@ -455,10 +458,12 @@ class Network:
         callbacks : list of Callback, or of such functions
             See `cbackprop.callbacks`.
         sample_weight : array of shape (n,), optional
-            What each example's cost and gradient are multiplied by.
+            What each example's cost and gradient are multiplied by. A mini-batch whose examples
+            all weigh 0 takes no step: nothing decays, and the optimizer does not count it.
         class_weight : "balanced", or dict {label: weight}, optional
-            The same for all examples of a class, 1 for those that the dict has not. "balanced": n /
-            (number of classes in y * how many examples the class has).
+            The same for all examples of a class, 1 for those that the dict has not; classes that y
+            has not are passed over. "balanced": n / (number of classes in y * how many examples
+            the class has).
         threads : int, optional
             The most to use in this call, as for `Network`.
         skip_zeros : bool
@@ -479,7 +484,7 @@ class Network:
             If NaN or infinity arises; it names the epoch, the first being 1, and the parameters
             from before that epoch are kept.
         RuntimeError
-            If another thread is training this network.
+            If another thread, or the training that a callback belongs to, is at this network.
 
         Examples
         --------
@@ -601,7 +606,8 @@ class Network:
         """
         Return how many examples the network classifies correctly.
 
-        The class is the largest output, as in the book; a single output is a class against 1/2.
+        The class is the largest output, as in the book; a single output is a class against 1/2. An
+        example with an output of NaN has none, and is wrong.
 
         Examples
         --------
@@ -677,12 +683,18 @@ class Network:
 
     @contextmanager
     def _training(self) -> Iterator[None]:
+        here = threading.get_ident()
         if not self._in_training.acquire(blocking=False):
+            if self._trained_by == here:
+                raise RuntimeError("this network is being trained: a callback, metric or schedule "
+                                   "of that training cannot train it; train a copy, or wait")
             raise RuntimeError("this network is being trained by another thread; "
                                "train a copy, or wait")
+        self._trained_by = here
         try:
             yield
         finally:
+            self._trained_by = None
             self._in_training.release()
 
     def handle(self, mini_batch_size: int = 1) -> Any:
@@ -843,7 +855,8 @@ def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
         raise ValueError(f"{rule}, got {data.shown(sizes)}")
     weights = sum(k * j for k, j in itertools.pairwise(checked))
     if weights > MOST_WEIGHTS:
-        raise MemoryError(f"sizes {list(checked)} ask for {weights:.2g} weights")
+        raise MemoryError(f"sizes must ask for at most {MOST_WEIGHTS} weights, "
+                          f"got {data.shown(sizes)}")
     return checked
 
 

@@ -232,9 +232,12 @@ def number(
         rule += f" and below {high:g}"
     if not isinstance(value, REAL) or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{rule}, got {data.shown(value)}")
-    checked = float(value)
+    try:
+        checked = float(value)
+    except OverflowError:  # of integers and fractions
+        checked = math.inf
     if not (low < checked < high if above else low <= checked < high):
-        raise ValueError(f"{rule}, got {value}")
+        raise ValueError(f"{rule}, got {data.shown(value) if checked == math.inf else value}")
     return checked
 
 

@@ -192,6 +192,10 @@ class OneCycle(Schedule):
     """
     Half a cosine up from `start` eta to eta, then one down to `end` eta (Smith, Topin, 2018).
 
+    The defaults are PyTorch's, but its ``OneCycleLR`` is at the top, and at the end, one step
+    sooner: for T steps it is ``OneCycle(eta, T - 1, rise=(0.3 * T - 1) / (T - 1))``. It also
+    changes the momentum, which here stays.
+
     Parameters
     ----------
     eta : float
@@ -213,7 +217,7 @@ class OneCycle(Schedule):
     steps: int
     rise: float = 0.3
     start: float = 1 / 25
-    end: float = 1e-4
+    end: float = 1 / 25 / 1e4
 
     def rate(self, step: Any) -> Any:
         """Return the rate on the way up, or down."""
@@ -361,7 +365,7 @@ def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
     try:
         etas[...] = given
         good = np.isfinite(etas).all() and etas.min() >= 0
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         good = False
     if not good:  # find the culprit
         for step, eta in enumerate(np.array(given, dtype=object), first):

@@ -168,6 +168,9 @@ class _Epochs(Training, calls.Callback):
         self.estimator, self.validation = estimator, validation
         self.rows = np.arange(len(examples))
         self.converged = False
+        if validation is not None and validation[2] is not None and not np.any(validation[2]):
+            raise ValueError(f"early stopping must have validation data that weigh something, got "
+                             f"{validation[0].shape[0]} rows that all weigh 0")
         super().__init__(
             network, examples, estimator._mini_batch_size(len(examples)),
             schedules.Constant(estimator._rate), estimator._rules(), {},
@@ -177,8 +180,9 @@ class _Epochs(Training, calls.Callback):
         """Set up the optimizer; alpha is divided by what each mini-batch weighs."""
         self.network._remember(self.rules, 1, eta)
         assert self.network._memory is not None
-        self.network._memory.learning.weigh(
-            0.5 * self.rules.lmbda * self.estimator._outputs_of_a_loss)
+        learning = self.network._memory.learning
+        learning.weigh(0.5 * self.rules.lmbda * self.estimator._outputs_of_a_loss)
+        self.passed_over = learning.passed_over
 
     def order(self) -> NDArray[Any]:
         """Draw as `sklearn.utils.shuffle` does, ten times as fast."""
@@ -191,7 +195,10 @@ class _Epochs(Training, calls.Callback):
         own = self.estimator
         own.n_iter_ += 1
         own.t_ += len(self.examples)
-        own.loss_ = history.cost[-1] / own._outputs_of_a_loss
+        assert network._memory is not None
+        before, self.passed_over = self.passed_over, network._memory.learning.passed_over
+        counted = len(self.examples) - (self.passed_over - before)  # mini-batches that weigh 0: no
+        own.loss_ = history.cost[-1] / own._outputs_of_a_loss * len(self.examples) / max(1, counted)
         own.loss_curve_.append(own.loss_)
         if own.verbose:
             print(f"Iteration {own.n_iter_}, loss = {own.loss_:.8f}")

@@ -50,7 +50,7 @@ def checked(threads: Any) -> int | None:
     except TypeError:
         raise TypeError(f"{rule}, got {data.shown(threads)}") from None
     if not 1 <= found <= MOST:
-        raise ValueError(f"{rule}, got {found}")
+        raise ValueError(f"{rule}, got {data.shown(found)}")
     return found
 
 

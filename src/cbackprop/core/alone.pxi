@@ -3,8 +3,10 @@
 STEPS = ("gather", "targets", "z", "sigma", "BP1", "cost", "BP2", "sigma_prime", "BP3", "BP4")
 
 
-def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py_ssize_t m,
-          str step, int l, Py_ssize_t times):
+def alone(
+    Core core not None, Rows rows not None, Targets targets not None, order, Py_ssize_t m,
+    str step not None, int l, Py_ssize_t times,
+):
     """
     Do one step of layer l for the mini-batches of an order, and go round until they are `times`.
 
@@ -25,6 +27,13 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     float
         Seconds; or None if this layer has no such step: BP2 in the last, for example.
     """
+    cdef const Py_ssize_t[::1] numbers = of_numbers(order)
+    cdef Py_ssize_t n = numbers.shape[0], time, first
+    core.admit(rows, targets)
+    if not (1 <= m <= n and 0 <= l < core.net.n_layers and m <= SLICE
+            and all_below(rows.array.n, &numbers[0], n)):
+        raise ValueError(f"order must be of the {rows.array.n} rows, a mini-batch of at most "
+                         f"{SLICE} of them, and l a layer, got {m} and layer {l}")
     cdef int kind = STEPS.index(step)
     cdef Scratch scratch = core.scratch(min(m, <Py_ssize_t>SLICE), True)
     cdef Batch* batch = scratch.batch
@@ -32,22 +41,21 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
     cdef int last = net.n_layers - 1
     cdef Layer* layer = &net.layers[l]
     cdef Signals* at = &batch.signals[l]
-    cdef Py_ssize_t n = order.shape[0], time, first
     cdef long long start
     if (l > 0 if kind == 0 else l < last if kind in (1, 4, 5) else l == last and kind in (6, 7)
             or kind == 7 and is_relu(layer)):
         return None
     with nogil:
-        sum_gradients(net.parameters, 0, net, batch, &rows.array, &targets.array, &order[0],
+        sum_gradients(net.parameters, 0, net, batch, &rows.array, &targets.array, &numbers[0],
                       n, 0, m)
         start = now()
         for time in range(times):
             first = time * m % (n - m + 1)
             if kind == 0:
-                gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &order[0], first, m, net.scales,
-                       False)
+                gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &numbers[0], first, m,
+                       net.scales, False)
             elif kind == 1:
-                gather_targets(batch.y, at.by_example, at.by_neuron, &targets.array, &order[0],
+                gather_targets(batch.y, at.by_example, at.by_neuron, &targets.array, &numbers[0],
                                first, m, layer.J)
             elif kind == 2:
                 weighted_input(at, layer, net, batch, all_neurons(layer))
@@ -78,10 +86,11 @@ def alone(Core core, Rows rows, Targets targets, const Py_ssize_t[::1] order, Py
 ELEMENTARY = ("exp", "expm1", "log", "log1p", "log_cosh", "tanh", "normal_cdf", "sin", "cos")
 
 
-def elementary(str name, const real[::1] x):
+def elementary(str name not None, x):
     """One of ELEMENTARY of every number."""
     cdef int kind = ELEMENTARY.index(name)
-    cdef Py_ssize_t v, n = x.shape[0]
+    cdef const real[::1] numbers = of_numbers(x)
+    cdef Py_ssize_t v, n = numbers.shape[0]
     cdef vec x_v, y_v = splat(0), bell
     padded = np.ones(vectors(n) * LANES + LANES, dtype=REAL)
     padded[:n] = x

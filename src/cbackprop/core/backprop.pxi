@@ -26,11 +26,13 @@
 #     these they meet. Each element is summed by one thread, in an order that the shapes alone
 #     decide: the bits are the same for any number of threads.
 
-from libc.math cimport sqrt
+from libc.math cimport fabs, sqrt
 from libc.string cimport memcpy, memset
 
 cdef enum:
-    SLICE = 512             # rows of a mini-batch at a time
+    SLICE = 512             # rows of a mini-batch at a time, ...
+    LEAST_SLICE = 64        # ... and where it is sliced, down to these, ...
+    AT_ONCE = 1 << 31       # ... so that a product has no more multiplications: Ctrl-C waits for it
     HUGE = 2 * 1024 * 1024  # bytes of a huge page, on x86-64 and most aarch64
     WIDE = 128              # neurons from which rows lie an odd number of cache lines apart
     CLIP_BLOCK = 4096       # numbers of an arena that are summed at a time
@@ -120,6 +122,14 @@ cdef bint is_narrow(const Layer* layer, int l, int last, Cost cost) noexcept nog
         if layer.runs[k].kind == SOFTMAX or layer.runs[k].kind == NUMPY_SIGMA:
             return False
     return 0 < l == last and 2 * layer.J <= LANES and cost != COSINE and cost != NUMPY_COST
+
+
+cdef Py_ssize_t slice_of(const Network* net) noexcept nogil:
+    cdef int l
+    cdef Py_ssize_t largest = 1
+    for l in range(net.n_layers):
+        largest = max(largest, net.layers[l].b - net.layers[l].w)
+    return max(<Py_ssize_t>LEAST_SLICE, min(<Py_ssize_t>SLICE, <Py_ssize_t>AT_ONCE // largest))
 
 
 # ---- the chapter ----
@@ -401,9 +411,11 @@ cdef int sum_gradients(
     Py_ssize_t first, Py_ssize_t m,             # the mini-batch: m of them
 ) except -1 nogil:
     # Slice by slice. What follows in the order is fetched meanwhile: the next slice or mini-batch.
-    cdef Py_ssize_t end = first + m
+    cdef Py_ssize_t end = first + m, most = SLICE
+    if m > SLICE:
+        most = slice_of(net)
     while first < end:
-        share_examples(net, batch, min(<Py_ssize_t>SLICE, end - first))
+        share_examples(net, batch, min(most, end - first))
         gather_examples(net, batch, rows, targets, order, first, first - (end - m), n)
         first += batch.m
         plan_ahead(&batch.ahead, rows, targets, order, first, min(n, first + batch.m))
@@ -454,8 +466,13 @@ cdef int update_mini_batch(
     Py_ssize_t first, Py_ssize_t m, double eta,
 ) except -1 nogil:
     # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
+    # Examples that weigh nothing at all are no reason for a step.
     cdef real step = <real>(-eta / m)
     cdef Range own
+    if targets.weights != NULL and total_weight(targets, order, first, m) == 0:
+        if how != NULL:
+            how.passed_over += m
+        return 0
     if batch.noise != NULL:
         batch.noise.step = how.steps + 1
     if how != NULL and not how.plain:
@@ -548,7 +565,7 @@ cdef void clip_to_norm(const Network* net, Batch* batch, double most) noexcept n
     # Pascanu, Mikolov, Bengio, ICML 2013. The blocks of the sum are the same for any threads.
     cdef Py_ssize_t block, n_blocks = (net.size + CLIP_BLOCK - 1) // CLIP_BLOCK
     cdef Range own = part(n_blocks, 1, batch)
-    cdef double square = 0
+    cdef double square = 0, root
     for block in range(own.first, own.last):
         batch.squares[block] = square_of(batch.step + block * CLIP_BLOCK,
                                          min(<Py_ssize_t>CLIP_BLOCK, net.size - block * CLIP_BLOCK))
@@ -557,9 +574,29 @@ cdef void clip_to_norm(const Network* net, Batch* batch, double most) noexcept n
     for block in range(n_blocks):
         square += batch.squares[block]
     own = part_of_arena(net, batch)
-    if sqrt(square) > most:
+    if square == INFINITY:      # the norm itself need not be
+        root = root_of_share(batch.step, net.size, 1, most)
+        if not meet(batch):     # the others read it as well
+            return
+        for _ in range(2):
+            scale_rows(batch.step + own.first, <real>root, 1, own.last - own.first, 0)
+    elif sqrt(square) > most:
         scale_rows(batch.step + own.first, <real>(most / sqrt(square)), 1, own.last - own.first, 0)
     meet(batch)
+
+
+cdef double root_of_share(
+    const real* x, Py_ssize_t size, Py_ssize_t step, double most,
+) noexcept nogil:
+    # The root of most / |x|, for numbers with squares beyond the real type; NaN if one is infinite.
+    # The share itself may be subnormal, which the core takes for zero.
+    cdef Py_ssize_t i
+    cdef double largest = 0, total = 0
+    for i in range(size):
+        largest = max(largest, fabs(<double>x[i * step]))
+    for i in range(size):
+        total += (x[i * step] / largest) * (x[i * step] / largest)
+    return min(1.0, sqrt(most / sqrt(total)) / sqrt(largest))
 
 
 cdef double sum_of_squares(const Network* net) noexcept nogil:
@@ -576,6 +613,7 @@ cdef void hold_norms(
 ) noexcept nogil:
     # No neuron's weights are longer than that (Srivastava et al., JMLR 2014).
     cdef Py_ssize_t i, v
+    cdef int j
     cdef vec total
     if layer.narrow:
         for i in range(layer.J):
@@ -586,6 +624,10 @@ cdef void hold_norms(
         for i in range(layer.K):
             total = total + load(w + i * layer.ld + v * LANES) * load(w + i * layer.ld + v * LANES)
         total = splat(<real>most) / at_least(square_root(total), splat(<real>most))
+        for j in range(LANES):
+            if lane(total, j) == 0:
+                shorten_far(w + v * LANES + j, layer.K, layer.ld, most)
+        total = select_lanes(less(absolute(total), splat(SMALLEST)), splat(1), total)
         for i in range(layer.K):
             store(w + i * layer.ld + v * LANES, total * load(w + i * layer.ld + v * LANES))
 
@@ -595,9 +637,19 @@ cdef void shorten_row(real* w, Py_ssize_t columns, double most) noexcept nogil:
     cdef vec total = splat(0)
     for v in range(vectors(columns)):
         total = total + load(w + v * LANES) * load(w + v * LANES)
+    if sum_lanes(total) == INFINITY:
+        shorten_far(w, columns, 1, most)
+        return
     total = splat(<real>(most / max(most, sqrt(sum_lanes(total)))))
     for v in range(vectors(columns)):
         store(w + v * LANES, total * load(w + v * LANES))
+
+
+cdef void shorten_far(real* w, Py_ssize_t size, Py_ssize_t step, double most) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real root = <real>root_of_share(w, size, step, most)
+    for i in range(size):
+        w[i * step] = w[i * step] * root * root
 
 
 cdef double square_of(const real* x, Py_ssize_t size) noexcept nogil:

@@ -27,7 +27,7 @@ cdef class Owner:
     cdef Handle handle
 
 
-def handle(Core core, Py_ssize_t mini_batch_size):
+def handle(Core core not None, Py_ssize_t mini_batch_size):
     """
     A capsule with a Handle, which keeps all that it needs alive.
 

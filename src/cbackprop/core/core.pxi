@@ -62,6 +62,9 @@ cdef class Core:
     def __cinit__(self, sizes, activations, cost, scales):
         cdef Py_ssize_t l, at = 0
         cdef Layer* layer
+        if len(sizes) < 2 or min(sizes) < 1 or len(activations) != len(sizes) - 1:
+            raise ValueError(f"sizes must be two or more of at least 1, and activations one less, "
+                             f"got {len(sizes)} and {len(activations)}")
         self.net.n_layers = len(sizes) - 1
         self.functions = [activations, cost]
         self.idle = []
@@ -80,6 +83,8 @@ cdef class Core:
             if layer.runs == NULL:
                 raise MemoryError
             set_runs(layer.runs, runs)
+            if layer.n_runs == 0 or layer.runs[layer.n_runs - 1].last != layer.J:
+                raise ValueError(f"activations must be of all {layer.J} neurons, got {runs!r:.60}")
             self.one_thread |= is_numpy(layer, self.net.cost.kind)
             layer.narrow = is_narrow(layer, l, self.net.n_layers - 1, self.net.cost.kind)
             layer.ld = stride_of(layer.K if layer.narrow else layer.J)
@@ -93,7 +98,10 @@ cdef class Core:
         if isinstance(scales, float):
             self.net.scale = scales
         else:
-            self.scales_view = scales
+            self.scales_view = of_numbers(scales)
+            if self.scales_view.shape[0] != self.net.layers[0].K:
+                raise ValueError(f"scales must be {self.net.layers[0].K} numbers, "
+                                 f"got {self.scales_view.shape[0]}")
             self.net.scales = &self.scales_view[0]
 
     def __dealloc__(self):
@@ -107,6 +115,9 @@ cdef class Core:
         """The weights (out, in) and the biases (out, 1) of an arena, as live views."""
         cdef Py_ssize_t l
         cdef Layer* layer
+        if not isinstance(arena, np.ndarray) or arena.shape != (self.net.size,):
+            raise ValueError(f"an arena must be an array of {self.net.size} numbers, "
+                             f"got {type(arena).__name__}")
         weights, biases = [], []
         for l in range(self.net.n_layers):
             layer = &self.net.layers[l]
@@ -149,6 +160,27 @@ cdef class Core:
         with cython.critical_section(self):
             self.idle.append(scratch)
 
+    cdef int admit(self, Rows rows, Targets targets=None) except -1:
+        # Behind what is too short or too narrow lies somebody else's memory.
+        cdef Py_ssize_t K = self.net.layers[0].K, J = self.net.layers[self.net.n_layers - 1].J
+        if rows.array.K != K:
+            raise ValueError(f"rows must have {K} columns, got {rows.array.K}")
+        if targets is None:
+            return 0
+        if targets.array.n < rows.array.n:
+            raise ValueError(f"targets and weights must be {rows.array.n}, as the rows are, "
+                             f"got {targets.array.n}")
+        if targets.array.rows != NULL and targets.array.J != J:
+            raise ValueError(f"targets must have {J} columns, got {targets.array.J}")
+        if targets.array.J > J:
+            raise ValueError(f"labels must be in 0..{J - 1}, got {targets.array.J - 1}")
+        return 0
+
+    cdef int admit_arena(self, const real[::1] arena) except -1:
+        if arena.shape[0] != self.net.size:
+            raise ValueError(f"an arena must have {self.net.size} numbers, got {arena.shape[0]}")
+        return 0
+
     def all_finite(self):
         """Whether no parameter is NaN or infinite."""
         return all_finite(<const char*>self.net.parameters, self.net.size, REAL_BYTES)
@@ -176,11 +208,12 @@ cdef class Core:
         self.read(&reading, &rows)
         return None if reading.failed else out
 
-    def evaluate(self, Rows rows, Targets targets):
+    def evaluate(self, Rows rows not None, Targets targets not None):
         """How many examples are classified as y says, and the sum of their costs."""
         cdef Reading reading
+        self.admit(rows, targets)
         memset(&reading, 0, sizeof(reading))
-        cdef double[::1] costs = np.zeros(rows.array.n // SLICE + 1)
+        cdef double[::1] costs = np.zeros(rows.array.n // LEAST_SLICE + 1)
         reading.targets, reading.costs = &targets.array, &costs[0]
         self.read(&reading, &rows.array)
         return reading.correct, float(np.sum(costs))
@@ -193,8 +226,9 @@ cdef class Core:
             threads = self.threads_for(rows.n * self.net.size)
             if threads > 1:
                 return self.read_in_team(reading, threads)
-        if rows.n > SLICE:
-            reading.parts = (rows.n + SLICE - 1) // SLICE
+        cdef Py_ssize_t most = slice_of(&self.net)
+        if rows.n > most:
+            reading.parts = (rows.n + most - 1) // most
         scratch = self.scratch((rows.n + reading.parts - 1) // reading.parts, False)
         with nogil:
             read_slices(reading, scratch.batch)
@@ -204,12 +238,12 @@ cdef class Core:
     cdef int read_in_team(self, Reading* reading, int threads) except -1:
         # Each thread takes the next slice, through Signals of its own. At least PACK_ROWS make one:
         # then the order of sums is the same, however rows are sliced. That of costs is not.
-        cdef Py_ssize_t n = reading.rows.n, parts, size
+        cdef Py_ssize_t n = reading.rows.n, parts, size, most = slice_of(&self.net)
         cdef Batch* batches[MOST_THREADS]
         cdef int t
         threads = <int>min(n // PACK_ROWS, <Py_ssize_t>min(threads, <int>MOST_THREADS))
         parts = threads if reading.costs == NULL else 1
-        reading.parts = parts * ((n + parts * SLICE - 1) // (parts * SLICE))
+        reading.parts = parts * ((n + parts * most - 1) // (parts * most))
         size = (n + reading.parts - 1) // reading.parts
         scratches = [self.scratch(size, False) for t in range(threads)]
         for t in range(threads):
@@ -217,25 +251,33 @@ cdef class Core:
             batches[t].looks = t == 0
         errors = []
         reading.batches, reading.errors = batches, <void*>errors
-        with nogil:
-            run_team(follow_reading, reading, threads)
+        call_team(follow_reading, reading, threads)
         for scratch in scratches:
             self.give_back(scratch)
         if errors:
             raise errors[0]
         return 0
 
-    def backprop(self, Rows rows, Targets targets, real[::1] nabla, int threads=1):
+    def backprop(
+        self, Rows rows not None, Targets targets not None, nabla, int threads=1,
+    ):
         """Write the average gradient of the rows into an arena of zeros; return the mean cost."""
         cdef Lesson lesson
+        cdef real[::1] to = of_numbers(nabla)
+        self.admit(rows, targets)
+        self.admit_arena(to)
+        if rows.array.n == 0:
+            raise ValueError("rows must be at least one, got none")
         memset(&lesson, 0, sizeof(lesson))
-        lesson.rows, lesson.targets, lesson.nabla = &rows.array, &targets.array, &nabla[0]
+        lesson.rows, lesson.targets, lesson.nabla = &rows.array, &targets.array, &to[0]
         lesson.n = lesson.mini_batch_size = rows.array.n
         return self.learn(&lesson, None, 0, threads) / rows.array.n
 
-    def sgd(self, Rows rows, Targets targets, const Py_ssize_t[::1] order,
-            Py_ssize_t mini_batch_size, const double[::1] etas, Py_ssize_t first,
-            Py_ssize_t last, Learning learning=None, double cost=0, int threads=1):
+    def sgd(
+        self, Rows rows not None, Targets targets not None, order, Py_ssize_t mini_batch_size,
+        etas, Py_ssize_t first, Py_ssize_t last, Learning learning=None, double cost=0,
+        int threads=1,
+    ):
         """
         Train on the mini-batches that begin in order[first:last], each with its own of the etas: by
         plain descent, or as learning says.
@@ -245,10 +287,25 @@ cdef class Core:
         chunks and threads.
         """
         cdef Lesson lesson
+        cdef const Py_ssize_t[::1] which = of_numbers(order)
+        cdef const double[::1] each = of_numbers(etas)
+        cdef Py_ssize_t n = which.shape[0]
+        self.admit(rows, targets)
+        if learning is not None and learning.core is not self:
+            raise ValueError("learning must be of this core, got another's")
+        if not (mini_batch_size >= 1 and 0 <= first < last <= n
+                and each.shape[0] > (last - first - 1) // mini_batch_size):
+            raise ValueError(f"order[first:last] must be mini-batches with an eta each, got "
+                             f"[{first}:{last}] of {n} in {mini_batch_size} and "
+                             f"{each.shape[0]} etas")
+        # To the end of the last mini-batch, and what is looked at ahead of the next.
+        if not all_below(rows.array.n, &which[0] + first, min(n, (
+                last + min(mini_batch_size, n) + SLICE)) - first):
+            raise ValueError(f"order must be of row numbers below {rows.array.n}, got others")
         memset(&lesson, 0, sizeof(lesson))
         lesson.rows, lesson.targets = &rows.array, &targets.array
-        lesson.order, lesson.n, lesson.mini_batch_size = &order[0], order.shape[0], mini_batch_size
-        lesson.etas, lesson.first, lesson.last = &etas[0], first, last
+        lesson.order, lesson.n, lesson.mini_batch_size = &which[0], n, mini_batch_size
+        lesson.etas, lesson.first, lesson.last = &each[0], first, last
         lesson.how = &learning.how if learning is not None else NULL
         cost = self.learn(&lesson, learning, cost, threads)
         return lesson.last, cost
@@ -259,7 +316,7 @@ cdef class Core:
         # Returns cost plus the costs.
         if self.one_thread:
             threads = 1
-        threads = min(threads, <int>MOST_THREADS)
+        threads = max(1, min(threads, <int>MOST_THREADS))
         cdef Scratch scratch = self.scratch(lesson.mini_batch_size, True, learning, threads)
         lesson.net, lesson.batches = &self.net, scratch.batch
         scratch.batch.cost = cost
@@ -272,23 +329,26 @@ cdef class Core:
         else:
             errors = []
             lesson.errors = <void*>errors
-            with nogil:
-                run_team(follow_lesson, lesson, threads)
+            call_team(follow_lesson, lesson, threads)
             if errors:
                 raise errors[0]
-        self.give_back(scratch)
-        return scratch.batch.cost
+        cost = scratch.batch.cost
+        self.give_back(scratch)         # from now on somebody else's
+        return cost
 
-    def cost_derivative(self, real[:, ::1] a, real[:, ::1] y):
+    def cost_derivative(self, a, y):
         """dC/da for rows of output activations."""
-        cdef Py_ssize_t n = a.shape[0], J = a.shape[1], i
+        cdef real[:, ::1] a_rows = of_numbers(a), y_rows = of_numbers(y)
+        cdef Py_ssize_t n = a_rows.shape[0], J = a_rows.shape[1], i
+        if y_rows.shape[0] != n or y_rows.shape[1] != J:
+            raise ValueError(f"a and y must have the same shape, got {a.shape} and {y.shape}")
         out = np.empty((n, J), dtype=REAL)
         cdef real[:, ::1] grad = out
         cdef Py_ssize_t ld = stride_of(max(J, <Py_ssize_t>1))
         cdef real[:, ::1] padded = np.zeros((3, ld), dtype=REAL)
         for i in range(n if J else 0):
-            memcpy(&padded[0, 0], &a[i, 0], J * sizeof(real))
-            memcpy(&padded[1, 0], &y[i, 0], J * sizeof(real))
+            memcpy(&padded[0, 0], &a_rows[i, 0], J * sizeof(real))
+            memcpy(&padded[1, 0], &y_rows[i, 0], J * sizeof(real))
             cost_gradient(&self.net.cost, &padded[2, 0], &padded[0, 0], &padded[1, 0], 1, 1, J, ld)
             memcpy(&grad[i, 0], &padded[2, 0], J * sizeof(real))
         return out
@@ -310,14 +370,16 @@ cdef class Learning:
     """
 
     cdef Optimization how
+    cdef Core core
     cdef Noise noise
     cdef bint noisy, drops
     cdef const real[::1] rates
     cdef readonly tuple memory
 
-    def __init__(self, Core core, optimizer):
+    def __cinit__(self, Core core not None, optimizer):
         cdef real[::1] view
         cdef int k
+        self.core = core
         self.how.kind = OPTIMIZERS[optimizer]
         self.how.parameters = core.net.parameters
         self.memory = tuple(aligned(core.net.size) for k in range(memories(self.how.kind)))
@@ -327,7 +389,7 @@ cdef class Learning:
 
     def set(self, double decay, double square_decay, double epsilon, double largest, double l2,
             double l1, double weight_decay, double clip_value, double clip_norm, double max_norm,
-            uint64_t seed, const real[::1] rates, double deviation):
+            uint64_t seed, rates, double deviation):
         """
         Set everything but what is remembered.
 
@@ -337,6 +399,9 @@ cdef class Learning:
             Of dropout: of x, then of the hidden layers.
         """
         cdef Py_ssize_t l
+        cdef const real[::1] each = of_numbers(rates)
+        if each.shape[0] != self.core.net.n_layers:
+            raise ValueError(f"rates must be {self.core.net.n_layers}, got {each.shape[0]}")
         self.how.decay, self.how.square_decay = decay, square_decay
         self.how.epsilon, self.how.largest = epsilon, largest
         self.how.l2, self.how.l1, self.how.weight_decay = l2, l1, weight_decay
@@ -345,13 +410,13 @@ cdef class Learning:
         self.how.by_weight, self.how.penalty = False, 0
         self.how.plain = (self.how.kind == SGD and l2 == l1 == weight_decay == 0
                           and clip_value == clip_norm == max_norm == INFINITY)
-        self.rates = rates
+        self.rates = each
         self.noise.seed, self.noise.deviation = seed, deviation
-        self.noise.rates = &rates[0]
+        self.noise.rates = &each[0]
         self.drops = False
-        for l in range(1, rates.shape[0]):
-            self.drops = self.drops or rates[l] > 0
-        self.noisy = self.drops or rates[0] > 0 or deviation > 0
+        for l in range(1, each.shape[0]):
+            self.drops = self.drops or each[l] > 0
+        self.noisy = self.drops or each[0] > 0 or deviation > 0
 
     def weigh(self, double penalty):
         """
@@ -370,6 +435,11 @@ cdef class Learning:
     @steps.setter
     def steps(self, Py_ssize_t steps):
         self.how.steps = steps
+
+    @property
+    def passed_over(self):
+        """How many examples were in mini-batches that weigh nothing, and took no step."""
+        return self.how.passed_over
 
 
 # ---- what the threads of a team do ----
@@ -500,6 +570,15 @@ cdef void read_first(Reading* reading) noexcept with gil:
         (<list>reading.errors).append(error)
 
 
+cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) noexcept nogil:
+    # from 0 on: others are large if they are read without a sign
+    cdef Py_ssize_t i
+    cdef bint good = True
+    for i in range(count):
+        good &= <size_t>numbers[i] < <size_t>n
+    return good
+
+
 cdef bint is_numpy(const Layer* layer, Cost cost) noexcept nogil:
     cdef int k
     for k in range(layer.n_runs):
@@ -573,13 +652,16 @@ cdef examples_of(const real* a, const Signals* at, Py_ssize_t m, Py_ssize_t J):
 
 cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J, Py_ssize_t step) noexcept nogil:
     # The class an output stands for: the largest, the first of equals; a single one against 1/2.
+    # -1 if one is NaN: that is no class.
     cdef Py_ssize_t j, best = 0
-    if J == 1:
-        return a[0] > <real>0.5
+    cdef bint nan = a[0] != a[0]
     for j in range(1, J):
+        nan |= a[j * step] != a[j * step]
         if a[j * step] > a[best * step]:
             best = j
-    return best
+    if nan:
+        return -1
+    return a[0] > <real>0.5 if J == 1 else best
 
 
 cdef class Scratch:
@@ -595,8 +677,8 @@ cdef class Scratch:
     cdef object squares
     cdef Py_ssize_t taken
 
-    def __cinit__(self, Core core, Py_ssize_t rows, bint training, bint whole, bint drops,
-                  int threads, bint traces=False):
+    def __cinit__(self, Core core not None, Py_ssize_t rows, bint training, bint whole,
+                  bint drops, int threads, bint traces=False):
         cdef real[::1] view
         cdef double[::1] squares
         cdef int t

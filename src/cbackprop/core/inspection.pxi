@@ -49,7 +49,7 @@ cdef int slopes(Signals* at, const Layer* layer) except -1 nogil:
                              at.rows, at.columns, at.ld)
 
 
-def trace(Core core, Rows rows, Targets targets=None):
+def trace(Core core not None, Rows rows not None, Targets targets=None):
     """
     What one pass over at most SLICE rows leaves behind, each example counted once.
 
@@ -72,6 +72,7 @@ def trace(Core core, Rows rows, Targets targets=None):
     cdef Py_ssize_t n = rows.array.n
     if n > SLICE:
         raise ValueError(f"trace takes at most {SLICE} rows, got {n}")
+    core.admit(rows, targets)
     cdef Scratch scratch = Scratch(core, n, True, False, False, 1, traces=True)
     cdef const Network* net = &core.net
     cdef Batch* batch = scratch.batch
@@ -118,8 +119,9 @@ cdef void input_error(const Network* net, Batch* batch) noexcept nogil:
     weighted_error(&pair[0], &net.layers[0], net, batch, inputs, False)
 
 
-def input_gradient(Core core, Rows rows, Targets targets):
+def input_gradient(Core core not None, Rows rows not None, Targets targets not None):
     """dC_x/dx, (n, sizes[0]), each example's own, but for the scale of the inputs."""
+    core.admit(rows, targets)
     cdef Py_ssize_t n = rows.array.n, K = core.net.layers[0].K, first = 0, i
     cdef Scratch scratch = core.scratch(n, True)
     cdef Batch* batch = scratch.batch
@@ -157,13 +159,14 @@ cdef int backpropagate_units(
     return look_for_signals(net, batch)
 
 
-def jacobian(Core core, Rows rows):
+def jacobian(Core core not None, Rows rows not None):
     """
     da^L_k/dx_i, (n, sizes[-1], sizes[0]), but for the scale of the inputs.
 
     One way back for each output. Few examples take several rows each, with an output in each, for a
     product of few rows is slow.
     """
+    core.admit(rows)
     cdef const Network* net = &core.net
     cdef Py_ssize_t n = rows.array.n, K = net.layers[0].K, J = net.layers[net.n_layers - 1].J
     cdef Py_ssize_t most = max(<Py_ssize_t>1, min(n, <Py_ssize_t>SLICE))
@@ -322,8 +325,15 @@ cdef void r_gradient(
         at.delta_rows, to.delta_rows = to.delta_rows, at.delta_rows
 
 
-def hessian_vector(Core core, Rows rows, Targets targets, real[::1] direction, real[::1] nabla):
+def hessian_vector(
+    Core core not None, Rows rows not None, Targets targets not None, direction, nabla,
+):
     """Add the Hessian of the mean cost times an arena, `direction`, to an arena of zeros."""
+    core.admit(rows, targets)
+    cdef const real[::1] along = of_numbers(direction)
+    cdef real[::1] to_arena = of_numbers(nabla)
+    core.admit_arena(along)
+    core.admit_arena(to_arena)
     cdef Py_ssize_t n = rows.array.n, first = 0, i
     cdef Scratch at = Scratch(core, min(n, <Py_ssize_t>SLICE), True, False, False, 1)
     cdef Scratch to = Scratch(core, min(n, <Py_ssize_t>SLICE), True, False, False, 1, traces=True)
@@ -335,7 +345,7 @@ def hessian_vector(Core core, Rows rows, Targets targets, real[::1] direction, r
     cdef int l, last = net.n_layers - 1
     cdef Layer* layer = &net.layers[last]
     cdef real step = <real>(1.0 / n)
-    v.parameters = &direction[0]
+    v.parameters = <real*>&along[0]
     s.training = r.training = True
     with nogil:
         while first < n:
@@ -347,5 +357,5 @@ def hessian_vector(Core core, Rows rows, Targets targets, real[::1] direction, r
             for l in range(last - 1, -1, -1):
                 r_backpropagate_error(r, s, l, net, &v)
                 look_for_signals(net, s)
-            r_gradient(&nabla[0], r, s, net)
+            r_gradient(&to_arena[0], r, s, net)
             first += s.m

@@ -31,7 +31,7 @@ def peak_chain(Py_ssize_t n):
     return n * 2000 * CHAINS * LANES * 2 if total == total else 0
 
 
-def read_over(const real[::1] array, Py_ssize_t times):
+def read_over(array, Py_ssize_t times):
     """
     Read all of an array, times times, in whole vectors.
 
@@ -42,14 +42,15 @@ def read_over(const real[::1] array, Py_ssize_t times):
     """
     cdef vec acc[8]
     cdef real total = 0
-    cdef Py_ssize_t n = array.shape[0] // (8 * LANES), i, j
+    cdef const real[::1] numbers = of_numbers(array)
+    cdef Py_ssize_t n = numbers.shape[0] // (8 * LANES), i, j
     cdef const real* p
     cdef int k
     for k in range(8):
         acc[k] = splat(0)
     with nogil:
         for i in range(times):
-            p = &array[0] if n else NULL
+            p = &numbers[0] if n else NULL
             for j in range(n):
                 for k in range(8):
                     acc[k] = acc[k] + load(p + k * LANES)

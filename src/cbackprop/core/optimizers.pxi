@@ -47,6 +47,7 @@ cdef struct Update:
 cdef struct Optimization:   # how a network learns, from one mini-batch to the next
     Optimizer kind
     Py_ssize_t steps        # so far
+    Py_ssize_t passed_over  # examples of mini-batches that weigh nothing
     double decay, square_decay, epsilon
     double largest          # rprop: step; adam: what is added to the root before its correction
     double l2, l1, weight_decay, clip_value, clip_norm, max_norm
@@ -89,7 +90,9 @@ cdef inline vec updated(
         s[1] = square_decay * s[1] + (splat(1) - square_decay) * (g * g)
         root = square_root(s[1]) * root_scale + epsilon
         return w - eta * over_root(s[0], root)
-    # RPROP: Riedmiller and Braun, 1993. s[0] is the last g, s[1] the length of a step.
+    # RPROP: Riedmiller and Braun, 1993. s[0] is the last g, s[1] the length of a step. It takes the
+    # sign alone of g, and has to say so itself where that is not finite.
+    w = w + g * splat(0)
     sign = g * s[0]
     s[1] = select_lanes(less(splat(0), sign), at_most(square_decay * s[1], splat(u.root_scale)),
                         select_lanes(less(sign, splat(0)),

@@ -1,8 +1,13 @@
 # The caller's examples, where they lie: rows of x in one of three types, and what y says of them.
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 
 cnp.import_array()
+
+
+cdef enum:
+    UNHEARD = 1 << 24           # numbers that are read between two looks for Ctrl-C
 
 
 cdef struct RowArray:           # rows of x, C-contiguous: uint8, float32 or float64
@@ -12,6 +17,19 @@ cdef struct RowArray:           # rows of x, C-contiguous: uint8, float32 or flo
     const Py_ssize_t* starts    # (n + 1) where those of each row begin
     const real* values          # those numbers
     bint rare                   # whether there are so few that any mini-batch gains
+
+
+cdef int check_signals() except -1 nogil:
+    with gil:
+        return PyErr_CheckSignals()
+
+
+cdef object of_numbers(x):
+    # Cython 3.3 crashes where it says what is wrong with the fields of others.
+    if not cnp.PyArray_Check(x) or cnp.PyArray_TYPE(x) == cnp.NPY_VOID:
+        raise TypeError(f"the core takes arrays of numbers, got {type(x).__name__} of "
+                        f"{getattr(x, 'dtype', 'others')}")
+    return x
 
 
 cdef class Rows:
@@ -30,17 +48,20 @@ cdef class Rows:
 
     def __init__(self, x, bint skip_zeros=False):
         cdef RowArray* array = &self.array
-        self.x = x
-        array.n, array.K = x.shape
-        array.itemsize = x.itemsize
+        self.x = of_numbers(x)
+        array.itemsize = cnp.PyArray_ITEMSIZE(x)
+        # Sizes are the buffers': what a subclass says of itself may be wrong.
         if array.itemsize == 1:
             self.uint8_rows = x
+            array.n, array.K = self.uint8_rows.shape[0], self.uint8_rows.shape[1]
             array.data = <const char*>&self.uint8_rows[0, 0] if array.n else NULL
         elif array.itemsize == 4:
             self.float32_rows = x
+            array.n, array.K = self.float32_rows.shape[0], self.float32_rows.shape[1]
             array.data = <const char*>&self.float32_rows[0, 0] if array.n else NULL
         else:
             self.float64_rows = x
+            array.n, array.K = self.float64_rows.shape[0], self.float64_rows.shape[1]
             array.data = <const char*>&self.float64_rows[0, 0] if array.n else NULL
         array.nonzeros = NULL
         if skip_zeros:
@@ -76,9 +97,16 @@ cdef class Rows:
 
     def all_finite(self):
         """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
-        cdef bint finite
+        cdef Py_ssize_t first = 0, m, n = self.array.n
+        cdef Py_ssize_t most = max(<Py_ssize_t>1, UNHEARD // max(<Py_ssize_t>1, self.array.K))
+        cdef bint finite = True
         with nogil:
-            finite = rows_finite(&self.array, 0, self.array.n)
+            while finite and first < n:
+                m = min(most, n - first)
+                finite = rows_finite(&self.array, first, m)
+                first += m
+                if first < n:
+                    check_signals()
         return finite
 
 
@@ -90,11 +118,12 @@ cdef bint as_it_lies(RowArray* rows, object x, Py_ssize_t K):
         return False
     if cnp.PyArray_TYPE(x) not in (cnp.NPY_UINT8, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
         return False
-    shape = cnp.PyArray_DIMS(x)
-    if cnp.PyArray_NDIM(x) == 2 and shape[1] == K:
+    cdef int dimensions = cnp.PyArray_NDIM(x)
+    shape = cnp.PyArray_DIMS(x)         # NULL of a number
+    if dimensions == 2 and shape[1] == K:
         rows.n = shape[0]
-    elif shape[0] == K and (cnp.PyArray_NDIM(x) == 1
-                            or cnp.PyArray_NDIM(x) == 2 and shape[1] == 1):
+    elif dimensions == 1 and shape[0] == K or (
+            dimensions == 2 and shape[0] == K and shape[1] == 1):
         rows.n = 1
     else:
         return False
@@ -149,10 +178,11 @@ cdef inline bint all_finite(
 
 
 cdef struct TargetArray:        # of each example
-    Py_ssize_t J
+    Py_ssize_t J                # of labels: beyond the largest
     const real* rows            # (n, J); or NULL:
     const int* labels           # (n)
     const real* weights         # (n), or NULL
+    Py_ssize_t n                # that all of them have at least
 
 
 cdef class Targets:
@@ -164,16 +194,27 @@ cdef class Targets:
     cdef TargetArray array
 
     def __init__(self, y, weights=None):
-        if y.ndim == 1:
+        cdef TargetArray* array = &self.array
+        cdef Py_ssize_t i
+        cdef int least = 0, largest = 0
+        if cnp.PyArray_NDIM(of_numbers(y)) == 1:
             self.labels = y
-            self.array.labels = &self.labels[0] if len(y) else NULL
+            array.n = self.labels.shape[0]
+            array.labels = &self.labels[0] if array.n else NULL
+            with nogil:
+                for i in range(array.n):
+                    least, largest = min(least, array.labels[i]), max(largest, array.labels[i])
+            if least < 0:
+                raise ValueError(f"labels must not be negative, got {least}")
+            array.J = <Py_ssize_t>largest + 1
         else:
             self.rows = y
-            self.array.J = self.rows.shape[1]
-            self.array.rows = &self.rows[0, 0] if self.rows.size else NULL
+            array.n, array.J = self.rows.shape[0], self.rows.shape[1]
+            array.rows = &self.rows[0, 0] if array.n and array.J else NULL
         if weights is not None:
-            self.weights = weights
-            self.array.weights = &self.weights[0] if len(weights) else NULL
+            self.weights = of_numbers(weights)
+            array.n = min(array.n, self.weights.shape[0])
+            array.weights = &self.weights[0] if self.weights.shape[0] else NULL
 
 
 cdef inline void convert_row(
@@ -285,11 +326,16 @@ def random_order(Py_ssize_t n, uint64_t seed):
     cdef cnp.npy_intp[1] shape = [n]
     out = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
     cdef Py_ssize_t* order = <Py_ssize_t*>cnp.PyArray_DATA(out)
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t first = 0, last, i, j
     with nogil:
-        for i in range(n):
-            seed += <uint64_t>0x9E3779B97F4A7C15
-            j = upper_product(mixed(seed), i + 1)
-            order[i] = order[j]
-            order[j] = i
+        while first < n:
+            last = min(n, first + UNHEARD // 16)    # each may miss every cache
+            for i in range(first, last):
+                seed += <uint64_t>0x9E3779B97F4A7C15
+                j = upper_product(mixed(seed), i + 1)
+                order[i] = order[j]
+                order[j] = i
+            first = last
+            if first < n:
+                check_signals()
     return out

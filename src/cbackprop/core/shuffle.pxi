@@ -1,5 +1,6 @@
 # The order of examples as Python's random.shuffle and NumPy's RandomState.shuffle draw it.
 
+cimport cython
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
@@ -12,7 +13,7 @@ cdef extern from *:
     PyObject** items_of "PySequence_Fast_ITEMS"(list items)
 
 
-def shuffle(list items, Py_ssize_t[::1] order, const uint32_t[::1] words):
+def shuffle(list items not None, order, words):
     """
     Shuffle a list and an array of the same length as random.shuffle would, in place.
 
@@ -29,10 +30,12 @@ def shuffle(list items, Py_ssize_t[::1] order, const uint32_t[::1] words):
     int
         How many words it took; or None if they were too few: then nothing was shuffled.
     """
-    cdef Py_ssize_t n = order.shape[0], i, taken = 0
+    cdef Py_ssize_t[::1] numbers = of_numbers(order)
+    cdef const uint32_t[::1] drawn_words = of_numbers(words)
+    cdef Py_ssize_t n = numbers.shape[0], i, taken = 0
     cdef uint32_t j = 0
     cdef int shift = 32
-    cdef PyObject** item = items_of(items)
+    cdef PyObject** item
     cdef PyObject* kept
     cdef cnp.npy_intp[1] shape = [n]
     drawn = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
@@ -44,19 +47,23 @@ def shuffle(list items, Py_ssize_t[::1] order, const uint32_t[::1] words):
             shift += 1
         j = <uint32_t>i + 1
         while j > <uint32_t>i:
-            if taken == words.shape[0]:
+            if taken == drawn_words.shape[0]:
                 return None
-            j = words[taken] >> shift
+            j = drawn_words[taken] >> shift
             taken += 1
         partner[i] = j
-    for i in range(n - 1, 0, -1):
-        kept, item[i] = item[i], item[partner[i]]
-        item[partner[i]] = kept
-        order[i], order[partner[i]] = order[partner[i]], order[i]
+    with cython.critical_section(items):        # nobody else changes it meanwhile
+        if len(items) != n:
+            raise ValueError(f"order must have {len(items)} entries, as the list, got {n}")
+        item = items_of(items)
+        for i in range(n - 1, 0, -1):
+            kept, item[i] = item[i], item[partner[i]]
+            item[partner[i]] = kept
+            numbers[i], numbers[partner[i]] = numbers[partner[i]], numbers[i]
     return taken
 
 
-def shuffle_alike(bit_generator, Py_ssize_t[::1] order):
+def shuffle_alike(bit_generator, order):
     """
     Shuffle an array of fewer than 2^32 in place, as RandomState.shuffle would.
 
@@ -69,7 +76,8 @@ def shuffle_alike(bit_generator, Py_ssize_t[::1] order):
         Is left where RandomState.shuffle would leave it.
     """
     cdef bitgen_t* words = <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
-    cdef Py_ssize_t n = order.shape[0], i = n - 1
+    cdef Py_ssize_t[::1] numbers = of_numbers(order)
+    cdef Py_ssize_t n = numbers.shape[0], i = n - 1
     cdef uint32_t j, mask = 0
     cdef cnp.npy_intp[1] shape = [n]
     drawn = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_UINT32)
@@ -83,4 +91,4 @@ def shuffle_alike(bit_generator, Py_ssize_t[::1] order):
             partner[i] = j
             i -= j <= i
         for i in range(n - 1, 0, -1):
-            order[i], order[partner[i]] = order[partner[i]], order[i]
+            numbers[i], numbers[partner[i]] = numbers[partner[i]], numbers[i]

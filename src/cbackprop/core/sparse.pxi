@@ -42,9 +42,9 @@ cdef inline bint worth_skipping(const RowArray* rows, Py_ssize_t m, Py_ssize_t J
     return rows.nonzeros != NULL and (rows.rare or m >= WORD and vectors(J) >= WIDE_ENOUGH)
 
 
-cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) noexcept nogil:
+cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) except -1 nogil:
     # bits is (n, words_of(K)); return how many there are
-    cdef Py_ssize_t i, word, k, count = 0
+    cdef Py_ssize_t i, word, k, count = 0, unheard = 0
     cdef const char* row = rows.data
     for i in range(rows.n):
         for word in range(words_of(rows.K)):
@@ -58,6 +58,9 @@ cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) noexcept nog
             count += count_bits(bits[0])
             bits += 1
         row += rows.K * rows.itemsize
+        unheard += rows.K
+        if unheard > UNHEARD:
+            unheard = check_signals()
     return count
 
 
@@ -73,13 +76,13 @@ cdef inline uint64_t nonzeros_in(
     return bits
 
 
-cdef void copy_nonzeros(
+cdef int copy_nonzeros(
     Py_ssize_t* starts,     # OUT (n + 1) where those of each row begin
     real* values,           # OUT (how many there are, and one more) behind a zero
     const uint64_t* bits,   # IN  (n, words_of(K))
     const RowArray* rows,
-) noexcept nogil:
-    cdef Py_ssize_t i, word, k, at = 1
+) except -1 nogil:
+    cdef Py_ssize_t i, word, k, at = 1, unheard = 0
     cdef uint64_t left
     cdef const char* row = rows.data
     values[0] = 0
@@ -99,7 +102,11 @@ cdef void copy_nonzeros(
                 at += 1
             bits += 1
         row += rows.K * rows.itemsize
+        unheard += rows.K
+        if unheard > UNHEARD:
+            unheard = check_signals()
     starts[rows.n] = at
+    return 0
 
 
 cdef void gather_nonzeros(

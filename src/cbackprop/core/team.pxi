@@ -1,6 +1,6 @@
 # Which part of a mini-batch a thread takes, and where it meets the others.
 
-from cpython.exc cimport PyErr_CheckSignals
+import warnings
 
 cdef extern from "threads.h":
     ctypedef struct Meeting:
@@ -8,6 +8,7 @@ cdef extern from "threads.h":
     long long now "nanoseconds_now"() noexcept nogil
     void run_team(void (*worker)(void*, int, int) noexcept nogil, void* work,
                   int threads) noexcept nogil
+    bint too_few_threads() noexcept
     bint meet_at "meet"(Meeting* at, int threads, long long* waited) noexcept nogil
     int most_threads() noexcept
     void end_team() noexcept
@@ -31,6 +32,16 @@ cdef struct Layer
 cdef struct Network
 cdef struct Signals
 cdef struct Batch
+
+
+cdef int call_team(void (*worker)(void*, int, int) noexcept nogil, void* work, int threads,
+                   ) except -1:
+    with nogil:
+        run_team(worker, work, threads)
+    if too_few_threads():
+        warnings.warn("threads cannot be started, for want of memory or by a limit on processes: "
+                      "this one goes on with fewer", RuntimeWarning, stacklevel=3)
+    return 0
 
 
 cdef struct Team:           # what threads that train one network share
@@ -196,8 +207,7 @@ def meeting_seconds(int threads, Py_ssize_t times):
     cdef Meetings meetings
     memset(&meetings, 0, sizeof(meetings))
     meetings.times = times
-    with nogil:
-        run_team(meet_often, &meetings, threads)
+    call_team(meet_often, &meetings, threads)
     return 1e-9 * meetings.nanoseconds / times
 
 
