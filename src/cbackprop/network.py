@@ -555,8 +555,7 @@ class Network:
         with self._training():
             try:
                 history = lbfgs.train(
-                    self._core, InArrays(rows, targets), iterations, lmbda, tolerance,
-                    self._gradient)
+                    self._core, rows, targets, iterations, lmbda, tolerance, self._gradient)
                 if not (all(map(math.isfinite, history.cost)) and self._core.all_finite()):
                     raise self._diverged("L-BFGS diverged", None, rows)
             except BaseException:

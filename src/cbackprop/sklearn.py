@@ -51,7 +51,7 @@ from cbackprop import functions, lbfgs, optimizers, schedules
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.network import DivergenceError, Network
-from cbackprop.rowsource import PART_BYTES, Examples, InArrays, InParts, RowSource
+from cbackprop.rowsource import Examples, InArrays, listed
 from cbackprop.training import Training
 
 OURS = {"logistic": "sigmoid", "exp": "exponential"}  # where scikit-learn has another name
@@ -59,21 +59,6 @@ PROBABILITIES = ("logistic", "softmax")
 SMALLEST_RATE = 1e-6  # at which "adaptive" stops
 NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may contain large "
               "values and need to be preprocessed.")
-
-
-class _Sparse(RowSource):
-    """Rows of a sparse matrix, made dense when they are asked for."""
-
-    def __init__(self, x: Any, y: NDArray[Any], weights: NDArray[Any] | None) -> None:
-        self.x, self.y, self.weights = x.tocsr(), y, weights
-
-    def __len__(self) -> int:
-        return self.x.shape[0]
-
-    def take(self, indices: NDArray[np.intp]) -> Any:
-        """Return rows, targets and weights."""
-        return (self.x[indices].toarray(), self.y[indices],
-                None if self.weights is None else self.weights[indices])
 
 
 def _shuffle(random_state: np.random.RandomState, order: NDArray[np.intp]) -> None:
@@ -292,13 +277,11 @@ class _Perceptron(BaseEstimator, ABC):
         return [np.array(view) for view in self._views]
 
     def _outputs(self, x: Any) -> NDArray[Any]:
-        """Return the network's outputs for rows that were checked; sparse ones are made dense."""
+        """Return the network's outputs for rows that were checked."""
         network = self._network()
         if not issparse(x):
             return network.feedforward(x)
-        rows, most = x.tocsr(), max(1, PART_BYTES // (8 * x.shape[1]))
-        return np.concatenate([network.feedforward(rows[first:first + most].toarray())
-                               for first in range(0, x.shape[0], most)])
+        return network._core.feedforward(listed(network._build, x, "X"))
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "coefs_"):
@@ -326,8 +309,7 @@ class _Perceptron(BaseEstimator, ABC):
         Parameters
         ----------
         X : array or sparse matrix of shape (n, features)
-            float32 trains in float32, all else in float64. Sparse rows are made dense some at a
-            time.
+            float32 trains in float32, all else in float64. What is sparse is never made dense.
         y : array of shape (n,) or (n, outputs)
         sample_weight : array of shape (n,), optional
         X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
@@ -440,20 +422,16 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _examples(
         self, network: Network, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None
-    ) -> Examples:
+    ) -> InArrays:
         """Hand examples to the core."""
         build = network._build
-
-        def admit(part: Any) -> tuple[Any, Any]:
-            x, y, w = part
-            y = y if y.ndim == 1 else np.ascontiguousarray(y, network.dtype)
-            w = None if w is None else np.ascontiguousarray(w, network.dtype)
-            rows = build.Rows(np.require(x, requirements=("C", "A")), skip_zeros=True)
-            return rows, build.Targets(y, w)
-
-        if issparse(x):
-            return InParts(_Sparse(x, targets, weights), admit, "X")
-        return InArrays(*admit((x, targets, weights)))
+        if targets.ndim == 2:
+            targets = np.ascontiguousarray(targets, network.dtype)
+        if weights is not None:
+            weights = np.ascontiguousarray(weights, network.dtype)
+        rows = listed(build, x, "X") if issparse(x) else build.Rows(
+            np.require(x, requirements=("C", "A")), skip_zeros=True)
+        return InArrays(rows, build.Targets(targets, weights))
 
     @property
     def _outputs_of_a_loss(self) -> int:
@@ -518,8 +496,9 @@ class _Perceptron(BaseEstimator, ABC):
         if weights is not None:
             total = weights.sum()
             weights = weights * (n / total)
+        examples = self._examples(network, x, targets, weights)
         found = lbfgs.minimize(
-            network._core, self._examples(network, x, targets, weights), self.alpha / total,
+            network._core, examples.rows, examples.targets, self.alpha / total,
             scale=1 / self._outputs_of_a_loss, maxfun=self.max_fun, maxiter=self.max_iter,
             gtol=self.tol)
         self.n_iter_, self.loss_ = min(found.nit, self.max_iter), found.fun

@@ -447,8 +447,8 @@ cdef void gather_rows(
     const Network* net, Batch* batch, const RowArray* rows,
     const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,        # its own, out of so many
 ) noexcept nogil:
-    batch.sparse = (net.scales == NULL and batch.noise == NULL
-                    and worth_skipping(rows, batch.m, net.layers[0].J))
+    batch.sparse = ((batch.noise == NULL or rows.columns != NULL and not disturbs(batch.noise))
+                    and net.scales == NULL and worth_skipping(rows, batch.m, net.layers[0].J))
     if batch.sparse:            # all of the slice: threads share neurons
         batch.values = rows.values
         first -= batch.first_mine
@@ -626,6 +626,11 @@ cdef double square_of(const real* x, Py_ssize_t size) noexcept nogil:
     return sum_lanes((total[0] + total[1]) + (total[2] + total[3]))
 
 
+cdef inline bint disturbs(const Noise* noise) noexcept nogil:
+    # x itself
+    return noise.deviation > 0 or noise.rates[0] > 0
+
+
 cdef void disturb(real* x, const Network* net, Batch* batch) noexcept nogil:
     # x as it is kept for this slice; its scale, if it is one number, is applied later
     cdef Noise* noise = batch.noise
@@ -667,7 +672,7 @@ cdef void plan_ahead(
     cdef bint targets_too = targets.rows != NULL and (
         rows.n * targets.J * <Py_ssize_t>sizeof(real) > FEW)
     ahead.bytes = rows.K * rows.itemsize
-    ahead.n = last - first if order != NULL else 0
+    ahead.n = last - first if order != NULL and rows.data != NULL else 0
     ahead.row = ahead.at = 0
     for i in range(ahead.n):
         ahead.rows[i] = rows.data + order[first + i] * ahead.bytes
