@@ -171,14 +171,31 @@ def test_sparse_rows_are_the_same_rows(solver, form):
     np.testing.assert_allclose(other.predict_proba(form(DIGITS[0])), dense.predict_proba(DIGITS[0]))
 
 
-def test_sparse_rows_are_made_dense_some_at_a_time(monkeypatch):
-    asked = []
-    taken = cbackprop.sklearn._Sparse.take
-    monkeypatch.setattr(cbackprop.sklearn._Sparse, "take", lambda self, indices: (
-        asked.append(len(indices)), taken(self, indices))[1])
-    x = sparse.random(2000, 3000, 0.001, "csr", random_state=0)
-    MLPRegressor(hidden_layer_sizes=2, max_iter=1, random_state=0).fit(x, np.ones(2000))
-    assert 0 < max(asked) <= 200
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_wide_sparse_rows_are_never_made_dense(monkeypatch, solver):
+    x = sparse.random(150, 70_000, 0.001, "csr", random_state=0)
+    y = np.arange(150) % 3
+    own = MLPClassifier((9,), random_state=0, **{**SOLVERS[solver], "max_iter": 3})
+    other = theirs(own).fit(x, y)
+    with monkeypatch.context() as patch:
+        for kind in (sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix):
+            patch.setattr(kind, "toarray", None)
+        agree(own.fit(x, y), other)
+        np.testing.assert_allclose(own.predict_proba(x.tocsc()), other.predict_proba(x), rtol=1e-6)
+
+
+def test_sparse_rows_in_any_order(monkeypatch):
+    x = sparse.csr_matrix(([1.0, 2.0, 3.0, 4.0], [3, 0, 2, 2], [0, 2, 2, 4]), (3, 4))
+    before = x.indices.copy()
+    net = MLPRegressor(hidden_layer_sizes=5, max_iter=3, random_state=0)
+    dense = clone(net).fit(x.toarray(), [0.0, 1.0, 2.0])
+    agree(net.fit(x, [0.0, 1.0, 2.0]), dense, 1e-12)
+    np.testing.assert_allclose(net.predict(x), dense.predict(x.toarray()))
+    np.testing.assert_array_equal(x.indices, before)  # the caller's
+    x = sparse.csr_matrix(x.toarray())
+    x.indices[-1] = 9
+    with pytest.raises(ValueError, match="X must be a sound sparse matrix"):
+        net.predict(x)
 
 
 def test_float32_trains_in_float32():

@@ -72,27 +72,36 @@ def minimize(
     gradient_into = gradient_into or core.backprop
     parameters, n_weights = _inputs_first(core, core.parameters)
     nabla = np.zeros_like(core.parameters)
-    gradient, _ = _inputs_first(core, nabla)
+    derivatives, _ = _inputs_first(core, nabla)
 
     def put(vector: NDArray[Any]) -> None:
         for view, part in _parts(parameters, vector):
             view[...] = part
 
-    def cost_and_gradient(vector: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+    # Not one function of both, with jac=True: SciPy would keep one more copy of everything.
+    def cost(vector: NDArray[Any]) -> float:
+        nonlocal at
+        at = vector
         put(vector)
         nabla[...] = 0
-        cost = gradient_into(rows, targets, nabla)
+        mean = gradient_into(rows, targets, nabla)
         w = vector[:n_weights]
         np.multiply(w, l2, out=flat[:n_weights])
         flat[n_weights:] = 0
-        for view, part in _parts(gradient, flat):
+        for view, part in _parts(derivatives, flat):
             part += view
-        return scale * cost + l2 / 2 * (w @ w), flat
+        return scale * mean + l2 / 2 * (w @ w)
 
+    def gradient(vector: NDArray[Any]) -> NDArray[Any]:
+        if not np.array_equal(vector, at):
+            cost(vector)
+        return flat
+
+    at: Any = None  # where the gradient is of
     begin = np.concatenate([view.ravel() for view in parameters], dtype=float)
     flat = np.empty_like(begin)  # once: SciPy copies what it keeps of it
-    found = optimize.minimize(cost_and_gradient, begin, jac=True, method="L-BFGS-B",
-                              callback=callback, options=options)
+    found = optimize.minimize(cost, begin, jac=gradient, method="L-BFGS-B", callback=callback,
+                              options=options)
     put(found.x)
     return found
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import data, optimizers
+from cbackprop.book import few
 from cbackprop.book.formulas import column, is_correct, sigmoid, sigmoid_prime
 from cbackprop.book.pairs import REAL, Pairs
 from cbackprop.network import DivergenceError, Network, _sizes
@@ -162,6 +163,10 @@ class Learner(ABC):
         if not self._core_cost():
             self._step(mini_batch, eta, lmbda, n)
             return
+        after = few.stepped(self, mini_batch, eta, lmbda, n)
+        if after is not None:
+            self.weights, self.biases = after
+            return
         pairs = Pairs(mini_batch, "mini_batch", self.sizes)
         self._train(pairs, len(pairs), eta, lmbda, n)
 
@@ -209,7 +214,8 @@ class Learner(ABC):
         """Count the examples that are classified as y says."""
         if overridden(self, "feedforward"):
             return sum(is_correct(self.feedforward(x), y) for x, y in examples.pairs)
-        return self._in_core()._core.evaluate(*examples.core)[0]
+        correct = few.correct(self, examples.pairs)
+        return self._in_core()._core.evaluate(*examples.core)[0] if correct is None else correct
 
     def _outputs(self, examples: Pairs) -> NDArray[Any]:
         """Return the core's outputs, in rows, pair by pair."""
