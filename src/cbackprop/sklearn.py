@@ -240,8 +240,19 @@ class _Perceptron(BaseEstimator, ABC):
         views = self.__dict__.get("_views")
         now = [*self.coefs_, *self.intercepts_]
         if views is None or len(views) != len(now) or any(map(operator.is_not, views, now)):
-            self._make(self.coefs_, self.intercepts_)
+            self._take(now, views)
         return self._net
+
+    def _take(self, now: list[Any], views: list[NDArray[Any]] | None) -> None:
+        """Make a network of these parameters: of the last one, if it can be."""
+        now = [np.asarray(parameter) for parameter in now]
+        if (views is None or [p.shape for p in now] != [view.shape for view in views]
+                or (now[0].dtype == np.float32) != (views[0].dtype == np.float32)):
+            self._make(now[:len(self.coefs_)], now[len(self.coefs_):])
+            return
+        self._net = self._net._with([w.T for w in now[:len(self.coefs_)]],
+                                    [b.reshape(-1, 1) for b in now[len(self.coefs_):]])
+        self._show()
 
     def _make(self, coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
         """Make a network of these parameters."""

@@ -378,6 +378,10 @@ cdef class Learning:
         """
         self.how.by_weight, self.how.penalty = True, penalty
 
+    def follow(self, Core core):
+        """Train this core of the same sizes from now on."""
+        self.how.parameters = core.net.parameters
+
     @property
     def steps(self):
         """How many were taken."""
