@@ -1,9 +1,9 @@
 """
-One row at a time, where calls cost more than arithmetic: the book's code against cbackprop.book, and
-scikit-learn's perceptron against cbackprop's, on one core.
+One row at a time, where calls cost more than arithmetic, on one core.
 
-Each call is first seen to do the same on both sides, to rounding. Then both are timed in turns, many
-calls at a time.
+The book's code against cbackprop.book, and scikit-learn's perceptron against cbackprop's. Each call
+is first seen to do the same on both sides, to rounding. Then both are timed in turns, many calls at
+a time.
 
     python benchmarks/one_row.py [--repeat N] [--tiny] [--json FILE]
 """
@@ -123,7 +123,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                  for what in ("best", "median")),
          times(one["times"]), times(one["times_by_median"])) for name, one in found.items()]))
     short = [name for name, one in found.items() if one["times"] < TO_REACH]
-    print(f"to reach: {TO_REACH} x everywhere, {'short: ' + '; '.join(short) if short else 'reached'}"
+    print(f"to reach: {TO_REACH} x everywhere, "
+          + (f"short: {'; '.join(short)}" if short else "reached")
           + " (a tiny run says nothing about that)" * asked.tiny)
     print(f"\n{stopwatch}")
     if asked.json:

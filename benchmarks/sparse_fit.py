@@ -1,5 +1,5 @@
 """
-Wide sparse X: `fit` and `predict_proba` of scikit-learn's perceptron and of cbackprop's, on one core.
+Wide sparse X: `fit` and `predict_proba` of scikit-learn's perceptron and of ours, on one core.
 
 Bags of words have this shape. The same data, random state and settings; it is checked that losses
 and probabilities are the same, else nothing is timed. Then both are timed in turns.
@@ -107,7 +107,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     short = [f"{work} of {name}, {what}" for name, one in results.items()
              for what, measured in one["found"].items() for work in ("fit", "predict_proba")
              if measured[work]["times"] < TO_REACH]
-    print(f"\nto reach: {TO_REACH} x everywhere, {'short: ' + '; '.join(short) if short else 'reached'}"
+    print(f"to reach: {TO_REACH} x everywhere, "
+          + (f"short: {'; '.join(short)}" if short else "reached")
           + " (a tiny run says nothing about that)" * asked.tiny)
     print(f"\n{stopwatch}")
     if asked.json:

@@ -777,8 +777,8 @@ def test_an_edited_parameter_counts_in_a_few_pairs(n):
     assert net.evaluate(data) == wanted == sum(y == 1 for _, y in data)
     net.weights[1] *= 0
     np.testing.assert_allclose(net.feedforward(data[0][0]), oracle.sigmoid(net.biases[1]))
+    net.weights[1] = net.weights[1].T
     with pytest.raises(ValueError, match=r"weights\[1\] must have shape \(4, 5\), got \(5, 4\)"):
-        net.weights[1] = net.weights[1].T
         net.evaluate(data)
 
 

@@ -171,6 +171,30 @@ def test_sparse_rows_are_the_same_rows(solver, form):
     np.testing.assert_allclose(other.predict_proba(form(DIGITS[0])), dense.predict_proba(DIGITS[0]))
 
 
+def test_whoever_keeps_coefs_keeps_them_as_they_are():
+    own = MLPRegressor(hidden_layer_sizes=5, max_iter=5, random_state=0).fit(FEATURES, TARGETS)
+    kept, first = own.coefs_, own.predict(FEATURES)
+    own.coefs_ = [2 * w for w in kept]
+    assert not np.allclose(own.predict(FEATURES), first)
+    own.coefs_[0][:] = 0  # live again
+    np.testing.assert_allclose(np.ptp(own.predict(FEATURES), axis=0), 0, atol=1e-12)
+    own.coefs_ = kept
+    np.testing.assert_array_equal(own.predict(FEATURES), first)
+    own.coefs_ = [w.astype(int) for w in kept]
+    own.intercepts_ = [b.astype(np.float32) for b in own.intercepts_]
+    assert own.predict(FEATURES).dtype == np.float64
+
+
+def test_an_optimizer_stays_where_coefs_are_replaced():
+    own, other = (MLPRegressor(hidden_layer_sizes=5, random_state=np.random.RandomState(0))
+                  for _ in range(2))
+    for _ in range(3):
+        own.partial_fit(FEATURES, TARGETS)
+        other.partial_fit(FEATURES, TARGETS)
+        own.coefs_ = [w.copy() for w in own.coefs_]
+    np.testing.assert_array_equal(own.predict(FEATURES), other.predict(FEATURES))
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_wide_sparse_rows_are_never_made_dense(monkeypatch, solver):
     x = sparse.random(150, 70_000, 0.001, "csr", random_state=0)

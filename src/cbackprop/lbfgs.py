@@ -78,6 +78,7 @@ def minimize(
         for view, part in _parts(parameters, vector):
             view[...] = part
 
+    at: Any = None  # of where the gradient is
     # Not one function of both, with jac=True: SciPy would keep one more copy of everything.
     def cost(vector: NDArray[Any]) -> float:
         nonlocal at
@@ -97,7 +98,6 @@ def minimize(
             cost(vector)
         return flat
 
-    at: Any = None  # where the gradient is of
     begin = np.concatenate([view.ravel() for view in parameters], dtype=float)
     flat = np.empty_like(begin)  # once: SciPy copies what it keeps of it
     found = optimize.minimize(cost, begin, jac=gradient, method="L-BFGS-B", callback=callback,

@@ -321,7 +321,8 @@ class Network:
         """
         Return a network like this one, with other parameters of the same shapes.
 
-        An optimizer's memory goes with it. This one keeps its parameters, whoever has views of them.
+        An optimizer's memory goes with it. This one keeps its parameters, for who has views of
+        them.
         It takes a tenth of the time that checking all settings again would.
         """
         made = type(self).__new__(type(self))
@@ -329,14 +330,15 @@ class Network:
         made._core = self._build.Core(
             self.sizes, self._activations, self.cost, self.input_scale)
         made._core.threads_for = self._core.threads_for
-        made._weights, made._biases = map(
-            Views, ("weights", "biases"), made._core.views(made._core.parameters))
+        views = made._core.views(made._core.parameters)
+        made._weights, made._biases = Views("weights", views[0]), Views("biases", views[1])
         made._in_training = threading.Lock()
         self._memory = None
         if made._memory is not None:
             made._memory.follow(made._core)
-        for view, value in zip([*made.weights, *made.biases], [*weights, *biases], strict=True):
-            view[...] = value
+        for of_kind, values in zip(views, (weights, biases), strict=True):
+            for view, value in zip(of_kind, values, strict=True):
+                view[...] = value
         return made
 
     def _gradient(self, rows: Any, targets: Any, nabla: NDArray[Any]) -> float:

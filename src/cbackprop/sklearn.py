@@ -205,6 +205,7 @@ class _Perceptron(BaseEstimator, ABC):
     loss: Any
     coefs_: list[NDArray[Any]]
     intercepts_: list[NDArray[Any]]
+    _net: Network
 
     def _keep(self, given: dict[str, Any]) -> None:
         """Set what the constructor was given."""
@@ -245,13 +246,12 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _take(self, now: list[Any], views: list[NDArray[Any]] | None) -> None:
         """Make a network of these parameters: of the last one, if it can be."""
-        now = [np.asarray(parameter) for parameter in now]
+        now, n = [*map(np.asarray, now)], len(self.coefs_)
         if (views is None or [p.shape for p in now] != [view.shape for view in views]
                 or (now[0].dtype == np.float32) != (views[0].dtype == np.float32)):
-            self._make(now[:len(self.coefs_)], now[len(self.coefs_):])
+            self._make(now[:n], now[n:])
             return
-        self._net = self._net._with([w.T for w in now[:len(self.coefs_)]],
-                                    [b.reshape(-1, 1) for b in now[len(self.coefs_):]])
+        self._net = self._net._with([w.T for w in now[:n]], [b[:, None] for b in now[n:]])
         self._show()
 
     def _make(self, coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
@@ -280,8 +280,8 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _show(self) -> None:
         """Let coefs_ and intercepts_ be views of the network's parameters."""
-        self.coefs_ = [w.T for w in self._net.weights]
-        self.intercepts_ = [b[:, 0] for b in self._net.biases]
+        self.coefs_ = [w.T for w in self._net.weights[:]]
+        self.intercepts_ = [b[:, 0] for b in self._net.biases[:]]
         self._views = [*self.coefs_, *self.intercepts_]
 
     def _copies(self) -> list[NDArray[Any]]:
@@ -292,7 +292,9 @@ class _Perceptron(BaseEstimator, ABC):
         network = self._network()
         if not issparse(x):
             return network.feedforward(x)
-        return network._core.feedforward(listed(network._build, x, "X"))
+        out = network._core.feedforward(listed(network._build, x, "X"))
+        assert out is not None  # they were checked
+        return out
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "coefs_"):
@@ -523,7 +525,8 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _checked_outputs(self, X: Any) -> NDArray[Any]:
         """Return the outputs for X as callers bring it."""
-        check_is_fitted(self)
+        if "coefs_" not in self.__dict__:
+            check_is_fitted(self)
         return self._outputs(
             validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
 

@@ -30,7 +30,8 @@ def aligned(Py_ssize_t size):
         whole = np.frombuffer(pages, dtype=REAL)
     else:
         whole = np.zeros(size + line // sizeof(real), dtype=REAL)
-    start = (-whole.ctypes.data % line) // sizeof(real)
+    address = <size_t>cnp.PyArray_DATA(whole)   # 2 us less than whole.ctypes, of 7 for a Core
+    start = (-address % line) // sizeof(real)
     return whole[start:start + size]
 
 
