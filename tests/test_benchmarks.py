@@ -28,6 +28,8 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
                    "train_many, 4 x 784-30-10"),
     "kernels.py": ("--tiny", "--work", "8-16-16-1x32", "--real", "float32"),
     "sklearn_fit.py": ("--tiny", "--work", "tabular-1000", "regression-10000"),
+    "sparse_fit.py": ("--tiny", "--work", "500-65536"),
+    "one_row.py": ("--tiny",),
     "book.py": ("--tiny",),
     "learning.py": SMALLEST,
 }
@@ -87,7 +89,7 @@ def peers():
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_it_runs_and_says_where(name):
-    if name == "sklearn_fit.py":
+    if name in {"sklearn_fit.py", "sparse_fit.py", "one_row.py"}:
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     done, results = tiny(name)
     about = results["environment"]
@@ -433,6 +435,33 @@ def test_bad_arguments_of_peers(args, message):
     done = run("peers.py", *args)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+# ---- sparse_fit.py, one_row.py ----
+
+
+def test_sparse_fit_and_one_row_print_what_they_keep():
+    for name in ("sparse_fit.py", "one_row.py"):
+        done, results = tiny(name)
+        measured = list(results["calls"].values()) if name == "one_row.py" else [
+            {"theirs": one["scikit-learn"], **one}
+            for kind in results["works"]["500-65536"]["found"].values()
+            for one in (kind["fit"], kind["predict_proba"])]
+        assert len(measured) == (10 if name == "one_row.py" else 12)
+        for one in measured:
+            theirs, ours = one["theirs"]["seconds"], one["cbackprop"]["seconds"]
+            assert one["times"] == pytest.approx(min(theirs) / min(ours))
+        assert "a tiny run says nothing about that" in done.stdout
+
+
+def test_sparse_fit_times_nothing_that_computes_something_else():
+    done = run_code(
+        "sys.argv = ['sparse_fit.py']", "import sparse_fit", "import numpy as np",
+        "own = sparse_fit.cbackprop.sklearn.MLPClassifier", "proba = own.predict_proba",
+        "own.predict_proba = lambda self, x: proba(self, x) + 1e-3",
+        "sparse_fit.main(['--tiny', '--work', '500-65536'])")
+    assert done.returncode == 1
+    assert re.search(r"adam, float64: .+ differ by .+: not timed", done.stderr)
 
 
 # ---- book.py ----

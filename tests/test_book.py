@@ -1123,3 +1123,80 @@ def test_what_a_script_replaces_in_mnist_loader(monkeypatch):
     assert [(a.shape, a[0, 0], b.ravel().tolist()) for a, b in training] == [
         ((784, 1), 0.25, [1, 1]), ((784, 1), 0.5, [0, 0])]
     assert [b for _, b in validation] == [b for _, b in test] == y
+
+
+# ---- a few pairs, which do not go through the core ----
+
+
+@pytest.mark.parametrize("sizes", [(9, 2), (2, 3, 1), (6, 5, 4, 3)], ids=str)
+@pytest.mark.parametrize("n", [1, 2, 4, 5])
+@pytest.mark.parametrize("lmbda", [0.0, 3.0])
+def test_a_step_on_a_few_pairs(sizes, n, lmbda):
+    data = [(x.astype(np.float32), y) for x, y in pairs(n, sizes[0], sizes[-1])]
+    net = seeded(network2.Network, sizes, cost=network2.QuadraticCost)
+    wanted = oracle.step(net.weights, net.biases, *oracle.columns(data), 0.5, 1 - 0.5 * lmbda / 50)
+    kept = [w.copy() for w in net.weights], net.weights
+    net.update_mini_batch(data, 0.5, lmbda, 50)
+    assert_close(net, wanted)
+    for before, same in zip(*kept, strict=True):  # whoever kept them keeps them
+        np.testing.assert_array_equal(before, same)
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_an_edited_parameter_counts_in_a_few_pairs(n):
+    data = pairs(n, labels=True)
+    net = seeded(network.Network, [6, 5, 4])
+    net.weights[0][...] *= -2
+    net.biases[1] = np.array([[0.0], [9.0], [0.0], [0.0]])
+    wanted = oracle.correct(net.weights, net.biases, data)
+    assert net.evaluate(data) == wanted == sum(y == 1 for _, y in data)
+    net.weights[1] *= 0
+    np.testing.assert_allclose(net.feedforward(data[0][0]), oracle.sigmoid(net.biases[1]))
+    net.weights[1] = net.weights[1].T
+    with pytest.raises(ValueError, match=r"weights\[1\] must have shape"):
+        net.evaluate(data)
+
+
+@pytest.mark.parametrize("n", [1, 5])
+@pytest.mark.parametrize(("x", "y", "message"), [
+    (np.full((6, 1), np.nan), 1, r"x of .+ must be finite, got nan"),
+    (np.full((6, 1), np.inf), 1, r"x of .+ must be finite, got inf"),
+    (np.ones((6, 1)), 4, r"y of .+ must hold labels in 0..3, got 4"),
+    (np.ones((6, 1)), -1, r"y of .+ must hold labels in 0..3, got -1"),
+    (np.ones((6, 2)), 1, r"x of .+ must have sizes\[0\] = 6 columns"),
+    (np.ones((6, 1), complex), 1, r"x of .+ must hold real numbers"),
+])
+def test_a_few_bad_pairs(n, x, y, message):
+    net, data = seeded(network.Network, [6, 5, 4]), [(x, y)] * n
+    before = [w.copy() for w in net.weights]
+    if "labels" in message:  # the book counts them as wrong
+        with pytest.warns(RuntimeWarning, match="labels outside 0..3"):
+            assert net.evaluate(data) == 0
+    else:
+        with pytest.raises((TypeError, ValueError), match=message):
+            net.evaluate(data)
+    with pytest.raises((TypeError, ValueError), match=message):
+        net.update_mini_batch(data, 0.5)
+    for now, then in zip(net.weights, before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_a_bias_that_numpy_would_stretch_is_refused():
+    net = seeded(network.Network, [6, 5, 4])
+    net.biases[0] = np.zeros((1, 1))
+    with pytest.raises(ValueError, match=r"biases\[0\] must have shape \(5, 1\)"):
+        net.update_mini_batch(pairs(1), 0.5)
+    with pytest.raises(ValueError, match=r"biases\[0\] must have shape \(5, 1\)"):
+        net.evaluate(pairs(1, labels=True))
+
+
+@pytest.mark.parametrize("shape", [(), (3, 1), (40, 1), (2, 3, 2), (0, 1), (1500, 1)])
+def test_sigmoid_of_any_shape_and_memory(shape):
+    z = np.random.default_rng(0).normal(0, 300, shape)
+    for given in (z, z.T, np.asfortranarray(z), z.astype(np.float32), z.tolist(), np.flip(z)):
+        found, real = network.sigmoid(given), np.asarray(given).dtype
+        with np.errstate(over="ignore"):
+            wanted = 1 / (1 + np.exp(-np.asarray(given)))
+        assert np.shape(found) == wanted.shape
+        assert np.asarray(found).dtype == real
+        np.testing.assert_allclose(found, wanted, rtol=4 * np.finfo(real).eps, atol=1e-307)

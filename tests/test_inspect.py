@@ -147,9 +147,32 @@ def test_gradient_check_meets_kinks(monkeypatch):
     net = network((20, 40, 40, 1), activation="relu", output_activation="identity", seed=3)
     x = np.random.default_rng(1).standard_normal((30, 20))
     y = np.random.default_rng(2).random((30, 1))
-    assert inspect.gradient_check(net, x, y, eps=1e-4).passed
+    found = inspect.gradient_check(net, x, y, eps=1e-4)
+    assert found.passed
+    assert not found.at_kink.any()
     monkeypatch.setattr(inspect.checks, "FINER", 1)
-    assert not inspect.gradient_check(net, x, y, eps=1e-4).passed
+    assert inspect.gradient_check(net, x, y, eps=1e-4).at_kink.any()
+
+
+def test_gradient_check_at_a_kink():
+    """z = 0 exactly: relu' is 0 or 1 there, and the quotient of both sides 1/2."""
+    net = network((3, 4, 2), activation="relu", output_activation="identity", seed=3)
+    net.biases[0][...] = 0
+    rows = [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]
+    found = inspect.gradient_check(net, rows, [[1.0, 0.0], [0.5, 1.0]])
+    assert found.passed
+    assert {str(place) for place, at in zip(found.places, found.at_kink, strict=True) if at} == {
+        f"biases[0][{j}, 0]" for j in range(4)}
+    assert "4 at a kink" in repr(found)
+
+
+def test_a_wrong_derivative_at_a_kink_is_none():
+    steep = Activation(lambda z: np.maximum(z, 0), lambda z: (z > 0) + (z == 0) * 1.5, name="steep")
+    net = network((1, 2, 1), activation=steep, output_activation="identity", seed=3)
+    net.biases[0][...] = 0
+    found = inspect.gradient_check(net, [[0.0]], [[1.0]])
+    assert not found.passed
+    assert not found.at_kink.any()
 
 
 def test_gradient_check_of_a_sample():

@@ -425,3 +425,16 @@ def test_mini_batches_that_weigh_nothing_take_no_step(rules, skip_zeros):
     assert np.isfinite(history.cost).all()
     if states[0] is not None:
         assert nets[1]._memory.learning.steps == 1 + 2 * 20
+
+
+@pytest.mark.parametrize("real", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad", "rmsprop"])
+def test_a_gradient_whose_square_is_infinite_still_takes_steps(optimizer, real):
+    """Each moves by its rate, or more: a step of 0, from then on, said nothing."""
+    far = 1e10 if real == "float32" else 1e80
+    net = cbackprop.Network([1, 1], activation="identity", cost="quadratic", dtype=real,
+                            initializer="zeros")
+    for step in range(1, 4):
+        net.SGD(([[far]], [[far]]), 1, 1, 0.125, optimizer=optimizer)
+        assert net.weights[0][0, 0] >= 0.06 * step
+    assert np.isfinite(net.weights[0]).all()

@@ -5,6 +5,8 @@ import pytest
 
 import cbackprop
 
+sparse = pytest.importorskip("scipy.sparse")
+
 SHAPES = [((3, 1), 1), ((64, 5, 3), 7), ((65, 8, 2), 10), ((784, 30, 10), 10), ((150, 60, 3), 32),
           ((784, 100, 10), 65), ((200, 77, 4), 600)]
 
@@ -103,7 +105,7 @@ def test_nan_is_not_a_zero(build):
 def learning(build, net, optimizer, deviation=0.0):
     made = build.Learning(net, optimizer)
     made.set(0.9, 0.999 if optimizer != "rprop" else 1.2, 1e-6, 50.0, 0.1, 0.01, 0.01, 0.1, np.inf,
-             1.5, 0, np.zeros(2, build.REAL), deviation)
+             1.5, 0, np.zeros(len(net.views(net.parameters)[0]), build.REAL), deviation)
     return made
 
 
@@ -155,6 +157,98 @@ def test_noise_falls_on_zeros_too(build):
                 np.full(3, 0.5), 0, n, learning(build, net, "sgd", 0.1))
         found.append(net.parameters)
     np.testing.assert_array_equal(*found)
+
+
+# ---- rows that come without their zeros ----
+
+
+def csr(x):
+    return sparse.csr_array(x)
+
+
+@pytest.mark.parametrize("optimizer", [None, "adam", "nesterov"])
+@pytest.mark.parametrize(("sizes", "m"), SHAPES, ids=str)
+def test_listed_rows_are_the_same_rows(build, sizes, m, optimizer):
+    n = 2 * m + 3
+    x = sparse_rows(n, sizes[0], "float32", 0.05)
+    x[1] = 0
+    y, found = np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL), []
+    for rows in (build.Rows(csr(x)), build.Rows(x)):
+        net = core(build, sizes, hidden="relu" if optimizer else "sigmoid")
+        how = learning(build, net, optimizer) if optimizer else None
+        order = np.random.default_rng(3).permutation(n)
+        net.sgd(rows, build.Targets(y), order, m, np.full(n, 0.1), 0, n, how)
+        nabla = np.zeros_like(net.parameters)
+        net.backprop(rows, build.Targets(y), nabla)
+        found.append((net.parameters, nabla, net.feedforward(rows),
+                      net.evaluate(rows, build.Targets(y))))
+    assert not np.array_equal(found[0][0], core(build, sizes).parameters)
+    for ours, dense in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, dense, **tolerance(build))
+
+
+@pytest.mark.parametrize("optimizer", [None, "adam"])
+def test_threads_leave_the_bits_of_listed_rows_alone(build, optimizer):
+    n, sizes, found = 90, (784, 77, 10), []
+    rows = build.Rows(csr(sparse_rows(n, sizes[0], "float32", 0.02)))
+    targets = build.Targets(np.random.default_rng(2).random((n, 10)).astype(build.REAL))
+    for threads in (1, 2, 3):
+        net, first = core(build, sizes), 0
+        how = learning(build, net, optimizer) if optimizer else None
+        while first < n:
+            first, _ = net.sgd(rows, targets, np.arange(n), 30, np.full(3, 0.1), first, n, how,
+                               0.0, threads)
+        net.threads_for = lambda work, threads=threads: threads
+        found.append((net.parameters, net.feedforward(rows)))
+    for other in found[1:]:
+        for one, same in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, same)
+
+
+@pytest.mark.parametrize("how", ["scales", "noise", "dropout of x", "dropout"])
+def test_listed_rows_are_scaled_and_disturbed(build, how):
+    sizes, n, found = (90, 6, 3), 30, []
+    x = sparse_rows(n, sizes[0], "float32")
+    scales = np.linspace(0.5, 2, 90).astype(build.REAL) if how == "scales" else 0.5
+    rates = np.array([how == "dropout of x", how == "dropout"], build.REAL) / 4
+    for rows in (build.Rows(csr(x)), build.Rows(x)):
+        net = core(build, sizes, scales)
+        made = build.Learning(net, "momentum")
+        made.set(0.9, 0.999, 1e-6, 50.0, 0.1, 0, 0, np.inf, np.inf, np.inf, 7, rates,
+                 0.1 * (how == "noise"))
+        order = np.arange(n)[::-1].copy()
+        net.sgd(rows, build.Targets(np.zeros(n, np.intc)), order, 10, np.full(3, 0.5), 0, n, made)
+        found += [net.parameters, net.feedforward(rows)]
+    np.testing.assert_allclose(found[0], found[2], **tolerance(build))
+    np.testing.assert_allclose(found[1], found[3], **tolerance(build))
+    assert not np.array_equal(found[0], core(build, sizes, scales).parameters)
+
+
+def test_listed_rows_know_what_is_not_finite_and_who_needs_room(build):
+    x = sparse.csr_array((np.ones(3, build.REAL), [5, 2**30, 7], [0, 2, 3]), (2, 2**30 + 1))
+    assert build.Rows(x).is_sound()  # 2^31 numbers, were they dense
+    assert build.Rows(x).all_finite()
+    x.data[1] = np.nan
+    assert not build.Rows(x).all_finite()
+    net = core(build, (2000, 3, 2))
+    bad = csr(np.eye(3, 2000))
+    bad.data[1] = np.inf
+    assert net.feedforward(build.Rows(bad)) is None
+
+
+@pytest.mark.parametrize("index_type", [np.int32, np.int64])
+def test_listed_indices_are_looked_at(build, index_type):
+    def rows(indices, starts=(0, 2, 3)):
+        x = sparse.csr_array((np.ones(3), [0, 1, 2], [0, 2, 3]), (2, 4))
+        x.indices = np.array(indices, index_type)
+        x.indptr = np.array(starts, index_type)
+        return build.Rows(x)
+
+    assert rows([1, 3, 0]).is_sound()
+    for indices in ([3, 1, 0], [1, 1, 0], [1, 4, 0], [-1, 1, 0], [1, 3, -5], [1, 3]):
+        assert not rows(indices).is_sound(), indices
+    for starts in ([0, 4, 3], [0, 2, 4], [1, 2, 3], [0, -1, 3], [0, 3]):
+        assert not rows([0, 1, 2], starts).is_sound(), starts
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32"])

@@ -11,7 +11,7 @@ from cbackprop.many import train_many
 from cbackprop.network import DivergenceError, Network
 from cbackprop.rowsource import RowSource
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "callbacks",
            "datasets", "inspect", "optimizers", "plot", "schedules", "show_config", "train_many"]
 

@@ -1,18 +1,17 @@
 """L-BFGS on all examples at once: SciPy's, with costs and gradients from the core."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop.history import History
-from cbackprop.rowsource import Examples
 
 
 def train(
-    core: Any, examples: Examples, iterations: int, lmbda: float, tolerance: float,
+    core: Any, rows: Any, targets: Any, iterations: int, lmbda: float, tolerance: float,
     gradient_into: Callable[[Any, Any, NDArray[Any]], float],
 ) -> History:
     """
@@ -23,7 +22,7 @@ def train(
     ModuleNotFoundError
         Without SciPy.
     """
-    n = len(examples)
+    n = len(rows)
     history = History(recorded=("cost", "seconds", "rows_per_second"), epochs=iterations, rows=n,
                       mini_batch_size=n)
     began = time.perf_counter()
@@ -35,15 +34,15 @@ def train(
                     rows_per_second=n / (now - began))
         began = now
 
-    minimize(core, examples, lmbda / n, record, gradient_into=gradient_into,
+    minimize(core, rows, targets, lmbda / n, record, gradient_into=gradient_into,
              maxiter=iterations, gtol=tolerance, ftol=0.0, maxfun=20 * iterations)
     return history
 
 
 def minimize(
-    core: Any, examples: Examples, l2: float, callback: Callable[[Any], None] | None = None,
-    scale: float = 1.0, gradient_into: Callable[[Any, Any, NDArray[Any]], float] | None = None,
-    **options: Any,
+    core: Any, rows: Any, targets: Any, l2: float,
+    callback: Callable[[Any], None] | None = None, scale: float = 1.0,
+    gradient_into: Callable[[Any, Any, NDArray[Any]], float] | None = None, **options: Any,
 ) -> Any:
     """
     Bring the core's parameters to a minimum of the mean cost plus l2 / 2 times the sum of all w^2.
@@ -72,31 +71,37 @@ def minimize(
         raise ModuleNotFoundError("LBFGS needs SciPy: pip install 'cbackprop[scipy]'") from None
     gradient_into = gradient_into or core.backprop
     parameters, n_weights = _inputs_first(core, core.parameters)
-    nabla, of_part = np.zeros_like(core.parameters), np.empty_like(core.parameters)
-    gradient, _ = _inputs_first(core, nabla)
+    nabla = np.zeros_like(core.parameters)
+    derivatives, _ = _inputs_first(core, nabla)
 
     def put(vector: NDArray[Any]) -> None:
-        at = 0
-        for view in parameters:
-            view[...] = vector[at:at + view.size].reshape(view.shape)
-            at += view.size
+        for view, part in _parts(parameters, vector):
+            view[...] = part
 
-    def cost_and_gradient(vector: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+    at: Any = None  # of where the gradient is
+    # Not one function of both, with jac=True: SciPy would keep one more copy of everything.
+    def cost(vector: NDArray[Any]) -> float:
+        nonlocal at
+        at = vector
         put(vector)
         nabla[...] = 0
-        cost = 0.0
-        for rows, targets in examples.all():
-            share = len(rows) / len(examples)
-            of_part[...] = 0
-            cost += share * gradient_into(rows, targets, of_part)
-            nabla[...] += share * of_part
-        flat = _flat(gradient)
+        mean = gradient_into(rows, targets, nabla)
         w = vector[:n_weights]
-        flat[:n_weights] += l2 * w
-        return scale * cost + l2 / 2 * (w @ w), flat
+        np.multiply(w, l2, out=flat[:n_weights])
+        flat[n_weights:] = 0
+        for view, part in _parts(derivatives, flat):
+            part += view
+        return scale * mean + l2 / 2 * (w @ w)
 
-    found = optimize.minimize(cost_and_gradient, _flat(parameters), jac=True, method="L-BFGS-B",
-                              callback=callback, options=options)
+    def gradient(vector: NDArray[Any]) -> NDArray[Any]:
+        if not np.array_equal(vector, at):
+            cost(vector)
+        return flat
+
+    begin = np.concatenate([view.ravel() for view in parameters], dtype=float)
+    flat = np.empty_like(begin)  # once: SciPy copies what it keeps of it
+    found = optimize.minimize(cost, begin, jac=gradient, method="L-BFGS-B", callback=callback,
+                              options=options)
     put(found.x)
     return found
 
@@ -107,5 +112,11 @@ def _inputs_first(core: Any, arena: NDArray[Any]) -> tuple[list[NDArray[Any]], i
     return [*(w.T for w in weights), *biases], sum(w.size for w in weights)
 
 
-def _flat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate([array.ravel() for array in arrays]).astype(float)
+def _parts(
+    views: list[NDArray[Any]], vector: NDArray[Any]
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Give each view, and the part of the vector that is for it, in its shape."""
+    at = 0
+    for view in views:
+        yield view, vector[at:at + view.size].reshape(view.shape)
+        at += view.size

@@ -268,6 +268,11 @@ class Memory:
             rules.clip_value, rules.clip_norm, rules.max_norm, seed,
             np.array(rules.dropout, self._core.parameters.dtype), rules.noise)
 
+    def follow(self, core: Any) -> None:
+        """Train another core, of the same sizes, from now on."""
+        self._core = core
+        self.learning.follow(core)
+
     def copies(self) -> tuple[int, list[NDArray[Any]]]:
         """Return steps and arenas, to put back with `restore`."""
         return self.learning.steps, [arena.copy() for arena in self.learning.memory]

@@ -47,6 +47,29 @@ class RowSource(ABC):
         """Return x and y of these examples, as `SGD` takes them."""
 
 
+def listed(build: Any, x: Any, name: str) -> Any:
+    """
+    Hand a matrix of scipy.sparse to a build of the core as lists of what is not zero.
+
+    It is not copied if it is CSR, with indices that rise in each row.
+
+    Raises
+    ------
+    ValueError
+        If an index is outside the matrix.
+    """
+    rows = build.Rows(x.tocsr())
+    if not rows.is_sound():
+        x = x.tocsr(copy=True)
+        try:
+            x.check_format()
+        except ValueError as error:
+            raise ValueError(f"{name} must be a sound sparse matrix: {error}") from None
+        x.sum_duplicates()
+        rows = build.Rows(x)
+    return rows
+
+
 class InArrays:
     """Examples in arrays."""
 

@@ -54,7 +54,7 @@ from cbackprop.convert import skl2onnx
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.network import DivergenceError, Network
-from cbackprop.rowsource import PART_BYTES, Examples, InArrays, InParts, RowSource
+from cbackprop.rowsource import Examples, InArrays, listed
 from cbackprop.training import Training
 
 OURS = {"logistic": "sigmoid", "exp": "exponential"}  # where scikit-learn has another name
@@ -64,21 +64,6 @@ THEIRS = neural_network.MLPClassifier.__module__
 TIMES = ("seconds", "rows_per_second")  # of a history
 NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may contain large "
               "values and need to be preprocessed.")
-
-
-class _Sparse(RowSource):
-    """Rows of a sparse matrix, made dense when they are asked for."""
-
-    def __init__(self, x: Any, y: NDArray[Any], weights: NDArray[Any] | None) -> None:
-        self.x, self.y, self.weights = x.tocsr(), y, weights
-
-    def __len__(self) -> int:
-        return self.x.shape[0]
-
-    def take(self, indices: NDArray[np.intp]) -> Any:
-        """Return rows, targets and weights."""
-        return (self.x[indices].toarray(), self.y[indices],
-                None if self.weights is None else self.weights[indices])
 
 
 def _warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -283,6 +268,7 @@ class _Perceptron(BaseEstimator, ABC):
     loss: Any
     coefs_: list[NDArray[Any]]
     intercepts_: list[NDArray[Any]]
+    _net: Network
 
     def _keep(self, given: dict[str, Any]) -> None:
         """Set what the constructor was given."""
@@ -342,14 +328,13 @@ class _Perceptron(BaseEstimator, ABC):
         return self._net
 
     def _take(self, now: list[Any], views: list[NDArray[Any]] | None) -> None:
-        """Copy parameters into the network; it and its optimizer stay, if that can be."""
-        now = [np.array(parameter) for parameter in now]  # one may lie in another's place
+        """Make a network of these parameters: of the last one, with its optimizer, if it can be."""
+        now, n = [*map(np.asarray, now)], len(self.coefs_)
         if (views is None or [p.shape for p in now] != [view.shape for view in views]
                 or _real(now[0]) != _real(views[0])):
-            self._make(now[:len(self.coefs_)], now[len(self.coefs_):])
+            self._make(now[:n], now[n:])
             return
-        for view, parameter in zip(views, now, strict=True):
-            view[...] = parameter
+        self._net = self._net._with([w.T for w in now[:n]], [b[:, None] for b in now[n:]])
         self._show()
 
     def _make(self, coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
@@ -399,21 +384,21 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _show(self) -> None:
         """Let coefs_ and intercepts_ be views of the network's parameters."""
-        self.coefs_ = [w.T for w in self._net.weights]
-        self.intercepts_ = [b[:, 0] for b in self._net.biases]
+        self.coefs_ = [w.T for w in self._net.weights[:]]
+        self.intercepts_ = [b[:, 0] for b in self._net.biases[:]]
         self._views = [*self.coefs_, *self.intercepts_]
 
     def _copies(self) -> list[NDArray[Any]]:
         return [np.array(view) for view in self._views]
 
     def _outputs(self, x: Any) -> NDArray[Any]:
-        """Return the network's outputs for rows that were checked; sparse ones are made dense."""
+        """Return the network's outputs for rows that were checked."""
         network = self._network()
         if not issparse(x):
             return network.feedforward(x)
-        rows, most = x.tocsr(), max(1, PART_BYTES // (8 * x.shape[1]))
-        return np.concatenate([network.feedforward(rows[first:first + most].toarray())
-                               for first in range(0, x.shape[0], most)])
+        out = network._core.feedforward(listed(network._build, x, "X"))
+        assert out is not None  # they were checked
+        return out
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "coefs_"):
@@ -452,8 +437,7 @@ class _Perceptron(BaseEstimator, ABC):
         Parameters
         ----------
         X : array or sparse matrix of shape (n, features)
-            float32 trains in float32, all else in float64. Sparse rows are made dense some at a
-            time.
+            float32 trains in float32, all else in float64. What is sparse is never made dense.
         y : array of shape (n,) or (n, outputs)
         sample_weight : array of shape (n,), optional
         X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
@@ -579,20 +563,16 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _examples(
         self, network: Network, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None
-    ) -> Examples:
+    ) -> InArrays:
         """Hand examples to the core."""
         build = network._build
-
-        def admit(part: Any) -> tuple[Any, Any]:
-            x, y, w = part
-            y = y if y.ndim == 1 else np.ascontiguousarray(y, network.dtype)
-            w = None if w is None else np.ascontiguousarray(w, network.dtype)
-            rows = build.Rows(np.require(x, requirements=("C", "A")), skip_zeros=True)
-            return rows, build.Targets(y, w)
-
-        if issparse(x):
-            return InParts(_Sparse(x, targets, weights), admit, "X")
-        return InArrays(*admit((x, targets, weights)))
+        if targets.ndim == 2:
+            targets = np.ascontiguousarray(targets, network.dtype)
+        if weights is not None:
+            weights = np.ascontiguousarray(weights, network.dtype)
+        rows = listed(build, x, "X") if issparse(x) else build.Rows(
+            np.require(x, requirements=("C", "A")), skip_zeros=True)
+        return InArrays(rows, build.Targets(targets, weights))
 
     @property
     def _outputs_of_a_loss(self) -> int:
@@ -678,8 +658,9 @@ class _Perceptron(BaseEstimator, ABC):
         if weights is not None:
             total = weights.sum()
             weights = weights * (n / total)
+        examples = self._examples(network, x, targets, weights)
         found = lbfgs.minimize(
-            network._core, self._examples(network, x, targets, weights), self.alpha / total,
+            network._core, examples.rows, examples.targets, self.alpha / total,
             scale=1 / self._outputs_of_a_loss, maxfun=self.max_fun, maxiter=self.max_iter,
             gtol=self.tol)
         self.n_iter_, self.loss_ = min(found.nit, self.max_iter), found.fun
@@ -692,7 +673,8 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _checked_outputs(self, X: Any) -> NDArray[Any]:
         """Return the outputs for X as callers bring it."""
-        check_is_fitted(self)
+        if "coefs_" not in self.__dict__:
+            check_is_fitted(self)
         return self._outputs(
             validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
 

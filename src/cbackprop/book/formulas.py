@@ -8,6 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import data
+from cbackprop.core import _dispatch
+
+DOUBLE = np.dtype(np.float64)
+_sigmoid_of_short = _dispatch.load("float64").sigmoid_of_short
 
 
 def sigmoid(z: ArrayLike) -> Any:
@@ -19,6 +23,9 @@ def sigmoid(z: ArrayLike) -> Any:
     >>> sigmoid(np.array([-1000.0, 0.0]))
     array([0. , 0.5])
     """
+    short = _sigmoid_of_short(z)
+    if short is not None:
+        return short
     with np.errstate(over="ignore"):
         return 1.0 / (1.0 + np.exp(np.negative(z)))
 
@@ -46,6 +53,8 @@ def column(a: ArrayLike, size: int, name: str) -> NDArray[Any]:
     TypeError, ValueError
         If it is not numbers, or of another length.
     """
+    if type(a) is np.ndarray and a.dtype is DOUBLE and a.ndim == 2 and len(a) == size:
+        return a  # as it nearly always is, and often one by one
     array = data.numbers(a, name)
     if array.shape == (size,):
         return array.reshape(size, 1)

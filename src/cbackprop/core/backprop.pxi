@@ -124,10 +124,10 @@ cdef bint is_narrow(const Layer* layer, int l, int last, Cost cost) noexcept nog
     return 0 < l == last and 2 * layer.J <= LANES and cost != COSINE and cost != NUMPY_COST
 
 
-cdef Py_ssize_t slice_of(const Network* net) noexcept nogil:
+cdef Py_ssize_t slice_of(const Network* net, const RowArray* rows) noexcept nogil:
     cdef int l
     cdef Py_ssize_t largest = 1
-    for l in range(net.n_layers):
+    for l in range(1 if rows.columns != NULL else 0, net.n_layers):     # few products of the first
         largest = max(largest, net.layers[l].b - net.layers[l].w)
     return max(<Py_ssize_t>LEAST_SLICE, min(<Py_ssize_t>SLICE, <Py_ssize_t>AT_ONCE // largest))
 
@@ -413,7 +413,7 @@ cdef int sum_gradients(
     # Slice by slice. What follows in the order is fetched meanwhile: the next slice or mini-batch.
     cdef Py_ssize_t end = first + m, most = SLICE
     if m > SLICE:
-        most = slice_of(net)
+        most = slice_of(net, rows)
     while first < end:
         share_examples(net, batch, min(most, end - first))
         gather_examples(net, batch, rows, targets, order, first, first - (end - m), n)
@@ -448,8 +448,8 @@ cdef void gather_rows(
     const Network* net, Batch* batch, const RowArray* rows,
     const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,        # its own, out of so many
 ) noexcept nogil:
-    batch.sparse = (net.scales == NULL and batch.noise == NULL
-                    and worth_skipping(rows, batch.m, net.layers[0].J))
+    batch.sparse = ((batch.noise == NULL or rows.columns != NULL and not disturbs(batch.noise))
+                    and net.scales == NULL and worth_skipping(rows, batch.m, net.layers[0].J))
     if batch.sparse:            # all of the slice: threads share neurons
         batch.values = rows.values
         first -= batch.first_mine
@@ -667,6 +667,11 @@ cdef double square_of(const real* x, Py_ssize_t size) noexcept nogil:
     return sum_lanes((total[0] + total[1]) + (total[2] + total[3]))
 
 
+cdef inline bint disturbs(const Noise* noise) noexcept nogil:
+    # x itself
+    return noise.deviation > 0 or noise.rates[0] > 0
+
+
 cdef void disturb(real* x, const Network* net, Batch* batch) noexcept nogil:
     # x as it is kept for this slice; its scale, if it is one number, is applied later
     cdef Noise* noise = batch.noise
@@ -708,7 +713,7 @@ cdef void plan_ahead(
     cdef bint targets_too = targets.rows != NULL and (
         rows.n * targets.J * <Py_ssize_t>sizeof(real) > FEW)
     ahead.bytes = rows.K * rows.itemsize
-    ahead.n = last - first if order != NULL else 0
+    ahead.n = last - first if order != NULL and rows.data != NULL else 0
     ahead.row = ahead.at = 0
     for i in range(ahead.n):
         ahead.rows[i] = rows.data + order[first + i] * ahead.bytes

@@ -30,7 +30,8 @@ def aligned(Py_ssize_t size):
         whole = np.frombuffer(pages, dtype=REAL)
     else:
         whole = np.zeros(size + line // sizeof(real), dtype=REAL)
-    start = (-whole.ctypes.data % line) // sizeof(real)
+    address = <size_t>cnp.PyArray_DATA(whole)   # 2 us less than whole.ctypes, of 7 for a Core
+    start = (-address % line) // sizeof(real)
     return whole[start:start + size]
 
 
@@ -130,8 +131,13 @@ cdef class Core:
             biases.append(arena[layer.b:layer.b + layer.J].reshape(layer.J, 1))
         return weights, biases
 
-    cdef Scratch scratch(self, Py_ssize_t m, bint training, Learning learning=None, int threads=1):
+    cdef Scratch scratch(self, Py_ssize_t m, bint training, Learning learning=None, int threads=1,
+                         const RowArray* rows=NULL):
         # An idle one if it is large enough. Two callers never share one: who takes it leaves none.
+        # Rows in lists may be far too wide to be made dense: without need, no place is kept for it.
+        cdef bint expands = (rows == NULL or rows.columns == NULL or self.net.scales != NULL
+                             or learning is not None and learning.noisy
+                             and disturbs(&learning.noise))
         cdef bint whole = training and (
             m > SLICE or learning is not None and learning.how.clip_norm < INFINITY)
         cdef bint drops = learning is not None and learning.drops
@@ -143,8 +149,9 @@ cdef class Core:
                 scratch = self.idle.pop()
         if scratch is None or scratch.rows < m or scratch.threads < threads or (
                 training and not scratch.training) or (
-                whole and scratch.step is None) or (drops and not scratch.drops):
-            scratch = Scratch(self, m, training, whole, drops, threads)
+                whole and scratch.step is None) or (drops and not scratch.drops) or (
+                expands and not scratch.expands):
+            scratch = Scratch(self, m, training, whole, drops, threads, expands=expands)
         scratch.begin(threads)
         for t in range(threads):
             scratch.batch[t].training = training
@@ -187,7 +194,7 @@ cdef class Core:
 
     def feedforward(self, x):
         """
-        (25) for an array (n, sizes[0]), or one example as (sizes[0],) or a column.
+        (25) for Rows, an array (n, sizes[0]), or one example as (sizes[0],) or a column.
 
         Returns
         -------
@@ -196,12 +203,18 @@ cdef class Core:
         """
         cdef RowArray rows
         cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
-        if not as_it_lies(&rows, x, self.net.layers[0].K):
-            return None
         cdef cnp.npy_intp[2] shape = [last.J, 1]
-        if cnp.PyArray_NDIM(x) == 2 and cnp.PyArray_DIM(x, 1) == rows.K:
+        cdef int dimensions = 2
+        if type(x) is Rows:
+            rows = (<Rows>x).array
             shape = [rows.n, last.J]
-        out = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(x), shape, REAL_TYPE)
+        elif not as_it_lies(&rows, x, self.net.layers[0].K):
+            return None
+        else:
+            dimensions = cnp.PyArray_NDIM(x)
+            if dimensions == 2 and cnp.PyArray_DIM(x, 1) == rows.K:
+                shape = [rows.n, last.J]
+        out = cnp.PyArray_SimpleNew(dimensions, shape, REAL_TYPE)
         cdef Reading reading
         memset(&reading, 0, sizeof(reading))
         reading.a = <real*>cnp.PyArray_DATA(out)
@@ -223,13 +236,14 @@ cdef class Core:
         cdef int threads
         reading.net, reading.rows, reading.parts = &self.net, rows, 1
         if rows.n >= 2 * PACK_ROWS and not self.one_thread and self.threads_for is not None:
-            threads = self.threads_for(rows.n * self.net.size)
+            threads = self.threads_for(multiplications(&self.net, rows))
             if threads > 1:
                 return self.read_in_team(reading, threads)
-        cdef Py_ssize_t most = slice_of(&self.net)
+        cdef Py_ssize_t most = slice_of(&self.net, rows)
         if rows.n > most:
             reading.parts = (rows.n + most - 1) // most
-        scratch = self.scratch((rows.n + reading.parts - 1) // reading.parts, False)
+        scratch = self.scratch(
+            (rows.n + reading.parts - 1) // reading.parts, False, None, 1, rows)
         with nogil:
             read_slices(reading, scratch.batch)
         self.give_back(scratch)
@@ -238,14 +252,16 @@ cdef class Core:
     cdef int read_in_team(self, Reading* reading, int threads) except -1:
         # Each thread takes the next slice, through Signals of its own. At least PACK_ROWS make one:
         # then the order of sums is the same, however rows are sliced. That of costs is not.
-        cdef Py_ssize_t n = reading.rows.n, parts, size, most = slice_of(&self.net)
+        cdef Py_ssize_t n = reading.rows.n, parts, size, most = slice_of(&self.net, reading.rows)
         cdef Batch* batches[MOST_THREADS]
         cdef int t
         threads = <int>min(n // PACK_ROWS, <Py_ssize_t>min(threads, <int>MOST_THREADS))
         parts = threads if reading.costs == NULL else 1
         reading.parts = parts * ((n + parts * most - 1) // (parts * most))
         size = (n + reading.parts - 1) // reading.parts
-        scratches = [self.scratch(size, False) for t in range(threads)]
+        scratches = []
+        for t in range(threads):
+            scratches.append(self.scratch(size, False, None, 1, reading.rows))
         for t in range(threads):
             batches[t] = (<Scratch>scratches[t]).batch
             batches[t].looks = t == 0
@@ -317,7 +333,8 @@ cdef class Core:
         if self.one_thread:
             threads = 1
         threads = max(1, min(threads, <int>MOST_THREADS))
-        cdef Scratch scratch = self.scratch(lesson.mini_batch_size, True, learning, threads)
+        cdef Scratch scratch = self.scratch(
+            lesson.mini_batch_size, True, learning, threads, lesson.rows)
         lesson.net, lesson.batches = &self.net, scratch.batch
         scratch.batch.cost = cost
         if threads == 1:
@@ -427,6 +444,10 @@ cdef class Learning:
         """
         self.how.by_weight, self.how.penalty = True, penalty
 
+    def follow(self, Core core not None):
+        """Train this core of the same sizes from now on."""
+        self.core, self.how.parameters = core, core.net.parameters
+
     @property
     def steps(self):
         """How many were taken."""
@@ -516,6 +537,14 @@ cdef struct Reading:        # what a team reads: rows of which it wants outputs,
     long correct            # OUT
     int failed              # OUT: x is not finite, or there is an error
     void* errors            # a list
+
+
+cdef Py_ssize_t multiplications(const Network* net, const RowArray* rows) noexcept nogil:
+    # of feedforward
+    if rows.columns == NULL:
+        return rows.n * net.size
+    return (rows.starts[rows.n] - rows.starts[0]) * net.layers[0].J + rows.n * (
+        net.size - net.layers[0].K * net.layers[0].ld)
 
 
 cdef int read_slices(Reading* reading, Batch* batch) except -1 nogil:
@@ -671,19 +700,20 @@ cdef class Scratch:
     cdef Team* team
     cdef Py_ssize_t rows
     cdef int threads
-    cdef bint training, drops, traces
+    cdef bint training, drops, traces, expands
     cdef object arena
     cdef object step
     cdef object squares
     cdef Py_ssize_t taken
 
     def __cinit__(self, Core core not None, Py_ssize_t rows, bint training, bint whole,
-                  bint drops, int threads, bint traces=False):
+                  bint drops, int threads, bint traces=False, bint expands=True):
         cdef real[::1] view
         cdef double[::1] squares
         cdef int t
         self.rows, self.threads = rows, threads
         self.training, self.drops, self.traces = training, drops, traces
+        self.expands = expands
         self.taken = 0
         self.carve(core, NULL)                                  # sizes first,
         self.arena = aligned(self.taken // sizeof(real))        # then memory, once,
@@ -730,7 +760,7 @@ cdef class Scratch:
         self.batch = <Batch*>self.take(base, self.threads * sizeof(Batch))
         signals = <Signals*>self.take(base, net.n_layers * sizeof(Signals))
         shared.ld_x = widest = stride_of(net.layers[0].K)
-        shared.x = <real*>self.take(base, m * shared.ld_x * sizeof(real))
+        shared.x = <real*>self.take(base, m * shared.ld_x * sizeof(real) if self.expands else 0)
         self.carve_signals(core, base, signals)
         for l in range(net.n_layers):
             widest = max(widest, net.layers[l].ld)

@@ -32,7 +32,8 @@ cdef inline vec sigma_second(Activation kind, vec a, vec z, vec p) noexcept nogi
         s = normal_cdf(z, &bell)
         return bell * splat(<real>0.39894228040143268) * (2 - z * z)
     if kind == GELU_TANH:           # of z sigmoid(u): s (1 - s) (2 u' + z u'' + z (1 - 2 s) u'^2)
-        s = 1 / (1 + gelu_tanh_root(z) * gelu_tanh_root(z))
+        s = gelu_tanh_argument(z, &w)
+        s = 1 / (1 + exp_of_sum(s, w))
         s = select_lanes(less(z, splat(0)), 1 - s, s)
         w = splat(<real>1.5957691216057308) + splat(<real>0.21406444881780075) * z * z
         return s * (1 - s) * (2 * w + splat(<real>0.4281288976356015) * z * z

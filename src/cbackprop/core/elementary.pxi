@@ -56,10 +56,29 @@ cdef inline vec exp(vec x) noexcept nogil:
     return scale + scale * q
 
 
+cdef inline vec exp_in_halves(vec x, vec low, vec* rest) noexcept nogil:
+    # e^(x + low) as a product: neither half leaves the reals where the whole does, and what is
+    # multiplied in between may bring it back.
+    cdef vec t, n, half
+    x = at_most(at_least(x, splat(2 * LN_SMALLEST)), splat(2 * LN_LARGEST_POWER - 1))
+    t = x * splat(<real>1.4426950408889634) + splat(ROUND_TO_INT)
+    n = t - splat(ROUND_TO_INT)
+    if REAL_BYTES == 4:
+        x = x - n * splat(<real>0.693359375) + n * splat(<real>2.12194440e-4)
+    else:
+        x = x - n * splat(<real>6.93147180369123816490e-01)
+        x = x - n * splat(<real>1.90821492927058770002e-10)
+    t = splat(<real>0.5) * n + splat(ROUND_TO_INT)
+    half = power_of_two(t)
+    rest[0] = power_of_two((n - (t - splat(ROUND_TO_INT))) + splat(ROUND_TO_INT))
+    return half + half * small_expm1(x + low)
+
+
 cdef inline vec exp_everywhere(vec x) noexcept nogil:
     # up to the largest real, infinite beyond; 0 below the smallest
-    cdef vec half = exp(splat(<real>0.5) * x)
-    return half * half
+    cdef vec rest
+    cdef vec half = exp_in_halves(x, splat(0), &rest)
+    return half * rest
 
 
 cdef inline vec exp_of_sum(vec x, vec low) noexcept nogil:
@@ -177,20 +196,24 @@ cdef inline vec tanh(vec z) noexcept nogil:
     return sign_of(q / (q + 2), z)
 
 
-cdef inline vec swish(vec z, vec root) noexcept nogil:
-    # z / (1 + e^-w), where root = e^(-|w|/2) and w has z's sign: z e^w / (1 + e^w) for negative z.
-    # As a product of roots e^w is right as long as z e^w is a normal real.
-    cdef vec of_positive = z / (1 + root * root)
-    return select_lanes(less(z, splat(0)), of_positive * root * root, of_positive)
+cdef inline vec swish(vec z, vec w, vec low) noexcept nogil:
+    # z / (1 + e^-w) for w of z's sign, given -|w| = w + low: z e^w / (1 + e^w) for negative z. In
+    # halves, e^w is right as long as z e^w is a normal real.
+    cdef vec rest
+    cdef vec half = exp_in_halves(w, low, &rest)
+    cdef vec of_positive = z / (1 + half * rest)
+    return select_lanes(less(z, splat(0)), of_positive * half * rest, of_positive)
 
 
-cdef inline vec swish_prime(vec z, vec root, vec w_prime) noexcept nogil:
+cdef inline vec swish_prime(vec z, vec w, vec low, vec w_prime) noexcept nogil:
     # with s = 1 / (1 + e^-w): (z s)' = s + z s (1 - s) w' = s (1 + z (1 - s) w')
-    cdef vec s = 1 / (1 + root * root)      # of |w|
+    cdef vec rest
+    cdef vec half = exp_in_halves(w, low, &rest)
+    cdef vec s = 1 / (1 + half * rest)      # of |w|
     cdef mask negative = less(z, splat(0))
-    cdef vec rest = select_lanes(negative, s, s * root * root)
-    s = s * (1 + z * rest * w_prime)
-    return select_lanes(negative, s * root * root, s)
+    cdef vec other = select_lanes(negative, s, s * half * rest)
+    s = s * (1 + z * other * w_prime)
+    return select_lanes(negative, s * half * rest, s)
 
 
 cdef inline vec softplus(vec z) noexcept nogil:
@@ -248,19 +271,15 @@ cdef inline vec normal_cdf(vec z, vec* bell) noexcept nogil:
     return select_lanes(less(splat(0), z), 1 - tail, tail)
 
 
-cdef inline vec gelu_tanh_root(vec z) noexcept nogil:
-    # e^(-|w|/2), w = 2 sqrt(2/pi) (z + 0.044715 z^3) = z (c + d z^2), for 0.5 (1 + tanh(w/2)) =
+cdef inline vec gelu_tanh_argument(vec z, vec* low) noexcept nogil:
+    # -|w|, w = 2 sqrt(2/pi) (z + 0.044715 z^3) = z (c + d z^2), for 0.5 (1 + tanh(w/2)) =
     # 1 / (1 + e^-w). All of it in two parts: |z| = high + rest, z^2 = s + s_rest,
-    # (c + d z^2) / 2 = g + g_rest.
+    # c + d z^2 = g + g_rest.
     cdef vec x, high, rest, s, s_rest, product, total, of_product, g, g_rest
-    cdef real c = (0.5 * 1.59576904773712158203125 if REAL_BYTES == 4
-                   else 0.5 * 1.59576912160573058940826740582)
-    cdef real c_rest = (0.5 * 7.386860912972853424e-8 if REAL_BYTES == 4
-                        else 0.5 * 1.2235151683392210494e-16)
-    cdef real d = (0.5 * 0.07135009765625 if REAL_BYTES == 4
-                   else 0.5 * 0.07135481573641300201416015625)
-    cdef real d_rest = (0.5 * 4.7186163502487763388e-6 if REAL_BYTES == 4
-                        else 0.5 * 5.3618724676217859603e-10)
+    cdef real c = 1.59576904773712158203125 if REAL_BYTES == 4 else 1.59576912160573058940826740582
+    cdef real c_rest = 7.386860912972853424e-8 if REAL_BYTES == 4 else 1.2235151683392210494e-16
+    cdef real d = 0.07135009765625 if REAL_BYTES == 4 else 0.07135481573641300201416015625
+    cdef real d_rest = 4.7186163502487763388e-6 if REAL_BYTES == 4 else 5.3618724676217859603e-10
     x = at_most(absolute(z), splat(14 if REAL_BYTES == 4 else 28))
     high = upper_half(x)
     rest = x - high
@@ -272,7 +291,8 @@ cdef inline vec gelu_tanh_root(vec z) noexcept nogil:
     g = upper_half(total)
     g_rest = ((total - g) + ((splat(c) - (total - of_product)) + (product - of_product))
               + (splat(c_rest) + (splat(d) * s_rest + splat(d_rest) * (s + s_rest))))
-    return exp_of_sum(-high * g, -(rest * g + x * g_rest))
+    low[0] = -(rest * g + x * g_rest)
+    return -high * g
 
 
 # ---- sin and cos ----

@@ -99,7 +99,7 @@ cdef struct CostFunction:
 # ---- activations: sigma(z), and sigma'(z) from a = sigma(z) where that is enough ----
 
 cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
-    cdef vec bell
+    cdef vec bell, w, low
     if kind == SIGMOID:
         return logistic(z)
     if kind == TANH:
@@ -118,9 +118,10 @@ cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
     if kind == GELU:
         return z * normal_cdf(z, &bell)
     if kind == GELU_TANH:
-        return swish(z, gelu_tanh_root(z))
+        w = gelu_tanh_argument(z, &low)
+        return swish(z, w, low)
     if kind == SILU:
-        return swish(z, exp(splat(<real>-0.5) * absolute(z)))
+        return swish(z, -absolute(z), splat(0))
     if kind == SOFTPLUS:
         return softplus(z)
     if kind == SOFTSIGN:
@@ -137,7 +138,7 @@ cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
 
 
 cdef inline vec sigma_prime(Activation kind, vec a, vec z, vec p) noexcept nogil:
-    cdef vec s, x, bell
+    cdef vec s, x, bell, w, low
     if kind == SIGMOID:
         return a * (1 - a)
     if kind == TANH:
@@ -159,10 +160,11 @@ cdef inline vec sigma_prime(Activation kind, vec a, vec z, vec p) noexcept nogil
             bell * splat(<real>0.39894228040143268))
     if kind == GELU_TANH:           # beyond 99, 1 - s is 0
         x = at_most(at_least(z, splat(-99)), splat(99))
-        return swish_prime(x, gelu_tanh_root(x), splat(<real>1.5957691216057308)
+        w = gelu_tanh_argument(x, &low)
+        return swish_prime(x, w, low, splat(<real>1.5957691216057308)
                            + splat(<real>0.21406444881780075) * x * x)
     if kind == SILU:
-        return swish_prime(z, exp(splat(<real>-0.5) * absolute(z)), splat(1))
+        return swish_prime(z, -absolute(z), splat(0), splat(1))
     if kind == SOFTPLUS:            # 1 - e^-a
         return -expm1(-a)
     if kind == SOFTSIGN:

@@ -69,6 +69,9 @@ cdef inline vec updated(
 ) noexcept nogil:
     cdef vec eta = splat(u.eta), decay = splat(u.decay), square_decay = splat(u.square_decay)
     cdef vec epsilon = splat(u.epsilon), root_scale = splat(u.root_scale), sign, root
+    if kind == ADAGRAD or kind == RMSPROP or kind == ADAM:
+        # A square that is infinite would make all steps 0, from then on and in silence.
+        g = at_most(at_least(g, splat(-MOST_SQUARED)), splat(MOST_SQUARED))
     if kind == SGD:
         return w - eta * g
     if kind == MOMENTUM:            # Polyak 1964
@@ -78,7 +81,7 @@ cdef inline vec updated(
         s[0] = decay * s[0] + g
         return w - eta * (g + decay * s[0])
     if kind == ADAGRAD:             # Duchi, Hazan, Singer, JMLR 2011
-        s[0] = s[0] + g * g
+        s[0] = at_most(s[0] + g * g, splat(LARGEST))
         root = square_root(s[0]) + epsilon
         return w - eta * over_root(g, root)
     if kind == RMSPROP:             # Tieleman and Hinton, 2012

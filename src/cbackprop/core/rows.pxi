@@ -11,7 +11,8 @@ cdef enum:
 
 
 cdef struct RowArray:           # rows of x, C-contiguous: uint8, float32 or float64
-    const char* data
+    const char* data            # NULL if they came without their zeros: ...
+    const int* columns          # ... where their numbers are then, rising in each row; else NULL
     Py_ssize_t n, K, itemsize
     const uint64_t* nonzeros    # (n, words_of(K)) bits of what is not zero; NULL if not known
     const Py_ssize_t* starts    # (n + 1) where those of each row begin
@@ -36,7 +37,9 @@ cdef class Rows:
     """
     Rows of x: a C-contiguous array of uint8, float32 or float64, kept alive and not copied.
 
-    If asked, zeros are skipped where there are enough of them: what is not zero is copied.
+    If asked, zeros are skipped where there are enough of them: what is not zero is copied. Or x is
+    a matrix in SciPy's CSR format, which is never made dense; its numbers and indices are not
+    copied if they are of the core's real type and C ints. It may be used if it `is_sound`.
     """
 
     cdef const uint8_t[:, ::1] uint8_rows
@@ -44,10 +47,15 @@ cdef class Rows:
     cdef const double[:, ::1] float64_rows
     cdef RowArray array
     cdef readonly object x
-    cdef object nonzeros, starts, values
+    cdef object nonzeros, starts, values, columns
 
     def __init__(self, x, bint skip_zeros=False):
         cdef RowArray* array = &self.array
+        array.nonzeros, array.columns = NULL, NULL
+        if hasattr(x, "indptr"):
+            self.x, (array.n, array.K) = x, x.shape
+            self.list_nonzeros()
+            return
         self.x = of_numbers(x)
         array.itemsize = cnp.PyArray_ITEMSIZE(x)
         # Sizes are the buffers': what a subclass says of itself may be wrong.
@@ -63,7 +71,6 @@ cdef class Rows:
             self.float64_rows = x
             array.n, array.K = self.float64_rows.shape[0], self.float64_rows.shape[1]
             array.data = <const char*>&self.float64_rows[0, 0] if array.n else NULL
-        array.nonzeros = NULL
         if skip_zeros:
             self.find_nonzeros()
 
@@ -87,13 +94,36 @@ cdef class Rows:
         array.nonzeros, array.starts, array.values = bits, starts, values
         array.rare = 100 * count <= RARE * array.n * array.K
 
+    cdef void list_nonzeros(self):
+        cdef RowArray* array = &self.array
+        self.starts = np.ascontiguousarray(self.x.indptr, np.intp)
+        self.columns = np.ascontiguousarray(self.x.indices, np.intc)
+        self.values = np.ascontiguousarray(self.x.data, REAL)
+        array.data, array.itemsize = NULL, REAL_BYTES
+        array.starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
+        array.columns = <int*>cnp.PyArray_DATA(self.columns)
+        array.values = <real*>cnp.PyArray_DATA(self.values)
+
     def __len__(self):
         return self.array.n
 
     @property
     def skips_zeros(self):
         """Whether it is known what is not zero."""
-        return self.array.nonzeros != NULL
+        return self.array.nonzeros != NULL or self.array.columns != NULL
+
+    def is_sound(self):
+        """Whether every index of a CSR matrix is where it should be, and rises in its row."""
+        cdef const RowArray* array = &self.array
+        if array.columns == NULL:
+            return True
+        if (len(self.starts) != array.n + 1 or self.starts[0] != 0
+                or self.starts[array.n] > min(len(self.columns), len(self.values))):
+            return False
+        cdef bint sound
+        with nogil:
+            sound = indices_rise(array)
+        return sound
 
     def all_finite(self):
         """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
@@ -129,11 +159,31 @@ cdef bint as_it_lies(RowArray* rows, object x, Py_ssize_t K):
         return False
     rows.data = <const char*>cnp.PyArray_DATA(x)
     rows.K, rows.itemsize, rows.nonzeros = K, cnp.PyArray_ITEMSIZE(x), NULL
+    rows.columns = NULL
+    return True
+
+
+cdef bint indices_rise(const RowArray* rows) noexcept nogil:
+    cdef Py_ssize_t i, at, before
+    for i in range(rows.n):
+        if rows.starts[i] < 0 or rows.starts[i] > rows.starts[i + 1]:
+            return False
+    for i in range(rows.n):     # only now: all starts are below the last
+        before = -1
+        for at in range(rows.starts[i], rows.starts[i + 1]):
+            if rows.columns[at] <= before:
+                return False
+            before = rows.columns[at]
+        if before >= rows.K:
+            return False
     return True
 
 
 cdef bint rows_finite(const RowArray* rows, Py_ssize_t first, Py_ssize_t m) noexcept nogil:
     cdef const char* at = rows.data + first * rows.K * rows.itemsize
+    if rows.columns != NULL:
+        return all_finite(<const char*>(rows.values + rows.starts[first]),
+                          rows.starts[first + m] - rows.starts[first], REAL_BYTES)
     if rows.itemsize == 4:
         return all_finite(at, m * rows.K, 4)
     if rows.itemsize == 8:
@@ -233,6 +283,18 @@ cdef inline void convert_row(
             out[k] *= scale[k]
 
 
+cdef void expand_row(
+    real* out,              # OUT (K)
+    const RowArray* rows, Py_ssize_t which,
+    const real* scale,      # IN  (K), or NULL
+) noexcept nogil:
+    cdef Py_ssize_t at, k
+    memset(out, 0, rows.K * sizeof(real))
+    for at in range(rows.starts[which], rows.starts[which + 1]):
+        k = rows.columns[at]
+        out[k] = rows.values[at] if scale == NULL else rows.values[at] * scale[k]
+
+
 cdef void gather(
     const real** x,             # OUT (m) pointers to rows: the caller's own, or those of `buffer`
     real* buffer, Py_ssize_t ld,    # OUT (m, ld) where rows must be converted or scaled
@@ -247,8 +309,14 @@ cdef void gather(
     cdef bint in_place = rows.itemsize == REAL_BYTES and scale == NULL and not copies
     cdef const char* row
     cdef real* x_i
+    cdef Py_ssize_t which
     for i in range(m):
-        row = rows.data + (order[first + i] if order != NULL else first + i) * row_bytes
+        which = order[first + i] if order != NULL else first + i
+        row = rows.data + which * row_bytes
+        if rows.columns != NULL:
+            x[i] = buffer + i * ld
+            expand_row(buffer + i * ld, rows, which, scale)
+            continue
         if in_place:
             x[i] = <const real*>row
             continue

@@ -41,6 +41,7 @@ typedef double real;
 typedef int64_t real_bits;
 #define SMALLEST DBL_MIN /* normal */
 #define LARGEST DBL_MAX
+#define MOST_SQUARED 1e153 /* hundreds of its squares are below LARGEST */
 #define LN_SMALLEST -708.3964
 #define LN_LARGEST_POWER 709.43 /* of e, whose power of 2 is no larger than 2^1023 */
 #else
@@ -50,6 +51,7 @@ typedef float real;
 typedef int32_t real_bits;
 #define SMALLEST FLT_MIN
 #define LARGEST FLT_MAX
+#define MOST_SQUARED 1e18f
 #define LN_SMALLEST -87.33654f
 #define LN_LARGEST_POWER 88.37f
 #endif
@@ -127,7 +129,13 @@ INLINE real lane(vec x, int i) { return x[i]; }
 
 INLINE mask first_lanes(intptr_t n) { return (mask){LANE_NUMBERS} < (mask){0} + (real_bits)n; }
 INLINE mask less(vec a, vec b) { return a < b; }
-INLINE vec select_lanes(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) | (~m & (mask)no)); }
+INLINE vec select_lanes(mask m, vec yes, vec no) {
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    /* GCC 12 fails (in gimple_expand_vec_cond_expr) where it knows m to be one of two comparisons. */
+    __asm__("" : "+x"(m));
+#endif
+    return (vec)((m & (mask)yes) | (~m & (mask)no));
+}
 
 /* A NaN in x stays one: x86 gives back the second of two that do not compare. */
 #if defined(__x86_64__)

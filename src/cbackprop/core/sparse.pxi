@@ -12,6 +12,9 @@
 #     registers while those examples pass it by that have a number there, found in a word's bits
 #     turned on their side. Nothing is multiplied by a zero, and each row is stored once per block
 #     of 64 examples, whose errors stay in the L1 cache.
+# (e) Rows that came without their zeros (CSR) are far emptier: a list of columns says where their
+#     numbers are. Rows of w are then met one by one, and fetched ahead, for nobody else foresees
+#     which comes next; a gradient that nothing has to be made of is added to where they stand.
 
 cdef enum:
     WORD = 64           # bits
@@ -22,11 +25,13 @@ cdef enum:
     WIDE_ENOUGH = 4
     SOON = 8            # rows from now on, one is fetched
     MANY = 32           # examples; with fewer, mispredicted ends of columns cost more than zeros
+    NEXT = 6            # numbers of a list from now on, a row of w is fetched
 
 
 cdef struct Nonzeros:       # of a row
-    const uint64_t* bits    # (words_of(K))
-    Py_ssize_t first, last  # among all numbers that are not zero
+    const uint64_t* bits    # (words_of(K)); or NULL:
+    const int* columns      # of all numbers that are not zero
+    Py_ssize_t first, last  # its own among them
 
 
 cdef inline Py_ssize_t words_of(Py_ssize_t K) noexcept nogil:
@@ -39,7 +44,8 @@ cdef inline Py_ssize_t groups_of(Py_ssize_t J) noexcept nogil:
 
 
 cdef inline bint worth_skipping(const RowArray* rows, Py_ssize_t m, Py_ssize_t J) noexcept nogil:
-    return rows.nonzeros != NULL and (rows.rare or m >= WORD and vectors(J) >= WIDE_ENOUGH)
+    return rows.columns != NULL or rows.nonzeros != NULL and (
+        rows.rare or m >= WORD and vectors(J) >= WIDE_ENOUGH)
 
 
 cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) except -1 nogil:
@@ -115,7 +121,10 @@ cdef void gather_nonzeros(
     cdef Py_ssize_t i, which
     for i in range(m):
         which = order[first + i] if order != NULL else first + i
-        x[i].bits = rows.nonzeros + which * words_of(rows.K)
+        x[i].bits = NULL
+        if rows.columns == NULL:
+            x[i].bits = rows.nonzeros + which * words_of(rows.K)
+        x[i].columns = rows.columns
         x[i].first, x[i].last = rows.starts[which], rows.starts[which + 1]
 
 
@@ -123,8 +132,12 @@ cdef inline void fetch_nonzeros(
     const Nonzeros* x, const real* values, Py_ssize_t K,
 ) noexcept nogil:
     cdef Py_ssize_t at
-    for at in range(words_of(K) * WORD // (8 * LINE) + 1):
-        prefetch(<const char*>x.bits + at * LINE)
+    if x.columns != NULL:
+        for at in range((x.last - x.first) * <Py_ssize_t>sizeof(int) // LINE + 1):
+            prefetch(<const char*>(x.columns + x.first) + at * LINE)
+    else:
+        for at in range(words_of(K) * WORD // (8 * LINE) + 1):
+            prefetch(<const char*>x.bits + at * LINE)
     for at in range((x.last - x.first) * REAL_BYTES // LINE + 1):
         prefetch(<const char*>(values + x.first) + at * LINE)
 
@@ -172,6 +185,54 @@ cdef inline void sparse_sum(
                 load(b + v * LANES) + splat(alpha) * acc[r][v], splat(least)))
 
 
+cdef inline void fetch_row_of_w(const real* w, const int V) noexcept nogil:
+    cdef int at
+    for at in range((V * LANES * REAL_BYTES + LINE - 1) // LINE):
+        prefetch(<const char*>w + at * LINE)
+
+
+cdef inline void listed_sum(
+    real* z, const real* b, const real* w, Py_ssize_t ld, real alpha, real least,
+    const Nonzeros* x, const real* values, const int V,
+) noexcept nogil:
+    cdef vec acc[GROUP]
+    cdef vec x_k
+    cdef const real* w_k
+    cdef const int* columns = x.columns
+    cdef Py_ssize_t at, last = x.last
+    cdef int v
+    for v in range(V):
+        acc[v] = splat(0)
+    for at in range(x.first, last):
+        fetch_row_of_w(w + columns[min(at + NEXT, last - 1)] * ld, V)
+        x_k, w_k = splat(values[at]), w + columns[at] * ld
+        for v in range(V):
+            acc[v] = acc[v] + x_k * load(w_k + v * LANES)
+    for v in range(V):
+        store(z + v * LANES, at_least(
+            load(b + v * LANES) + splat(alpha) * acc[v], splat(least)))
+
+
+cdef inline void listed_sums(
+    real* z, const real* b, const real* w, Py_ssize_t ld, real alpha, real least,
+    const Nonzeros* x, const real* values, Py_ssize_t V,
+) noexcept nogil:
+    if V == 7:
+        listed_sum(z, b, w, ld, alpha, least, x, values, 7)
+    elif V == 6:
+        listed_sum(z, b, w, ld, alpha, least, x, values, 6)
+    elif V == 5:
+        listed_sum(z, b, w, ld, alpha, least, x, values, 5)
+    elif V == 4:
+        listed_sum(z, b, w, ld, alpha, least, x, values, 4)
+    elif V == 3:
+        listed_sum(z, b, w, ld, alpha, least, x, values, 3)
+    elif V == 2:
+        listed_sum(z, b, w, ld, alpha, least, x, values, 2)
+    else:
+        listed_sum(z, b, w, ld, alpha, least, x, values, 1)
+
+
 cdef void multiply_nonzeros(
     const Product* of,                      # as for ROWS
     const Nonzeros* x, const real* values,  # IN  (n_rows) instead of its rows; and what follows
@@ -185,6 +246,9 @@ cdef void multiply_nonzeros(
     cdef real* c
     cdef const real* start
     cdef const real* b
+    if x.columns != NULL:
+        multiply_listed(of, x, values, following, least)
+        return
     for i in range(0, of.n_rows, 2):
         for j in range(i + SOON, min(i + SOON + PAIR, of.n_rows + following)):
             fetch_nonzeros(x + j, values, of.depth)
@@ -196,6 +260,21 @@ cdef void multiply_nonzeros(
                 sparse_sums(c, ldc, start, b, ldb, alpha, least, x + i, values, words, 2, V)
             else:
                 sparse_sums(c, ldc, start, b, ldb, alpha, least, x + i, values, words, 1, V)
+
+
+cdef void multiply_listed(
+    const Product* of, const Nonzeros* x, const real* values, Py_ssize_t following, real least,
+) noexcept nogil:
+    cdef Py_ssize_t i, j, group, V
+    cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
+    for i in range(of.n_rows):
+        if i + SOON < of.n_rows + following:
+            fetch_nonzeros(x + i + SOON, values, of.depth)
+        for group in range(n_groups):
+            V = n_vectors * group // n_groups
+            j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
+            listed_sums(of.c + i * of.ldc + j, of.start + j, of.b + j, of.ldb, of.alpha, least,
+                        x + i, values, V)
 
 
 cdef inline void sparse_sums(
@@ -357,12 +436,62 @@ cdef void add_by_columns(
         x, delta, done = x + WORD, delta + WORD * ld_delta, done + WORD
 
 
+cdef inline void add_listed(
+    real* w, Py_ssize_t ld, const real* delta,
+    const Nonzeros* x, const real* values, Py_ssize_t k_first, Py_ssize_t k_last, Py_ssize_t* done,
+    const int V,
+) noexcept nogil:
+    # Up to the row k_last of w, of which w is the row k_first.
+    cdef vec d[GROUP]
+    cdef vec x_k
+    cdef real* w_k
+    cdef const int* columns = x.columns
+    cdef Py_ssize_t at = done[0], last = x.last
+    cdef int v
+    for v in range(V):
+        d[v] = load(delta + v * LANES)
+    while at < last and columns[at] < k_last:
+        fetch_row_of_w(w + (columns[min(at + NEXT, last - 1)] - k_first) * ld, V)
+        x_k, w_k = splat(values[at]), w + (columns[at] - k_first) * ld
+        for v in range(V):
+            store(w_k + v * LANES, load(w_k + v * LANES) + x_k * d[v])
+        at += 1
+    done[0] = at
+
+
+cdef void add_from_lists(
+    real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
+    const Nonzeros* x, const real* values, Py_ssize_t k_first, Py_ssize_t k_last, Py_ssize_t* done,
+    Py_ssize_t m, Py_ssize_t V,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(m):
+        if done[i] < x[i].last and x[i].columns[done[i]] < k_last:
+            if V == 7:
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 7)
+            elif V == 6:
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 6)
+            elif V == 5:
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 5)
+            elif V == 4:
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 4)
+            elif V == 3:
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 3)
+            elif V == 2:
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 2)
+            else:
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 1)
+        delta += ld_delta
+
+
 cdef void multiply_nonzeros_across(
     const Product* of,                      # as for ACROSS; its start is c, or zeros: an epilogue
     const Nonzeros* x, const real* values,  # IN  (depth) instead of its rows
     Py_ssize_t* done,                       # (depth) how far a row's numbers are
 ) noexcept nogil:
-    cdef Py_ssize_t i, j, group, word, V, k_first, k_last, ld, ldb = of.ldb, m = of.depth
+    cdef Py_ssize_t i, j, group, V, k_first, k_last, ld, ldb = of.ldb, m = of.depth
+    cdef bint listed = x.columns != NULL
+    cdef Py_ssize_t height = of.n_rows if listed and of.epilogue == NULL else WORD
     cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
     cdef const real* b
     cdef real* c
@@ -373,16 +502,20 @@ cdef void multiply_nonzeros_across(
         b = of.b + j
         for i in range(m):
             done[i] = x[i].first
-        for word in range(words_of(of.n_rows)):
-            k_first, k_last = word * WORD, min((word + 1) * WORD, of.n_rows)
+        k_first = 0
+        while k_first < of.n_rows:
+            k_last = min(k_first + height, of.n_rows)
             c = of.c + k_first * of.ldc + j
             to, ld = c, of.ldc
             if of.epilogue != NULL:
                 to, ld = of.tile, V * LANES
                 memset(to, 0, WORD * ld * sizeof(real))
-            if m < MANY:
-                add_by_pairs(to, ld, b, ldb, x, values, word, done, m, V)
+            if listed:
+                add_from_lists(to, ld, b, ldb, x, values, k_first, k_last, done, m, V)
+            elif m < MANY:
+                add_by_pairs(to, ld, b, ldb, x, values, k_first // WORD, done, m, V)
             else:
-                add_by_columns(to, ld, b, ldb, x, values, word, done, m, V)
+                add_by_columns(to, ld, b, ldb, x, values, k_first // WORD, done, m, V)
             if of.epilogue != NULL:
                 of.epilogue(of.context, c, of.ldc, to, ld, k_last - k_first, ld)
+            k_first = k_last

@@ -65,6 +65,9 @@ class GradientCheck:
         one, or, where both are so small that rounding would count, to the least that would not.
     places : list of Place
         The parameters they belong to.
+    at_kink : bool array of shape (number of parameters looked at,)
+        Where the cost has a kink, as under relu where z is exactly 0: its slopes to the left and to
+        the right differ, and a derivative between them is right. Its error counts as 0.
     """
 
     worst: float
@@ -76,12 +79,15 @@ class GradientCheck:
     differences: NDArray[Any]
     errors: NDArray[Any]
     places: list[Place]
+    at_kink: NDArray[np.bool_]
 
     def __repr__(self) -> str:
         at = int(self.errors.argmax())
         found = (f"{'passed' if self.passed else 'FAILED'}: worst relative error {self.worst:.2g} "
                  f"of {len(self.errors)} derivatives, at {self.where}: backpropagation "
                  f"{self.backprop[at]:.6g}, differences {self.differences[at]:.6g}")
+        if self.at_kink.any():
+            found += f"; {self.at_kink.sum()} at a kink, between the slopes of its two sides"
         return found if self.mistake is None else f"{found}; {self.mistake}"
 
 
@@ -135,7 +141,7 @@ def gradient_check(
               for layer, (values, nabla) in enumerate(zip(views, nablas, strict=True))]
     measured = _Cost(copy, rows, targets, eps, tolerance)
     places: list[Place] = []
-    found: list[tuple[float, float, float]] = []
+    found: list[tuple[float, float, float, bool]] = []
     ends = np.cumsum([values.size for *_, values, _ in arrays])
     for flat in _sampled(int(ends[-1]), sample, seed):
         which = int(np.searchsorted(ends, flat, side="right"))
@@ -144,12 +150,13 @@ def gradient_check(
         exact = float(nabla[at])
         places.append(Place(layer, letter, *map(int, at)))
         found.append((exact, *measured.difference(values, at, exact)))
-    backprop, differences, errors = np.array(found).T
+    backprop, differences, errors, at_kink = np.array(found).T
     worst = int(errors.argmax())
     passed = bool(errors[worst] <= tolerance)
     return GradientCheck(
         float(errors[worst]), places[worst], passed, tolerance,
-        None if passed else _mistake(copy, rows, targets), backprop, differences, errors, places)
+        None if passed else _mistake(copy, rows, targets), backprop, differences, errors, places,
+        at_kink.astype(bool))
 
 
 class _Cost:
@@ -165,15 +172,22 @@ class _Cost:
     def __call__(self) -> float:
         return self.net._core.evaluate(*self.examples)[1] / len(self.examples[0])
 
-    def difference(self, values: NDArray[Any], at: Any, exact: float) -> tuple[float, float]:
-        """Return the difference quotient, and its error relative to the exact derivative."""
+    def difference(
+        self, values: NDArray[Any], at: Any, exact: float
+    ) -> tuple[float, float, bool]:
+        """Return the difference quotient, its error relative to exact, and whether at a kink."""
         coarse = self._of(values, at, exact, self.eps)
-        if coarse[1] <= self.tolerance:
-            return coarse
-        return min(coarse, self._of(values, at, exact, self.eps / FINER), key=lambda pair: pair[1])
+        if coarse.error <= self.tolerance:
+            return coarse.quotient, coarse.error, False
+        fine = self._of(values, at, exact, self.eps / FINER)
+        if self._meet_at_kink(coarse, fine, exact):
+            return fine.quotient, 0.0, True
+        best = min(coarse, fine, key=lambda quotient: quotient.error)
+        return best.quotient, best.error, False
 
-    def _of(self, values: NDArray[Any], at: Any, exact: float, eps: float) -> tuple[float, float]:
+    def _of(self, values: NDArray[Any], at: Any, exact: float, eps: float) -> _Quotient:
         kept = values[at]
+        here = self()
         ends, costs = [], []
         for step in (eps, -eps):
             values[at] = kept + step * max(1.0, abs(kept))
@@ -183,7 +197,28 @@ class _Cost:
         width = ends[0] - ends[1]
         difference = (costs[0] - costs[1]) / width
         least = 20 * self.rounding / width / self.tolerance  # ten times what rounding makes of it
-        return difference, abs(exact - difference) / max(abs(exact), abs(difference), least)
+        return _Quotient(
+            difference, abs(exact - difference) / max(abs(exact), abs(difference), least),
+            (here - costs[1]) / (kept - ends[1]), (costs[0] - here) / (ends[0] - kept), least)
+
+    def _meet_at_kink(self, coarse: _Quotient, fine: _Quotient, exact: float) -> bool:
+        """Whether the slopes of both sides stay apart as eps falls, with the exact one between."""
+        low, high = sorted((fine.left, fine.right))
+        size = max(abs(low), abs(high), fine.least)
+        slack = (self.tolerance * size + abs(coarse.right - fine.right)
+                 + abs(coarse.left - fine.left))
+        return (high - low > max(slack, 0.5 * abs(coarse.right - coarse.left))
+                and low - slack <= exact <= high + slack)
+
+
+class _Quotient(NamedTuple):
+    """Quotients of differences for one eps: of both sides, its error, of each side; see `_of`."""
+
+    quotient: float
+    error: float
+    left: float
+    right: float
+    least: float
 
 
 def _sampled(total: int, sample: int | None, seed: Any) -> Any:

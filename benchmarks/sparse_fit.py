@@ -1,0 +1,123 @@
+"""
+Wide sparse X: `fit` and `predict_proba` of scikit-learn's perceptron and of ours, on one core.
+
+Bags of words have this shape. The same data, random state and settings; it is checked that losses
+and probabilities are the same, else nothing is timed. Then both are timed in turns.
+
+    python benchmarks/sparse_fit.py [--work NAME ...] [--repeat N] [--tiny] [--json FILE]
+"""
+
+import argparse
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import common
+from common import interleaved, stopwatch, table, times
+
+START = common.before_numpy(threads=1)
+
+import numpy as np  # noqa: E402  only now
+from numpy.typing import NDArray  # noqa: E402
+from scipy import sparse  # noqa: E402
+from sklearn import neural_network  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning  # noqa: E402
+
+import cbackprop.sklearn  # noqa: E402
+
+WORKS = {f"{rows}-{columns}": (rows, columns, share) for rows, columns, share in (
+    (600, 50_000, 0.002), (500, 65_536, 0.002), (300, 200_000, 0.0005))}
+SOLVERS = {"adam": 2, "sgd": 2, "lbfgs": 3}  # and how many iterations
+REALS = ("float64", "float32")
+TOLERANCE = {"float64": 1e-9, "float32": 1e-4}  # of losses and probabilities
+MODULES = (neural_network, cbackprop.sklearn)
+PREDICTIONS = 5  # a round
+TO_REACH = 1  # times as fast
+
+
+def fitted(module: Any, solver: str, x: Any, y: NDArray) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return module.MLPClassifier(
+            solver=solver, max_iter=SOLVERS[solver], random_state=0).fit(x, y)
+
+
+def check(nets: Sequence[Any], x: Any, what: str) -> float:
+    """Return the largest difference of losses and probabilities, or end if it is too large."""
+    theirs, ours = nets
+    worst = max(abs(theirs.loss_ - ours.loss_) / theirs.loss_,
+                float(abs(theirs.predict_proba(x) - ours.predict_proba(x)).max()))
+    if not worst <= TOLERANCE[x.dtype.name]:
+        raise SystemExit(f"{what}: losses or probabilities differ by {worst:.1e}: not timed")
+    return worst
+
+
+def race(name: str, tiny: bool, repeat: int) -> dict[str, Any]:
+    """Check, time and print one work; return everything measured."""
+    rows, columns, share = WORKS[name]
+    if tiny:
+        rows, columns, share = 50, columns // 50, 50 * share
+    x64 = sparse.random(rows, columns, share, "csr", random_state=0)
+    y = np.random.default_rng(0).integers(0, 4, rows)
+    found: dict[str, Any] = {}
+    lines = []
+    for real in REALS:
+        x = x64.astype(real)
+        for solver in SOLVERS:
+            what = f"{solver}, {real}"
+            nets = [fitted(module, solver, x, y) for module in MODULES]
+            worst = check(nets, x, f"{name}, {what}")
+            fits = interleaved([partial(stopwatch, partial(fitted, module, solver, x, y))
+                                for module in MODULES], repeat)
+            predictions = interleaved([partial(stopwatch, partial(net.predict_proba, x))
+                                       for net in nets], PREDICTIONS * repeat)
+            found[what] = {"difference": worst}
+            for work, (theirs, ours) in (("fit", fits), ("predict_proba", predictions)):
+                found[what][work] = {
+                    "scikit-learn": theirs.as_dict(), "cbackprop": ours.as_dict(),
+                    "times": theirs.best / ours.best,
+                    "times_by_median": theirs.median / ours.median}
+                lines.append((f"{work}, {what}", *(f"{1e3 * seconds:.2f}" for seconds in (
+                    theirs.best, theirs.median, ours.best, ours.median)),
+                    times(theirs.best / ours.best), times(theirs.median / ours.median)))
+    print(f"\n{rows:,} rows of {columns:,}, {100 * share:g} % stored; iterations: "
+          + ", ".join(f"{count} of {solver}" for solver, count in SOLVERS.items()))
+    print(table(("ms", "scikit-learn, min", "median", "cbackprop, min", "median",
+                 "by min", "by median"), lines))
+    return {"rows": rows, "columns": columns, "share": share, "found": found}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
+    parser.add_argument("--work", nargs="+", choices=WORKS, default=[*WORKS], metavar="NAME",
+                        help=f"some of {', '.join(WORKS)}")
+    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (5; 1 if tiny)")
+    parser.add_argument("--tiny", action="store_true", help="few rows, to see that everything runs")
+    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
+    asked = parser.parse_args(argv)
+    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 5
+    if repeat < 1:
+        parser.error(f"--repeat must be at least 1, got {repeat}")
+
+    about = common.environment(START)
+    common.print_environment(about)
+    print(f"{'timing':<10} rounds of both in turns: {repeat}")
+    results = {name: race(name, asked.tiny, repeat) for name in asked.work}
+    short = [f"{work} of {name}, {what}" for name, one in results.items()
+             for what, measured in one["found"].items() for work in ("fit", "predict_proba")
+             if measured[work]["times"] < TO_REACH]
+    print(f"to reach: {TO_REACH} x everywhere, "
+          + (f"short: {'; '.join(short)}" if short else "reached")
+          + " (a tiny run says nothing about that)" * asked.tiny)
+    print(f"\n{stopwatch}")
+    if asked.json:
+        common.write_json(asked.json, {
+            "benchmark": "sparse_fit", "tiny": asked.tiny, "repeat": repeat, "environment": about,
+            "works": results, "to_reach": TO_REACH,
+            "measured_seconds": {"wall": stopwatch.wall, "cpu": stopwatch.cpu},
+        })
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""
+A few pairs, an example at a time in NumPy: to hand all parameters to the core would take longer.
+
+Only where nothing is out of the ordinary. Else the way through the core is taken, which says what
+is wrong, and the parameters are as they were.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop.book.formulas import is_correct
+from cbackprop.core import _dispatch
+
+if TYPE_CHECKING:
+    from cbackprop.book.learner import Learner
+
+MOST = 4  # pairs
+_core = _dispatch.load("float64")
+
+
+def stepped(
+    net: Learner, sizes: tuple[int, ...], pairs: Any, eta: Any, lmbda: Any = 0.0, n: Any = 1
+) -> tuple[list[NDArray[Any]], list[NDArray[Any]]] | None:
+    """Return weights and biases after one step on a few pairs; None if it is not for us."""
+    if not (_are_few(net, sizes, pairs) and type(eta) is float and type(lmbda) in (int, float)
+            and type(n) is int and lmbda >= 0 < n):
+        return None
+    with np.errstate(all="ignore"):
+        nabla_b, nabla_w = net.backprop(*pairs[0])
+        for x, y in pairs[1:]:
+            of_b, of_w = net.backprop(x, y)
+            nabla_b = [g + g_x for g, g_x in zip(nabla_b, of_b, strict=True)]
+            nabla_w = [g + g_x for g, g_x in zip(nabla_w, of_w, strict=True)]
+        step, decay = eta / len(pairs), 1 - eta * (lmbda / n)
+        weights = [(w if decay == 1 else decay * w) - step * g
+                   for w, g in zip(net.weights, nabla_w, strict=True)]
+        biases = [b - step * g for b, g in zip(net.biases, nabla_b, strict=True)]
+    return (weights, biases) if _core.fit_sizes(weights, biases, sizes) else None
+
+
+def correct(net: Learner, sizes: tuple[int, ...], pairs: Any) -> int | None:
+    """Count those of a few pairs that are classified as y says; None if it is not for us."""
+    if not _are_few(net, sizes, pairs):
+        return None
+    right = 0
+    for x, y in pairs:
+        a = net.feedforward(x)
+        if a.size > 1 and not isinstance(y, np.ndarray):
+            right += int(a.argmax()) == y  # `is_correct`, at half the price
+        else:
+            right += is_correct(a, y)
+    return int(right)
+
+
+def _are_few(net: Learner, sizes: tuple[int, ...], pairs: Any) -> bool:
+    """Whether these are a few pairs, whether they fit the network, and it itself."""
+    return (type(pairs) is type(net.weights) is type(net.biases) is list
+            and 0 < len(pairs) <= MOST and _core.fit_pairs(pairs, sizes[0], sizes[-1])
+            and _core.fit_sizes(net.weights, net.biases, sizes))
