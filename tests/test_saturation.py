@@ -83,3 +83,54 @@ def test_softmax(z, y, cost, real):
                         for a, t in zip(exact.softmax(z), y, strict=True))
     net = with_biases(z, cost, "softmax", real)
     assert not list(mistakes([net.total_cost(([[0.0]], [y]))], [right], real))
+
+
+@pytest.mark.parametrize("activation", [*exact.ACTIVATIONS, "relu6", "softmax"])
+def test_a_nan_stays_one(build, activation):
+    """In outputs, costs, errors, and the gradients before them; and no class is right."""
+    neurons = 2 if activation == "softmax" else 1
+    rows = build.Rows(np.zeros((1, 1), build.REAL))
+    for cost, y in itertools.product(build.COSTS, (0.0, 1.0, 3.0, -1.0)):
+        core = build.Core((1, neurons), [activation], cost, 1.0)
+        core.views(core.parameters)[1][0][...] = np.nan
+        targets = build.Targets(np.full((1, neurons), y, build.REAL))
+        right, total = core.evaluate(rows, targets)
+        assert right == 0
+        assert np.isnan(total), (cost, y)
+        nabla = build.aligned(len(core.parameters))
+        core.backprop(rows, targets, nabla)
+        assert np.isnan(core.views(nabla)[1][0]).all(), (cost, y)
+        outputs = np.full((1, neurons), np.nan, build.REAL)
+        assert np.isnan(core.cost_derivative(outputs, np.full((1, neurons), y, build.REAL))).all()
+    assert np.isnan(core.feedforward(np.zeros((1, 1), build.REAL))).all()
+
+
+def test_a_nan_stays_one_in_elementary_functions(build):
+    for name in build.ELEMENTARY:
+        assert np.isnan(build.elementary(name, np.array([np.nan], build.REAL))).all(), name
+
+
+@pytest.mark.parametrize("neurons", [2, 3, 17])
+def test_neurons_that_differ(build, neurons):
+    """A layer of three activations has the errors and costs of three layers, saturated or not."""
+    kinds = [("sigmoid", neurons), ("softplus", neurons), ("tanh", 1)]
+    z = np.random.default_rng(neurons).uniform(-120, 120, 2 * neurons + 1).astype(build.REAL)
+    y = np.ones((1, z.size), build.REAL)
+    rows = build.Rows(np.zeros((1, 1), build.REAL))
+    for cost in exact.COSTS:
+        found, total, first = [], 0.0, 0
+        for runs in (kinds, *([run] for run in kinds)):
+            count = sum(n for _, n in runs)
+            core = build.Core((1, count), [runs], cost, 1.0)
+            core.views(core.parameters)[1][0][:, 0] = z[first:first + count] if found else z
+            targets = build.Targets(y[:, :count].copy())
+            nabla = build.aligned(len(core.parameters))
+            core.backprop(rows, targets, nabla)
+            if found:
+                total += core.evaluate(rows, targets)[1]
+                first += count
+            else:
+                together = core.evaluate(rows, targets)[1]
+            found.append(core.views(nabla)[1][0][:, 0].copy())
+        np.testing.assert_allclose(found[0], np.concatenate(found[1:]), rtol=1e-6, atol=1e-37)
+        np.testing.assert_allclose(together, total, rtol=1e-6)

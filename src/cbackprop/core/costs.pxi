@@ -86,8 +86,7 @@ cdef vec other_delta(
             (1 - y) * of_below - y * of_a))
     of_a = slope_of_log(kind, o, z, sigma_p)
     if cost == POISSON:                 # (1 - y / a) sigma'
-        return bounded(select_lanes(less(splat(0), absolute(of_a)), o.minus_y * of_a,
-                                    slope(kind, o, z, sigma_p)))
+        return bounded(by_sign(absolute(of_a), o.minus_y * of_a, slope(kind, o, z, sigma_p)))
     return bounded(-y * of_a)           # LOG_LIKELIHOOD, KL_DIVERGENCE
 
 
@@ -311,6 +310,7 @@ cdef double cost_of_classes(
     cdef uint64_t bits
     cdef double total = 0
     for i in range(rows):
+        total += 0 * a[i * ld]          # NaN, as all of its row then is
         for v in range(vectors(J)):
             at = i * ld + v * LANES
             bits = nonzero_bits(of_columns(y + at, 0, J - v * LANES, splat(0)))
