@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import cbackprop
+from cbackprop import inspect
 from cbackprop.__main__ import main
 from cbackprop.core import _dispatch
 
@@ -358,10 +359,18 @@ def test_gradcheck_on_data(output, classes):
     assert "passed" in output("gradcheck", "net.npz", "--data", classes, "--rows", "3")[0]
 
 
-def test_gradcheck_fails(cli):
-    """Where relu has its kink, differences lie between its two slopes."""
+def test_gradcheck_at_a_kink(output):
+    """Where relu has its kink, differences lie between its two slopes, and that is said."""
     cbackprop.Network([2, 1, 1], activation="relu", initializer=(
         [[[0, 0]], [[1]]], [[[0]], [[1]]])).save("net.npz")
+    assert "at a kink" in output("gradcheck", "net.npz")[-1]
+
+
+def test_gradcheck_fails(cli, monkeypatch):
+    """Differences over a distance as large as the weights are none."""
+    cbackprop.Network([2, 3, 1], seed=0).save("net.npz")
+    monkeypatch.setattr(inspect.gradient_check, "__kwdefaults__",
+                        {**inspect.gradient_check.__kwdefaults__, "eps": 1.0})
     status, out, err = cli("gradcheck", "net.npz")
     assert (status, out) == (1, "")
     assert err.startswith("cbackprop: error: net.npz: gradient check FAILED: worst relative error ")

@@ -401,6 +401,14 @@ def test_no_optimizer_trains_on_what_is_not_finite(optimizer):
         assert np.array_equal(w, saved)
 
 
+@pytest.mark.parametrize("optimizer", sorted(optimizers.KNOWN))
+def test_no_optimizer_trains_on_an_infinite_gradient(optimizer):
+    net = Network([1, 1], activation="identity", initializer="zeros", dtype="float32")
+    far = np.full((2, 1), 3e38, np.float32)  # and their product is beyond float32
+    with pytest.raises(cbackprop.DivergenceError):
+        net.SGD((far, far), 1, 2, 0.1, optimizer=optimizer)
+
+
 @pytest.mark.parametrize("skip_zeros", [False, True])
 @pytest.mark.parametrize("rules", [
     {}, {"optimizer": "momentum", "lmbda": 0.5}, {"optimizer": "adam", "weight_decay": 0.1},

@@ -27,8 +27,8 @@ INTRODUCTION = """\
 
 The largest error of each function against mpmath, in ulp (units in the last place of the exact
 value), over its working range, by instruction set and real type. Beyond the range values stay
-finite, but those of `exponential`, and a NaN stays one. Written by `python tools/accuracy.py`; a test
-measures again. What BP1 and the costs make of saturated outputs has tests of its own.
+finite, but those of `exponential`, and a NaN stays one. Written by `python tools/accuracy.py`; a
+test measures again. What BP1 and the costs make of saturated outputs has tests of its own.
 
 """
 

@@ -126,7 +126,8 @@ def default() -> int:
 
 def most(asked: int | None = None) -> int:
     """Return how many threads may run now: no more than cores, OpenMP's limit, and a fair part."""
-    allowed: int = _dispatch.load("float32").openmp_threads()
+    _dispatch.load("float32")
+    allowed: int = min(build.openmp_threads() for build in _dispatch.LOADED)
     fair = max(1, cores() // max(1, _running))
     return max(1, min(asked or default(), fair, allowed))
 
@@ -148,8 +149,12 @@ def running() -> Iterator[None]:
 def _prepare_forks() -> None:
     # A child that needed its parent's threads would wait for them forever.
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_dispatch.load("float32").end_threads,
-                            after_in_child=_forget)
+        os.register_at_fork(before=_end, after_in_child=_forget)
+
+
+def _end() -> None:
+    for build in _dispatch.LOADED:
+        build.end_threads()
 
 
 def _forget() -> None:

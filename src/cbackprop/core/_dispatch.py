@@ -56,7 +56,12 @@ def choose(asked: str | None) -> tuple[str, str]:
 ISA, WHY = choose(os.environ.get("CBACKPROP_ISA"))
 
 
+LOADED: list[ModuleType] = []  # builds of the core, each with threads of its own to account for
+
+
 @cache
 def load(real: str, isa: str = ISA) -> ModuleType:
     """Import one build of the core."""
-    return importlib.import_module(f"cbackprop.core._{isa}_{real}")
+    build = importlib.import_module(f"cbackprop.core._{isa}_{real}")
+    LOADED.append(build)
+    return build

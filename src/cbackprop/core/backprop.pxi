@@ -32,7 +32,7 @@ from libc.string cimport memcpy, memset
 cdef enum:
     SLICE = 512             # rows of a mini-batch at a time, ...
     LEAST_SLICE = 64        # ... and where it is sliced, down to these, ...
-    AT_ONCE = 1 << 31       # ... so that a product has no more multiplications: Ctrl-C waits for it
+    AT_ONCE = 0x7FFFFFFF    # ... so that a product has no more multiplications: Ctrl-C waits for it
     HUGE = 2 * 1024 * 1024  # bytes of a huge page, on x86-64 and most aarch64
     WIDE = 128              # neurons from which rows lie an odd number of cache lines apart
     CLIP_BLOCK = 4096       # numbers of an arena that are summed at a time
@@ -195,8 +195,8 @@ cdef int output_error(
     # BP1   delta^L = grad_a C * sigma'(z^L)
     # (37)  delta^L_j = sum_k dC/da_k da_k/dz_j, where every a_k depends on z_j: softmax, for which
     #       da_k/dz_j = a_k (1[j = k] - a_j), so that delta_j = a_j (dC/da_j - sum_k dC/da_k a_k)
-    # Costs and activations are one formula where it would cancel or overflow (costs.pxi). A weight is
-    # of an example.
+    # Costs and activations are one formula where it would cancel or overflow (costs.pxi). A weight
+    # is of an example.
     output_error_of(&net.cost, layer, at.delta, at.a, at.z,
                     batch.y + batch.first_mine * at.by_example, step, at.rows, at.columns, at.ld)
     if batch.weighted:
@@ -596,7 +596,8 @@ cdef double root_of_share(
         largest = max(largest, fabs(<double>x[i * step]))
     for i in range(size):
         total += (x[i * step] / largest) * (x[i * step] / largest)
-    return min(1.0, sqrt(most / sqrt(total)) / sqrt(largest))
+    total = sqrt(most / sqrt(total)) / sqrt(largest)
+    return 1 if total > 1 else total
 
 
 cdef double sum_of_squares(const Network* net) noexcept nogil:

@@ -12,7 +12,8 @@ def sigmoid_of_short(z):
     cdef const real* from_
     cdef real* to
     if not cnp.PyArray_CheckExact(z) or cnp.PyArray_TYPE(z) != REAL_TYPE or (
-            not cnp.PyArray_ISCARRAY_RO(z) or cnp.PyArray_SIZE(z) > SHORT):
+            not cnp.PyArray_ISCARRAY_RO(z) or cnp.PyArray_SIZE(z) > SHORT
+            or cnp.PyArray_NDIM(z) == 0):     # NumPy makes a scalar of that
         return None
     n = cnp.PyArray_SIZE(z)
     out = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(z), cnp.PyArray_DIMS(z), REAL_TYPE)

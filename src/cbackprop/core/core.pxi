@@ -206,6 +206,7 @@ cdef class Core:
         cdef cnp.npy_intp[2] shape = [last.J, 1]
         cdef int dimensions = 2
         if type(x) is Rows:
+            self.admit(<Rows>x)
             rows = (<Rows>x).array
             shape = [rows.n, last.J]
         elif not as_it_lies(&rows, x, self.net.layers[0].K):
@@ -446,6 +447,8 @@ cdef class Learning:
 
     def follow(self, Core core not None):
         """Train this core of the same sizes from now on."""
+        if not alike(&core.net, &self.core.net):
+            raise ValueError("core must have the sizes of the one it takes the place of")
         self.core, self.how.parameters = core, core.net.parameters
 
     @property
@@ -606,6 +609,16 @@ cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) n
     for i in range(count):
         good &= <size_t>numbers[i] < <size_t>n
     return good
+
+
+cdef bint alike(const Network* one, const Network* other) noexcept nogil:
+    cdef int l
+    if one.n_layers != other.n_layers:
+        return False
+    for l in range(one.n_layers):
+        if one.layers[l].K != other.layers[l].K or one.layers[l].J != other.layers[l].J:
+            return False
+    return one.size == other.size           # one may be narrow
 
 
 cdef bint is_numpy(const Layer* layer, Cost cost) noexcept nogil:

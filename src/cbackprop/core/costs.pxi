@@ -157,7 +157,7 @@ cdef double costs_of_run(
     const real* a, const real* z, const real* y,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
-    if saturates(run.kind):
+    if asks_z(run.kind):
         return costs_from_z(cost.kind, cost, run.kind, run, part, a, z, y, rows, columns, ld)
     if cost.kind == QUADRATIC:
         return costs_as_a_says(QUADRATIC, cost, run, part, a, y, rows, columns, ld)
@@ -309,6 +309,9 @@ cdef double cost_of_classes(
     cdef int n = 0
     cdef uint64_t bits
     cdef double total = 0
+    cdef LogSoftmax row
+    cdef Py_ssize_t of_row = -1
+    memset(&row, 0, sizeof(row))        # else GCC warns
     for i in range(rows):
         total += 0 * a[i * ld]          # NaN, as all of its row then is
         for v in range(vectors(J)):
@@ -318,7 +321,10 @@ cdef double cost_of_classes(
                 k = lowest_bit(bits)
                 bits &= bits - 1
                 if a[at + k] < 4 * SMALLEST:
-                    total += cost_of_rare_class(cost, z + i * ld, y + i * ld, J, v * LANES + k)
+                    if of_row != i:
+                        row, of_row = log_softmax(z + i * ld, J), i
+                    total += cost_of_rare_class(
+                        cost, log_of_class(&row, z + i * ld, v * LANES + k), y[at + k])
                     continue
                 some_a[n], some_below[n], some_y[n] = a[at + k], 1 - a[at + k], y[at + k]
                 if a[at + k] > NEAR_1:
@@ -343,12 +349,11 @@ cdef inline double cost_of_some(
     return sum_lanes(cost_of(LOG_LIKELIHOOD, &o, load(y), log_a, log_a, splat(0)))
 
 
-cdef double cost_of_rare_class(
-    const CostFunction* cost, const real* z, const real* y, Py_ssize_t J, Py_ssize_t j,
-) noexcept nogil:
-    cdef LogSoftmax row = log_softmax(z, J)
-    cdef double log_a = max(log_of_class(&row, z, j), <double>lane(log_of_floor(cost), 0))
-    return y[j] * ((libm_log(y[j]) if cost.kind == KL_DIVERGENCE else 0) - log_a)
+cdef double cost_of_rare_class(const CostFunction* cost, double log_a, real y) noexcept nogil:
+    log_a = max(log_a, <double>lane(log_of_floor(cost), 0))
+    if cost.kind == KL_DIVERGENCE:
+        return y * (libm_log(max(y, SMALLEST)) - log_a)
+    return -y * log_a
 
 
 cdef double cost_of_examples(
@@ -406,7 +411,7 @@ cdef bint as_a_says(Cost cost, const Layer* layer) noexcept nogil:
         if layer.runs[k].kind == COMPILED_SIGMA or layer.runs[k].kind == NUMPY_SIGMA:
             return True
     return not by_neuron(cost) or (
-        layer.n_runs == 1 and not saturates(layer.runs.kind) and not has_log(cost))
+        layer.n_runs == 1 and not asks_z(layer.runs.kind) and not has_log(cost))
 
 
 cdef inline void delta_from_z(
@@ -450,7 +455,7 @@ cdef int times_output_slopes(
         n_rows, base = rows, 0
         if layer.n_runs > 1 and layer.narrow:
             n_rows, base = run.last - run.first, run.first * ld
-        if not saturates(run.kind):
+        if not asks_z(run.kind):
             times_sigma_prime_of_run(run, part, delta + base, a + base, z + base, n_rows, columns,
                                      ld)
             continue
@@ -638,7 +643,8 @@ cdef void softmax_cross_entropy_rows(
         any_high = False
         for v in range(vectors(J)):
             at = i * ld + v * LANES
-            a_v, y_v = of_columns(a + i * ld, v, J, splat(0)), of_columns(y + i * ld, v, J, splat(0))
+            a_v = of_columns(a + i * ld, v, J, splat(0))
+            y_v = of_columns(y + i * ld, v, J, splat(0))
             high = less(splat(NEAR_1), a_v)
             any_high |= any_lane(high)
             sum_h = sum_h + select_lanes(high, splat(0), (a_v - y_v) / (1 - a_v))

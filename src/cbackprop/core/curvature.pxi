@@ -164,7 +164,8 @@ cdef inline vec grad_a_prime(Cost kind, vec a, vec y, vec p) noexcept nogil:
         return splat(1)
     if kind == ABSOLUTE or kind == HINGE:
         return splat(0)
-    return bounded(y * quotient(splat(1), a) * quotient(splat(1), a))   # LOG_LIKELIHOOD, KL_DIVERGENCE, POISSON
+    # LOG_LIKELIHOOD, KL_DIVERGENCE, POISSON
+    return bounded(y * quotient(splat(1), a) * quotient(splat(1), a))
 
 
 cdef inline void curved_rows(

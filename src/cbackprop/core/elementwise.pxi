@@ -182,7 +182,8 @@ cdef inline vec sigma_prime(Activation kind, vec a, vec z, vec p) noexcept nogil
 
 cdef inline vec by_sign(vec x, vec positive, vec other) noexcept nogil:
     # A NaN is neither, and stays one.
-    return select_lanes(less(splat(0), x), positive, select_lanes(less(x, splat(SMALLEST)), other, x))
+    return select_lanes(less(splat(0), x), positive,
+                        select_lanes(less(x, splat(SMALLEST)), other, x))
 
 
 cdef inline bint needs_z(Activation kind) noexcept nogil:

@@ -70,8 +70,9 @@ cdef inline vec updated(
     cdef vec eta = splat(u.eta), decay = splat(u.decay), square_decay = splat(u.square_decay)
     cdef vec epsilon = splat(u.epsilon), root_scale = splat(u.root_scale), sign, root
     if kind == ADAGRAD or kind == RMSPROP or kind == ADAM:
-        # A square that is infinite would make all steps 0, from then on and in silence.
-        g = at_most(at_least(g, splat(-MOST_SQUARED)), splat(MOST_SQUARED))
+        # A square that is infinite would make all steps 0, from then on and in silence. A gradient
+        # that is infinite itself becomes NaN, which is noticed.
+        g = at_most(at_least(g, splat(-MOST_SQUARED)), splat(MOST_SQUARED)) + splat(0) * g
     if kind == SGD:
         return w - eta * g
     if kind == MOMENTUM:            # Polyak 1964

@@ -3,11 +3,11 @@
 # sigmoid(17) rounds to 1 in float32, and then nothing is left of 1 - a, by which costs divide and
 # whose logarithm they take. What they need has forms in z that neither cancel nor overflow, and
 # they are here: 1 - a, 1 + a, a - y, ln a, ln(1 - a), sigma', and the slopes of the two logarithms.
-# An activation that is not named below does not saturate, or only at 0: its a says everything. So
-# does that of a user's own function.
+# Where an activation is not named below, a and sigma_prime say everything. So they do for a user's
+# own function.
 #
-# What a logarithm is of must be positive: where a <= 0, or 1 - a <= 0, its slope counts as 0 and its
-# value as that of the smallest normal real, as long as a target asks for it.
+# What a logarithm is of must be positive: where a <= 0, or 1 - a <= 0, its slope counts as 0 and
+# its value as that of the smallest normal real, as long as a target asks for it.
 
 cdef extern from *:
     """
@@ -21,7 +21,8 @@ cdef struct Output:         # of a vector of neurons, next to their targets
     vec below, above        # 1 - a, 1 + a
 
 
-cdef inline bint saturates(Activation kind) noexcept nogil:
+cdef inline bint asks_z(Activation kind) noexcept nogil:
+    # where a is not enough to tell what BP1 and the costs want of an output
     return not (kind == IDENTITY or kind == RELU or kind == LEAKY_RELU
                 or kind == COMPILED_SIGMA or kind == NUMPY_SIGMA)
 
