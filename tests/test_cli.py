@@ -370,7 +370,7 @@ def test_gradcheck_fails(cli, monkeypatch):
     """Differences over a distance as large as the weights are none."""
     cbackprop.Network([2, 3, 1], seed=0).save("net.npz")
     monkeypatch.setattr(inspect.gradient_check, "__kwdefaults__",
-                        {**inspect.gradient_check.__kwdefaults__, "eps": 1.0})
+                        {**inspect.gradient_check.__kwdefaults__, "eps": 0.9})
     status, out, err = cli("gradcheck", "net.npz")
     assert (status, out) == (1, "")
     assert err.startswith("cbackprop: error: net.npz: gradient check FAILED: worst relative error ")

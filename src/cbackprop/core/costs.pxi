@@ -63,11 +63,13 @@ cdef inline vec grad_a(Cost kind, const Output* o, vec y, vec p) noexcept nogil:
 cdef inline vec output_delta(
     Cost cost, vec cost_p, Activation kind, vec sigma_p, const Output* o, vec z, vec y,
 ) noexcept nogil:
-    # dC/da sigma'(z), of the two most frequent pairs at once
+    # dC/da sigma'(z), of the most frequent pairs at once
     if kind == SIGMOID and cost == CROSS_ENTROPY:
         return o.minus_y
     if kind == SIGMOID and cost == QUADRATIC:
         return o.minus_y * (o.a * o.below)
+    if kind == TANH and cost == QUADRATIC:
+        return o.minus_y * (o.below * o.above)
     return other_delta(cost, cost_p, kind, sigma_p, o, z, y)
 
 
@@ -133,6 +135,8 @@ cdef double sum_of_costs(
     if layer.n_runs == 1 and layer.runs.kind == SIGMOID and cost.kind == CROSS_ENTROPY:
         return costs_from_z(CROSS_ENTROPY, cost, SIGMOID, layer.runs, False, a, z, y, rows,
                             columns, ld)
+    if layer.n_runs == 1 and layer.runs.kind == TANH and cost.kind == QUADRATIC:
+        return costs_from_z(QUADRATIC, cost, TANH, layer.runs, False, a, z, y, rows, columns, ld)
     if not by_neuron(cost.kind):
         return cost_of_examples(cost, a, y, rows, columns, ld)
     if layer.runs.kind == SOFTMAX:
@@ -384,6 +388,9 @@ cdef int output_error_of(
                      columns, ld)
     elif layer.n_runs == 1 and layer.runs.kind == SIGMOID and cost.kind == CROSS_ENTROPY:
         delta_from_z(CROSS_ENTROPY, cost, SIGMOID, layer.runs, False, delta, a, z, y, step, rows,
+                     columns, ld)
+    elif layer.n_runs == 1 and layer.runs.kind == TANH and cost.kind == QUADRATIC:
+        delta_from_z(QUADRATIC, cost, TANH, layer.runs, False, delta, a, z, y, step, rows,
                      columns, ld)
     elif layer.runs.kind == SOFTMAX:
         return error_of_softmax(cost, layer.runs, delta, a, z, y, step, rows, columns, ld)

@@ -34,7 +34,6 @@ cdef inline vec sigma_second(Activation kind, vec a, vec z, vec p) noexcept nogi
     if kind == GELU_TANH:           # of z sigmoid(u): s (1 - s) (2 u' + z u'' + z (1 - 2 s) u'^2)
         s = gelu_tanh_argument(z, &w)
         s = 1 / (1 + exp_of_sum(s, w))
-        s = select_lanes(less(z, splat(0)), 1 - s, s)
         w = splat(<real>1.5957691216057308) + splat(<real>0.21406444881780075) * z * z
         return s * (1 - s) * (2 * w + splat(<real>0.4281288976356015) * z * z
                               + z * (1 - 2 * s) * w * w)

@@ -196,24 +196,11 @@ cdef inline vec tanh(vec z) noexcept nogil:
     return sign_of(q / (q + 2), z)
 
 
-cdef inline vec swish(vec z, vec w, vec low) noexcept nogil:
-    # z / (1 + e^-w) for w of z's sign, given -|w| = w + low: z e^w / (1 + e^w) for negative z. In
-    # halves, e^w is right as long as z e^w is a normal real.
+cdef inline vec times_exp(vec x, vec w, vec low) noexcept nogil:
+    # x e^(w + low): right as long as that is a normal real
     cdef vec rest
     cdef vec half = exp_in_halves(w, low, &rest)
-    cdef vec of_positive = z / (1 + half * rest)
-    return select_lanes(less(z, splat(0)), of_positive * half * rest, of_positive)
-
-
-cdef inline vec swish_prime(vec z, vec w, vec low, vec w_prime) noexcept nogil:
-    # with s = 1 / (1 + e^-w): (z s)' = s + z s (1 - s) w' = s (1 + z (1 - s) w')
-    cdef vec rest
-    cdef vec half = exp_in_halves(w, low, &rest)
-    cdef vec s = 1 / (1 + half * rest)      # of |w|
-    cdef mask negative = less(z, splat(0))
-    cdef vec other = select_lanes(negative, s, s * half * rest)
-    s = s * (1 + z * other * w_prime)
-    return select_lanes(negative, s * half * rest, s)
+    return x * half * rest
 
 
 cdef inline vec softplus(vec z) noexcept nogil:
@@ -272,15 +259,16 @@ cdef inline vec normal_cdf(vec z, vec* bell) noexcept nogil:
 
 
 cdef inline vec gelu_tanh_argument(vec z, vec* low) noexcept nogil:
-    # -|w|, w = 2 sqrt(2/pi) (z + 0.044715 z^3) = z (c + d z^2), for 0.5 (1 + tanh(w/2)) =
-    # 1 / (1 + e^-w). All of it in two parts: |z| = high + rest, z^2 = s + s_rest,
+    # -w, w = 2 sqrt(2/pi) (z + 0.044715 z^3) = z (c + d z^2), for 0.5 (1 + tanh(w/2)) =
+    # 1 / (1 + e^-w). All of it in two parts: z = high + rest, z^2 = s + s_rest,
     # c + d z^2 = g + g_rest.
     cdef vec x, high, rest, s, s_rest, product, total, of_product, g, g_rest
     cdef real c = 1.59576904773712158203125 if REAL_BYTES == 4 else 1.59576912160573058940826740582
     cdef real c_rest = 7.386860912972853424e-8 if REAL_BYTES == 4 else 1.2235151683392210494e-16
     cdef real d = 0.07135009765625 if REAL_BYTES == 4 else 0.07135481573641300201416015625
     cdef real d_rest = 4.7186163502487763388e-6 if REAL_BYTES == 4 else 5.3618724676217859603e-10
-    x = at_most(absolute(z), splat(14 if REAL_BYTES == 4 else 28))
+    x = at_most(at_least(z, splat(-14 if REAL_BYTES == 4 else -28)),
+                splat(14 if REAL_BYTES == 4 else 28))
     high = upper_half(x)
     rest = x - high
     s = upper_half(high * high)

@@ -99,7 +99,7 @@ cdef struct CostFunction:
 # ---- activations: sigma(z), and sigma'(z) from a = sigma(z) where that is enough ----
 
 cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
-    cdef vec bell, w, low
+    cdef vec bell, s, w, low
     if kind == SIGMOID:
         return logistic(z)
     if kind == TANH:
@@ -119,9 +119,15 @@ cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
         return z * normal_cdf(z, &bell)
     if kind == GELU_TANH:
         w = gelu_tanh_argument(z, &low)
-        return swish(z, w, low)
+        s = z / (1 + exp_of_sum(w, low))
+        if any_lane(less(z, splat(GELU_FAR))):      # e^-w is beyond the reals sooner than z e^w
+            s = select_lanes(less(z, splat(GELU_FAR)), times_exp(z, -w, -low), s)
+        return s
     if kind == SILU:
-        return swish(z, -absolute(z), splat(0))
+        s = z / (1 + exp(-z))
+        if any_lane(less(z, splat(SILU_FAR))):
+            s = select_lanes(less(z, splat(SILU_FAR)), times_exp(z, z, splat(0)), s)
+        return s
     if kind == SOFTPLUS:
         return softplus(z)
     if kind == SOFTSIGN:
@@ -158,13 +164,21 @@ cdef inline vec sigma_prime(Activation kind, vec a, vec z, vec p) noexcept nogil
         s = normal_cdf(z, &bell)
         return s + at_most(at_least(z, splat(-99)), splat(99)) * (
             bell * splat(<real>0.39894228040143268))
-    if kind == GELU_TANH:           # beyond 99, 1 - s is 0
+    if kind == GELU_TANH:           # with s = sigmoid(w): (z s)' = s + z s (1 - s) w'
         x = at_most(at_least(z, splat(-99)), splat(99))
         w = gelu_tanh_argument(x, &low)
-        return swish_prime(x, w, low, splat(<real>1.5957691216057308)
-                           + splat(<real>0.21406444881780075) * x * x)
+        s = 1 / (1 + exp_of_sum(w, low))
+        bell = splat(<real>1.5957691216057308) + splat(<real>0.21406444881780075) * x * x
+        s = s + x * s * (1 - s) * bell
+        if any_lane(less(z, splat(GELU_FAR))):      # where 1 - s is 1
+            s = select_lanes(less(z, splat(GELU_FAR)), times_exp(1 + x * bell, -w, -low), s)
+        return s
     if kind == SILU:
-        return swish_prime(z, -absolute(z), splat(0), splat(1))
+        s = logistic(z)
+        s = s + a * (1 - s)
+        if any_lane(less(z, splat(SILU_FAR))):
+            s = select_lanes(less(z, splat(SILU_FAR)), times_exp(1 + z, z, splat(0)), s)
+        return s
     if kind == SOFTPLUS:            # 1 - e^-a
         return -expm1(-a)
     if kind == SOFTSIGN:

@@ -37,11 +37,21 @@ cdef inline void compare_from_z(
     Output* o, Activation kind, vec a, vec z, vec y,
     vec p,                  # the activation's parameter; of softmax: see `sum_of_others`
 ) noexcept nogil:
-    # Sigmoid, which most networks end in, is apart: the others are one function, called.
-    if kind != SIGMOID and kind != SOFTMAX:
+    # What most networks end in is apart: the others are one function, called.
+    cdef vec s
+    if kind != SIGMOID and kind != SOFTMAX and kind != TANH:
         compare_others(o, kind, a, z, y, p)
         return
     compare(o, a, y)
+    if kind == TANH:
+        if any_lane(less(splat(NEAR_1), absolute(a))):
+            s = 2 * logistic(splat(-2) * absolute(z))
+            o.below = select_lanes(less(splat(NEAR_1), a), s, o.below)
+            o.above = select_lanes(less(splat(NEAR_1), -a), s, o.above)
+            o.minus_y = select_lanes(
+                less(splat(NEAR_1), a), (1 - y) - o.below,
+                select_lanes(less(splat(NEAR_1), -a), o.above - (1 + y), o.minus_y))
+        return
     if any_lane(less(splat(NEAR_1), a)):
         o.below = select_lanes(less(splat(NEAR_1), a), logistic(-z) if kind == SIGMOID else p,
                                o.below)
@@ -53,13 +63,7 @@ cdef void compare_others(
 ) noexcept nogil:
     cdef vec s
     compare(o, a, y)
-    if kind == TANH:
-        if not any_lane(less(splat(NEAR_1), absolute(a))):
-            return
-        s = 2 * logistic(splat(-2) * absolute(z))
-        o.below = select_lanes(less(splat(NEAR_1), a), s, o.below)
-        o.above = select_lanes(less(splat(NEAR_1), -a), s, o.above)
-    elif kind == ELU:               # 1 + a = (1 - alpha) + alpha e^z
+    if kind == ELU:               # 1 + a = (1 - alpha) + alpha e^z
         o.above = select_lanes(less(z, splat(0)), (1 - p) + p * exp(z), o.above)
     elif kind == SOFTSIGN:
         s = 1 / (1 + absolute(z))

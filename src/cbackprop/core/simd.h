@@ -43,6 +43,8 @@ typedef int64_t real_bits;
 #define LARGEST DBL_MAX
 #define MOST_SQUARED 1e153 /* hundreds of its squares are below LARGEST */
 #define LN_SMALLEST -708.3964
+#define SILU_FAR ((real)-700)   /* below it, 1 + e^z is 1, and e^-z nearly beyond the reals; */
+#define GELU_FAR ((real)-17)    /* so are those of gelu_tanh's argument */
 #define LN_LARGEST_POWER 709.43 /* of e, whose power of 2 is no larger than 2^1023 */
 #else
 #define REAL_BYTES 4
@@ -53,6 +55,8 @@ typedef int32_t real_bits;
 #define LARGEST FLT_MAX
 #define MOST_SQUARED 1e18f
 #define LN_SMALLEST -87.33654f
+#define SILU_FAR ((real)-80)
+#define GELU_FAR ((real)-9)
 #define LN_LARGEST_POWER 88.37f
 #endif
 

@@ -10,7 +10,8 @@ cdef extern from "simd.h":
     ctypedef int mask
     ctypedef unsigned int vec_uint32
     const int REAL_BYTES, LANES, TILE_ROWS
-    const real SMALLEST, LARGEST, MOST_SQUARED, LN_SMALLEST, LN_LARGEST_POWER, ROUND_TO_INT
+    const real SMALLEST, LARGEST, MOST_SQUARED, SILU_FAR, GELU_FAR
+    const real LN_SMALLEST, LN_LARGEST_POWER, ROUND_TO_INT
     vec splat(real x) noexcept nogil
     vec load(const real* p) noexcept nogil
     vec load_uint8(const uint8_t* p) noexcept nogil
