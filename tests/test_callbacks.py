@@ -440,5 +440,5 @@ def test_progress_bar_without_tqdm(monkeypatch):
 @pytest.mark.parametrize("path", [None, 3, io.BytesIO()])
 def test_files_of_callbacks_are_paths(path):
     for kind in (Checkpoint, CSVLog):
-        with pytest.raises(TypeError, match="^path must be a str or path-like, got "):
+        with pytest.raises(TypeError, match=r"^path must be a str or path-like, got "):
             kind(path)

@@ -485,8 +485,8 @@ class Network:
             all weigh 0 takes no step: nothing decays, and the optimizer does not count it.
         class_weight : "balanced", or dict {label: weight}, optional
             The same for all examples of a class, 1 for those that the dict has not; classes within
-            the outputs that y has not are passed over. "balanced": n / (number of classes in y * how many examples
-            the class has).
+            the outputs that y has not are passed over. "balanced": n / (number of classes in y *
+            how many examples the class has).
         threads : int, optional
             The most to use in this call, as for `Network`.
         skip_zeros : bool

@@ -90,7 +90,8 @@ def destination(path: Path_) -> Path:
     Raises
     ------
     OSError
-        If it is empty, its folder is not there or not writable, or a folder, a fifo or a device has the name.
+        If it is empty, its folder is not there or not writable, or a folder, a fifo or a device has
+        the name.
     """
     if not os.fsdecode(path):  # which realpath takes for the folder that this process is in
         raise FileNotFoundError(errno.ENOENT, "The path is empty", "")
