@@ -289,7 +289,7 @@ BAD_Y = {
     "names": (np.array(["one", "two"] * (N // 2)), TypeError, "hold real numbers, got dtype <U3$"),
     "objects": (ONE_HOT.astype(object), TypeError, "hold real numbers, got dtype object$"),
     "complex": (ONE_HOT.astype(complex), TypeError, "hold real numbers, got dtype complex128$"),
-    "None": (None, TypeError, "hold real numbers, got dtype object$"),
+    "None": (None, TypeError, "hold real numbers, got dtype object, holding None$"),
     "ragged": ([[1.0, 0.0, 0.0]] * (N - 1) + [[1.0]], ValueError, "be rows of equal length"),
     "a label too few": (LABELS[:-1], ValueError, r"be 20 labels .*got shape \(19,\)$"),
     "a row too many": (np.ones((N + 1, 3)), ValueError, r"shape \(20, 3\).*got shape \(21, 3\)$"),
@@ -376,7 +376,7 @@ BAD_DATA = {
     "pairs with names": (lambda: [(COLUMN, "a"), (COLUMN, "b")], TypeError,
                          "^y of .* must hold real numbers, got dtype <U1$"),
     "pairs with nothing": (lambda: [(None, None)], TypeError,
-                           "^x of .* must hold real numbers, got dtype object$"),
+                           "^x of .* must hold real numbers, got dtype object, holding None$"),
 }
 
 
@@ -462,7 +462,7 @@ def test_bad_test_data_is_found_before_training(nets):
 @pytest.mark.parametrize(("a", "y", "error", "rule"), [
     (np.ones(3), np.ones(2), ValueError, "must have the same shape, got"),
     (np.ones((3, 1)), np.ones(3), ValueError, "must have the same shape, got"),
-    (np.ones(3), None, TypeError, "^y must hold real numbers, got dtype object$"),
+    (np.ones(3), None, TypeError, "^y must hold real numbers, got dtype object, holding None$"),
     (np.ones(3), np.array(["a", "b", "c"]), TypeError, "^y must hold real numbers, got dtype <U1$"),
     (np.ones(3) * 1j, np.ones(3), TypeError, "^output_activations must hold real numbers, got "),
     ([[1], [1, 2]], np.ones(3), ValueError, "^output_activations must be rows of equal length"),
@@ -519,3 +519,20 @@ def test_integers_beyond_every_type(give, nets):
                 give(net, value)
             assert len(str(raised.value)) < 400
             assert "\n" not in str(raised.value)
+
+
+def test_what_of_objects_is_no_number():
+    net = Network([3, 1])
+    for value, came in ((10**400, "1000.*"), (None, "None"), ("a", "'a'"), (2**64, str(2**64))):
+        with one_line(TypeError, f"^a must hold real numbers, got dtype object, holding {came}$"):
+            net.feedforward(np.array([1.0, value, 2], object))
+
+
+def test_sparse_arrays_are_called_so():
+    sparse = pytest.importorskip("scipy.sparse")
+    for kind in (sparse.csr_matrix, sparse.coo_array):
+        x, net = kind(np.eye(3)), Network([3, 2])
+        for call in (net.feedforward, lambda x: net.SGD((x, [0, 1, 1]), 1, 1, 0.1),  # noqa: B023
+                     lambda x: net.backprop(x, [0, 1, 1])):  # noqa: B023
+            with one_line(TypeError, rf"must be dense, got a sparse {kind.__name__}: .*toarray"):
+                call(x)

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import io
 import os
 import sys
 from itertools import pairwise
@@ -434,3 +435,10 @@ def test_progress_bar_without_tqdm(monkeypatch):
     with pytest.raises(ModuleNotFoundError, match=r"needs tqdm: pip .*'cbackprop\[progress\]'$"):
         net.SGD(data(), 2, 5, 0.5, progress=True)
     net.SGD(data(), 1, 5, 0.5)
+
+
+@pytest.mark.parametrize("path", [None, 3, io.BytesIO()])
+def test_files_of_callbacks_are_paths(path):
+    for kind in (Checkpoint, CSVLog):
+        with pytest.raises(TypeError, match=r"^path must be a str or path-like, got "):
+            kind(path)

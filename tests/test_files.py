@@ -644,6 +644,16 @@ def test_what_is_no_path_and_no_file_object(what):
         Network.load(what)
 
 
+def test_a_file_object_at_its_end_and_an_empty_path():
+    file = io.BytesIO()
+    network().save(file)
+    with pytest.raises(ValueError, match=r"^a BytesIO must have bytes left to read.*seek\(0\)"):
+        Network.load(file)
+    for path in ("", b""):
+        with pytest.raises(FileNotFoundError, match="The path is empty"):
+            network().save(path)
+
+
 def test_a_failed_save_writes_nothing_to_a_file_object(monkeypatch):
     monkeypatch.setattr(np, "savez", write_some_and_fail)
     file = io.BytesIO()

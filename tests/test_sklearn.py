@@ -645,6 +645,37 @@ def test_class_weights_of_classes_that_are_not_there():
             MLPClassifier(class_weight=bad).fit(x, y)
 
 
+def test_class_weights_of_no_class_at_all():
+    x, y = DIGITS[0], DIGITS[1] % 3
+    rule = r"^class_weight must be for some of the classes \[0, 1, 2\], got {'1': 50}$"
+    with one_line(ValueError, rule):
+        MLPClassifier(class_weight={"1": 50}).fit(x, y)
+    own = MLPClassifier((3,), class_weight={2: 5.0, 7: 1}, max_iter=2)
+    own.partial_fit(x[y == 0], y[y == 0], classes=[0, 1, 2])  # 2 is yet to come
+    own.set_params(class_weight={}).fit(x, y)
+    with one_line(ValueError, r"^class_weight must be for some of the classes \[0, 1\], got"):
+        own.set_params(class_weight=[{"1": 2}, {}]).fit(x, np.eye(3, dtype=int)[y][:, :2])
+
+
+def test_coefs_that_do_not_fit():
+    x, y = DIGITS[0], DIGITS[1] % 3
+    for layer, shape, rule in ((0, (63, 5), r"\(64, 5\)"), (0, (64, 6), r"\(64, 5\)"),
+                               (0, (), r"\(64, 5\)"), (1, (5, 2), r"\(5, 3\)")):
+        own = MLPClassifier((5,), max_iter=1).fit(x, y)
+        own.coefs_[layer] = np.zeros(shape)
+        with one_line(ValueError, rf"^coefs_\[{layer}\] must have shape {rule}, from"):
+            own.predict(x)
+
+
+def test_slips_in_the_first_arguments():
+    x, y = DIGITS
+    with one_line(ValueError, "^activation must be one of .*'logistic'.*, got 'rellu'$"):
+        MLPClassifier(activation="rellu").fit(x, y)
+    for sizes in (50, (50,), [50, 20], ()):
+        with one_line(ValueError, "^loss must be .*; layers are hidden_layer_sizes="):
+            MLPRegressor(sizes).fit(x, y)
+
+
 def test_class_weights_of_several_labels():
     x, y = TASKS["multilabel"][1:3]
     own = MLPClassifier((9,), max_iter=4, random_state=0, class_weight=[{1: 2.0}, *[{}] * 4])
@@ -719,7 +750,7 @@ def test_hinges_have_sums_for_probabilities(task):
 
 
 BAD = {
-    "activation": ({"activation": "logistics"}, r"^activation\[0\] must be one of .*'logistics'$"),
+    "activation": ({"activation": "logistics"}, "^activation must be one of .*'logistics'$"),
     "list": ({"activation": ["relu"]}, r"^activation must have 2 entries, .*, got 1$"),
     "loss": ({"loss": "log"}, r"^loss must be one of .*'log_loss'.*, got 'log'$"),
     "dropout": ({"dropout": 1.5}, r"^dropout must be a number .* below 1, got 1.5$"),
@@ -748,10 +779,13 @@ def test_bad_calls():
         own.fit(x, y, X_val=x[:50], y_val=y[:50] + 1)
     with one_line(ValueError, "^partial_fit does not support early_stopping=True$"):
         own.partial_fit(x, y, classes=np.arange(10))
-    with pytest.raises(AttributeError) as raised:
-        MLPClassifier(class_weight="balanced").partial_fit(x, y, classes=np.arange(10))
-    assert str(raised.value.__cause__) == (
-        "class_weight 'balanced' needs all of y: give partial_fit a dict")
+    for alone in ({}, {"X_val": None}):
+        with one_line(ValueError, "^sample_weight_val must come with X_val and y_val, got it"):
+            own.fit(x, y, sample_weight_val="anything", **alone)
+    balanced = MLPClassifier(class_weight="balanced")
+    with one_line(ValueError, "^class_weight 'balanced' needs all of y: give partial_fit a dict$"):
+        balanced.partial_fit(x, y, classes=np.arange(10))
+    assert not hasattr(balanced, "classes_")
     own = MLPClassifier((3,), max_iter=2, warm_start=True).fit(x, y)
     with one_line(ValueError, r"^warm_start and partial_fit need the layers that are there, \[64"):
         own.set_params(hidden_layer_sizes=(4,)).fit(x, y)

@@ -151,7 +151,7 @@ class CSVLog(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path = _path(path)
 
     def on_train_begin(self, network: Network, history: History) -> None:
         """Write the names of the columns."""
@@ -351,7 +351,7 @@ class Checkpoint(Best):
         minimize: bool | None = None,
     ) -> None:
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
-        self.path = os.fspath(path)
+        self.path = _path(path)
 
     def on_train_begin(self, network: Network, history: History) -> None:
         """Begin anew, and see that the network can be saved there."""
@@ -361,6 +361,13 @@ class Checkpoint(Best):
     def on_better(self, network: Network) -> None:
         """Save it."""
         network.save(self.path)
+
+
+def _path(path: str | os.PathLike[str]) -> str:
+    try:
+        return os.fspath(path)
+    except TypeError:
+        raise TypeError(f"path must be a str or path-like, got {data.shown(path)}") from None
 
 
 def _less_is_better(metric: Callable[..., object]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, optimizers
+from cbackprop import data
 
 # Irregular: a kink of the user's is at none of them. Whole numbers and halves are where kinks are.
 POINTS = np.array([-3.37, -2.13, -1.31, -0.87, -0.41, -0.13, 0.11, 0.37, 0.83, 1.29, 2.19, 3.41])
@@ -405,16 +405,16 @@ def _by_class(class_weight: Any, y: NDArray[Any], outputs: int) -> NDArray[Any]:
                         f"got {data.shown(class_weight)}")
     by_class = np.ones(len(counts))
     for label, weight in class_weight.items():
-        known = [j for j in range(len(counts)) if label == j] if isinstance(
-            label, (*optimizers.REAL, np.bool_)) else []
-        if not known:
+        if not (isinstance(label, (*data.REAL, np.bool_)) and 0 <= label < len(counts)
+                and label == int(label)):
             raise ValueError(f"class_weight must be for classes in 0..{len(counts) - 1}, "
                              f"got {data.shown(label)}")
+        known = int(label)
         try:
             by_class[known] = float(weight)
-        except (TypeError, ValueError, OverflowError, IndexError):
+        except (TypeError, ValueError, OverflowError):
             by_class[known] = math.nan
-        if not (math.isfinite(by_class[known[0]]) and by_class[known[0]] >= 0):
+        if not (math.isfinite(by_class[known]) and by_class[known] >= 0):
             raise ValueError(f"class_weight must be finite and not negative, "
-                             f"got {data.shown(weight)} for class {known[0]}")
+                             f"got {data.shown(weight)} for class {known}")
     return by_class

@@ -322,8 +322,7 @@ class Network:
         Return a network like this one, with other parameters of the same shapes.
 
         An optimizer's memory goes with it. This one keeps its parameters, for who has views of
-        them.
-        It takes a tenth of the time that checking all settings again would.
+        them. It takes a tenth of the time that checking all settings again would.
         """
         made = type(self).__new__(type(self))
         made.__dict__.update(self.__dict__)
@@ -332,7 +331,7 @@ class Network:
         made._core.threads_for = self._core.threads_for
         views = made._core.views(made._core.parameters)
         made._weights, made._biases = Views("weights", views[0]), Views("biases", views[1])
-        made._in_training = threading.Lock()
+        made._in_training, made._trained_by = threading.Lock(), None
         self._memory = None
         if made._memory is not None:
             made._memory.follow(made._core)
@@ -485,9 +484,9 @@ class Network:
             What each example's cost and gradient are multiplied by. A mini-batch whose examples
             all weigh 0 takes no step: nothing decays, and the optimizer does not count it.
         class_weight : "balanced", or dict {label: weight}, optional
-            The same for all examples of a class, 1 for those that the dict has not; classes that y
-            has not are passed over. "balanced": n / (number of classes in y * how many examples
-            the class has).
+            The same for all examples of a class, 1 for those that the dict has not; classes within
+            the outputs that y has not are passed over. "balanced": n / (number of classes in y *
+            how many examples the class has).
         threads : int, optional
             The most to use in this call, as for `Network`.
         skip_zeros : bool

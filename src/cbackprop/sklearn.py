@@ -91,7 +91,7 @@ def _weighty(weights: NDArray[Any] | None, rows: str) -> NDArray[Any] | None:
 
 
 def _weights_of_classes(
-    class_weight: Any, y: NDArray[Any], sample_weight: NDArray[Any] | None
+    class_weight: Any, y: NDArray[Any], sample_weight: NDArray[Any] | None, known: list[Any]
 ) -> NDArray[Any]:
     """
     Return what class_weight makes of each example's class.
@@ -99,9 +99,12 @@ def _weights_of_classes(
     Raises
     ------
     TypeError, ValueError
-        If a weight is no number, or negative.
+        If a weight is no number, or negative, or none is for a class that is known.
     """
     classes, at = np.unique(y, return_inverse=True)
+    if isinstance(class_weight, dict) and class_weight and class_weight.keys().isdisjoint(known):
+        raise ValueError(f"class_weight must be for some of the classes {data.shown(known)}, got "
+                         f"{data.shown(class_weight)}")
     if isinstance(class_weight, dict):  # a class that it does not name weighs 1
         return np.array([optimizers.number(f"class_weight[{c!r}]", class_weight.get(c, 1.0), 0)
                          for c in classes.tolist()])[at]
@@ -236,8 +239,6 @@ class _Epochs(Training, calls.Callback):
 def _fits_in_parts(estimator: Any) -> bool:
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver 'sgd' or 'adam', got 'lbfgs'")
-    if getattr(estimator, "class_weight", None) == "balanced":
-        raise AttributeError("class_weight 'balanced' needs all of y: give partial_fit a dict")
     return True
 
 
@@ -332,6 +333,11 @@ class _Perceptron(BaseEstimator, ABC):
         now, n = [*map(np.asarray, now)], len(self.coefs_)
         if (views is None or [p.shape for p in now] != [view.shape for view in views]
                 or _real(now[0]) != _real(views[0])):
+            widths = self.n_features_in_, *(b.size for b in now[n:-1]), self.n_outputs_
+            for at, shape in enumerate(itertools.pairwise(widths)):
+                if now[at].shape != shape:
+                    raise ValueError(f"coefs_[{at}] must have shape {shape}, from n_features_in_ "
+                                     f"by intercepts_ to n_outputs_, got {now[at].shape}")
             self._make(now[:n], now[n:])
             return
         self._net = self._net._with([w.T for w in now[:n]], [b[:, None] for b in now[n:]])
@@ -342,10 +348,18 @@ class _Perceptron(BaseEstimator, ABC):
         sizes = [len(coefs[0]), *(len(b) for b in intercepts)]
         real = _real(coefs[0])
         build = _dispatch.load(np.dtype(real).name)
+        first = self.loss[:1] if isinstance(self.loss, (list, tuple)) else [self.loss]
+        if all(isinstance(size, (int, np.integer)) for size in first):
+            raise ValueError(f"loss must be a name, (name, number) or a Cost, got "
+                             f"{data.shown(self.loss)}; layers are hidden_layer_sizes="
+                             f"{data.shown(self.loss)}")
         functions.one("loss", self.loss, dict.fromkeys((*build.COSTS, *self._LOSSES), 0), build,
                       functions.Cost)
         out, cost = self._ends(real)
         activation = self.activation
+        if isinstance(activation, (str, tuple)):
+            functions.one("activation", activation, dict.fromkeys((*build.ACTIVATIONS, *OURS), 0),
+                          build, functions.Activation)
         if not isinstance(activation, list):
             activation = [activation] * (len(sizes) - 2)
         if len(activation) == len(sizes) - 2:
@@ -470,6 +484,8 @@ class _Perceptron(BaseEstimator, ABC):
             raise ValueError("X_val needs early_stopping=True, and solver 'sgd' or 'adam'")
         if (validation[0] is None) != (validation[1] is None):
             raise ValueError("X_val and y_val must come together, got one of them")
+        if validation[0] is None and validation[2] is not None:
+            raise ValueError("sample_weight_val must come with X_val and y_val, got it alone")
 
         x, y = self._arrays(x, y, anew)
         self._learn_classes(y, anew, partial)
@@ -813,8 +829,9 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
             raise ValueError(f"class_weight must be 'balanced' or {rule}, for y has shape "
                              f"{y.shape}, got {data.shown(each)}")
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
+        known = self.classes_.tolist() if y.ndim == 1 else [0, 1]
         for class_weight, column in zip(each, columns, strict=True):
-            weights = weights * _weights_of_classes(class_weight, column, sample_weight)
+            weights = weights * _weights_of_classes(class_weight, column, sample_weight, known)
         return weights
 
     def _ends(self, real: Any) -> tuple[str, Any]:
@@ -861,6 +878,8 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         -------
         self
         """
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise ValueError("class_weight 'balanced' needs all of y: give partial_fit a dict")
         if _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
@@ -980,7 +999,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
 
     @property
     def _is_poisson(self) -> bool:
-        return (self.loss[0] if isinstance(self.loss, tuple) else self.loss) == "poisson"
+        return (self.loss[:1] if isinstance(self.loss, tuple) else (self.loss,)) == ("poisson",)
 
     def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Return R^2; of one row it is no number."""

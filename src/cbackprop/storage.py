@@ -90,8 +90,11 @@ def destination(path: Path_) -> Path:
     Raises
     ------
     OSError
-        If its folder is not there or not writable, or a folder, a fifo or a device has the name.
+        If it is empty, its folder is not there or not writable, or a folder, a fifo or a device has
+        the name.
     """
+    if not os.fsdecode(path):  # which realpath takes for the folder that this process is in
+        raise FileNotFoundError(errno.ENOENT, "The path is empty", "")
     path = Path(os.path.realpath(os.fsdecode(path)))
     folder = path.parent
     if not stat.S_ISDIR(os.stat(folder).st_mode):
@@ -207,13 +210,17 @@ def opened(source: Target, max_bytes: int) -> Iterator[BinaryIO]:
     OSError
         If the file cannot be read.
     ValueError
-        If a file object holds more bytes than this.
+        If a file object holds more bytes than this, or has none left.
     """
     if is_path(source, "read"):
         with open(source, "rb") as file:
             yield file
     else:
-        yield io.BytesIO(_whole(source, max_bytes))
+        whole = _whole(source, max_bytes)
+        if not whole:
+            raise ValueError(f"{named(source)} must have bytes left to read, got none; after "
+                             f"writing, seek(0) goes back to the first")
+        yield io.BytesIO(whole)
 
 
 def read_bytes(path: Path_, max_bytes: int) -> bytes:
