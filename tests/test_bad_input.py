@@ -536,3 +536,19 @@ def test_sparse_arrays_are_called_so():
                      lambda x: net.backprop(x, [0, 1, 1])):  # noqa: B023
             with one_line(TypeError, rf"must be dense, got a sparse {kind.__name__}: .*toarray"):
                 call(x)
+
+
+def test_a_seed_without_end():
+    """NumPy's own recursion ended the process."""
+    endless = []
+    endless.append(endless)
+    for seed in (endless, np.matrix([[1.0, 2.0]]), [[1, 2]], np.ones((2, 2), int)):
+        with one_line(TypeError, "seed must be None, a Generator or a non-negative integer"):
+            Network([2, 1], seed=seed)
+    assert (Network([2, 1], seed=[1, 2]).weights[0]
+            == Network([2, 1], seed=np.array([1, 2])).weights[0]).all()
+
+
+def test_a_memoryview_is_no_data_set():
+    with one_line(TypeError, "must be .x, y. arrays or a list of .x, y. pairs, got memoryview"):
+        Network([2, 3, 1]).evaluate(memoryview(np.ones((4, 2))))

@@ -166,6 +166,20 @@ def test_gradient_check_at_a_kink():
     assert "4 at a kink" in repr(found)
 
 
+@pytest.mark.parametrize("activation", ["selu", ("elu", 0.5), ("elu", 2.0), ("leaky_relu", 0.3)])
+def test_gradient_check_of_kinks_behind_kinks(activation):
+    """Slopes of both sides may then be equal, and backpropagation's is another."""
+    for sizes, seed in itertools.product([(3, 4, 2), (3, 4, 5, 2)], range(3)):
+        net = network(sizes, activation=activation, seed=seed)
+        for b in net.biases:
+            b[...] = 0
+        rows = [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]
+        for n in (1, 2):
+            found = inspect.gradient_check(net, rows[:n], [[1.0, 0.0], [0.5, 1.0]][:n])
+            assert found.passed
+            assert found.at_kink.any()
+
+
 def test_a_wrong_derivative_at_a_kink_is_none():
     steep = Activation(lambda z: np.maximum(z, 0), lambda z: (z > 0) + (z == 0) * 1.5, name="steep")
     net = network((1, 2, 1), activation=steep, output_activation="identity", seed=3)

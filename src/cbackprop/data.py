@@ -245,7 +245,8 @@ def _is_pair(item: object) -> bool:
 def columns(data: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Make the book's list of pairs into two arrays of rows."""
     rule = f"{name} must be (x, y) arrays or a list of (x, y) pairs"
-    if isinstance(data, (str, bytes, np.ndarray)) or not isinstance(data, Iterable):
+    if (isinstance(data, (str, bytes, memoryview, np.ndarray))
+            or not isinstance(data, Iterable)):
         raise TypeError(f"{rule}, got {type(data).__name__}")
     pairs = list(data)
     if any(not isinstance(pair, (tuple, list)) or len(pair) != 2 for pair in pairs):
