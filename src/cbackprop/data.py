@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import frames
 
-REAL: tuple[Any, ...] = (float, int, Real)  # the first two are found ten times as fast
+REAL = (float, int, Real)  # the first two are found ten times as fast
 ROW_TYPES = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
 
 
