@@ -405,8 +405,8 @@ def _by_class(class_weight: Any, y: NDArray[Any], outputs: int) -> NDArray[Any]:
                         f"got {data.shown(class_weight)}")
     by_class = np.ones(len(counts))
     for label, weight in class_weight.items():
-        if not (isinstance(label, (*data.REAL, np.bool_)) and 0 <= label < len(counts)
-                and label == int(label)):
+        real = isinstance(label, (*data.REAL, np.bool_))
+        if not (real and 0 <= label < len(counts) and label == int(label)):
             raise ValueError(f"class_weight must be for classes in 0..{len(counts) - 1}, "
                              f"got {data.shown(label)}")
         known = int(label)
