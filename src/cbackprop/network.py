@@ -884,7 +884,7 @@ def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
 
 def _generator(seed: Any) -> np.random.Generator:
     if isinstance(seed, (list, tuple, np.ndarray)) and (  # NumPy would follow a nest without end
-            isinstance(seed, np.ndarray) and (type(seed) is not np.ndarray or seed.ndim != 1)
+            (isinstance(seed, np.ndarray) and (type(seed) is not np.ndarray or seed.ndim != 1))
             or not all(isinstance(s, (int, np.integer)) for s in seed)):
         raise TypeError(f"seed must be None, a Generator or a non-negative integer, "
                         f"got {data.shown(seed)}")
