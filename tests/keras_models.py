@@ -111,6 +111,13 @@ def test_to_keras_refuses():
     refused("^to_keras takes a cbackprop.Network, got 3$", lambda: convert.to_keras(3), TypeError)
 
 
+def test_to_keras_takes_an_estimator():
+    ours, x = pytest.importorskip("cbackprop.sklearn"), rows("float32")
+    own = ours.MLPRegressor(hidden_layer_sizes=(3,), max_iter=2, random_state=0).fit(x, x[:, 0])
+    found = convert.to_keras(own).predict(x, verbose=0)
+    np.testing.assert_allclose(found[:, 0], own.predict(x), 1e-5, 3e-6)
+
+
 def test_keras_scales_inputs():
     kinds = keras.layers
     images = np.random.default_rng(0).integers(0, 256, (30, 5, 4)).astype("float32")
@@ -159,6 +166,13 @@ def test_keras_refuses():
             lambda: convert.from_keras(keras.Model(start, shared(shared(start)))))
     refused("must be a chain of layers, each used once",
             lambda: convert.from_keras(keras.Model(start, [shared(start), kinds.Dense(2)(start)])))
+    norm, slopes = kinds.BatchNormalization(), kinds.PReLU()
+    inner = keras.Sequential([keras.Input((7,)), kinds.Dense(7)])
+    for layers, name in [([shared, kinds.ReLU(), shared], "Dense"), ([inner, inner], "Dense"),
+                         ([kinds.Dense(7), norm, kinds.Dense(7), norm], "BatchNormalization"),
+                         ([kinds.Dense(7), slopes, kinds.Dense(7), slopes], "PReLU"),
+                         ([kinds.Dense(7, slopes), kinds.Dense(7, slopes)], "Dense")]:
+        refused(f"^from_keras: <{name} .* shares its weights with a layer before it$", of(*layers))
     refused("<Add .* has no equal",
             lambda: convert.from_keras(keras.Model(start, kinds.Add()([start, start]))))
     refused("^from_keras takes a Sequential or Functional model, got <Own",

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import io
 import os
 import subprocess
 import sys
@@ -209,13 +210,13 @@ def test_from_onnx_leaves_columns():
 def test_from_onnx_refuses(tmp_path):
     pytest.importorskip("onnx")
     of, dense, relu = convert.from_onnx, ("MatMul", "x w", "z"), ("Relu", "z", "a")
-    w = {"w": drawn(7, 7), "one": 1.0, "flat": np.array([-1]), "long": drawn(6)}
+    w = {"w": drawn(7, 7), "u": drawn(7, 7), "one": 1.0, "flat": np.array([-1]), "long": drawn(6)}
     for nodes, match in [
         ([dense, ("Mish", "z", "y")], "^from_onnx: Mish 'y' has no equal in cbackprop$"),
         ([dense, ("Add", "x z", "y")], "^from_onnx: Add 'y' joins branches"),
         ([dense, relu, ("Add", "z a", "y")], "^from_onnx: Add 'y' has no equal"),
         ([dense, relu, ("Mul", "a one", "b"), ("Relu", "b", "y")], "Mul 'b' must be beside a l"),
-        ([dense, ("LogSoftmax", "z", "a"), ("MatMul", "a w", "y")], "LogSoftmax 'a' must be the "),
+        ([dense, ("LogSoftmax", "z", "a"), ("MatMul", "a u", "y")], "LogSoftmax 'a' must be the "),
         ([dense, ("Softmax", "z", "y", {"axis": 0})], "Softmax 'y' has no equal"),
         ([dense, ("Reshape", "z flat", "y")], r"Reshape 'y' must make rows, as \(-1, columns\)$"),
         ([("Gemm", "x w", "y", {"transA": 1})], "Gemm 'y' transposes the examples$"),
@@ -237,12 +238,64 @@ def test_from_onnx_refuses(tmp_path):
             lambda: of(onnx_model([("MatMul", "x w", "y")], {"w": w["w"] * np.nan})))
     refused("must be of opset 7 or later, got 6$",
             lambda: of(onnx_model([("MatMul", "x w", "y")], w, opset=6)))
-    refused("^from_onnx takes a path or an onnx.ModelProto, got 3$", lambda: of(3), TypeError)
+    for wrong in (3, b"model", io.StringIO()):
+        refused("^from_onnx takes a path, a binary file object or an onnx.ModelProto, got ",
+                lambda wrong=wrong: of(wrong), TypeError)
+    refused("^from_onnx: a BytesIO is damaged, or no ONNX", lambda: of(io.BytesIO(b"x")))
     with pytest.raises(FileNotFoundError):
         of(tmp_path / "none.onnx")
     many = [("MatMul", "x w", "a0"), *[("Add", f"a{i} one", f"a{i + 1}") for i in range(300)]]
     refused("is made of more than 200 operators$", lambda: of(onnx_model(
         [*many, ("Relu", "a300", "y")], w)))
+
+
+def test_from_onnx_refuses_layers_that_share_their_weights():
+    w, last = {"w": drawn(7, 7), "b": np.zeros(7), "one": 1.0}, ("Gemm", "a u b", "y")
+    first = [("Gemm", "x w b", "z"), ("Mul", "z one", "s"), ("Relu", "s", "a")]
+    match = "^from_onnx: Gemm 'y' shares its weights with a layer before it$"
+    for nodes in ([("Gemm", "a w b", "y")], [("Gemm", "a w b", "y", {"transB": 1})],
+                  [("Transpose", "w", "u"), last], [("Identity", "w", "u"), last]):
+        refused(match, lambda nodes=nodes: convert.from_onnx(onnx_model([*first, *nodes], w)))
+    net = convert.from_onnx(onnx_model(
+        [*first, ("Gemm", "a u b", "t"), ("Mul", "t one", "y")], w | {"u": drawn(7, 7)}))
+    assert net.sizes == (7, 7, 7)  # biases and numbers may be the same
+
+
+def test_onnx_of_shared_layers_that_pytorch_exports(tmp_path):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    nn, path = torch.nn, str(tmp_path / "net.onnx")
+
+    def exported(*modules):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that this exporter grows old
+            torch.onnx.export(nn.Sequential(*modules).eval(), (torch.ones(2, 4),), path,
+                              dynamo=False)
+        return convert.from_onnx(path)
+
+    def norm():
+        return nn.BatchNorm1d(4)
+
+    linear = nn.Linear(4, 4)
+    refused("^from_onnx: Gemm '.*' shares its weights with a layer before it$",
+            lambda: exported(linear, nn.ReLU(), linear))
+    others = [nn.Linear(4, 4) for _ in range(2)]
+    for each in others:
+        nn.init.zeros_(each.bias)
+    # The exporter merges what is equal: these biases and norms.
+    assert exported(others[0], nn.ReLU(), others[1]).sizes == (4, 4, 4)
+    assert exported(norm(), others[0], nn.ReLU(), norm(), others[1]).sizes == (4, 4, 4)
+
+
+def test_from_onnx_reads_file_objects(tmp_path):
+    pytest.importorskip("onnx")
+    net, written = network("tanh"), io.BytesIO()
+    convert.export_onnx(net, tmp_path / "net.onnx")
+    convert.export_onnx(net, written)
+    with open(tmp_path / "net.onnx", "rb") as file:
+        for given in (file, io.BytesIO(written.getvalue())):
+            np.testing.assert_allclose(convert.from_onnx(given).feedforward(rows()),
+                                       net.feedforward(rows()), 1e-13)
 
 
 def test_a_damaged_onnx_file_is_a_value_error(tmp_path):
@@ -393,6 +446,7 @@ def test_torch_refuses():
         ([linear, nn.BatchNorm1d(6).eval()], "BatchNorm1d.*takes rows of 6, and gets rows of 7"),
         ([linear, nn.LayerNorm(7)], "LayerNorm.*has no equal"),
         ([linear, nn.Hardtanh()], "Hardtanh.*has no equal"),
+        ([linear, nn.CELU(0.5)], r"CELU\(alpha=0.5\) has no equal"),
         ([linear, nn.LogSoftmax(1), nn.Linear(7, 2)], r"LogSoftmax\(dim=1\) must be the output$"),
         ([linear, nn.ReLU(), linear], "Linear.*shares its weights with a layer before it"),
         ([linear, tied], "Linear.*shares its weights with a layer before it"),
@@ -507,6 +561,8 @@ def test_torch_forward_refuses():
     for forward, match in [
         (lambda s, x: x + s.b(s.a(x)), "^from_torch: add in Own.forward must take what the step"),
         (lambda s, x: s.a(s.b(s.a(x))), "Linear.*shares its weights with a layer before it"),
+        (lambda s, x: F.linear(F.linear(x, s.w), s.w), "linear in Own.forward shares its weigh"),
+        (lambda s, x: F.linear(s.b(s.a(x)), s.a.weight), "linear in Own.forward shares its weigh"),
         (lambda s, x: (s.a(x), x), "Own.forward must return what its last layer gives, alone$"),
         (lambda s, x: s.a(x) if x.sum() > 0 else x, "Own.forward cannot be read by torch.fx: "),
         (lambda s, x: F.dropout(s.a(x)), "dropout in Own.forward drops at inference too"),
@@ -523,7 +579,21 @@ def test_torch_forward_refuses():
     ]:
         own = type("Own", (nn.Module,), {"forward": forward})()
         own.a, own.b, own.one = nn.Linear(7, 5), nn.Linear(5, 7), nn.Linear(7, 1)
+        own.w = nn.Parameter(torch.ones(7, 7))
         refused(match, lambda own=own: convert.from_torch(own.eval()))
+
+
+def test_torch_compiled():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    linear, last = nn.Linear(7, 5), nn.Linear(5, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what torch imports then
+        module = torch.compile(nn.Sequential(torch.compile(linear), nn.Tanh(), last))
+    assert_close(nn.Sequential(linear, nn.Tanh(), last)(torch.from_numpy(rows("float32")))
+                 .detach().numpy(), convert.from_torch(module), rows("float32"))
+    module.register_forward_hook(lambda *_: None)
+    refused("has hooks, which may change", lambda: convert.from_torch(module))
 
 
 # ---- Keras ----
@@ -832,6 +902,19 @@ def test_a_library_that_is_missing_is_named(function, module, extra, monkeypatch
     arguments = (Network([2, 2]), "x.onnx")[:2 if function is convert.export_onnx else 1]
     refused(rf"^{function.__name__} needs {module}: pip install 'cbackprop\[{extra}\]'$",
             lambda: function(*arguments), ModuleNotFoundError)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_backend_of_keras_that_is_missing_is_named(backend):
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip("needs Keras")
+    code = (f"import sys; sys.modules['{backend}'] = None; import cbackprop.convert; "
+            "cbackprop.convert.to_keras(cbackprop.Network([2, 2]))")
+    run = subprocess.run([sys.executable, "-c", code], env=os.environ | {"KERAS_BACKEND": backend},
+                         capture_output=True, text=True, check=False, timeout=120)
+    assert run.stderr.splitlines()[-1] == (
+        f"ModuleNotFoundError: to_keras needs a backend of Keras, and {backend} is not installed: "
+        "start Python with KERAS_BACKEND=torch or jax, or pip install one")
 
 
 def test_importing_convert_imports_none_of_them():

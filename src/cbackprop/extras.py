@@ -3,6 +3,8 @@
 import importlib
 from typing import Any
 
+KERAS_BACKENDS = ("tensorflow", "jax", "torch", "openvino")
+
 
 def library(module: str, by: str, extra: str) -> Any:
     """
@@ -11,10 +13,14 @@ def library(module: str, by: str, extra: str) -> Any:
     Raises
     ------
     ModuleNotFoundError
-        Without it; names the extra that brings it.
+        Without it; names the extra that brings it. Keras' backend is brought by none.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{by} needs {error.name}: pip install 'cbackprop[{extra}]'",
-                                  name=error.name) from None
+        remedy = f"{error.name}: pip install 'cbackprop[{extra}]'"
+        missing = str(error.name).partition(".")[0]
+        if module == "keras" and missing in KERAS_BACKENDS:
+            remedy = (f"a backend of Keras, and {missing} is not installed: start Python with "
+                      "KERAS_BACKEND=torch or jax, or pip install one")
+        raise ModuleNotFoundError(f"{by} needs {remedy}", name=error.name) from None

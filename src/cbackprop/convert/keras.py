@@ -56,10 +56,10 @@ def from_keras(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     TypeError
         If it is no such model.
     ValueError
-        If it is not built, no chain, or has a layer or activation that has no equal here; the
-        error names it.
+        If it is not built, no chain, has layers that share weights, or a layer or activation that
+        has no equal here; the error names it.
     ModuleNotFoundError
-        Without Keras.
+        Without Keras, or without its backend.
 
     Notes
     -----
@@ -87,7 +87,7 @@ def to_keras(net: Network) -> Any:
 
     Parameters
     ----------
-    net : Network
+    net : Network or estimator
         `input_scale` is multiplied into the first weights.
 
     Returns
@@ -104,7 +104,7 @@ def to_keras(net: Network) -> Any:
         several in one layer. If the network is of float64 and Keras' backend has none, as JAX
         until it is told.
     ModuleNotFoundError
-        Without Keras.
+        Without Keras, or without its backend.
 
     Notes
     -----
@@ -160,6 +160,7 @@ def _collect(chain: layers.Chain, model: Any, keras: Any) -> None:
         if isinstance(layer, keras.Model):
             _collect(chain, layer, keras)
         else:
+            chain.owns(layer, map(id, layer.weights))  # and those of its activation
             _add(chain, layer, keras)
 
 

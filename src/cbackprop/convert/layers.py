@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,6 +131,7 @@ class Chain:
     def __init__(self, by: str) -> None:
         self.by = by
         self.kinds: set[str] = set()  # of numbers, as weights had them
+        self.owned: set[Any] = set()  # the weights of layers so far, by id or name
         self.width: int | None = None  # of what has been collected, where it is known
         self.scale: Any = 1.0  # of what the next layer of weights reads
         self.offset: Any = 0.0
@@ -144,6 +145,13 @@ class Chain:
     def refuse(self, thing: Any, why: str = "has no equal in cbackprop") -> ValueError:
         """Return the error that names what cannot be converted."""
         return RefusedError(f"{self.by}: {self._named(thing)} {why}")
+
+    def owns(self, thing: Any, weights: Iterable[Any]) -> None:
+        """Note a layer's weights, by id or name: of the network, each layer has its own."""
+        weights = set(weights)
+        if weights & self.owned:
+            raise self.refuse(thing, "shares its weights with a layer before it")
+        self.owned |= weights
 
     def fits(self, thing: Any, width: int) -> None:
         """Look that what comes has this width."""

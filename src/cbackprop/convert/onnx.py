@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 import os
@@ -308,7 +309,7 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
 
     Parameters
     ----------
-    model : str, path-like, or onnx.ModelProto
+    model : str, path-like, binary file object or onnx.ModelProto
         A chain of `Gemm`, or `MatMul` and `Add`, and activations, of opset 7 or later. Among them
         may be `BatchNormalization` and arithmetic with constants, which become a part of the layer
         beside them, and what does nothing to rows: `Flatten`, `Reshape`, `Cast`, `Dropout`,
@@ -321,10 +322,10 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     Raises
     ------
     TypeError
-        If it is no path and no model.
+        If it is no path, no file object for bytes and no model.
     ValueError
-        If the file is damaged, or the model is no chain, or has what has no equal here; the error
-        names it.
+        If the file is damaged, or the model is no chain, has layers that share weights, or what has
+        no equal here; the error names it.
     OSError
         If the file cannot be read.
     ModuleNotFoundError
@@ -348,12 +349,15 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     """
     onnx = library("onnx", "from_onnx", "onnx")
     chain = layers.Chain("from_onnx")
-    if not isinstance(model, (str, os.PathLike, onnx.ModelProto)):
-        raise TypeError(f"from_onnx takes a path or an onnx.ModelProto, got {data.shown(model)}")
-    thing = "model" if isinstance(model, onnx.ModelProto) else repr(os.fspath(model))
+    if isinstance(model, (bytes, io.TextIOBase)) or not (
+            isinstance(model, (str, os.PathLike, onnx.ModelProto)) or hasattr(model, "read")):
+        raise TypeError("from_onnx takes a path, a binary file object or an onnx.ModelProto, "
+                        f"got {data.shown(model)}")
+    thing = "model" if isinstance(model, onnx.ModelProto) else storage.named(model)
     try:
         if not isinstance(model, onnx.ModelProto):
-            model = onnx.load_model(os.fspath(model), format="protobuf")
+            with storage.opened(model, storage.MAX_BYTES) as file:
+                model = onnx.load_model(file, format="protobuf")
         with np.errstate(all="ignore"):  # numbers are looked at when they become a layer's
             steps = Reader(onnx, model, chain).steps()
     except (layers.RefusedError, OSError):
@@ -468,6 +472,7 @@ class Reader:
             self.values[tensor.name] = onnx.numpy_helper.to_array(tensor)
         is_double = any(tensor.data_type == 11 for tensor in self.graph.initializer)
         self.terms = Terms(onnx, "float64" if is_double else "float32", opset)
+        self.made_of: dict[int, set[int]] = {}  # ids: of a constant, of the matrices in it
         self.arrays: list[NDArray[Any]] = []
         self.dense: list[tuple[Value, Any, Any, str]] = []  # what w and b are applied to, w, b
         self.things: dict[str, str] = {}  # how errors name what made a term
@@ -559,7 +564,14 @@ class Reader:
             raise self.chain.refuse(thing, "of constants has no equal in cbackprop")
         reference = library("onnx.reference", "from_onnx", "onnx")
         evaluator = reference.ReferenceEvaluator(node, opsets=self.opsets)
-        return np.asarray(evaluator.run(None, dict(zip(node.input, inputs, strict=True)))[0])
+        made = np.asarray(evaluator.run(None, dict(zip(node.input, inputs, strict=True)))[0])
+        self.made_of[id(made)] = {matrix for each in inputs if np.ndim(each) == 2
+                                  for matrix in self.matrices(each)} or {id(made)}
+        return made
+
+    def matrices(self, constant: Any) -> set[int]:
+        """Return the ids of the matrices that a constant is made of."""
+        return self.made_of.get(id(constant), {id(constant)})
 
     def shape(self, x: Value, thing: str) -> NDArray[Any]:
         """Return the shape of the input, or of rows, of which -1 is not known."""
@@ -646,6 +658,8 @@ class Reader:
                 raise self.chain.refuse(thing, f"must have one bias for each neuron, or one, "
                                                f"got shape {b.shape}")
             b = times(np.broadcast_to(b.ravel(), len(w)), attributes.get("beta", 1.0))
+        # Of biases and norms, exporters merge those that are equal, such as zeros.
+        self.chain.owns(thing, self.matrices(inputs[1]))
         self.dense.append((x, w, b, thing))
         if len(self.dense) > MOST_LAYERS:
             raise self.chain.refuse("model", f"has more than {MOST_LAYERS} layers of weights")

@@ -86,8 +86,8 @@ def to_torch(net: Network) -> Any:
     TypeError
         If it is no network.
     ValueError
-        If PyTorch has no module for an activation: "gaussian", "sine", the user's own, or several
-        in one layer.
+        If PyTorch has no module for an activation: "exponential", "gaussian", "sine", the user's
+        own, or several in one layer.
     ModuleNotFoundError
         Without PyTorch.
 
@@ -123,7 +123,8 @@ def from_torch(module: Any, *, cost: Any = None, seed: Any = None) -> Network:
         nothing to rows at inference: `Flatten`, `Identity`, `Dropout`. As a `Sequential`, perhaps
         of Sequentials; or as a class of your own, whose `forward`, read by `torch.fx`, calls its
         modules and such functions one after another: `F.relu(self.fc1(x.flatten(1)))`. There,
-        inputs may be shifted and scaled. Narrower types than float32 become that.
+        inputs may be shifted and scaled. Narrower types than float32 become that. Of a compiled
+        module, the one that `torch.compile` was given is read.
     cost, seed
         Of the network; the cost by default is what goes with the output activation:
         "log_likelihood" with softmax, "cross_entropy" with sigmoid, else "quadratic".
@@ -144,7 +145,8 @@ def from_torch(module: Any, *, cost: Any = None, seed: Any = None) -> Network:
     probabilities, of which the module gives the logarithms. `BatchNorm1d` becomes a part of the
     layer of weights before it, or, after an activation or at the inputs, of the one that follows.
     `squeeze` of the one output is left out: the network gives shape (n, 1).
-    The slopes of `PReLU` become those of "leaky_relu", which are not trained.
+    The slopes of `PReLU` become those of "leaky_relu", which are not trained. `CELU` with
+    alpha = 1 is "elu"; with another it has no equal.
 
     Examples
     --------
@@ -175,7 +177,6 @@ class Reader:
     def __init__(self, torch: Any) -> None:
         self.torch = torch
         self.chain = layers.Chain("from_torch")
-        self.parameters: set[int] = set()  # by id: of the layers so far
 
     def module(self, module: Any) -> None:
         """Add what a module does to rows."""
@@ -184,6 +185,9 @@ class Reader:
             raise chain.refuse(module, "has no weights yet: call it once")
         if module._forward_pre_hooks or module._forward_hooks:  # pruning's, for one
             raise chain.refuse(module, "has hooks, which may change what it gives: remove them")
+        if hasattr(module, "_orig_mod"):  # torch.compile's
+            self.module(module._orig_mod)
+            return
         if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
             for inner in module:
                 self.module(inner)
@@ -191,10 +195,7 @@ class Reader:
         if not type(module).__module__.startswith("torch."):
             self.forward(module)
             return
-        own = {id(parameter) for parameter in module.parameters(recurse=False)}
-        if own & self.parameters:
-            raise chain.refuse(module, "shares its weights with a layer before it")
-        self.parameters |= own
+        chain.owns(module, map(id, module.parameters(recurse=False)))
         if type(module) is nn.Linear:
             chain.dense(self.numbers(module.weight, module), self.numbers(module.bias, module),
                         module)
@@ -268,6 +269,10 @@ class Reader:
                 if node.op == "call_module":
                     self.module(module.get_submodule(node.target))
                 else:
+                    read = [operator.attrgetter(each.target)(module)
+                            for each in node.all_input_nodes if each.op == "get_attr"]
+                    self.chain.owns(thing, [id(each) for each in read if isinstance(
+                        each, self.torch.nn.Parameter)])
                     self.function(node, called, last, known, thing)
                 last = node
                 steps.add(node)
