@@ -441,6 +441,7 @@ def test_bad_arguments_of_peers(args, message):
 
 
 def test_sparse_fit_and_one_row_print_what_they_keep():
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     for name in ("sparse_fit.py", "one_row.py"):
         done, results = tiny(name)
         measured = list(results["calls"].values()) if name == "one_row.py" else [
@@ -455,6 +456,7 @@ def test_sparse_fit_and_one_row_print_what_they_keep():
 
 
 def test_sparse_fit_times_nothing_that_computes_something_else():
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     done = run_code(
         "sys.argv = ['sparse_fit.py']", "import sparse_fit", "import numpy as np",
         "own = sparse_fit.cbackprop.sklearn.MLPClassifier", "proba = own.predict_proba",
