@@ -112,8 +112,13 @@ def not_passed(estimator):
     """Which checks an estimator cannot pass; docs/sklearn.md says why."""
     if estimator.dropout:  # a mask is drawn for a row, so that two rows are not one of weight 2
         return {f"check_sample_weight_equivalence_on_{form}_data" for form in ("dense", "sparse")}
-    if isinstance(estimator.get_params().get("class_weight"), dict):  # of several labels, refused
+    class_weight = estimator.get_params().get("class_weight")
+    if class_weight == "balanced" and estimator.solver != "lbfgs":  # needs all of y
+        return {"check_estimators_partial_fit_n_features", "check_fit_score_takes_y",
+                "check_n_features_in_after_fitting"}
+    if isinstance(class_weight, dict):  # several labels are refused, and keys that are no class
         return {"check_classifiers_multilabel_representation_invariance",
+                "check_classifiers_classes",
                 *(f"check_classifiers_multilabel_output_format_{method}"
                   for method in ("predict", "predict_proba", "decision_function"))}
     if estimator.loss == "poisson":  # the first is not passed by scikit-learn's; negative y
