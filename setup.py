@@ -2,12 +2,14 @@
 
 import os
 import platform
+import runpy
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy
+from Cython import Tempita
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -55,6 +57,18 @@ DIRECTIVES = {
 }
 
 
+def render_templates() -> None:
+    """Write the X.pxi of every X.pxi.tp, from the rows of table.py; what is right is left alone."""
+    rows = runpy.run_path(f"{CORE}/table.py")
+    for template in sorted(Path(CORE).rglob("*.pxi.tp")):
+        source = Tempita.Template(template.read_text(encoding="utf-8"), name=str(template))
+        text = (f"# Rendered by setup.py from {template.name} and table.py: edit those.\n"
+                f"{source.substitute(rows)}")
+        rendered = template.with_suffix("")
+        if not rendered.exists() or rendered.read_text(encoding="utf-8") != text:
+            rendered.write_text(text, encoding="utf-8")
+
+
 def spelt(flags: list[str]) -> list[str]:
     """Spell flags as the compiler takes them: on Windows it is clang-cl, and they are clang's."""
     return [f"/clang:{flag}" for flag in flags] if WINDOWS else flags
@@ -67,7 +81,7 @@ def core(isa: str, real: str) -> Extension:
         f"cbackprop.core.{name}",
         [f"{CORE}/{name}.pyx"],
         include_dirs=[CORE, numpy.get_include()],
-        depends=[f"{CORE}/simd.h", f"{CORE}/threads.h", *map(str, Path(CORE).glob("*.pxi"))],
+        depends=[f"{CORE}/simd.h", f"{CORE}/threads.h", *map(str, Path(CORE).rglob("*.pxi"))],
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
             # The tile must be unrolled into every one of its sizes.
@@ -130,6 +144,7 @@ class BuildExt(build_ext):
         return True
 
 
+render_templates()
 setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
