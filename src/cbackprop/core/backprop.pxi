@@ -212,9 +212,10 @@ cdef double weighted_costs(const Signals* at, const CostFunction* cost, const La
     if not batch.weighted:
         return sum_of_costs(cost, layer, at.a, at.z, batch.y, at.rows, at.columns, at.ld)
     for i in range(batch.m):
-        total += batch.weights[i] * sum_of_costs(
-            cost, layer, at.a + i * to, at.z + i * to, batch.y + i * to,
-            1 if at.by_neuron == 1 else J, J if at.by_neuron == 1 else 1, at.ld)
+        if batch.weights[i] > 0:        # 0 times an infinite cost is no number
+            total += batch.weights[i] * sum_of_costs(
+                cost, layer, at.a + i * to, at.z + i * to, batch.y + i * to,
+                1 if at.by_neuron == 1 else J, J if at.by_neuron == 1 else 1, at.ld)
     return total
 
 
