@@ -2,7 +2,8 @@
 
 import mpmath as mp
 
-ALPHA, SCALE = mp.mpf("1.6732632423543772"), mp.mpf("1.0507009873554805")  # as in the core
+with mp.workdps(40):
+    ALPHA, SCALE = mp.mpf("1.6732632423543772848"), mp.mpf("1.0507009873554804935")
 ONE_PERCENT = mp.mpf(0.01)
 
 
@@ -41,6 +42,7 @@ ACTIVATIONS = {  # sigma and sigma', of z
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
     "tanh": (mp.tanh, lambda z: mp.sech(z) ** 2),
     "relu": (lambda z: max(z, mp.mpf(0)), lambda z: mp.mpf(z > 0)),
+    "relu6": (lambda z: min(max(z, mp.mpf(0)), mp.mpf(6)), lambda z: mp.mpf(0 < z < 6)),
     "leaky_relu": (lambda z: z if z > 0 else ONE_PERCENT * z,
                    lambda z: mp.mpf(1) if z > 0 else ONE_PERCENT),
     "elu": (lambda z: z if z > 0 else mp.expm1(z), lambda z: one(z) if z > 0 else mp.exp(z)),

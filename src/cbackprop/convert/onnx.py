@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cbackprop import data, storage
 from cbackprop.convert import layers
-from cbackprop.core import _dispatch
+from cbackprop.core import table
 from cbackprop.extras import library
 from cbackprop.inspect import given
 from cbackprop.network import Network
@@ -23,18 +23,10 @@ from cbackprop.network import Network
 OPSET, IR_VERSION = 13, 7  # of 2020: the first whose softmax is of one axis
 MOST_BYTES = 2**31 - 2**20  # what one message of protocol buffers holds, less some room
 
-# Standard operators. ONNX Runtime has the second kind in float32 alone, and ONNX rounds their
-# attributes to it: in float64, and where there is none, `formula` stands for them.
-OPERATORS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "sine": "Sin",
-             "exponential": "Exp"}
-FLOAT32: dict[str, tuple[str, dict[str, Any]]] = {
-    "leaky_relu": ("LeakyRelu", {"alpha": layers.ALPHA}),
-    "elu": ("Elu", {"alpha": layers.ALPHA}),
-    "selu": ("Selu", {}),
-    "softplus": ("Softplus", {}),
-    "softsign": ("Softsign", {}),
-    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
-}
+# Standard operators. ONNX Runtime has some in float32 alone, and ONNX rounds their attributes to
+# that: in float64, and where there is none, `formula` stands for them.
+OPERATORS = {row.name: row.onnx for row in table.ACTIVATIONS
+             if row.onnx is not None and row.onnx.since <= OPSET}
 
 
 def export_onnx(net: Network, path: storage.Target) -> None:
@@ -100,27 +92,23 @@ def activated(z: Value, run: layers.Run) -> Value:
     """Return sigma(z)."""
     if run.activation == "identity":
         return z
-    if run.activation == "softmax":
-        return z.to("Softmax", axis=1)
-    if run.activation == "relu6":
-        return z.to("Clip", 0.0, run.alpha or 0.0)
-    if run.activation in OPERATORS:
-        return z.to(OPERATORS[run.activation])
-    if run.activation in FLOAT32 and z.graph.real == "float32":
-        return operator(z, run)
+    theirs = OPERATORS.get(run.activation)
+    if theirs is not None and (theirs.float64 or z.graph.real == "float32"):
+        return operator(z, run, theirs)
     return formula(z, run)
 
 
-def operator(z: Value, run: layers.Run) -> Value:
-    """Return sigma(z) from an operator that ONNX Runtime has in float32 alone."""
-    kind, attributes = FLOAT32[run.activation]
-    return z.to(kind, **{name: run.alpha if value is layers.ALPHA else value
-                         for name, value in attributes.items()})
+def operator(z: Value, run: layers.Run, theirs: table.Onnx) -> Value:
+    """Return sigma(z) from one operator."""
+    return z.to(theirs.operator, **{name: run.alpha if values is table.PARAMETER else values[0]
+                                    for name, values in theirs.attributes.items()})
 
 
 def formula(z: Value, run: layers.Run) -> Value:
     """Return sigma(z) from what ONNX Runtime has in both real types."""
     name, alpha = run.activation, run.alpha or 0.0
+    if name == "relu6":
+        return z.to("Clip", 0.0, alpha)
     if name == "leaky_relu":
         return z.to("Relu") + z.to("Min", 0.0) * alpha
     if name == "elu":
@@ -429,14 +417,14 @@ def plain(value: Any) -> Any:
 
 def spellings(z: Value, numbers: list[float]) -> Iterator[tuple[Any, Value]]:
     """Yield our activations and what may be written for them, the parameter one of the numbers."""
-    build = _dispatch.load("float32")
-    for name in build.ACTIVATIONS:
-        for alpha in numbers if name in build.PARAMETERS else [None]:
-            run = layers.Run(name, alpha, 0)
-            ours = name if alpha is None else (name, shortest(alpha, z.graph.real))
+    for row in table.ACTIVATIONS:
+        for alpha in numbers if row.parameters else [None]:
+            run = layers.Run(row.name, alpha, 0)
+            ours = row.name if alpha is None else (row.name, shortest(alpha, z.graph.real))
             yield ours, activated(z, run)
-            if name in FLOAT32:
-                yield ours, operator(z, run)
+            if row.onnx is not None:
+                yield ours, operator(z, run, row.onnx)
+            if row.onnx is None or not row.onnx.float64:
                 yield ours, formula(z, run)
     for name, spelled in SPELLINGS:
         yield name, spelled(z)
