@@ -38,6 +38,10 @@ def one(z):
     return mp.mpf(1)
 
 
+def softplus(z):
+    return mp.log1p(mp.exp(z)) if z < 0 else z + mp.log1p(mp.exp(-z))
+
+
 ACTIVATIONS = {  # sigma and sigma', of z
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
     "tanh": (mp.tanh, lambda z: mp.sech(z) ** 2),
@@ -51,7 +55,9 @@ ACTIVATIONS = {  # sigma and sigma', of z
     "gelu": (lambda z: z * normal_cdf(z), lambda z: normal_cdf(z) + z * density(z)),
     "gelu_tanh": (lambda z: z * sigmoid(gelu_tanh_argument(z)), gelu_tanh_prime),
     "silu": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) * (1 + z * sigmoid(-z))),
-    "softplus": (lambda z: mp.log1p(mp.exp(z)) if z < 0 else z + mp.log1p(mp.exp(-z)), sigmoid),
+    "mish": (lambda z: z * mp.tanh(softplus(z)),
+             lambda z: mp.tanh(softplus(z)) + z * sigmoid(z) * mp.sech(softplus(z)) ** 2),
+    "softplus": (softplus, sigmoid),
     "softsign": (lambda z: z / (1 + abs(z)), lambda z: 1 / (1 + abs(z)) ** 2),
     "hard_sigmoid": (lambda z: min(max(z + 3, mp.mpf(0)), mp.mpf(6)) / 6,
                      lambda z: mp.mpf(abs(z) < 3) / 6),

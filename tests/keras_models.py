@@ -145,7 +145,8 @@ def test_keras_refuses():
 
     start = keras.Input((7,))
     shared = kinds.Dense(7)
-    refused("^from_keras: activation mish of <Dense.* has no equal", of(kinds.Dense(3, "mish")))
+    refused("^from_keras: activation squareplus of <Dense.* has no",
+            of(kinds.Dense(3, "squareplus")))
     refused("activation <lambda> of <Dense.* has no equal", of(kinds.Dense(3, lambda z: z)))
     refused("<BatchNormalization .* must be beside a layer of weights",
             of(kinds.Dense(3, "relu"), kinds.BatchNormalization()))

@@ -45,6 +45,9 @@ ACTIVATIONS = {  # sigma(z), and sigma'(z) where a neuron depends on its own z a
                   lambda z: sigmoid(gelu_tanh_argument(z)) + z * sigmoid_prime(
                       gelu_tanh_argument(z)) * ROOT_8_PI * (1 + 0.134145 * z**2)),
     "silu": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) + z * sigmoid_prime(z)),
+    "mish": (lambda z: z * np.tanh(np.logaddexp(0, z)),
+             lambda z: np.tanh(np.logaddexp(0, z)) + z * sigmoid(z) / np.cosh(
+                 np.minimum(np.logaddexp(0, z), 300)) ** 2),
     "softplus": (lambda z: np.logaddexp(0, z), sigmoid),
     "softsign": (lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
     "hard_sigmoid": (lambda z: np.clip(z + 3, 0, 6) / 6,

@@ -172,6 +172,7 @@ def drawn(*shape):
     ([("Gemm", "x wt b", "z"), ("BatchNormalization", "z s b m v", "n", {"epsilon": 0.25}),
       ("Clip", "n zero six", "a"), ("BatchNormalization", "a s b m v", "k"),
       ("Gemm", "k square row", "y")], (7,)),
+    ([("Gemm", "x wt b", "z"), ("Mish", "z", "y")], (7,)),
     ([("Div", "x x7", "u"), ("MatMul", "u wt", "z"), ("PRelu", "z slopes", "y")], (7,)),
     ([("BatchNormalization", "x s3 s3 s3 v3", "k"), ("Flatten", "k", "f"),
       ("MatMul", "f w12", "y")], (3, 4)),
@@ -212,7 +213,7 @@ def test_from_onnx_refuses(tmp_path):
     of, dense, relu = convert.from_onnx, ("MatMul", "x w", "z"), ("Relu", "z", "a")
     w = {"w": drawn(7, 7), "u": drawn(7, 7), "one": 1.0, "flat": np.array([-1]), "long": drawn(6)}
     for nodes, match in [
-        ([dense, ("Mish", "z", "y")], "^from_onnx: Mish 'y' has no equal in cbackprop$"),
+        ([dense, ("Sign", "z", "y")], "^from_onnx: Sign 'y' has no equal in cbackprop$"),
         ([dense, ("Add", "x z", "y")], "^from_onnx: Add 'y' joins branches"),
         ([dense, relu, ("Add", "z a", "y")], "^from_onnx: Add 'y' has no equal"),
         ([dense, relu, ("Mul", "a one", "b"), ("Relu", "b", "y")], "Mul 'b' must be beside a l"),
@@ -327,7 +328,7 @@ def test_onnx_that_pytorch_exports(real, tmp_path):
     module = drawn_norms(nn.Sequential(
         nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.GELU("tanh"), nn.Linear(6, 6),
         nn.SiLU(), nn.Linear(6, 5), nn.Softsign(), nn.Dropout(), nn.Linear(5, 5), nn.PReLU(),
-        nn.Linear(5, 4), nn.LogSoftmax(dim=1))).to(getattr(torch, real))
+        nn.Linear(5, 4), nn.Mish(), nn.Linear(4, 4), nn.LogSoftmax(dim=1))).to(getattr(torch, real))
     x = torch.from_numpy(drawn(9, 3, 4).astype(real))
     for opset in (14, 20):
         path = str(tmp_path / f"{opset}.onnx")
@@ -437,7 +438,7 @@ def test_torch_refuses():
     refused("^from_torch takes a torch.nn.Module, got 3$", lambda: of(3), TypeError)
     refused("^from_torch needs at least one layer of weights", lambda: of(nn.Sequential()))
     for modules, match in [
-        ([linear, nn.Mish()], r"^from_torch: Mish\(\) has no equal in cbackprop$"),
+        ([linear, nn.Tanhshrink()], r"^from_torch: Tanhshrink\(\) has no equal in cbackprop$"),
         ([nn.Conv1d(1, 1, 1)], r"^from_torch: Conv1d\(.*has no equal"),
         ([linear, nn.BatchNorm1d(7)], r"BatchNorm1d.*must be in evaluation mode: call eval\(\)"),
         ([linear, nn.BatchNorm1d(7, track_running_stats=False)], "has no running statistics"),
@@ -568,7 +569,7 @@ def test_torch_forward_refuses():
         (lambda s, x: F.dropout(s.a(x)), "dropout in Own.forward drops at inference too"),
         (lambda s, x: s.a(x).squeeze(1), "squeeze in Own.forward takes rows of 1, and gets rows "),
         (lambda s, x: s.b(s.one(x).squeeze(1)), "squeeze in Own.forward must be the output$"),
-        (lambda s, x: F.mish(s.a(x)), "mish in Own.forward has no equal"),
+        (lambda s, x: F.tanhshrink(s.a(x)), "tanhshrink in Own.forward has no equal"),
         (lambda s, x: s.a(x).view(-1), r"view in Own.forward must make rows: \(-1, columns\)"),
         (lambda s, x: s.a(x) * x.size(1), "mul in Own.forward has no equal"),
         (lambda s, x: s.b(s.a(x).T), "getattr in Own.forward has no equal"),

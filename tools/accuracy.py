@@ -44,7 +44,7 @@ EXP = (-87, 88), (-708, 709)
 BOTH = (-30, 30), (-30, 30)
 FAR = (-1e4, 1e4), (-1e4, 1e4)
 RANGES: dict[str, Any] = {  # of activations, else BOTH
-    "sigmoid": EXP, "silu": EXP, "softplus": EXP, "exponential": EXP, "sine": FAR,
+    "sigmoid": EXP, "silu": EXP, "mish": EXP, "softplus": EXP, "exponential": EXP, "sine": FAR,
     "gelu": ((-12.5, 30), (-37, 40)), "gelu_tanh": ((-9.5, 30), (-20, 40)),
     "gaussian": ((-9.3, 9.3), (-26.6, 26.6)),
 }

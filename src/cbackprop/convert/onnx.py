@@ -116,7 +116,9 @@ def formula(z: Value, run: layers.Run) -> Value:
     if name == "selu":
         return z.to("Relu") * 1.0507009873554805 + expm1_below_0(z) * 1.7580993408473769
     if name == "softplus":
-        return z.to("Relu") + (z.to("Abs").to("Neg").to("Exp") + 1.0).to("Log")
+        return softplus(z)
+    if name == "mish":
+        return z * softplus(z).to("Tanh")
     if name == "softsign":
         return z / (z.to("Abs") + 1.0)
     if name == "hard_sigmoid":
@@ -132,6 +134,11 @@ def formula(z: Value, run: layers.Run) -> Value:
     if name == "gelu":
         return z.to("Relu") - z.to("Abs") * half_erfc(z.to("Abs") / math.sqrt(2))
     raise ValueError(f"export_onnx: activation {name!r} has no formula in ONNX")
+
+
+def softplus(z: Value) -> Value:
+    """Return ln(1 + e^z)."""
+    return z.to("Relu") + (z.to("Abs").to("Neg").to("Exp") + 1.0).to("Log")
 
 
 def expm1_below_0(z: Value) -> Value:
@@ -276,6 +283,7 @@ SPELLINGS: list[tuple[str, Callable[[Value], Value]]] = [
     ("gelu_tanh", lambda z: z * (tanh_of_cubic(z, z * (z * z)) + 1.0) * 0.5),
     ("gelu_tanh", lambda z: z * 0.5 * (tanh_of_cubic(z, z.to("Pow", 3.0)) + 1.0)),
     ("silu", lambda z: z.to("Swish", alpha=1.0)),
+    ("mish", lambda z: z * z.to("Softplus").to("Tanh")),
     ("softplus", lambda z: (z.to("Exp") + 1.0).to("Log")),
     ("elu", lambda z: z.to("Celu", alpha=1.0)),
     ("hard_sigmoid", lambda z: (z + 3.0).to("Clip", 0.0, 6.0) / 6.0),

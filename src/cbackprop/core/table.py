@@ -164,6 +164,12 @@ ACTIVATIONS = [
         torch=(Torch("SiLU", {}, "silu", INPLACE),), keras=(Keras("silu", None, None, {}),),
         onnx=None, sklearn=(None, None)),
     Activation(
+        "mish", (), "z tanh(ln(1 + e^z))",
+        prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
+        default_cost="quadratic",
+        torch=(Torch("Mish", {}, "mish", INPLACE),), keras=(Keras("mish", None, None, {}),),
+        onnx=Onnx("Mish", {}, False, 18), sklearn=(None, None)),
+    Activation(
         "softplus", (), "ln(1 + e^z)",
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=("slope_of_log", "log_of_output"), default_cost="quadratic",

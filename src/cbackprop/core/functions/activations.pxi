@@ -253,6 +253,39 @@ cdef inline vec sigma_second_silu(vec a, vec z, vec p) noexcept nogil:
     return s * (1 - s) * (2 + z * (1 - 2 * s))
 
 
+# ---- mish:  z tanh(ln(1 + e^z)) = z t.  Misra, 2020
+
+cdef inline vec mish_factor(vec z, vec* e, vec* n) noexcept nogil:
+    # t = ((1 + e^z)^2 - 1) / ((1 + e^z)^2 + 1) = n / (n + 2); from z = 20 on, 1
+    e[0] = exp(at_most(z, splat(20)))
+    n[0] = e[0] * (e[0] + 2)
+    return n[0] / (n[0] + 2)
+
+cdef inline vec sigma_mish(vec z, vec p) noexcept nogil:
+    cdef vec e, n
+    cdef vec s = z * mish_factor(z, &e, &n)
+    if any_lane(less(z, splat(SILU_FAR))):      # where t is e^z
+        s = select_lanes(less(z, splat(SILU_FAR)), times_exp(z, z, splat(0)), s)
+    return s
+
+cdef inline vec sigma_prime_mish(vec a, vec z, vec p) noexcept nogil:
+    # t + z t', t' = 4 e^z (1 + e^z) / (n + 2)^2
+    cdef vec e, n
+    cdef vec t = mish_factor(z, &e, &n)
+    cdef vec s = t + at_most(z, splat(20)) * (4 * e * (1 + e) / (n + 2) / (n + 2))
+    if any_lane(less(z, splat(SILU_FAR))):
+        s = select_lanes(less(z, splat(SILU_FAR)), times_exp(1 + z, z, splat(0)), s)
+    return s
+
+cdef inline vec sigma_second_mish(vec a, vec z, vec p) noexcept nogil:
+    # 2 t' + z t'', t'' = t' ((1 + 2 e^z) / (1 + e^z) - 4 e^z (1 + e^z) / (n + 2))
+    cdef vec e, n, slope_of_t
+    mish_factor(z, &e, &n)
+    slope_of_t = 4 * e * (1 + e) / (n + 2) / (n + 2)
+    z = at_most(within_99(z), splat(20))
+    return slope_of_t * (2 + z * ((1 + 2 * e) / (1 + e) - 4 * e * (1 + e) / (n + 2)))
+
+
 # ---- softplus:  ln(1 + e^z).  Dugas and others, 2001
 
 cdef inline vec sigma_softplus(vec z, vec p) noexcept nogil:
