@@ -90,6 +90,11 @@ COSTS = {  # C(a, y) of each example, and dC/da
                           y * np.log(np.maximum(a, floor))
                           + (1 - y) * np.log(np.maximum(1 - a, floor)))),
                       lambda a, y, floor=0.0: (a - y) / (a * (1 - a))),
+    "focal": (each(lambda a, y, gamma=2.0: -y * (1 - a) ** gamma * np.log(a)
+                   - (1 - y) * a**gamma * np.log(1 - a)),
+              lambda a, y, gamma=2.0:
+              y * (gamma * (1 - a) ** (gamma - 1) * np.log(a) - (1 - a) ** gamma / a)
+              + (1 - y) * (a**gamma / (1 - a) - gamma * a ** (gamma - 1) * np.log(1 - a))),
     "log_likelihood": (each(lambda a, y, floor=0.0: -y * np.log(np.maximum(a, floor))),
                        lambda a, y, floor=0.0: -y / a),
     "absolute": (each(lambda a, y: np.abs(a - y)),

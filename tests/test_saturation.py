@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import cbackprop
+from cbackprop.core import table
 
 mp = pytest.importorskip("mpmath")
 exact = pytest.importorskip("exact")
@@ -15,6 +16,7 @@ RTOL = {"float32": 1e-5, "float64": 1e-12}
 NEAR, FAR = ([z * sign for z in magnitudes for sign in (1, -1)]
              for magnitudes in ((2**-10, 0.375, 5, 17, 37, 88.5, 200, 720), (1e3, 1e4)))
 Y = 0.0, 1.0, 3.0, -1.0
+LOGARITHMS = {row.name for row in table.COSTS if row.logarithms}
 CLASSES = [([0, 100], [1, 0]), ([0, 100], [0, 1]), ([0, 18, -3], [1, 0, 0]),
            ([0, 40, 3], [0, 1, 0]),
            ([0, 0.5, 1], [0, 0.25, 0.75]), ([-500, 500, 3], [1, 0, 0]),
@@ -57,7 +59,7 @@ def test_every_pair(activation, zs):
     outputs = [exact.output(activation, x) for x in zs]
     wrong = []
     for cost, y in itertools.product(exact.COSTS, Y):
-        if y < 0 and cost in ("cross_entropy", "log_likelihood", "poisson", "kl_divergence"):
+        if y < 0 and cost in LOGARITHMS:
             continue
         deltas, costs = [], []
         for x, (a, a_prime) in zip(zs, outputs, strict=True):

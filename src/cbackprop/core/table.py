@@ -253,7 +253,8 @@ class Cost(NamedTuple):
     logarithms: int  # 0; 1, of a; 2, of a and of 1 - a. With one, BP1 has a form of its own
     by_output: bool  # whether it is a sum over outputs; else it is of the whole row
     pairs: tuple[str, ...]  # outputs with which BP1 has one formula, compiled apart
-    with_softmax: str | None  # the function that is BP1 there; None: softmax's Jacobian times dC/da
+    with_softmax: str | None  # BP1 there: "minus", of -y ln a; "two classes", of both logarithms;
+    # None, of which nothing cancels: softmax's Jacobian times dC/da
     of_classes: bool  # whether behind softmax an output with y = 0 costs nothing
     torch: str | None  # what does the same there, but for a factor
     keras: str | None
@@ -267,10 +268,14 @@ COSTS = [
     Cost("cross_entropy", (FLOOR,), "-y ln a - (1 - y) ln(1 - a), logarithms of at least floor",
          "0 to 1", "sigmoid",
          logarithms=2, by_output=True, pairs=("sigmoid",),
-         with_softmax="softmax_cross_entropy_rows", of_classes=False,
+         with_softmax="two classes", of_classes=False,
          torch="BCELoss", keras="BinaryCrossentropy"),
+    Cost("focal", (Parameter("gamma", 2.0, "not negative"),),
+         "-y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a)", "0 to 1, or labels", "sigmoid",
+         logarithms=2, by_output=True, pairs=(), with_softmax="two classes", of_classes=False,
+         torch=None, keras="BinaryFocalCrossentropy"),
     Cost("log_likelihood", (FLOOR,), "-y ln a, likewise", "0 to 1, or labels", "softmax",
-         logarithms=1, by_output=True, pairs=(), with_softmax="softmax_minus_rows",
+         logarithms=1, by_output=True, pairs=(), with_softmax="minus",
          of_classes=True, torch="CrossEntropyLoss", keras="CategoricalCrossentropy"),
     Cost("absolute", (), "abs(a - y)", "any", None,
          logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
@@ -296,10 +301,10 @@ COSTS = [
     Cost("poisson", (Parameter("constant", 0.0, "not negative"),),
          "a - y ln a + constant (y ln y - y), half the deviance for constant = 1",
          "0 or more", "softplus",
-         logarithms=1, by_output=True, pairs=(), with_softmax="softmax_minus_rows",
+         logarithms=1, by_output=True, pairs=(), with_softmax="minus",
          of_classes=False, torch="PoissonNLLLoss", keras="Poisson"),
     Cost("kl_divergence", (), "y ln(y / a)", "0 to 1", "softmax",
-         logarithms=1, by_output=True, pairs=(), with_softmax="softmax_minus_rows",
+         logarithms=1, by_output=True, pairs=(), with_softmax="minus",
          of_classes=True, torch="KLDivLoss", keras="KLDivergence"),
     Cost("cosine", (), "1 - a.y / (abs(a) abs(y)), of the whole row", "any", None,
          logarithms=0, by_output=False, pairs=(), with_softmax=None, of_classes=False,
