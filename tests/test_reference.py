@@ -48,7 +48,8 @@ def test_jacobians_against_finite_differences(activation):
         lambda z: sigma(activation, z), Z), rtol=5e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("cost", [*COSTS, ("huber", 0.25), ("quantile", 0.9), ("focal", 0.0), ("focal", 1.5)], ids=str)
+@pytest.mark.parametrize("cost", [*COSTS, ("huber", 0.25), ("quantile", 0.9), ("focal", 0.0), ("cross_entropy", 0.0, 0.2),
+                                  ("log_likelihood", 0.0, 0.2), ("focal", 1.5)], ids=str)
 def test_cost_gradients_against_finite_differences(cost):
     rng = np.random.default_rng(2)
     a, y = 0.1 + 0.8 * rng.random((9, 4)), rng.random((9, 4))

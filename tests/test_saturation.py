@@ -91,6 +91,30 @@ def test_softmax(z, y, cost, real):
     assert not list(mistakes([net.total_cost(([[0.0]], [y]))], [right], real))
 
 
+@pytest.mark.parametrize("real", RTOL)
+def test_label_smoothing(real):
+    cost = ("cross_entropy", {"label_smoothing": 0.125})
+    for activation, y in itertools.product(["sigmoid", "tanh", "softplus"], [0.0, 1.0]):
+        outputs = [exact.output(activation, x) for x in NEAR]
+        moved = mp.mpf(0.0625 + 0.875 * y)
+        right = []
+        for x, (a, a_prime) in zip(NEAR, outputs, strict=True):
+            with mp.workdps(exact.digits(x)):
+                right.append(exact.COSTS["cross_entropy"][1](a, moved) * a_prime)
+        found = delta(NEAR, np.full(len(NEAR), y), cost, activation, real)
+        assert not list(mistakes(found, right, real)), (activation, y)
+    cost = ("log_likelihood", {"label_smoothing": 0.125})
+    for z, y in [([0, 100], [1, 0]), ([-500, 500, 3, 4], [1, 0, 0, 0]), ([0, 40], [0, 1])]:
+        moved = [0.125 / len(z) + 0.875 * t for t in y]
+        found = delta(z, y, cost, "softmax", real)
+        assert not list(mistakes(found, exact.softmax_delta("log_likelihood", z, moved), real))
+        with mp.workdps(exact.digits(max(z) - min(z))):
+            right = mp.fsum(exact.COSTS["log_likelihood"][0](a, mp.mpf(t))
+                            for a, t in zip(exact.softmax(z), moved, strict=True))
+        net = with_biases(z, cost, "softmax", real)
+        assert not list(mistakes([net.total_cost(([[0.0]], [y]))], [right], real))
+
+
 @pytest.mark.parametrize("activation", [*exact.ACTIVATIONS, "softmax"])
 def test_a_nan_stays_one(build, activation):
     """In outputs, costs, errors, and the gradients before them; and no class is right."""

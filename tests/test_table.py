@@ -57,7 +57,7 @@ def test_every_block_has_its_row():
     assert defined("activations.pxi") & possible == expected
 
     forms = ("cost", "grad_a", "grad_a_prime", "delta", "cost_of_class", "a_grad_a",
-             "a_grad_a_below")
+             "a_grad_a_below", "equal_share")
     expected = set()
     for row in table.COSTS:
         if not row.by_output:
@@ -65,6 +65,7 @@ def test_every_block_has_its_row():
             continue
         of = ["cost", "grad_a", "grad_a_prime", *["delta"] * bool(row.logarithms),
               *["cost_of_class"] * row.of_classes,
+              *["equal_share"] * ("label_smoothing" in [each.name for each in row.parameters]),
               *["a_grad_a", "a_grad_a_below"] * (row.with_softmax == "two classes")]
         expected |= {f"{form}_{row.name}" for form in of}
         expected |= {f"delta_{row.name}_of_{output}" for output in row.pairs}

@@ -261,12 +261,14 @@ class Cost(NamedTuple):
 
 
 FLOOR = Parameter("floor", 0.0, "not negative")
+SMOOTHING = Parameter("label_smoothing", 0.0, "from 0 to below 1")  # of targets, as they are read
 COSTS = [
     Cost("quadratic", (), "(a - y)^2 / 2", "any", None,
          logarithms=0, by_output=True, pairs=("sigmoid", "tanh"), with_softmax=None,
          of_classes=False, torch="MSELoss", keras="MeanSquaredError"),
-    Cost("cross_entropy", (FLOOR,), "-y ln a - (1 - y) ln(1 - a), logarithms of at least floor",
-         "0 to 1", "sigmoid",
+    Cost("cross_entropy", (FLOOR, SMOOTHING),
+         "-y ln a - (1 - y) ln(1 - a), logarithms of at least floor, for y (1 - label_smoothing) + "
+         "label_smoothing / 2", "0 to 1, or labels", "sigmoid",
          logarithms=2, by_output=True, pairs=("sigmoid",),
          with_softmax="two classes", of_classes=False,
          torch="BCELoss", keras="BinaryCrossentropy"),
@@ -274,7 +276,9 @@ COSTS = [
          "-y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a)", "0 to 1, or labels", "sigmoid",
          logarithms=2, by_output=True, pairs=(), with_softmax="two classes", of_classes=False,
          torch=None, keras="BinaryFocalCrossentropy"),
-    Cost("log_likelihood", (FLOOR,), "-y ln a, likewise", "0 to 1, or labels", "softmax",
+    Cost("log_likelihood", (FLOOR, SMOOTHING),
+         "-y ln a, likewise, for y (1 - label_smoothing) + label_smoothing / outputs",
+         "0 to 1, or labels", "softmax",
          logarithms=1, by_output=True, pairs=(), with_softmax="minus",
          of_classes=True, torch="CrossEntropyLoss", keras="CategoricalCrossentropy"),
     Cost("absolute", (), "abs(a - y)", "any", None,

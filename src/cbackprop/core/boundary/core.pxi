@@ -336,6 +336,7 @@ cdef class Core:
         for i in range(n if J else 0):
             memcpy(&padded[0, 0], &a_rows[i, 0], J * sizeof(real))
             memcpy(&padded[1, 0], &y_rows[i, 0], J * sizeof(real))
+            smooth_targets(&self.net.cost, &padded[1, 0], ld, 1, 1, J)
             cost_gradient(&self.net.cost, &padded[2, 0], &padded[0, 0], &padded[1, 0], 1, 1, J, ld)
             memcpy(&grad[i, 0], &padded[2, 0], J * sizeof(real))
         return out

@@ -104,6 +104,7 @@ cdef int read_slice(Reading* reading, Batch* batch, Py_ssize_t part) except -1 n
     for i in range(batch.m):
         correct += (decision(at.a + i * at.by_example, J, at.by_neuron)
                     == decision(batch.y + i * at.by_example, J, at.by_neuron))
+    smooth_targets(&net.cost, batch.y, at.by_example, at.by_neuron, batch.m, J)
     reading.costs[part] = weighted_costs(at, &net.cost, &net.layers[net.n_layers - 1], batch)
     add_to(&reading.correct, correct)
     return 0

@@ -134,6 +134,8 @@ cdef void gather_examples(
         disturb(batch.x + own * batch.ld_x, net, batch)
     gather_targets(batch.y + own * output.by_example, output.by_example, output.by_neuron, targets,
                    order, first, batch.m_mine, net.layers[net.n_layers - 1].J)
+    smooth_targets(&net.cost, batch.y + own * output.by_example, output.by_example,
+                   output.by_neuron, batch.m_mine, net.layers[net.n_layers - 1].J)
     batch.weighted = gather_weights(batch.weights + own, targets, order, first, batch.m_mine)
 
 

@@ -9,6 +9,8 @@
 #
 #     delta_X(kind, sigma_p, o, z, y, p)      dC/da sigma'(z) of any activation: where C has a
 #                                             logarithm, its quotient and sigma' are one
+#     equal_share_X(J)                        what each of J outputs' targets would have if all were
+#                                             equal: label smoothing moves them there
 #     a_grad_a_X(a, below, y, p)              a dC/da, of softmax's a; and
 #     a_grad_a_below_X(a, below, y, p)        (1 - a) times that, where a is near 1
 #     delta_X_of_Y(o)                         the same of one activation, Y, compiled apart, as are
@@ -77,6 +79,11 @@ cdef inline vec a_grad_a_cross_entropy(vec a, vec below, vec y, vec p) noexcept 
 
 cdef inline vec a_grad_a_below_cross_entropy(vec a, vec below, vec y, vec p) noexcept nogil:
     return (1 - y) - below
+
+
+cdef inline real equal_share_cross_entropy(Py_ssize_t J) noexcept nogil:
+    # of an output's two classes
+    return 0.5
 
 
 # ---- focal:  -y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a).  Lin and others, 2017
@@ -161,6 +168,9 @@ cdef inline vec delta_log_likelihood(
     ActivationKind kind, vec sigma_p, const Output* o, vec z, vec y, vec p,
 ) noexcept nogil:
     return bounded(-y * slope_of_log(kind, o, z, sigma_p))
+
+cdef inline real equal_share_log_likelihood(Py_ssize_t J) noexcept nogil:
+    return <real>(1.0 / J)
 
 cdef inline double cost_of_class_log_likelihood(double log_a, real y) noexcept nogil:
     return -y * log_a

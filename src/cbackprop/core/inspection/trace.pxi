@@ -16,6 +16,8 @@ cdef void gather_slice_targets(
     cdef Signals* at = output_of(net, batch)
     gather_targets(batch.y, at.by_example, at.by_neuron, targets, NULL, first, batch.m,
                    net.layers[net.n_layers - 1].J)
+    smooth_targets(&net.cost, batch.y, at.by_example, at.by_neuron, batch.m,
+                   net.layers[net.n_layers - 1].J)
     batch.weighted = False
 
 
