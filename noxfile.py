@@ -14,8 +14,8 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 
-BENCHMARKS = ["sgd", "peers", "threads", "kernels", "growth", "backprop_vs_differences",
-              "sklearn_fit", "sparse_fit", "one_row", "book", "report"]
+BENCHMARKS = ["peers", "threads", "kernels", "growth", "backprop_vs_differences", "sklearn_fit",
+              "sparse_fit", "one_row", "book", "report"]
 CONSTRAINTS = ["-c", "benchmarks/constraints.txt"]
 AT_ONCE = ["-n", "auto", "--dist", "worksteal"]  # tests, by pytest-xdist
 
