@@ -1,4 +1,4 @@
-"""Those who race in `sgd.py`, `peers.py` and `learning.py`, one in each module."""
+"""Those who race in `peers.py` and `learning.py`, one in each module."""
 
 import importlib
 import importlib.metadata
