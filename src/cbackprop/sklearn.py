@@ -550,12 +550,12 @@ class _Perceptron(BaseEstimator, ABC):
         """Draw parameters (Glorot and Bengio, 2010), in scikit-learn's order."""
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
-        coefs, intercepts = [], []
+        coefs, intercepts, draw = [], [], self._random_state.uniform
         for n_in, out in itertools.pairwise(sizes):
             bound = math.sqrt((2 if self.activation in ("logistic", "sigmoid") else 6)
                               / (n_in + out))
-            coefs.append(self._random_state.uniform(-bound, bound, (n_in, out)).astype(real))
-            intercepts.append(self._random_state.uniform(-bound, bound, out).astype(real))
+            coefs.append(draw(-bound, bound, (n_in, out)).astype(real, copy=False))
+            intercepts.append(draw(-bound, bound, out).astype(real, copy=False))
         self._make(coefs, intercepts)
         for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_"):
             self.__dict__.pop(name, None)
