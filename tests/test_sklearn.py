@@ -228,6 +228,33 @@ def test_whoever_keeps_coefs_keeps_them_as_they_are():
     assert own.predict(FEATURES).dtype == np.float64
 
 
+@pytest.mark.parametrize("columns", [1, 7])
+def test_rows_to_predict_are_refused_as_scikit_learn_does(columns):
+    own = MLPRegressor(hidden_layer_sizes=5, max_iter=2).fit(FEATURES[:, :columns], TARGETS)
+    other = theirs(own).fit(FEATURES[:, :columns], TARGETS)
+    good = FEATURES[:3, :columns]
+    for bad in (good.reshape(-1, 1)[:7] if columns > 1 else good.T, good[0], good[:0], good[:, :0],
+                good[None], np.where(good == good[1, 0], np.nan, good),
+                np.where(good == good[1, 0], np.inf, good), good.astype(complex),
+                np.full_like(good, None, object)):
+        with pytest.raises((TypeError, ValueError)) as refused:
+            other.predict(bad)
+        with pytest.raises(refused.type) as own_refused:
+            own.predict(bad)
+        assert str(own_refused.value) == str(refused.value)
+    for given in (good, good.astype("f4"), abs(good).astype("u1"), good.astype("i8"), good[::-1],
+                  np.asfortranarray(good), good.tolist(), good.astype(object)):
+        np.testing.assert_array_equal(own.predict(given), own.predict(np.array(given, float)))
+
+
+def test_rows_without_names_are_warned_of():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    own = MLPRegressor(hidden_layer_sizes=5, max_iter=2)
+    own.fit(pandas.DataFrame(FEATURES, columns=list("abcdefg")), TARGETS)
+    with pytest.warns(UserWarning, match="^X does not have valid feature names"):
+        own.predict(FEATURES)
+
+
 def test_an_optimizer_stays_where_coefs_are_replaced():
     own, other = (MLPRegressor(hidden_layer_sizes=5, random_state=np.random.RandomState(0))
                   for _ in range(2))
