@@ -247,6 +247,23 @@ def test_rows_to_predict_are_refused_as_scikit_learn_does(columns):
         np.testing.assert_array_equal(own.predict(given), own.predict(np.array(given, float)))
 
 
+def test_sparse_rows_to_predict_are_checked():
+    x = sparse.random(50, 9, 0.3, "csr", random_state=0, dtype="f4")
+    own = MLPRegressor(hidden_layer_sizes=3, max_iter=2).fit(x, x.sum(axis=1).A1)
+    for form in ("csr", "csc", "coo", "lil"):
+        np.testing.assert_allclose(own.predict(x.asformat(form)), own.predict(x.toarray()), 1e-5)
+    for value, message in ((np.nan, "^Input X contains NaN"), (np.inf, "^Input X contains inf"),
+                           (1e300, "^X.* must be finite, got 1e[+]300 at .*, beyond float32")):
+        bad = x.astype(float)
+        bad.data[5] = value
+        for given in (bad, bad.tocsc(), bad.toarray()):
+            with np.errstate(over="ignore"), pytest.raises(ValueError, match=message):
+                own.predict(given)
+    for wrong in (x[:0], x[:, :5]):
+        with pytest.raises(ValueError, match=r"^Found array with 0 sample|^X has 5 features"):
+            own.predict(wrong)
+
+
 def test_rows_without_names_are_warned_of():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     own = MLPRegressor(hidden_layer_sizes=5, max_iter=2)
