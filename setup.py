@@ -138,6 +138,8 @@ setup(
                       extra_compile_args=spelt(SYMBOLS)),
             Extension(SHARED, [f"{CORE}/_cbackprop_shared.c"],
                       extra_compile_args=spelt(SYMBOLS)),
+            Extension("cbackprop.chapter2.chapter2", ["src/cbackprop/chapter2/chapter2.pyx"],
+                      extra_compile_args=spelt(["-O3", *SYMBOLS])),
             *(core(isa, real) for isa in ISA_FLAGS for real in ("float32", "float64")),
         ],
         compiler_directives=DIRECTIVES,
