@@ -1,5 +1,6 @@
 """The chapter in plain loops: against differences and the reference; and the core against it."""
 
+import doctest
 import importlib.resources
 import itertools
 import re
@@ -323,3 +324,10 @@ def test_the_page_prints_the_source():
     assert [label for block in blocks for label, _ in labels_in_order(block)] == LABELS
     for block in blocks:
         assert block in source, block
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests")
+def test_the_pages_examples():
+    results = doctest.testfile(str(PAGE), module_relative=False)
+    assert results.attempted
+    assert not results.failed
