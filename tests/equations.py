@@ -7,15 +7,15 @@ FUNCTION = re.compile(r"^(?:cdef|cpdef|def)\b[^\n:=]*?\b(\w+)\(", re.MULTILINE)
 # The end of a signature is a colon at the end of a line, whatever comments its arguments have.
 BODY = re.compile(r":[ \t]*\n((?:[ \t]+\S.*\n|[ \t]*\n)*)")
 DOCSTRING = re.compile(r'\s*(?:"""(?:.|\n)*?"""|"[^"\n]*")[ \t]*\n')
-LABEL = re.compile(rf"\s*#\s*({'|'.join(map(re.escape, LABELS))})(?!\w)")
+LABEL = re.compile(rf"\s*#\s*({'|'.join(map(re.escape, LABELS))})\s+[^\n]*=")
 
 
 def labels_in_order(source):
     """
     Return the functions that have an equation's label as their leading comment.
 
-    The leading comment is the first line of the body after the docstring, if there is one; the
-    label is its first word.
+    The leading comment is the first line of the body after the docstring, if there is one; it
+    begins with the label, and a formula follows.
 
     Parameters
     ----------

@@ -15,7 +15,9 @@ import cbackprop
 from cbackprop import chapter2
 
 SOURCE = importlib.resources.files("cbackprop.chapter2").joinpath("chapter2.pyx")
-PAGE = Path(__file__).parents[1] / "docs" / "chapter2.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "chapter2.md"
+CORE = ROOT / "src" / "cbackprop" / "core" / "chapter"
 SHAPES = [  # sizes, examples
     ((1, 1), 1), ((1, 1, 1), 3), ((3, 1), 2), ((1, 3), 5), ((5, 4, 3), 1), ((5, 4, 6, 3), 7),
     ((17, 9, 1, 33), 13), ((2, 3, 4, 5, 6, 7), 10), ((30, 65, 2), 50)]
@@ -272,6 +274,12 @@ def test_each_equation_is_one_function_in_the_books_order():
         "add_weight_gradient"], strict=True))
 
 
+@pytest.mark.skipif(not CORE.exists(), reason="the core's source is not beside the tests")
+def test_each_equation_is_one_function_of_the_core():
+    source = "\n".join(path.read_text() for path in sorted(CORE.glob("*.pxi")))
+    assert [label for label, _ in labels_in_order(source)] == LABELS
+
+
 def test_labels_are_found_where_they_lead():
     assert labels_in_order("""
 cdef struct Layer:      # BP1 is no function
@@ -303,12 +311,15 @@ def second(x):
     # BP4 is not its leading comment
 
 def third(x):
-    # BP25 is none
-    # BP2
+    # BP25  is = none
+    # BP2   delta = w delta
+
+def backprop(x):
+    # BP1 to BP4, a slice at a time
 
 cpdef double fourth(x) noexcept:
 
-    # BP2
+    # BP2   delta = w delta
     return x
 """) == [("(25)", "feedforward"), ("BP3", "documented"), ("BP2", "fourth")]
 
