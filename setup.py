@@ -206,6 +206,8 @@ setup(
         Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"], extra_compile_args=spelt(SYMBOLS)),
         runtime(),
         Extension(SHARED, [f"{CORE}/_cbackprop_shared.c"], extra_compile_args=spelt(SYMBOLS)),
+        Extension("cbackprop.chapter2.chapter2", ["src/cbackprop/chapter2/chapter2.pyx"],
+                  extra_compile_args=spelt(["-O3", *SYMBOLS])),
         *(core(isa, real) for isa in BUILDS for real in ("float32", "float64")),
     ],
 )

@@ -216,7 +216,8 @@ def test_version():
 def test_public_names():
     assert set(cbackprop.__all__) == {
         "Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "callbacks",
-        "datasets", "inspect", "optimizers", "plot", "schedules", "show_config", "train_many"}
+        "chapter2", "datasets", "inspect", "optimizers", "plot", "schedules", "show_config",
+        "train_many"}
     assert all(hasattr(cbackprop, name) for name in cbackprop.__all__)
 
 

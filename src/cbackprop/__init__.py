@@ -13,9 +13,10 @@ from cbackprop.rowsource import RowSource
 
 __version__ = "0.7.0"
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "callbacks",
-           "datasets", "inspect", "optimizers", "plot", "schedules", "show_config", "train_many"]
+           "chapter2", "datasets", "inspect", "optimizers", "plot", "schedules", "show_config",
+           "train_many"]
 
-LAZY = ("inspect", "plot")  # most who train do not need them
+LAZY = ("chapter2", "inspect", "plot")  # most who train do not need them
 
 
 def __getattr__(name: str) -> Any:
