@@ -191,7 +191,7 @@ BAD_X = {
     "one number": (1.0, ValueError, r"have .*6 columns, got shape \(\)"),
     "no columns": (np.ones((N, 0)), ValueError, r"have .*6 columns, got shape \(20, 0\)"),
     "ragged": ([[1.0] * 6] * (N - 1) + [[1.0] * 5], ValueError, "be rows of equal length"),
-    "objects": (wide(object), TypeError, "hold real numbers, got dtype object"),
+    "objects": (wide("U8").astype(object), TypeError, "real numbers, got dtype object, holding '"),
     "None": (None, TypeError, "hold real numbers, got dtype object"),
     "complex": (wide(complex), TypeError, "hold real numbers, got dtype complex128"),
     "strings": (wide("U8"), TypeError, "hold real numbers, got dtype <U8"),
@@ -287,7 +287,8 @@ BAD_Y = {
     "float32 labels": (LABELS.astype("f4"), TypeError, "hold integers .*, got (dtype )?float32$"),
     "NaN label": (with_value(LABELS.astype(float), np.nan, 3), TypeError, "hold integers "),
     "names": (np.array(["one", "two"] * (N // 2)), TypeError, "hold real numbers, got dtype <U3$"),
-    "objects": (ONE_HOT.astype(object), TypeError, "hold real numbers, got dtype object$"),
+    "objects": (ONE_HOT.astype("U3").astype(object), TypeError,
+                "hold real numbers, got dtype object, holding '0.0'$"),
     "complex": (ONE_HOT.astype(complex), TypeError, "hold real numbers, got dtype complex128$"),
     "None": (None, TypeError, "hold real numbers, got dtype object, holding None$"),
     "ragged": ([[1.0, 0.0, 0.0]] * (N - 1) + [[1.0]], ValueError, "be rows of equal length"),
@@ -528,12 +529,16 @@ def test_what_of_objects_is_no_number():
             net.feedforward(np.array([1.0, value, 2], object))
 
 
-def test_sparse_arrays_are_called_so():
+def test_sparse_arrays_where_dense_ones_are_needed():
     sparse = pytest.importorskip("scipy.sparse")
     for kind in (sparse.csr_matrix, sparse.coo_array):
         x, net = kind(np.eye(3)), Network([3, 2])
-        for call in (net.feedforward, lambda x: net.SGD((x, [0, 1, 1]), 1, 1, 0.1),  # noqa: B023
-                     lambda x: net.backprop(x, [0, 1, 1])):  # noqa: B023
+        for call in (lambda x: net.weights.__setitem__(0, x),  # noqa: B023
+                     lambda x: net.cost_derivative(x, x),  # noqa: B023
+                     lambda x: Network([3, 2], input_scale=x),
+                     lambda x: net.evaluate([(x, 1)]),  # noqa: B023
+                     lambda x: net.SGD((np.eye(3), [0, 1, 1]), 1, 1, 0.1,  # noqa: B023
+                                       sample_weight=x)):
             with one_line(TypeError, rf"must be dense, got a sparse {kind.__name__}: .*toarray"):
                 call(x)
 

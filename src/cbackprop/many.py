@@ -62,8 +62,9 @@ def train_many(
     """
     chosen = _checked(jobs)
     most = min(len(chosen), teams.most(teams.checked(threads)))
-    args, kwargs = tuple(map(_again, args)), {name: _again(kwargs[name]) for name in kwargs}
-    chosen = [(network, {**kwargs, **{name: _again(own[name]) for name in own}})
+    args = tuple(map(_again, args))
+    kwargs = {name: _again(kwargs[name], name) for name in kwargs}
+    chosen = [(network, {**kwargs, **{name: _again(own[name], name) for name in own}})
               for network, own in chosen]
     pool = _Pool()
 
@@ -179,8 +180,10 @@ def _calling(callback: Callback, arguments: dict[str, Any]) -> dict[str, Any]:
     return {**arguments, "callbacks": [callback, *others]}
 
 
-def _again(value: Any) -> Any:
+def _again(value: Any, name: str = "training_data") -> Any:
     """Return what can be read more than once: by the check and by every training."""
+    if data.is_loader(value):
+        return data.batches(value, name)
     return list(value) if isinstance(value, Iterator) else value
 
 

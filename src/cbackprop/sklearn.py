@@ -407,12 +407,7 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _outputs(self, x: Any) -> NDArray[Any]:
         """Return the network's outputs for rows that were checked."""
-        network = self._network()
-        if not issparse(x):
-            return network.feedforward(x)
-        out = network._core.feedforward(listed(network._build, x, "X"))
-        assert out is not None  # they were checked
-        return out
+        return self._network().feedforward(x)
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "coefs_"):

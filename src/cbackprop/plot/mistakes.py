@@ -90,7 +90,9 @@ def confusion(
     _draw_counts(matrix, counts, names)
     if len(worst):
         rows, _, order, first, last = examples.part(worst, 0, len(worst))
-        for spot, image, caption in zip(spots, rows.x[order[first:last]], captions, strict=True):
+        images = rows.x[order[first:last]]
+        images = images.toarray() if data.is_sparse(images) else images
+        for spot, image, caption in zip(spots, images, captions, strict=True):
             canvas.bare(spot)
             spot.imshow(image.reshape(pixels), cmap=canvas.INK, interpolation="nearest")
             spot.set_xlabel(caption, fontsize="small", labelpad=2)
@@ -101,12 +103,13 @@ def _examples(net: Network, test_data: Any) -> Examples:
     """Check a data set, as far as it is there."""
     def admit(part: Any) -> tuple[Any, NDArray[Any]]:
         x, y = data.examples(part, net.sizes, net.dtype, "test_data")
-        rows = net._build.Rows(x)
+        rows = net._rows(x, "x of test_data")
         net._check_finite(rows, "test_data")
         return rows, y
 
     if isinstance(test_data, RowSource):
-        return InParts(test_data, admit, "test_data")
+        row_of_y = net.sizes[-1] * np.dtype(net.dtype).itemsize
+        return InParts(test_data, admit, "test_data", row_of_y)
     return InArrays(*admit(test_data))
 
 
