@@ -175,7 +175,7 @@ class _While(Callback):
 def _calling(callback: Callback, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments with one more callback, before the others."""
     others = arguments.get("callbacks", ())
-    if isinstance(others, (str, bytes)) or not isinstance(others, Iterable):
+    if isinstance(others, (str, bytes, memoryview)) or not isinstance(others, Iterable):
         return arguments.copy()  # SGD says what is wrong with them
     return {**arguments, "callbacks": [callback, *others]}
 
@@ -190,7 +190,8 @@ def _again(value: Any, name: str = "training_data") -> Any:
 def _checked(jobs: Any) -> list[tuple[Network, dict[str, Any]]]:
     rule = "jobs must be a list of networks, or of (network, dict of SGD's arguments)"
     try:
-        pairs = [(job, {}) if isinstance(job, Network) else tuple(job) for job in jobs]
+        pairs = [(job, {}) if isinstance(job, Network) else tuple(data.items(job, rule))
+                 for job in data.items(jobs, rule)]
     except TypeError:
         raise TypeError(f"{rule}, got {data.shown(jobs)}") from None
     for pair in pairs:

@@ -58,9 +58,10 @@ class Views(Sequence[Any]):
 
     def assign(self, values: Iterable[ArrayLike]) -> None:
         """Copy all layers' values, or, if one has the wrong shape, none."""
-        values = list(values)
+        rule = f"{self._name} must be {len(self)} arrays"
+        values = data.items(values, rule)
         if len(values) != len(self):
-            raise ValueError(f"{self._name} must be {len(self)} arrays, got {len(values)}")
+            raise ValueError(f"{rule}, got {len(values)}")
         checked = [self._checked(layer, value).copy() for layer, value in enumerate(values)]
         for view, value in zip(self._arrays, checked, strict=True):
             view[...] = value
@@ -905,8 +906,9 @@ dtype='float32')
 
 def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     rule = "sizes must be at least two positive integers, inputs first"
+    given = data.items(sizes, rule)
     try:
-        checked = tuple(operator.index(size) for size in sizes)
+        checked = tuple(map(operator.index, given))
     except TypeError:
         raise TypeError(f"{rule}, got {data.shown(sizes)}") from None
     if len(checked) < 2 or min(checked) < 1:

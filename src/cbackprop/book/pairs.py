@@ -48,7 +48,7 @@ class Pairs:
             given = list(zip(x[:, :, None], given[1], strict=True))
         elif isinstance(given, np.ndarray):
             given = [tuple(np.atleast_1d(pair)) for pair in given]
-        if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        if isinstance(given, (str, bytes, memoryview)) or not isinstance(given, Iterable):
             raise TypeError(f"{name} must be a list of (x, y) pairs, or (x, y) arrays, "
                             f"got {data.shown(given)}")
         self.pairs = given if isinstance(given, list) else list(given)

@@ -68,9 +68,10 @@ def confusion(
         names = getattr(net, "classes_", None)
     net, test_data = given.network(net), given.data_set(net, test_data)
     classes = max(2, net.sizes[-1])
-    names = [str(name) for name in (range(classes) if names is None else names)]
+    rule = f"names must be {classes}, one for each class"
+    names = list(map(str, range(classes) if names is None else data.items(names, rule)))
     if len(names) != classes:
-        raise ValueError(f"names must be {classes}, one for each class, got {len(names)}")
+        raise ValueError(f"{rule}, got {len(names)}")
     pixels = canvas.image_shape(shape, net.sizes[0], canvas.LEAST_IMAGE)
     if mistakes is None:
         mistakes = MISTAKES if pixels else 0
