@@ -334,6 +334,12 @@ def layers(
         output_activation
 
 
+def threshold(cost: Any, build: Any) -> float:
+    """Return what a single output, and its target, is a class against: 0 for hinges, else 1/2."""
+    name = cost[0] if isinstance(cost, tuple) else cost
+    return float(build.THRESHOLDS.get(name, 0.5)) if isinstance(name, str) else 0.5
+
+
 def plain(value: Any) -> Any:
     """Return a copy of how activations were asked for, without arrays."""
     if isinstance(value, np.ndarray):

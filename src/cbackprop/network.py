@@ -634,8 +634,9 @@ class Network:
         """
         Return how many examples the network classifies correctly.
 
-        The class is the largest output, as in the book; a single output is a class against 1/2. An
-        example with an output of NaN has none, and is wrong.
+        The class is the largest output, as in the book; a single output is a class against 1/2, or,
+        with a hinge for a cost, against 0, as are its targets, 0 or -1 and 1. An example with an
+        output of NaN has none, and is wrong.
 
         Examples
         --------

@@ -564,6 +564,7 @@ cdef int read_slice(Reading* reading, Batch* batch, Py_ssize_t part) except -1 n
     cdef Py_ssize_t first = reading.rows.n * part // reading.parts
     cdef Py_ssize_t last = reading.rows.n * (part + 1) // reading.parts
     cdef Py_ssize_t J = net.layers[net.n_layers - 1].J, i, correct = 0
+    cdef real threshold = net.cost.threshold
     cdef Signals* at = &batch.signals[net.n_layers - 1]
     share_examples(net, batch, last - first)
     gather_rows(net, batch, reading.rows, NULL, first, reading.rows.n)
@@ -577,8 +578,8 @@ cdef int read_slice(Reading* reading, Batch* batch, Py_ssize_t part) except -1 n
     gather_targets(batch.y, at.by_example, at.by_neuron, reading.targets, NULL, first, batch.m, J)
     batch.weighted = gather_weights(batch.weights, reading.targets, NULL, first, batch.m)
     for i in range(batch.m):
-        correct += (decision(at.a + i * at.by_example, J, at.by_neuron)
-                    == decision(batch.y + i * at.by_example, J, at.by_neuron))
+        correct += (decision(at.a + i * at.by_example, J, at.by_neuron, threshold)
+                    == decision(batch.y + i * at.by_example, J, at.by_neuron, threshold))
     reading.costs[part] = weighted_costs(at, &net.cost, &net.layers[net.n_layers - 1], batch)
     add_to(&reading.correct, correct)
     return 0
@@ -630,9 +631,11 @@ cdef bint is_numpy(const Layer* layer, Cost cost) noexcept nogil:
 
 cdef int set_cost(CostFunction* to, function) except -1:
     cdef size_t f, f_prime
+    to.threshold = 0.5
     if isinstance(function, str):
         function = function, PARAMETERS.get(function, (None, 0.0))[1]
     if isinstance(function, tuple):
+        to.threshold = THRESHOLDS.get(function[0], 0.5)
         to.kind, to.p = COSTS[function[0]], function[1]
     elif function.addresses is None:
         to.kind, to.own = NUMPY_COST, <void*>function
@@ -691,9 +694,11 @@ cdef examples_of(const real* a, const Signals* at, Py_ssize_t m, Py_ssize_t J):
     return out
 
 
-cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J, Py_ssize_t step) noexcept nogil:
-    # The class an output stands for: the largest, the first of equals; a single one against 1/2.
-    # -1 if one is NaN: that is no class.
+cdef inline Py_ssize_t decision(
+    const real* a, Py_ssize_t J, Py_ssize_t step, real threshold,
+) noexcept nogil:
+    # The class an output stands for: the largest, the first of equals; a single one against the
+    # cost's threshold. -1 if one is NaN: that is no class.
     cdef Py_ssize_t j, best = 0
     cdef bint nan = a[0] != a[0]
     for j in range(1, J):
@@ -702,7 +707,7 @@ cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J, Py_ssize_t step) no
             best = j
     if nan:
         return -1
-    return a[0] > <real>0.5 if J == 1 else best
+    return a[0] > threshold if J == 1 else best
 
 
 cdef class Scratch:
