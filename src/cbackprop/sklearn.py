@@ -407,7 +407,12 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _outputs(self, x: Any) -> NDArray[Any]:
         """Return the network's outputs for rows that were checked."""
-        return self._network().feedforward(x)
+        network = self._network()
+        if not issparse(x):
+            return network.feedforward(x)
+        out = network._core.feedforward(network._rows(x, "X"))
+        assert out is not None  # they were checked
+        return out
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "coefs_"):
