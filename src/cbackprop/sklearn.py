@@ -417,8 +417,7 @@ class _Perceptron(BaseEstimator, ABC):
     def _outputs_if_finite(self, x: Any) -> NDArray[Any] | None:
         """Return the network's outputs, or None if the core cannot take the rows."""
         network = self._network()
-        return network._core.feedforward(
-            listed(network._build, x, "X") if issparse(x) else x)
+        return network._core.feedforward(network._rows(x, "X") if issparse(x) else x)
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "coefs_"):
