@@ -248,7 +248,7 @@ def one(
     if isinstance(value, own):
         return value
     known = dict.fromkeys(others, ()) | {row.name: row.parameters for row in rows}
-    name, *given = value if isinstance(value, tuple) else (value,)
+    name, *given = value if isinstance(value, tuple) and value else (value,)
     if not isinstance(name, str) or name not in known or (isinstance(value, tuple) and not given):
         raise ValueError(f"{argument} must be one of {sorted(known)}, got {data.shown(value)}")
     if not given:
