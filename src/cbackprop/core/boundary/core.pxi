@@ -159,7 +159,7 @@ cdef class Core:
 
     def all_finite(self):
         """Whether no parameter is NaN or infinite."""
-        return all_finite(<const char*>self.net.parameters, self.net.size, REAL_BYTES)
+        return all_finite(<const char*>self.net.parameters, self.net.size, real_rows())
 
     def feedforward(self, x):
         """

@@ -176,7 +176,7 @@ cdef inline void activate_layer(Pass* p, int l) noexcept nogil:
     cdef const Layer* layer = &p.net.layers[l]
     cdef LayerState* at = &p.own[l]
     if l == 0 and not p.training:
-        p.finite = all_finite(<const char*>at.z, at.rows * at.ld, REAL_BYTES)
+        p.finite = all_finite(<const char*>at.z, at.rows * at.ld, real_rows())
     if not product_rectifies(p, at, l):
         activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns, at.ld)
     if at.handed_on != at.a:
