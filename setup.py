@@ -103,7 +103,7 @@ def core(isa: str, real: str) -> Extension:
 
 
 def runtime() -> Extension:
-    """What needs neither an instruction set nor a real type."""
+    """Return the module of what needs neither an instruction set nor a real type."""
     source = Path(CORE, "_runtime.pyx")
     return Extension(
         "cbackprop.core._runtime",
