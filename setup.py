@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import runpy
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import Cython
 import numpy
+from Cython import Tempita
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -61,6 +63,18 @@ DIRECTIVES = {
     "cdivision": True,
     "freethreading_compatible": True,
 }
+
+
+def render_templates() -> None:
+    """Write the X.pxi of every X.pxi.tp, from the rows of table.py; what is right is left alone."""
+    rows = runpy.run_path(f"{CORE}/table.py")
+    for template in sorted(Path(CORE).rglob("*.pxi.tp")):
+        source = Tempita.Template(template.read_text(encoding="utf-8"), name=str(template))
+        text = (f"# Rendered by setup.py from {template.name} and table.py: edit those.\n"
+                f"{source.substitute(rows)}")
+        rendered = template.with_suffix("")
+        if not rendered.exists() or rendered.read_text(encoding="utf-8") != text:
+            rendered.write_text(text, encoding="utf-8")
 
 
 def spelt(flags: list[str]) -> list[str]:
@@ -200,6 +214,7 @@ class BuildExt(build_ext):
         return True
 
 
+render_templates()
 setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=[

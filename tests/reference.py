@@ -45,10 +45,14 @@ ACTIVATIONS = {  # sigma(z), and sigma'(z) where a neuron depends on its own z a
                   lambda z: sigmoid(gelu_tanh_argument(z)) + z * sigmoid_prime(
                       gelu_tanh_argument(z)) * ROOT_8_PI * (1 + 0.134145 * z**2)),
     "silu": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) + z * sigmoid_prime(z)),
+    "mish": (lambda z: z * np.tanh(np.logaddexp(0, z)),
+             lambda z: np.tanh(np.logaddexp(0, z)) + z * sigmoid(z) / np.cosh(
+                 np.minimum(np.logaddexp(0, z), 300)) ** 2),
     "softplus": (lambda z: np.logaddexp(0, z), sigmoid),
     "softsign": (lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
     "hard_sigmoid": (lambda z: np.clip(z + 3, 0, 6) / 6,
                      lambda z: np.where(np.abs(z) < 3, 1 / 6, 0)),
+    "hard_tanh": (lambda z: np.clip(z, -1, 1), lambda z: np.where(np.abs(z) < 1, 1, 0)),
     "exponential": (np.exp, np.exp),
     "gaussian": (lambda z: np.exp(-z**2), lambda z: -2 * z * np.exp(-z**2)),
     "sine": (np.sin, np.cos),
@@ -86,6 +90,11 @@ COSTS = {  # C(a, y) of each example, and dC/da
                           y * np.log(np.maximum(a, floor))
                           + (1 - y) * np.log(np.maximum(1 - a, floor)))),
                       lambda a, y, floor=0.0: (a - y) / (a * (1 - a))),
+    "focal": (each(lambda a, y, gamma=2.0: -y * (1 - a) ** gamma * np.log(a)
+                   - (1 - y) * a**gamma * np.log(1 - a)),
+              lambda a, y, gamma=2.0:
+              y * (gamma * (1 - a) ** (gamma - 1) * np.log(a) - (1 - a) ** gamma / a)
+              + (1 - y) * (a**gamma / (1 - a) - gamma * a ** (gamma - 1) * np.log(1 - a))),
     "log_likelihood": (each(lambda a, y, floor=0.0: -y * np.log(np.maximum(a, floor))),
                        lambda a, y, floor=0.0: -y / a),
     "absolute": (each(lambda a, y: np.abs(a - y)),
@@ -94,6 +103,8 @@ COSTS = {  # C(a, y) of each example, and dC/da
                   np.abs(a - y) < delta, 0.5 * (a - y) ** 2,
                   delta * (np.abs(a - y) - delta / 2))),
               lambda a, y, delta=1.0: np.clip(a - y, -delta, delta)),
+    "quantile": (each(lambda a, y, tau=0.5: np.where(a < y, tau * (y - a), (1 - tau) * (a - y))),
+                 lambda a, y, tau=0.5: np.where(a < y, -tau, np.where(a > y, 1 - tau, 0))),
     "log_cosh": (each(lambda a, y: log_cosh(a - y)),
                  lambda a, y: np.tanh(a - y)),
     "hinge": (each(lambda a, y: np.maximum(1 - side(y) * a, 0)),
@@ -111,10 +122,28 @@ COSTS = {  # C(a, y) of each example, and dC/da
 }
 
 
+SMOOTHED = {"cross_entropy": lambda J: 1 / 2, "log_likelihood": lambda J: 1 / J}
+
+
+def smoothed(cost):
+    """A cost of (a, y, floor, label_smoothing), of targets moved towards equal ones."""
+    share = SMOOTHED[cost]
+    f, f_prime = COSTS[cost]
+
+    def moved(y, s):
+        return y * (1 - s) + s * share(y.shape[1])
+
+    return (lambda a, y, floor=0.0, s=0.0: f(a, moved(y, s), floor),
+            lambda a, y, floor=0.0, s=0.0: f_prime(a, moved(y, s), floor))
+
+
+COSTS |= {cost: smoothed(cost) for cost in SMOOTHED}
+
+
 def of_name(table, function, which):
     """Return a function of a table, by its name or by (name, parameter)."""
     if isinstance(function, tuple):
-        return lambda *arguments: table[function[0]][which](*arguments, function[1])
+        return lambda *arguments: table[function[0]][which](*arguments, *function[1:])
     return table[function][which]
 
 

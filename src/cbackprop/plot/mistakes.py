@@ -116,7 +116,7 @@ def _examples(net: Network, test_data: Any) -> Examples:
 
 def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:
     """Give each example's class, the class that the network sees, and its output for that."""
-    judged, threshold = [], functions.threshold(net.cost, net._build)
+    judged, threshold = [], functions.threshold(net.cost)
     for rows, y in examples.all():
         a = net.feedforward(rows.x)
         seen = _classes(a, threshold)

@@ -153,6 +153,8 @@ cdef void gather_own_targets(
     gather_targets(p.y + p.first_own * output.example_stride, output.example_stride,
                    output.neuron_stride, targets, order, first + p.first_own, p.m_own,
                    p.net.layers[p.net.n_layers - 1].J)
+    smooth_targets(&p.net.cost, p.y + p.first_own * output.example_stride, output.example_stride,
+                   output.neuron_stride, p.m_own, p.net.layers[p.net.n_layers - 1].J)
     p.weighted = gather_weights(p.weights + p.first_own, targets, order, first + p.first_own,
                                 p.m_own)
 
