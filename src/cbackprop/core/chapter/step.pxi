@@ -1,0 +1,139 @@
+# Gradient descent: the update of a mini-batch, and the mini-batches of an epoch.
+#
+# A mini-batch goes through the network SLICE rows at a time, so that memory does not grow with the
+# data. Where all of it fits one slice, BP3 and BP4 subtract from the parameters themselves, and
+# nabla_w is never stored. A mini-batch is done whole or not at all: signals are looked for between
+# its products, but not once the parameters have begun to change.
+
+
+cdef int update_mini_batch(
+    Pass* p, const MiniBatch* batch, Optimization* how, double eta,
+) except -1 nogil:
+    # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
+    cdef Sink descent
+    if weighs_nothing(batch):               # no reason for a step
+        if how != NULL:
+            how.passed_over += batch.m
+        return 0
+    if p.noise != NULL:
+        p.noise.step = how.steps + 1
+    if how != NULL and not how.plain:
+        optimize_mini_batch(p, batch, how, eta)
+    else:
+        descent.to, descent.of_w, descent.of_b = p.net.parameters, NULL, NULL
+        descent.step = <real>(-eta / batch.m)       # minus: the sums are subtracted
+        if batch.m <= SLICE:
+            sum_gradients(p, batch, &descent)
+        else:
+            add_sums(p, batch, &descent)
+    if how != NULL:
+        how.steps += 1          # only now: a signal may have kept it from being taken
+    return 0
+
+
+cdef int sum_gradients(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
+    # Slice by slice. The next slice or mini-batch is fetched meanwhile.
+    cdef Py_ssize_t first = batch.first, end = batch.first + batch.m, most = SLICE
+    if batch.m > SLICE:
+        most = slice_of(p.net, batch.rows)
+    while first < end:
+        share_examples(p, min(most, end - first))
+        gather_examples(p, batch, first)
+        first += p.m
+        plan_prefetch(&p.ahead, batch, first, min(batch.n, first + p.m))
+        if not barrier(p):
+            return 0
+        backprop(p, into)
+    return 0
+
+
+cdef int sum_apart(Pass* p, const MiniBatch* batch, real step) except -1 nogil:
+    # The complete gradient, times step, in an arena of its own.
+    cdef Sink apart
+    cdef Range own = part_of_arena(p)
+    apart.to, apart.step, apart.of_w, apart.of_b = p.sums, step, NULL, NULL
+    if not barrier(p):          # another may still read the last one
+        return 0
+    memset(p.sums + own.first, 0, (own.last - own.first) * sizeof(real))
+    return sum_gradients(p, batch, &apart)
+
+
+cdef int add_sums(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
+    cdef Range own = part_of_arena(p)
+    sum_apart(p, batch, into.step)
+    if not is_set(&p.team.barrier.stopped):
+        add_arena(into.to + own.first, p.sums + own.first, own.last - own.first)
+    return 0
+
+
+cdef int optimize_mini_batch(
+    Pass* p, const MiniBatch* batch, Optimization* how, double eta,
+) except -1 nogil:
+    # What an optimizer makes of the average gradient: tile by tile from BP4's product, or, where it
+    # must be complete first, from an arena.
+    cdef Sink step
+    cdef Update of_w, of_b
+    cdef int l
+    cdef double weight = batch.m, before = p.cost
+    if how.by_weight:
+        weight = total_weight(batch)
+        p.cost = 0
+        if how.penalty:
+            if not barrier(p):          # another may still be at the last step
+                return 0
+            if p.thread == 0:
+                p.cost = how.penalty * sum_of_squares(p.net)
+    next_step(how, eta, weight, &of_w, &of_b)
+    if batch.m <= SLICE and how.clip_norm == INFINITY:
+        step.to, step.step = p.net.parameters, <real>(1 / weight)
+        step.of_w, step.of_b = &of_w, &of_b
+        sum_gradients(p, batch, &step)
+    else:
+        sum_apart(p, batch, <real>(1 / weight))
+        if how.clip_norm < INFINITY:
+            clip_to_norm(p, how.clip_norm)
+        if is_set(&p.team.barrier.stopped):
+            return 0
+        for l in range(p.net.n_layers):
+            update_layer(p, l, &of_w, &of_b)
+    if how.max_norm < INFINITY and barrier(p):
+        hold_norms(p, how.max_norm)
+    if how.by_weight:
+        p.cost = before + batch.m / weight * p.cost
+    return 0
+
+
+cdef void update_layer(Pass* p, int l, const Update* of_w, const Update* of_b) noexcept nogil:
+    cdef const Layer* layer = &p.net.layers[l]
+    update_part(of_w, p.net.parameters + layer.w, p.sums + layer.w,
+                part(size_of_w(layer), LINE // sizeof(real), p))
+    update_part(of_b, p.net.parameters + layer.b, p.sums + layer.b,
+                part(layer.J, LINE // sizeof(real), p))
+
+
+cdef inline void update_part(
+    const Update* step, real* w, const real* g, Range own,
+) noexcept nogil:
+    update(step, w + own.first, 0, g + own.first, 0, 1, own.last - own.first)
+
+
+cdef bint weighs_nothing(const MiniBatch* batch) noexcept nogil:
+    return batch.targets.weights != NULL and total_weight(batch) == 0
+
+
+cdef int sgd(
+    Pass* p, MiniBatch* batch,      # IN, OUT batch.first, batch.m
+    Optimization* how, Py_ssize_t mini_batch_size,
+    const double* eta,              # IN  one for each mini-batch
+    Py_ssize_t last,
+) except -1 nogil:
+    # The mini-batches that begin in rows batch.first to last of the order. The last of an epoch may
+    # be shorter: the step divides by its own length.
+    while batch.first < last and not p.team.leaves:
+        batch.m = min(mini_batch_size, batch.n - batch.first)
+        update_mini_batch(p, batch, how, eta[0])
+        if is_set(&p.team.barrier.stopped):
+            break
+        batch.first += batch.m
+        eta += 1
+    return 0
