@@ -79,6 +79,8 @@ setup(
         module("cbackprop.core._cpu", f"{CORE}/_cpu.pyx", SYMBOLS),
         module(SHARED, f"{CORE}/_cbackprop_shared.c", SYMBOLS),
         vector_module("cbackprop.core._runtime", f"{CORE}/_runtime.pyx", [], []),
+        module("cbackprop.chapter2.chapter2", "src/cbackprop/chapter2/chapter2.pyx",
+               ["-O3", *SYMBOLS]),
         *(vector_module(f"cbackprop.core.builds._{isa}_{real}", f"{CORE}/builds/_{isa}_{real}.pyx",
                         LEVELS[isa], [INLINE, *([DOUBLE] if real == "float64" else [])])
           for isa in BUILDS for real in ("float32", "float64")),

@@ -31,7 +31,6 @@ START = common.before_numpy(_early.parse_known_args()[0].threads)
 import numpy as np  # noqa: E402  only now
 from limits import LEVELS, Bandwidth, Limits, roofline  # noqa: E402
 from opponents import OPPONENTS, OURS, load  # noqa: E402
-from opponents.book import Book  # noqa: E402
 from opponents.contestant import (  # noqa: E402
     LEAST_SECONDS,
     MOST_SECONDS,
@@ -100,8 +99,8 @@ def checked(
     """
     Compare all with NumPy in float64, and return those that compute the same.
 
-    Those with a cost of their own are compared with cbackprop, which has that cost too; the book's
-    loop on as many rows as it has time for.
+    Those with a cost of their own are compared with cbackprop, which has that cost too; the loops
+    on as many rows as the book's has time for.
     """
     examples = Examples(work)
     checks = {work: Check(work, Matrix(work, examples, "float64", False))}
@@ -112,7 +111,7 @@ def checked(
     differences: dict[str, dict[str, float]] = {real: {} for real in REALS}
     refused: dict[str, str] = {}
     for one in everyone:
-        same = few if isinstance(one, Book) else one.work
+        same = few if one.few_in_check else one.work
         if same not in checks:
             reference = (Matrix(few, examples, "float64", False) if same == few else
                          Cbackprop(one.work, examples, "float64", "float64"))

@@ -21,8 +21,8 @@ if not FOLDER.is_dir():
 
 SMALLEST = ("--tiny", "--work", "8-16-16-1")
 BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
-    "peers.py": (*SMALLEST, "inference", "--opponents", "book", "numpy", "sklearn", "torch", "jax",
-                 "numba", "onnxruntime"),  # torch.compile takes too long
+    "peers.py": (*SMALLEST, "inference", "--opponents", "loops", "book", "numpy", "sklearn",
+                 "torch", "jax", "numba", "onnxruntime"),  # torch.compile takes too long
     "threads.py": ("--tiny", "--work", "8-16-16-1", "784-30-10", "feedforward of 784-30-10",
                    "train_many, 4 x 784-30-10"),
     "kernels.py": ("--tiny", "--work", "8-16-16-1x32", "--real", "float32"),
@@ -193,7 +193,7 @@ def test_peers_are_measured_or_reported_absent(peers):
     expected |= {"NumPy", "cbackprop"}
     (work,) = results["works"].values()
     trained = {one["opponent"] for one in work["contestants"].values()}
-    assert trained == (expected | {"the book's loop"}) - {"ONNX Runtime"}
+    assert trained == (expected | {"plain loops", "the book's loop"}) - {"ONNX Runtime"}
     one_row, *many = results["inference"].values()
     assert set(one_row["contestants"]) == expected
     for call in many:

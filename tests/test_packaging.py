@@ -45,9 +45,12 @@ def test_every_python_has_a_wheel(project, said):
     assert set(wheels) - set(ordinary) == {f"{ordinary[-1][:-2]}t-*"}
 
 
-def test_the_declarations_are_in_the_wheel(project):
-    assert project["tool"]["setuptools"]["package-data"]["cbackprop.core"] == ["*.pyi", "*.pxd"]
-    assert project["tool"]["setuptools"]["package-data"]["cbackprop"] == ["py.typed"]
+def test_what_is_read_is_in_the_wheel(project):
+    """Declarations for other people's compilers; and the chapter for the book's readers."""
+    package_data = project["tool"]["setuptools"]["package-data"]
+    assert package_data["cbackprop.chapter2"] == ["*.pyi", "*.pyx"]
+    assert package_data["cbackprop.core"] == ["*.pyi", "*.pxd"]
+    assert package_data["cbackprop"] == ["py.typed"]
 
 
 def test_every_change_is_checked(jobs, said):

@@ -129,9 +129,8 @@ class BuildExt(build_ext):
         settings = repr((Cython.__version__, numpy.__version__, self.directives, self.settings,
                          *map(os.environ.get, ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS"))))
         if not note.is_file() or note.read_text() != settings:
-            for extension in self.extensions:
-                for c in written(extension).parent.glob("*.c"):
-                    c.unlink()
+            for c in Path("src").rglob("*.c"):
+                c.unlink()
         cythonize([e for e in self.extensions if is_stale(e)], force=True,
                   compiler_directives=self.directives, shared_utility_qualified_name=self.shared)
         note.parent.mkdir(exist_ok=True)

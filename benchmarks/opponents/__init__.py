@@ -36,6 +36,7 @@ class Opponent:
 
 OPPONENTS = {  # by their names on the command line
     "cbackprop": Opponent(OURS, "ours"),
+    "loops": Opponent("plain loops", "plain_loops"),
     "numpy": Opponent("NumPy", "matrix"),
     "book": Opponent("the book's loop", "book"),
     "sklearn": Opponent("scikit-learn", "sklearn_mlp", ("scikit-learn", "scipy")),

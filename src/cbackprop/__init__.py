@@ -12,15 +12,19 @@ from cbackprop.network import DivergenceError, Network
 from cbackprop.rowsource import RowSource
 
 __version__ = "0.7.0"
-__all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "callbacks",
-           "datasets", "inspect", "optimizers", "plot", "schedules", "show_config", "train_many"]
+__all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
+           "callbacks", "chapter2", "convert", "datasets", "inspect", "optimizers", "plot",
+           "schedules", "show_config", "train_many"]  # not sklearn, which not everybody can import
 
-LAZY = ("inspect", "plot")  # most who train do not need them
+LAZY = ("book", "chapter2", "convert", "inspect", "plot", "sklearn")  # most trainings need none
 
 
 def __getattr__(name: str) -> Any:
     if name in LAZY:
-        return importlib.import_module(f"cbackprop.{name}")
+        try:
+            return importlib.import_module(f"cbackprop.{name}")
+        except ModuleNotFoundError as error:  # for hasattr
+            raise AttributeError(str(error), name=name) from error
     raise AttributeError(f"module 'cbackprop' has no attribute {name!r}")
 
 

@@ -405,7 +405,7 @@ def collected(
         raise TypeError(f"callback must be callable or None, got {data.shown(callback)}")
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise TypeError(f"progress must be True, a callable or None, got {data.shown(progress)}")
-    if isinstance(callbacks, (str, bytes)) or not isinstance(callbacks, Iterable):
+    if isinstance(callbacks, (str, bytes, memoryview)) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a list of callbacks, got {data.shown(callbacks)}")
     found: list[Callback] = []
     if callable(progress):

@@ -37,7 +37,7 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
     state : dict
         As `Network` is pickled; what the user added to it is left out.
     """
-    check(target, state["settings"])
+    _check_format(target, state["settings"])
     arrays = {f"weights_{layer}": w for layer, w in enumerate(state["weights"])}
     arrays |= {f"biases_{layer}": b for layer, b in enumerate(state["biases"])}
     memory, history, settings = state["memory"], state["history"], dict(state["settings"])
@@ -72,12 +72,16 @@ def check(target: storage.Target, settings: dict[str, Any]) -> None:
     OSError, TypeError, ModuleNotFoundError
         If it cannot.
     """
+    _check_format(target, settings)
+    if storage.is_path(target, "write"):
+        storage.check(target)
+
+
+def _check_format(target: storage.Target, settings: dict[str, Any]) -> None:
     for name in FUNCTIONS:
         _written(settings[name], name)
     if _is_safetensors(target):
         _safetensors("save")
-    if storage.is_path(target, "write"):
-        storage.destination(target)
 
 
 def load(source: storage.Target, max_bytes: int = storage.MAX_BYTES) -> dict[str, Any]:

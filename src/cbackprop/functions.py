@@ -334,6 +334,12 @@ def layers(
         output_activation
 
 
+def threshold(cost: Any, build: Any) -> float:
+    """Return what a single output, and its target, is a class against: 0 for hinges, else 1/2."""
+    name = cost[0] if isinstance(cost, tuple) else cost
+    return float(build.THRESHOLDS.get(name, 0.5)) if isinstance(name, str) else 0.5
+
+
 def plain(value: Any) -> Any:
     """Return a copy of how activations were asked for, without arrays."""
     if isinstance(value, np.ndarray):
@@ -377,9 +383,9 @@ def weights(
     result = None
     if sample_weight is not None:
         array = data.numbers(sample_weight, "sample_weight")
-        if array.shape != (len(y),):
-            raise ValueError(f"sample_weight must have shape ({len(y)},), one for each example, "
-                             f"got {array.shape}")
+        if array.shape != y.shape[:1]:
+            raise ValueError(f"sample_weight must have shape ({y.shape[0]},), one for each "
+                             f"example, got {array.shape}")
         result = data.finite(array, real, "sample_weight")
         if result.min() < 0:
             raise ValueError(f"sample_weight must not be negative, got {result.min():g}")
@@ -393,13 +399,16 @@ def _labels(y: NDArray[Any]) -> NDArray[Any]:
     """Return each example's class: the largest of its targets, or a single one against 1/2."""
     if y.ndim == 1:
         return y
-    return y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(int)
+    if y.shape[1] > 1:
+        return np.asarray(y.argmax(axis=1)).ravel()  # of a sparse matrix it is a column
+    one = y.toarray() if data.is_sparse(y) else y
+    return (one[:, 0] > 0.5).astype(int)
 
 
 def _by_class(class_weight: Any, y: NDArray[Any], outputs: int) -> NDArray[Any]:
     counts = np.bincount(_labels(y), minlength=max(outputs, 2))
     if isinstance(class_weight, str) and class_weight == "balanced":
-        return len(y) / (np.maximum(counts, 1) * np.count_nonzero(counts))
+        return y.shape[0] / (np.maximum(counts, 1) * np.count_nonzero(counts))
     if not isinstance(class_weight, dict):
         raise TypeError(f"class_weight must be 'balanced' or a dict of labels and weights, "
                         f"got {data.shown(class_weight)}")

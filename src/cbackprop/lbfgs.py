@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from cbackprop.history import History
 
+BLOCK = 2**14  # weights at a time: they stay in the cache, and their float32 sum is exact enough
+
 
 def train(
     core: Any, rows: Any, targets: Any, iterations: int, lmbda: float, tolerance: float,
@@ -78,28 +80,36 @@ def minimize(
         for view, part in _parts(parameters, vector):
             view[...] = part
 
-    at: Any = None  # of where the gradient is
+    # In the core's type: then SciPy's many copies of float32 are half as large.
+    begin = np.empty(sum(view.size for view in parameters), core.parameters.dtype)
+    for view, part in _parts(parameters, begin):
+        part[...] = view
+    at = flat = np.empty(0)  # where the gradient is, and it: made once, SciPy copies what it keeps
+
     # Not one function of both, with jac=True: SciPy would keep one more copy of everything.
     def cost(vector: NDArray[Any]) -> float:
-        nonlocal at
+        nonlocal at, flat
         at = vector
+        if flat.dtype != vector.dtype or flat.size != vector.size:
+            flat = np.empty_like(vector)  # SciPy before 1.12 gives float64, and must get it
         put(vector)
         nabla[...] = 0
         mean = gradient_into(rows, targets, nabla)
-        w = vector[:n_weights]
-        np.multiply(w, l2, out=flat[:n_weights])
-        flat[n_weights:] = 0
         for view, part in _parts(derivatives, flat):
-            part += view
-        return scale * mean + l2 / 2 * (w @ w)
+            part[...] = view
+        squares = 0.0
+        for first in range(0, n_weights, BLOCK):
+            block = slice(first, min(first + BLOCK, n_weights))
+            w = vector[block]
+            flat[block] += l2 * w
+            squares += float(w @ w)
+        return scale * mean + l2 / 2 * squares
 
     def gradient(vector: NDArray[Any]) -> NDArray[Any]:
         if not np.array_equal(vector, at):
             cost(vector)
         return flat
 
-    begin = np.concatenate([view.ravel() for view in parameters], dtype=float)
-    flat = np.empty_like(begin)  # once: SciPy copies what it keeps of it
     found = optimize.minimize(cost, begin, jac=gradient, method="L-BFGS-B", callback=callback,
                               options=options)
     put(found.x)

@@ -62,8 +62,9 @@ def train_many(
     """
     chosen = _checked(jobs)
     most = min(len(chosen), teams.most(teams.checked(threads)))
-    args, kwargs = tuple(map(_again, args)), {name: _again(kwargs[name]) for name in kwargs}
-    chosen = [(network, {**kwargs, **{name: _again(own[name]) for name in own}})
+    args = tuple(map(_again, args))
+    kwargs = {name: _again(kwargs[name], name) for name in kwargs}
+    chosen = [(network, {**kwargs, **{name: _again(own[name], name) for name in own}})
               for network, own in chosen]
     pool = _Pool()
 
@@ -174,20 +175,23 @@ class _While(Callback):
 def _calling(callback: Callback, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments with one more callback, before the others."""
     others = arguments.get("callbacks", ())
-    if isinstance(others, (str, bytes)) or not isinstance(others, Iterable):
+    if isinstance(others, (str, bytes, memoryview)) or not isinstance(others, Iterable):
         return arguments.copy()  # SGD says what is wrong with them
     return {**arguments, "callbacks": [callback, *others]}
 
 
-def _again(value: Any) -> Any:
+def _again(value: Any, name: str = "training_data") -> Any:
     """Return what can be read more than once: by the check and by every training."""
+    if data.is_loader(value):
+        return data.batches(value, name)
     return list(value) if isinstance(value, Iterator) else value
 
 
 def _checked(jobs: Any) -> list[tuple[Network, dict[str, Any]]]:
     rule = "jobs must be a list of networks, or of (network, dict of SGD's arguments)"
     try:
-        pairs = [(job, {}) if isinstance(job, Network) else tuple(job) for job in jobs]
+        pairs = [(job, {}) if isinstance(job, Network) else tuple(data.items(job, rule))
+                 for job in data.items(jobs, rule)]
     except TypeError:
         raise TypeError(f"{rule}, got {data.shown(jobs)}") from None
     for pair in pairs:

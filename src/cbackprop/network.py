@@ -20,7 +20,7 @@ from cbackprop import data, files, functions, initializers, optimizers, schedule
 from cbackprop import threads as teams
 from cbackprop.core import _dispatch
 from cbackprop.history import History
-from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
+from cbackprop.rowsource import Examples, InArrays, InParts, RowSource, SparseTargets, listed
 
 if TYPE_CHECKING:
     from cbackprop.core.builds._baseline_float32 import Core, Rows, Targets
@@ -58,9 +58,10 @@ class Views(Sequence[Any]):
 
     def assign(self, values: Iterable[ArrayLike]) -> None:
         """Copy all layers' values, or, if one has the wrong shape, none."""
-        values = list(values)
+        rule = f"{self._name} must be {len(self)} arrays"
+        values = data.items(values, rule)
         if len(values) != len(self):
-            raise ValueError(f"{self._name} must be {len(self)} arrays, got {len(values)}")
+            raise ValueError(f"{rule}, got {len(values)}")
         checked = [self._checked(layer, value).copy() for layer, value in enumerate(values)]
         for view, value in zip(self._arrays, checked, strict=True):
             view[...] = value
@@ -251,6 +252,7 @@ class Network:
         Parameters
         ----------
         a : array of shape (n, in), (in,), or a column (in, 1)
+            Or a sparse matrix of SciPy, which is never made dense.
 
         Returns
         -------
@@ -270,15 +272,15 @@ class Network:
         out = self._core.feedforward(a)
         if out is not None:
             return out
-        array = data.numbers(a, "a")
-        x = data.rows(array, self.sizes[0], "a")
-        out = self._core.feedforward(x)
+        given: Any = a if data.is_sparse(a) else data.numbers(a, "a")
+        rows = self._rows(data.rows_or_sparse(given, self.sizes[0], "a"), "a")
+        out = self._core.feedforward(rows)
         if out is None:
-            data.finite(x, self.dtype, "a")
+            self._not_finite(rows, "a")
         assert out is not None  # or that has raised
-        if array.ndim == 1:
+        if given.ndim == 1:
             return out.ravel()
-        return out if array.shape[1] == self.sizes[0] else out.T
+        return out if given.shape[1] == self.sizes[0] else out.T
 
     def backprop(
         self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
@@ -310,7 +312,7 @@ class Network:
         >>> [g.shape for g in nabla_w]
         [(3, 2), (1, 3)]
         """
-        x = data.rows(x, self.sizes[0])
+        x = data.rows_or_sparse(x, self.sizes[0])
         rows, targets = self._examples((x, y), "", sample_weight=sample_weight)
         nabla = np.zeros_like(self._core.parameters)
         self._gradient(rows, targets, nabla)
@@ -433,10 +435,14 @@ class Network:
 
         Parameters
         ----------
-        training_data : (x, y), a list of pairs, or a RowSource
+        training_data : (x, y), a list of pairs, a RowSource, or a DataLoader
             x of shape (n, in); y one-hot or other targets (n, out), or labels (n,). C-contiguous
-            rows of uint8, float32 or float64 are used where they lie. Or the book's list of pairs
-            of columns. Or what makes rows when they are needed, such as `datasets.expand`.
+            rows of uint8, float32 or float64 are used where they lie; so are SciPy's sparse
+            matrices, in CSR, and x is never made dense, y a few megabytes at a time. DataFrames
+            and arrays of objects may hold numbers. Or the book's list of pairs of columns. Or what
+            makes rows when they are needed, such as `datasets.expand`. Or a DataLoader of PyTorch
+            that gives batches (x, y): it is read once, into arrays, before training, and then
+            `mini_batch_size` and a new order each epoch count, not its own.
         epochs : int
         mini_batch_size : int
             At least 1 and at most n.
@@ -493,7 +499,7 @@ class Network:
             Whether to leave the zeros of x out of the first layer's products, if at most about
             half of its numbers are others: an epoch on MNIST takes 0.35 to 0.75 of its time. Those
             others are copied first, in the time of two epochs at most, and x is not looked at
-            again. Of a RowSource no zeros are left out.
+            again. Of a RowSource no zeros are left out; of sparse rows always.
 
         Returns
         -------
@@ -545,7 +551,7 @@ class Network:
         Parameters
         ----------
         training_data, sample_weight, class_weight
-            As for `SGD`, in arrays.
+            As for `SGD`, in arrays; a sparse y is made dense.
         iterations : int
             At most.
         lmbda : float
@@ -628,8 +634,9 @@ class Network:
         """
         Return how many examples the network classifies correctly.
 
-        The class is the largest output, as in the book; a single output is a class against 1/2. An
-        example with an output of NaN has none, and is wrong.
+        The class is the largest output, as in the book; a single output is a class against 1/2, or,
+        with a hinge for a cost, against 0, as are its targets, 0 or -1 and 1. An example with an
+        output of NaN has none, and is wrong.
 
         Examples
         --------
@@ -682,9 +689,26 @@ class Network:
             if sample_weight is not None or class_weight is not None:
                 raise TypeError("sample_weight and class_weight need examples in arrays, got "
                                 f"{type(examples).__name__}")
-            return InParts(examples, lambda part: self._examples(part, name, check), name)
-        return InArrays(*self._examples(
-            examples, name, check, sample_weight, class_weight, skip_zeros))
+        elif isinstance(examples, tuple) and len(examples) == 2 and data.is_sparse(examples[1]):
+            examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
+        else:
+            return InArrays(*self._examples(
+                examples, name, check, sample_weight, class_weight, skip_zeros))
+        row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
+        return InParts(examples, lambda part: self._examples(part[:2], name, check, *part[2:]),
+                       name, row_of_y)
+
+    def _sparse_targets(
+        self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
+    ) -> SparseTargets:
+        """Check the shapes of examples whose y is sparse; the rest is checked part by part."""
+        x = data.rows_or_sparse(x, self.sizes[0], data.part("x", name))
+        n, outputs = x.shape[0], self.sizes[-1]
+        if y.shape != (n, outputs):
+            data.targets(y, n, outputs, self.dtype, data.part("y", name))
+        y = y.tocsr()
+        weights = functions.weights(sample_weight, class_weight, y, outputs, self.dtype)
+        return SparseTargets(x, y, weights)
 
     def _examples(
         self, examples: Any, name: str, check: bool = True,
@@ -692,16 +716,30 @@ class Network:
         skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set, whether x is finite perhaps later, and hand it to the core."""
+        if sample_weight is not None and data.is_loader(examples):
+            raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
+                            f"them, got {type(examples).__name__}")
         x, y = data.examples(examples, self.sizes, self.dtype, name)
-        rows = self._build.Rows(x, skip_zeros)
+        rows = self._rows(x, data.part("x", name), skip_zeros)
         if check:
             self._check_finite(rows, name)
         weights = functions.weights(sample_weight, class_weight, y, self.sizes[-1], self.dtype)
         return rows, self._build.Targets(y, weights)
 
+    def _rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
+        """Hand checked rows to the core."""
+        if data.is_sparse(x):
+            rows: Rows = listed(self._build, x, name)
+            return rows
+        return self._build.Rows(x, skip_zeros)
+
     def _check_finite(self, rows: Rows, name: str) -> None:
         if not rows.all_finite():
-            data.finite(rows.x, self.dtype, data.part("x", name))
+            self._not_finite(rows, data.part("x", name))
+
+    def _not_finite(self, rows: Rows, name: str) -> None:
+        look = data.stored_finite if data.is_sparse(rows.x) else data.finite
+        look(rows.x, self.dtype, name)
 
     @contextmanager
     def _training(self) -> Iterator[None]:
@@ -869,8 +907,9 @@ dtype='float32')
 
 def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     rule = "sizes must be at least two positive integers, inputs first"
+    given = data.items(sizes, rule)
     try:
-        checked = tuple(operator.index(size) for size in sizes)
+        checked = tuple(map(operator.index, given))
     except TypeError:
         raise TypeError(f"{rule}, got {data.shown(sizes)}") from None
     if len(checked) < 2 or min(checked) < 1:

@@ -204,10 +204,7 @@ def _rates(dropout: Any, n_layers: int) -> tuple[float, ...]:
         return 0.0, *[number("dropout", dropout, 0, 1)] * (n_layers - 1)
     rule = (f"dropout must be a number, or {n_layers} of them, of the inputs and of each hidden "
             f"layer")
-    try:
-        rates = list(dropout)
-    except TypeError:
-        raise TypeError(f"{rule}, got {data.shown(dropout)}") from None
+    rates = data.items(dropout, rule)
     if len(rates) != n_layers or isinstance(dropout, str):
         raise ValueError(f"{rule}, got {data.shown(dropout)}")
     return tuple(number(f"dropout[{at}]", rate, 0, 1) for at, rate in enumerate(rates))

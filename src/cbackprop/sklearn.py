@@ -407,12 +407,17 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _outputs(self, x: Any) -> NDArray[Any]:
         """Return the network's outputs for rows that were checked."""
+        out = self._outputs_if_finite(x)
+        if out is not None:
+            return out
+        if issparse(x):  # it was finite, but is not in the network's type
+            data.finite(x.data, self._net.dtype, "X.data")
+        return self._net.feedforward(data.finite(x, self._net.dtype, "X"))
+
+    def _outputs_if_finite(self, x: Any) -> NDArray[Any] | None:
+        """Return the network's outputs, or None if the core cannot take the rows."""
         network = self._network()
-        if not issparse(x):
-            return network.feedforward(x)
-        out = network._core.feedforward(listed(network._build, x, "X"))
-        assert out is not None  # they were checked
-        return out
+        return network._core.feedforward(network._rows(x, "X") if issparse(x) else x)
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "coefs_"):
@@ -550,12 +555,12 @@ class _Perceptron(BaseEstimator, ABC):
         """Draw parameters (Glorot and Bengio, 2010), in scikit-learn's order."""
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
-        coefs, intercepts = [], []
+        coefs, intercepts, draw = [], [], self._random_state.uniform
         for n_in, out in itertools.pairwise(sizes):
             bound = math.sqrt((2 if self.activation in ("logistic", "sigmoid") else 6)
                               / (n_in + out))
-            coefs.append(self._random_state.uniform(-bound, bound, (n_in, out)).astype(real))
-            intercepts.append(self._random_state.uniform(-bound, bound, out).astype(real))
+            coefs.append(draw(-bound, bound, (n_in, out)).astype(real, copy=False))
+            intercepts.append(draw(-bound, bound, out).astype(real, copy=False))
         self._make(coefs, intercepts)
         for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_"):
             self.__dict__.pop(name, None)
@@ -691,6 +696,15 @@ class _Perceptron(BaseEstimator, ABC):
         """Return the outputs for X as callers bring it."""
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
+        # For few rows, scikit-learn's checks cost ten times what the outputs do. The core makes
+        # these itself; what does not pass them, scikit-learn finds a message for.
+        plain = type(X) is np.ndarray or (
+            issparse(X) and X.format in ("csr", "csc") and X.dtype.char in "fd")
+        if (plain and X.ndim == 2 and X.shape[0] and X.shape[1] == self.n_features_in_
+                and not hasattr(self, "feature_names_in_")):
+            out = self._outputs_if_finite(X)
+            if out is not None:
+                return out
         return self._outputs(
             validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
 

@@ -168,13 +168,10 @@ def monitors(
     if isinstance(names, str):
         names = (names,)
     rule = f"monitor must be names out of {list(MONITORS)}"
-    try:
-        names = tuple(names)
-    except TypeError:
-        raise TypeError(f"{rule}, got {data.shown(names)}") from None
+    names = data.items(names, rule)
     measured = {} if test is None else {"accuracy": test}
     for name in names:
-        if name not in MONITORS:
+        if not isinstance(name, str) or name not in MONITORS:
             raise ValueError(f"{rule}, got {data.shown(name)}")
         examples = training if name.startswith("training") else evaluation
         if examples is None:

@@ -145,7 +145,7 @@ def widths(net: Learner) -> tuple[int, ...]:
     """Return the sizes as `weights` have them: after its initializers the book asks no others."""
     try:
         return (net.weights[0].shape[1], *[len(w) for w in net.weights])
-    except (AttributeError, IndexError, TypeError):  # lists of lists, or what the core refuses
+    except (AttributeError, IndexError, NotImplementedError, TypeError):  # lists, or worse
         return tuple(map(int, net.sizes))
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
@@ -300,7 +301,15 @@ class Network(Learner):
         ------
         OSError
             If the file cannot be written; one that was there is kept.
+
+        Warns
+        -----
+        RuntimeWarning
+            If a weight or a bias is not finite, which `load` refuses.
         """
+        if not learner.all_finite(self):
+            warnings.warn("network2.save writes weights or biases that are NaN or infinite, as the "
+                          "book's code does; load refuses them", RuntimeWarning, stacklevel=2)
         text = json.dumps({
             "sizes": [int(size) for size in self.sizes],
             "weights": [np.asarray(w).tolist() for w in self.weights],
@@ -312,6 +321,12 @@ class Network(Learner):
             return
         with storage.replacing(cast(storage.Target, filename)) as file:
             file.write(text.encode())
+
+
+def _only_numbers(name: str, values: Any, kinds: set[type]) -> None:
+    """See that JSON has numbers there, of which NumPy would make them of strings and booleans."""
+    if not isinstance(values, list) or not set(map(type, values)) <= kinds:
+        raise ValueError(f"{name} must hold numbers, got {data.shown(values)}")
 
 
 def known(table: tuple[tuple[Callable[..., Any], Any], ...], function: Any) -> Any:
@@ -367,8 +382,8 @@ def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
     OSError
         If the file cannot be read.
     ValueError
-        If it is not such a file, holds numbers that are not finite, or its cost is not one of this
-        module's.
+        If it is not such a file, holds strings or booleans for numbers or such as are not finite,
+        or its cost is not one of this module's.
 
     Examples
     --------
@@ -389,6 +404,11 @@ def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
         cost = getattr(sys.modules[__name__], name, None)
         if not hasattr(cost, "delta"):
             raise ValueError(f"its cost {name!r} is unknown: network2.{name} = {name} tells it")
+        _only_numbers("sizes", saved["sizes"], {int})
+        for parameters in ("weights", "biases"):
+            for layer, array in enumerate(saved[parameters]):
+                for row in array:
+                    _only_numbers(f"{parameters}[{layer}]", row, {int, float})
         weights, biases = (
             [data.finite(np.array(array, dtype=np.float64), "float64", f"{name}[{layer}]")
              for layer, array in enumerate(saved[name])] for name in ("weights", "biases"))

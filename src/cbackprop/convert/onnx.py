@@ -47,7 +47,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     Parameters
     ----------
     net : Network or estimator
-        `input_scale` is multiplied into the first weights.
+        `input_scale` becomes a `Mul` before the first layer.
     path : str, path-like or binary file object
 
     Raises
@@ -70,11 +70,12 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     """
     onnx = library("onnx", "export_onnx", "onnx")
     net = given.network(net, "export_onnx")
-    collected = layers.of(net, "export_onnx")
+    collected, scale = layers.of(net, "export_onnx"), layers.scale_of(net)
     if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
     graph = Graph(onnx, net.dtype)
-    feedforward(graph.value("x"), collected)
+    x = graph.value("x")
+    feedforward(x if scale is None else x * graph.constant(scale, "input_scale"), collected)
     content = graph.model(net.sizes[0], net.sizes[-1]).SerializeToString()
     with storage.replacing(path) as file:
         file.write(content)

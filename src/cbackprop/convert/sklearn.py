@@ -113,6 +113,7 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     binarizer = getattr(net, "_label_binarizer", None) if classes is None else None
     net = given.network(net, "to_sklearn")
     collected = layers.of(net, "to_sklearn")
+    collected[0].w[...] *= net.input_scale
     activations = [layers.only(layer.runs, "to_sklearn").activation for layer in collected]
     *hidden, output = activations
     if len(set(hidden)) > 1 or not set(hidden) <= set(ACTIVATIONS):

@@ -27,6 +27,7 @@ Sets: TypeAlias = tuple[Pair, Pair | None]  # training set, test set
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 LABEL_NAMES = ("label", "target", "class", "y")
 BEYOND_FLOAT32 = 2.0**128 - 2.0**103  # from here on float32 rounds to infinity
+NOT_BLANK = re.compile(r"\S")
 NPZ_NAMES = (("x_train", "y_train", "x_test", "y_test"), ("x", "y"))
 
 
@@ -401,21 +402,24 @@ def read_csv(
     """
     content = storage.read_bytes(path, max_bytes)
     try:
-        content.decode()
+        text = content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: a CSV file must be text, got {error}") from None
-    _, line = next(_csv_rows(content), (0, ""))
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    _, line = next(_csv_rows(text), (0, ""))
     first = _csv_fields(line) if line else []
     has_label = not {label, *LABEL_NAMES}.isdisjoint(first)
     header = first if has_label or not any(map(_is_number, first)) else []
 
     def body() -> Iterator[tuple[int, str]]:
-        return itertools.islice(_csv_rows(content), 1 if header else 0, None)
+        return itertools.islice(_csv_rows(text), 1 if header else 0, None)
 
     if len(first) < 2 or not any(body()):
+        rows = sum(1 for _ in itertools.islice(body(), 1000))
         raise ValueError(
             f"{path}: a CSV file must hold rows of two numbers or more, "
-            f"got {sum(1 for _ in body())} rows of {len(first)} fields"
+            f"got {rows}{' or more' * (rows == 1000)} rows of {len(first)} fields"
         )
     column = _csv_label_column(path, label, header, len(first))
     with storage.damaged(f"{path}: "):
@@ -441,10 +445,18 @@ def read_csv(
     )
 
 
-def _csv_rows(content: bytes) -> Iterator[tuple[int, str]]:
-    """Go through the lines that are not blank, with the number by which an editor shows each."""
-    lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
-    return ((number, line.rstrip("\n")) for number, line in enumerate(lines, 1) if line.strip())
+def _csv_rows(text: str) -> Iterator[tuple[int, str]]:
+    """Go through the lines that are not blank, with the number by which an editor shows each.
+
+    A search passes over millions of blank ones in the time that Python takes for thousands.
+    """
+    number, end = 1, 0
+    while found := NOT_BLANK.search(text, end):
+        start = text.rfind("\n", end, found.start()) + 1 or end
+        number += text.count("\n", end, start)
+        end = text.find("\n", found.start())
+        end = len(text) if end < 0 else end
+        yield number, text[start:end]
 
 
 def _is_number(field: str) -> bool:

@@ -112,7 +112,7 @@ def image_shape(shape: Any, inputs: int, least: int = 0) -> tuple[int, int] | No
         return (side, side) if side * side == inputs >= least else None
     rule = f"shape must be two positive integers with the product {inputs}"
     try:
-        height, width = map(operator.index, shape)
+        height, width = map(operator.index, data.items(shape, rule))
     except (TypeError, ValueError):
         raise TypeError(f"{rule}, got {data.shown(shape)}") from None
     if min(height, width) < 1 or height * width != inputs:
