@@ -93,8 +93,8 @@ cdef struct Batch:           # a slice of a mini-batch, as one thread sees it
     real* step              # an arena, for gradients that must be complete
     double* squares         # its blocks'
     real* tile              # for what BP4 hands over
-    const Update* update    # what BP3 and BP4 do to parameters, or NULL: they add
-    const Update* update_b  # the same for biases
+    const Step* update      # what BP3 and BP4 do to parameters, or NULL: they add
+    const Step* update_b    # the same for biases
     Noise* noise            # own_noise, or NULL
     Noise own_noise
     double cost
@@ -345,8 +345,8 @@ cdef void add_nabla_w(
     if batch.update != NULL:
         product.start, product.ld_start = batch.zeros, 0
         product.epilogue, product.context, product.tile = update, batch.update, batch.tile
-        for k in range(memories(batch.update.kind)):
-            product.more[k] = batch.update.memory[k] + (w - batch.update.w)
+        for k in range(min(n_slots(batch.update.kind), <int>MORE)):
+            product.more[k] = batch.update.slots[k] + (w - batch.update.w)
     if batch.sparse and at == batch.signals:
         multiply_nonzeros_across(&product, batch.nonzeros, batch.values, batch.done)
     elif batch.update != NULL:
@@ -461,7 +461,7 @@ cdef void gather_rows(
 
 
 cdef int update_mini_batch(
-    const Network* net, Batch* batch, Optimization* how,     # plain descent if NULL
+    const Network* net, Batch* batch, OptimizerOptions* how,     # plain descent if NULL
     const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t first, Py_ssize_t m, double eta,
 ) except -1 nogil:
@@ -502,12 +502,12 @@ cdef int sum_into_step(
 
 
 cdef int optimize_mini_batch(
-    const Network* net, Batch* batch, Optimization* how,
+    const Network* net, Batch* batch, OptimizerOptions* how,
     const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t first, Py_ssize_t m, double eta,
 ) except -1 nogil:
     # What an optimizer makes of the average gradient.
-    cdef Update of_w, of_b
+    cdef Step of_w, of_b
     cdef Layer* layer
     cdef Range columns
     cdef int l
@@ -548,7 +548,7 @@ cdef int optimize_mini_batch(
 
 
 cdef void update_layer(
-    const Network* net, Batch* batch, int l, const Update* of_w, const Update* of_b,
+    const Network* net, Batch* batch, int l, const Step* of_w, const Step* of_b,
 ) noexcept nogil:
     # from a complete gradient
     cdef Layer* layer = &net.layers[l]
@@ -684,7 +684,7 @@ cdef void disturb(real* x, const Network* net, Batch* batch) noexcept nogil:
 
 
 cdef Py_ssize_t sgd(
-    const Network* net, Batch* batch, Optimization* how,
+    const Network* net, Batch* batch, OptimizerOptions* how,
     const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t n,
     Py_ssize_t mini_batch_size,
     const double* eta,          # IN  one for each mini-batch

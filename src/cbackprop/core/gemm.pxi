@@ -26,7 +26,8 @@ cdef enum:
     DEPTH = 256         # of a block of p: a panel of b is at most 32 KB
     PACK_ROWS = 24      # fewer rows do not repay packing b
     PACK_PANELS = 9     # fewer panels do not repay packing a
-    FAR = 64            # deep enough a tile to fetch its part of c ahead
+    FAR = 64            # deep enough a tile to fetch its part of c ahead, ...
+    MORE = 2            # ... and of so many arrays that an epilogue reads besides
 
 cdef enum Multipliers:
     ROWS, ACROSS, PACKED, STREAM
@@ -63,7 +64,7 @@ cdef struct Product:
     Epilogue epilogue        # only for multiply_with_epilogue; then start is zeros
     const void* context
     real* tile               # (TILE_ROWS, MAX_VECTORS * LANES) for it
-    const real* more[2]      # laid out as c: what else it reads, to be fetched ahead; or NULL
+    const real* more[MORE]   # laid out as c: what else it reads, to be fetched ahead; or NULL
 
 
 cdef struct Panel:           # what the strips of a panel share, for one block of p
@@ -272,15 +273,17 @@ cdef void strips_with_epilogue(
     cdef Py_ssize_t height = of.n_rows // n_strips
     cdef Py_ssize_t taller = of.n_rows - height * n_strips
     cdef Py_ssize_t b_rows = g.b_rows_ahead, s, r, R, at, first = 0
-    cdef const real* used[3]
+    cdef const real* used[1 + MORE]
     cdef int k
-    used[0], used[1], used[2] = of.c, of.more[0], of.more[1]
+    used[0] = of.c
+    for k in range(MORE):
+        used[1 + k] = of.more[k]
     g.c, g.ldc = of.tile, V * LANES
     for s in range(n_strips):
         R = height + (s < taller)
         at = first * of.ldc + column
         if g.depth >= FAR:
-            for k in range(3):
+            for k in range(1 + MORE):
                 for r in range(R if used[k] != NULL else 0):
                     prefetch(used[k] + at + r * of.ldc)
                     prefetch(used[k] + at + r * of.ldc + (V - 1) * LANES)

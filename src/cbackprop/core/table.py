@@ -29,3 +29,42 @@ RULES: dict[str, Any] = {  # of finite numbers
     "between 0 and 1": lambda number: 0 < number < 1,
     "from 0 to below 1": lambda number: 0 <= number < 1,
 }
+
+
+# ---- optimizers: blocks in functions/optimizers.pxi.tp, classes in cbackprop/optimizers.py ----
+
+class Number(NamedTuple):
+    """A finite number of an optimizer. Its default is its class's."""
+
+    name: str
+    low: float  # the least that it may be, ...
+    below: float  # ... and what it stays below
+
+
+class Optimizer(NamedTuple):
+    """What the core has to know of an optimizer, beside its block."""
+
+    name: str
+    numbers: tuple[Number, ...]  # as the class has them
+    n_slots: int  # state arrays, of a number for each parameter
+    derived: tuple[str, ...]  # numbers of a step that its `prepare` function computes
+    starts_at_eta: tuple[int, ...]  # the slots that begin at the learning rate, not at zero
+
+
+INFINITY = float("inf")
+MOMENTUM = Number("momentum", 0, 1)
+BETA1, BETA2 = Number("beta1", 0, 1), Number("beta2", 0, 1)
+EPSILON = Number("epsilon", 0, INFINITY)
+
+OPTIMIZERS = (
+    Optimizer("sgd", (), 0, (), ()),
+    Optimizer("momentum", (MOMENTUM,), 1, (), ()),
+    Optimizer("nesterov", (MOMENTUM,), 1, (), ()),
+    Optimizer("adagrad", (EPSILON,), 1, (), ()),
+    Optimizer("rmsprop", (Number("rho", 0, 1), EPSILON), 1, (), ()),
+    Optimizer("adam", (BETA1, BETA2, EPSILON, Number("epsilon_hat", 0, INFINITY)),
+              2, ("root_scale",), ()),
+    Optimizer("rprop", (Number("shrink", 0, 1), Number("grow", 1, INFINITY),
+                        Number("smallest", 0, INFINITY), Number("largest", 0, INFINITY)),
+              2, (), (1,)),
+)
