@@ -23,7 +23,7 @@ from cbackprop.history import History
 from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
 
 if TYPE_CHECKING:
-    from cbackprop.core._baseline_float32 import Core, Rows, Targets
+    from cbackprop.core.builds._baseline_float32 import Core, Rows, Targets
     from cbackprop.inspect import Summary
 
 SETTINGS = ("sizes", "num_layers", "activation", "output_activation", "cost", "dtype",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cbackprop import data, schedules, threads
 from cbackprop.callbacks import Callback, StopTraining
+from cbackprop.core import _runtime
 from cbackprop.history import MEASURED, MONITORS, History
 from cbackprop.optimizers import TrainingOptions
 from cbackprop.rowsource import Examples
@@ -113,7 +114,7 @@ class Training:
     def order(self) -> NDArray[Any]:
         """Draw the order of an epoch."""
         seed = self.network._random.integers(2**64, dtype=np.uint64)
-        return self.network._build.random_order(len(self.examples), seed)
+        return _runtime.random_order(len(self.examples), seed)
 
     def until(self, step: int) -> int:
         """Return the step that a chunk from `step` ends before."""
