@@ -297,7 +297,13 @@ def rprop(w, g, state, step, eta, shrink, grow, smallest, largest):
     return w - np.sign(state["g"]) * state["length"]
 
 
-OPTIMIZERS = {f.__name__: f for f in (sgd, momentum, nesterov, adagrad, rmsprop, adam, rprop)}
+def lion(w, g, state, step, eta, beta1, beta2):
+    m = state.get("m", 0)
+    state["m"] = beta2 * m + (1 - beta2) * g
+    return w - eta * np.sign(beta1 * m + (1 - beta1) * g)
+
+
+OPTIMIZERS = {f.__name__: f for f in (sgd, momentum, nesterov, adagrad, rmsprop, adam, rprop, lion)}
 
 
 def optimized(reference, states, x, y, step, eta, optimizer, numbers, *, l2=0.0, l1=0.0,

@@ -289,6 +289,22 @@ def test_numbers_of_an_optimizer_are_checked():
         optimizers.Rprop(grow=0.5)
 
 
+def test_lion_as_its_paper_has_it():
+    """Three steps worked by hand: the mean that is kept is not the one whose sign is taken."""
+    net = Network([1, 1], activation="identity", initializer="zeros", dtype="float64")
+    net.weights[0][...] = 1.0
+    for y, mean, direction in (
+            (11.0, -0.1, -1),   # g = 1 - 11 = -10: the sign of 0.1 g; m = 0.01 g
+            (0.0, -0.0885, 1),  # g = w = 1.05: the sign of -0.09 + 0.105
+            (1.0, None, -1)):   # g = w - 1 = -0.0: what is remembered decides
+        w = net.weights[0][0, 0]
+        net.biases[0][...] = 0  # w x + b, at x = 1
+        net.SGD(([[1.0]], [[y]]), 1, 1, 0.05, optimizer="lion")
+        assert net.weights[0][0, 0] == w - 0.05 * direction
+        if mean is not None:
+            np.testing.assert_allclose(net._memory.in_core.slots[0][0], mean, rtol=1e-12)
+
+
 def test_lbfgs_finds_the_least_squares():
     """One linear neuron: the minimum is known."""
     pytest.importorskip("scipy", reason="SciPy is not installed")

@@ -122,6 +122,20 @@ class Rprop(Optimizer):
 
 
 @dataclass(frozen=True)
+class Lion(Optimizer):
+    """
+    w - eta sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g (Chen et al., NeurIPS 2023).
+
+    Every parameter moves by eta, so that eta has to be 3 to 10 times smaller than Adam's, and
+    `weight_decay` as many times larger.
+    """
+
+    NAME = "lion"
+    beta1: float = 0.9
+    beta2: float = 0.99
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """
     What `Network.SGD` was asked for beside the gradient: checked, and not yet in the core.

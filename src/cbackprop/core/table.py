@@ -67,4 +67,5 @@ OPTIMIZERS = (
     Optimizer("rprop", (Number("shrink", 0, 1), Number("grow", 1, INFINITY),
                         Number("smallest", 0, INFINITY), Number("largest", 0, INFINITY)),
               2, (), (1,)),
+    Optimizer("lion", (BETA1, BETA2), 1, (), ()),
 )
