@@ -61,6 +61,7 @@ ACTIVATIONS = {  # sigma and sigma', of z
     "softsign": (lambda z: z / (1 + abs(z)), lambda z: 1 / (1 + abs(z)) ** 2),
     "hard_sigmoid": (lambda z: min(max(z + 3, mp.mpf(0)), mp.mpf(6)) / 6,
                      lambda z: mp.mpf(abs(z) < 3) / 6),
+    "hard_tanh": (lambda z: min(max(z, mp.mpf(-1)), mp.mpf(1)), lambda z: mp.mpf(abs(z) < 1)),
     "exponential": (mp.exp, mp.exp),
     "gaussian": (lambda z: mp.exp(-z * z), lambda z: -2 * z * mp.exp(-z * z)),
     "sine": (mp.sin, mp.cos),

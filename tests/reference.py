@@ -52,6 +52,7 @@ ACTIVATIONS = {  # sigma(z), and sigma'(z) where a neuron depends on its own z a
     "softsign": (lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
     "hard_sigmoid": (lambda z: np.clip(z + 3, 0, 6) / 6,
                      lambda z: np.where(np.abs(z) < 3, 1 / 6, 0)),
+    "hard_tanh": (lambda z: np.clip(z, -1, 1), lambda z: np.where(np.abs(z) < 1, 1, 0)),
     "exponential": (np.exp, np.exp),
     "gaussian": (lambda z: np.exp(-z**2), lambda z: -2 * z * np.exp(-z**2)),
     "sine": (np.sin, np.cos),

@@ -328,7 +328,8 @@ def test_onnx_that_pytorch_exports(real, tmp_path):
     module = drawn_norms(nn.Sequential(
         nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.GELU("tanh"), nn.Linear(6, 6),
         nn.SiLU(), nn.Linear(6, 5), nn.Softsign(), nn.Dropout(), nn.Linear(5, 5), nn.PReLU(),
-        nn.Linear(5, 4), nn.Mish(), nn.Linear(4, 4), nn.LogSoftmax(dim=1))).to(getattr(torch, real))
+        nn.Linear(5, 4), nn.Mish(), nn.Linear(4, 4), nn.Hardtanh(), nn.Linear(4, 4),
+        nn.LogSoftmax(dim=1))).to(getattr(torch, real))
     x = torch.from_numpy(drawn(9, 3, 4).astype(real))
     for opset in (14, 20):
         path = str(tmp_path / f"{opset}.onnx")
@@ -446,7 +447,7 @@ def test_torch_refuses():
         ([linear, nn.ReLU(), nn.BatchNorm1d(7).eval(), nn.ReLU()], "BatchNorm1d.*must be beside"),
         ([linear, nn.BatchNorm1d(6).eval()], "BatchNorm1d.*takes rows of 6, and gets rows of 7"),
         ([linear, nn.LayerNorm(7)], "LayerNorm.*has no equal"),
-        ([linear, nn.Hardtanh()], "Hardtanh.*has no equal"),
+        ([linear, nn.Hardtanh(-2, 1)], "Hardtanh.*has no equal"),
         ([linear, nn.CELU(0.5)], r"CELU\(alpha=0.5\) has no equal"),
         ([linear, nn.LogSoftmax(1), nn.Linear(7, 2)], r"LogSoftmax\(dim=1\) must be the output$"),
         ([linear, nn.ReLU(), linear], "Linear.*shares its weights with a layer before it"),
@@ -509,10 +510,10 @@ def test_torch_activations_by_other_names():
     net = same_as(drawn_norms(nn.Sequential(
         nn.Linear(7, 5), nn.ReLU6(), nn.Linear(5, 5), nn.PReLU(), nn.Linear(5, 4), slopes,
         nn.Linear(4, 4), nn.CELU(), nn.Linear(4, 4), nn.Hardtanh(0, 0.2), nn.Flatten(),
-        nn.Linear(4, 3), nn.LogSoftmax(dim=1))), x, log=True)
+        nn.Linear(4, 4), nn.Hardtanh(), nn.Linear(4, 3), nn.LogSoftmax(dim=1))), x, log=True)
     assert net.activation[0] == "relu6"
     assert net.activation[1] == ("leaky_relu", 0.25)
-    assert net.activation[3:] == ["elu", ("relu6", 0.2), "softmax"]
+    assert net.activation[3:] == ["elu", ("relu6", 0.2), "hard_tanh", "softmax"]
     assert net.cost == "log_likelihood"  # NLLLoss
 
 

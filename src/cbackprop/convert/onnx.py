@@ -109,6 +109,8 @@ def formula(z: Value, run: layers.Run) -> Value:
     name, alpha = run.activation, run.alpha or 0.0
     if name == "relu6":
         return z.to("Clip", 0.0, alpha)
+    if name == "hard_tanh":
+        return z.to("Clip", -1.0, 1.0)
     if name == "leaky_relu":
         return z.to("Relu") + z.to("Min", 0.0) * alpha
     if name == "elu":
@@ -288,6 +290,7 @@ SPELLINGS: list[tuple[str, Callable[[Value], Value]]] = [
     ("elu", lambda z: z.to("Celu", alpha=1.0)),
     ("hard_sigmoid", lambda z: (z + 3.0).to("Clip", 0.0, 6.0) / 6.0),
     ("hard_sigmoid", lambda z: (z + 3.0).to("Clip", 0.0, 6.0) * (1 / 6)),
+    ("hard_tanh", lambda z: z.to("Max", -1.0).to("Min", 1.0)),
     ("log_softmax", lambda z: z.to("LogSoftmax", axis=1)),
     ("log_softmax", lambda z: z.to("Softmax", axis=1).to("Log")),
 ]

@@ -193,6 +193,13 @@ ACTIVATIONS = [
         onnx=Onnx("HardSigmoid", {"alpha": (1 / 6,), "beta": (0.5,)}, False, 6),
         sklearn=(None, None)),
     Activation(
+        "hard_tanh", (), "min(max(z, -1), 1)",
+        prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
+        default_cost="quadratic",
+        torch=(Torch("Hardtanh", {"min_val": (-1.0,), "max_val": (1.0,)}, "hardtanh",
+                     ("min_val", "max_val", "inplace")),),
+        keras=(Keras("hard_tanh", None, None, {}),), onnx=None, sklearn=(None, None)),
+    Activation(
         "exponential", (), "e^z",
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=(BELOW, "slope", "slope_of_log", "log_of_output"), default_cost="quadratic",

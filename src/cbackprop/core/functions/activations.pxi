@@ -344,6 +344,15 @@ cdef inline void below_above_hard_sigmoid(Output* o, vec z, vec p) noexcept nogi
     o.below = at_most(at_least(3 - z, splat(0)), splat(6)) / 6
 
 
+# ---- hard_tanh:  min(max(z, -1), 1).  Collobert, 2004
+
+cdef inline vec sigma_hard_tanh(vec z, vec p) noexcept nogil:
+    return at_most(at_least(z, splat(-1)), splat(1))
+
+cdef inline vec sigma_prime_hard_tanh(vec a, vec z, vec p) noexcept nogil:
+    return by_sign((1 - a) * (1 + a), splat(1), splat(0))
+
+
 # ---- exponential:  e^z
 
 cdef inline vec sigma_exponential(vec z, vec p) noexcept nogil:
