@@ -94,6 +94,7 @@ COSTS = {  # C and dC/da, of a and y
     "absolute": (lambda a, y: abs(a - y), lambda a, y: mp.sign(a - y)),
     "huber": (lambda a, y: (a - y) ** 2 / 2 if abs(a - y) < 1 else abs(a - y) - mp.mpf(1) / 2,
               lambda a, y: min(max(a - y, mp.mpf(-1)), mp.mpf(1))),
+    "quantile": (lambda a, y: abs(a - y) / 2, lambda a, y: mp.sign(a - y) / 2),
     "log_cosh": (lambda a, y: abs(a - y) + mp.log1p(mp.exp(-2 * abs(a - y))) - mp.log(2),
                  lambda a, y: mp.tanh(a - y)),
     "hinge": (lambda a, y: max(1 - side(y) * a, mp.mpf(0)),

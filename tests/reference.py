@@ -98,6 +98,8 @@ COSTS = {  # C(a, y) of each example, and dC/da
                   np.abs(a - y) < delta, 0.5 * (a - y) ** 2,
                   delta * (np.abs(a - y) - delta / 2))),
               lambda a, y, delta=1.0: np.clip(a - y, -delta, delta)),
+    "quantile": (each(lambda a, y, tau=0.5: np.where(a < y, tau * (y - a), (1 - tau) * (a - y))),
+                 lambda a, y, tau=0.5: np.where(a < y, -tau, np.where(a > y, 1 - tau, 0))),
     "log_cosh": (each(lambda a, y: log_cosh(a - y)),
                  lambda a, y: np.tanh(a - y)),
     "hinge": (each(lambda a, y: np.maximum(1 - side(y) * a, 0)),

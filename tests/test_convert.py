@@ -145,7 +145,7 @@ def test_onnx_there_and_back(activation, real, tmp_path):
     assert (back.dtype, back.sizes) == (real, net.sizes)
 
 
-def onnx_model(nodes, constants=(), columns=(7,), outputs=("y",), real="float64", opset=17):
+def onnx_model(nodes, constants=(), columns=(7,), outputs=("y",), real="float64", opset=18):
     """Make a model of x; nodes are (operator, inputs, output, attributes)."""
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(real))

@@ -17,7 +17,7 @@ PAIRS = [(cost, activation) for cost in COSTS for activation in ACTIVATIONS
 SOME_PAIRS = [(cost, activation) for cost, activation in PAIRS
               if cost == "quadratic" or activation in UNIT]
 KINKS = {row.name for row in table.ACTIVATIONS if row.kinks} | {
-    "absolute", "hinge", "squared_hinge", "huber"}
+    "absolute", "quantile", "hinge", "squared_hinge", "huber"}
 # away from kinks
 Z = np.array([[-3.3, -2.1, -1.2, -0.6], [-0.3, -0.1, 0.2, 0.4], [0.7, 1.1, 2.3, 3.4]])
 
@@ -48,7 +48,7 @@ def test_jacobians_against_finite_differences(activation):
         lambda z: sigma(activation, z), Z), rtol=5e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("cost", [*COSTS, ("huber", 0.25)], ids=str)
+@pytest.mark.parametrize("cost", [*COSTS, ("huber", 0.25), ("quantile", 0.9)], ids=str)
 def test_cost_gradients_against_finite_differences(cost):
     rng = np.random.default_rng(2)
     a, y = 0.1 + 0.8 * rng.random((9, 4)), rng.random((9, 4))

@@ -121,6 +121,21 @@ cdef inline vec grad_a_prime_huber(vec a, vec y, vec p) noexcept nogil:
     return select_lanes(less(absolute(a - y), p), splat(1), splat(0))
 
 
+# ---- quantile:  tau (y - a) for a < y, else (1 - tau) (a - y).  Koenker and Bassett, 1978
+
+cdef inline vec cost_quantile(
+    const Output* o, vec y, vec log_a, vec log_below, vec p,
+) noexcept nogil:
+    return at_least(-p * o.minus_y, (1 - p) * o.minus_y)
+
+cdef inline vec grad_a_quantile(const Output* o, vec y, vec p) noexcept nogil:
+    return by_sign(absolute(o.minus_y), select_lanes(less(o.minus_y, splat(0)), -p, 1 - p),
+                   splat(0))
+
+cdef inline vec grad_a_prime_quantile(vec a, vec y, vec p) noexcept nogil:
+    return splat(0)
+
+
 # ---- log_cosh:  ln cosh(a - y)
 
 cdef inline vec cost_log_cosh(
