@@ -45,10 +45,14 @@ ACTIVATIONS = {  # sigma(z), and sigma'(z) where a neuron depends on its own z a
                   lambda z: sigmoid(gelu_tanh_argument(z)) + z * sigmoid_prime(
                       gelu_tanh_argument(z)) * ROOT_8_PI * (1 + 0.134145 * z**2)),
     "silu": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) + z * sigmoid_prime(z)),
+    "mish": (lambda z: z * np.tanh(np.logaddexp(0, z)),
+             lambda z: np.tanh(np.logaddexp(0, z)) + z * sigmoid(z) / np.cosh(
+                 np.minimum(np.logaddexp(0, z), 300)) ** 2),
     "softplus": (lambda z: np.logaddexp(0, z), sigmoid),
     "softsign": (lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
     "hard_sigmoid": (lambda z: np.clip(z + 3, 0, 6) / 6,
                      lambda z: np.where(np.abs(z) < 3, 1 / 6, 0)),
+    "hard_tanh": (lambda z: np.clip(z, -1, 1), lambda z: np.where(np.abs(z) < 1, 1, 0)),
     "exponential": (np.exp, np.exp),
     "gaussian": (lambda z: np.exp(-z**2), lambda z: -2 * z * np.exp(-z**2)),
     "sine": (np.sin, np.cos),
@@ -94,6 +98,8 @@ COSTS = {  # C(a, y) of each example, and dC/da
                   np.abs(a - y) < delta, 0.5 * (a - y) ** 2,
                   delta * (np.abs(a - y) - delta / 2))),
               lambda a, y, delta=1.0: np.clip(a - y, -delta, delta)),
+    "quantile": (each(lambda a, y, tau=0.5: np.where(a < y, tau * (y - a), (1 - tau) * (a - y))),
+                 lambda a, y, tau=0.5: np.where(a < y, -tau, np.where(a > y, 1 - tau, 0))),
     "log_cosh": (each(lambda a, y: log_cosh(a - y)),
                  lambda a, y: np.tanh(a - y)),
     "hinge": (each(lambda a, y: np.maximum(1 - side(y) * a, 0)),

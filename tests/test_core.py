@@ -384,7 +384,7 @@ def test_neurons_of_one_layer_may_differ(build, outputs, weighted):
 
 @pytest.mark.parametrize(("cost", "output"), [
     (("huber", 0.2), "tanh"), ("quadratic", ("leaky_relu", 0.3)), ("quadratic", ("relu6", 0.3)),
-    ("absolute", ("elu", 0.25)), (("cross_entropy", 0.45), "sigmoid"),
+    ("absolute", ("elu", 0.25)), (("quantile", 0.9), "identity"), (("cross_entropy", 0.45), "sigmoid"),
     (("poisson", 1.0), "exponential")])
 def test_parameters_of_functions(build, cost, output):
     for j in (1, lanes(build) + 1):

@@ -296,7 +296,7 @@ def test_lion_as_its_paper_has_it():
     for y, mean, direction in (
             (11.0, -0.1, -1),   # g = 1 - 11 = -10: the sign of 0.1 g; m = 0.01 g
             (0.0, -0.0885, 1),  # g = w = 1.05: the sign of -0.09 + 0.105
-            (1.0, None, -1)):   # g = w - 1 = -0.0: what is remembered decides
+            (1.0, None, -1)):   # g = w - 1 = 0: the mean decides
         w = net.weights[0][0, 0]
         net.biases[0][...] = 0  # w x + b, at x = 1
         net.SGD(([[1.0]], [[y]]), 1, 1, 0.05, optimizer="lion")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import abc
 import ctypes
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import data
+from cbackprop.core import table
 
 # Irregular: a kink of the user's is at none of them. Whole numbers and halves are where kinks are.
 POINTS = np.array([-3.37, -2.13, -1.31, -0.87, -0.41, -0.13, 0.11, 0.37, 0.83, 1.29, 2.19, 3.41])
 STEP = 1e-3
 RTOL, ATOL = 1e-4, 1e-6
+
+Row: TypeAlias = table.Activation | table.Cost
 
 
 class Function(abc.ABC):
@@ -220,41 +223,74 @@ def _address(function: Any, arguments: int, which: str, name: str) -> int | None
 # ---- names and parameters ----
 
 
-def one(argument: str, value: Any, known: Mapping[str, int], build: Any, own: type) -> Any:
+def one(
+    argument: str, value: Any, rows: Iterable[Row], own: type, others: Iterable[str] = ()
+) -> Any:
     """
-    Return a function as the core takes it: a name, (name, parameter), or an object.
+    Return a function as the core takes it: a name, (name, parameters...), or an object.
+
+    Parameters
+    ----------
+    value : str, (str, float...), (str, dict) or own
+        The dict has parameters by their names; those left out have their defaults.
+    rows : rows of the table
+        The functions that there are.
+    own : type
+        Of the user's own.
+    others : names, optional
+        What else is taken, without a parameter.
 
     Raises
     ------
     TypeError, ValueError
-        If it is unknown, or its parameter is not what it takes.
+        If it is unknown, or its parameters are not what it takes.
     """
     if isinstance(value, own):
         return value
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
-        name = value[0]
-        if name in known and name in build.PARAMETERS:
-            parameter, _, may_be_0 = build.PARAMETERS[name]
-            rule = (f"{argument}: {parameter} of {name!r} must be finite and "
-                    f"{'not negative' if may_be_0 else 'positive'}")
-            try:
-                number = float(value[1])
-            except (TypeError, ValueError):
-                raise TypeError(f"{rule}, got {data.shown(value[1])}") from None
-            except OverflowError:
-                number = math.inf
-            if not (math.isfinite(number) and (number > 0 or (may_be_0 and number == 0))):
-                raise ValueError(f"{rule}, got {data.shown(value[1])}")
-            return name, number
-        if name in known:
-            takes = sorted(name for name in known if name in build.PARAMETERS)
-            raise ValueError(f"{argument}: only {takes} take a parameter, got {data.shown(value)}")
-    if not isinstance(value, str) or value not in known:
+    known = dict.fromkeys(others, ()) | {row.name: row.parameters for row in rows}
+    name, *given = value if isinstance(value, tuple) else (value,)
+    if not isinstance(name, str) or name not in known or (isinstance(value, tuple) and not given):
         raise ValueError(f"{argument} must be one of {sorted(known)}, got {data.shown(value)}")
-    return str(value)
+    if not given:
+        return str(name)
+    parameters = known[name]
+    if not parameters:
+        takes = sorted(each for each in known if known[each])
+        raise ValueError(f"{argument}: only {takes} take a parameter, got {data.shown(value)}")
+    names = [parameter.name for parameter in parameters]
+    if len(given) == 1 and isinstance(given[0], dict):
+        if not set(given[0]) <= set(names):
+            raise ValueError(f"{argument}: the parameters of {name!r} are {names}, "
+                             f"got {data.shown(given[0])}")
+        given = [given[0].get(parameter.name, parameter.default) for parameter in parameters]
+    if len(given) > len(names):
+        raise ValueError(f"{argument}: {name!r} takes {names}, got {data.shown(value)}")
+    return name, *(_parameter(argument, name, parameter, number)
+                   for parameter, number in zip(parameters, given, strict=False))
 
 
-def layer(argument: str, value: Any, size: int, build: Any) -> Any:
+def _parameter(argument: str, name: str, parameter: table.Parameter, value: Any) -> float:
+    rule = f"{argument}: {parameter.name} of {name!r} must be finite and {parameter.rule}"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{rule}, got {data.shown(value)}") from None
+    except OverflowError:
+        number = math.inf
+    if not (math.isfinite(number) and table.RULES[parameter.rule](number)):
+        raise ValueError(f"{rule}, got {data.shown(value)}")
+    return number
+
+
+def parameters(function: Any) -> tuple[float, ...]:
+    """Return the parameters of a function known by name, those not given by their defaults."""
+    name, *given = function if isinstance(function, tuple) else (function,)
+    rows: list[Row] = [*table.ACTIVATIONS, *table.COSTS]
+    (row,) = (row for row in rows if row.name == name)
+    return (*given, *(each.default for each in row.parameters[len(given):]))
+
+
+def layer(argument: str, value: Any, size: int) -> Any:
     """
     Return a layer's activation: a function, or a list of (function, how many neurons).
 
@@ -267,9 +303,8 @@ def layer(argument: str, value: Any, size: int, build: Any) -> Any:
     TypeError, ValueError
         If a function is unknown, or neurons are too few or too many.
     """
-    known = build.ACTIVATIONS
     if isinstance(value, dict):
-        runs = [(one(argument, function, known, build, Activation), count)
+        runs = [(one(argument, function, table.ACTIVATIONS, Activation), count)
                 for function, count in value.items()]
         counts = [count for _, count in runs]
         if not all(isinstance(count, (int, np.integer)) and count > 0 for count in counts):
@@ -279,7 +314,7 @@ def layer(argument: str, value: Any, size: int, build: Any) -> Any:
             raise ValueError(f"{argument} must have {size} neurons, as the layer has, got "
                              f"{data.shown(sum(counts))} in {data.shown(value)}")
     elif isinstance(value, (list, np.ndarray)):
-        neurons = [one(argument, function, known, build, Activation)
+        neurons = [one(argument, function, table.ACTIVATIONS, Activation)
                    for function in (value.tolist() if isinstance(value, np.ndarray) else value)]
         if len(neurons) != size:
             raise ValueError(f"{argument} must have {size} neurons, as the layer has, got "
@@ -291,8 +326,8 @@ def layer(argument: str, value: Any, size: int, build: Any) -> Any:
             else:
                 runs.append((function, 1))
     else:
-        runs = [(one(argument, value, known, build, Activation), size)]
-    whole = [function for function, _ in runs if function in build.WHOLE_LAYER]
+        runs = [(one(argument, value, table.ACTIVATIONS, Activation), size)]
+    whole = [row.name for row in table.ACTIVATIONS if row.whole_layer and row.name in dict(runs)]
     if whole and len(runs) > 1:
         raise ValueError(f"{argument}: {whole[0]!r} must have the whole layer, "
                          f"got {data.shown(value)}")
@@ -302,7 +337,7 @@ def layer(argument: str, value: Any, size: int, build: Any) -> Any:
 
 
 def layers(
-    activation: Any, output_activation: Any, cost: Any, sizes: Sequence[int], build: Any
+    activation: Any, output_activation: Any, cost: Any, sizes: Sequence[int]
 ) -> tuple[list[Any], Any]:
     """
     Return the activation of each layer of weights, and what was asked for the last.
@@ -322,24 +357,36 @@ def layers(
         if output_activation is not None and not _same(output_activation, last):
             raise ValueError(f"output_activation must be None where activation is a list, "
                              f"got {data.shown(output_activation)}")
-        return [layer(f"activation[{at}]", value, sizes[at + 1], build)
+        return [layer(f"activation[{at}]", value, sizes[at + 1])
                 for at, value in enumerate(activation)], last
-    hidden = [layer("activation", activation, size, build) for size in sizes[1:-1]]
+    hidden = [layer("activation", activation, size) for size in sizes[1:-1]]
     if output_activation is None:
-        name = cost[0] if isinstance(cost, tuple) else cost
-        output_activation = build.GOES_WITH.get(name, activation)
+        output_activation = default_output(cost) or activation
     if not hidden:
-        layer("activation", activation, max(sizes[-1], 2), build)
-    return [*hidden, layer("output_activation", output_activation, sizes[-1], build)], \
+        layer("activation", activation, max(sizes[-1], 2))
+    return [*hidden, layer("output_activation", output_activation, sizes[-1])], \
         output_activation
+
+
+def default_output(cost: Any) -> str | None:
+    """Return the output activation that a cost goes with, None if it is the hidden layers'."""
+    name = cost[0] if isinstance(cost, tuple) else cost
+    found = [row.default_output for row in table.COSTS if row.name == name]
+    return found[0] if found else None
+
+
+def default_cost(output: Any) -> str:
+    """Return the cost of an output that comes without one."""
+    found = [row.default_cost for row in table.ACTIVATIONS if row.name == output]
+    return found[0] if found else "quadratic"
 
 
 def plain(value: Any) -> Any:
     """Return a copy of how activations were asked for, without arrays."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, list):
-        return [plain(item) for item in value]
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value))
     return dict(value) if isinstance(value, dict) else value
 
 
@@ -348,7 +395,7 @@ def described(function: Any) -> str:
     if isinstance(function, list):
         return ", ".join(f"{count} {described(one)}" for one, count in function)
     if isinstance(function, tuple):
-        return f"{function[0]}({function[1]:g})"
+        return f"{function[0]}({', '.join(f'{number:g}' for number in function[1:])})"
     return str(function)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from cbackprop import callbacks as calls
 from cbackprop import data, files, functions, initializers, optimizers, schedules, storage, training
 from cbackprop import threads as teams
-from cbackprop.core import _dispatch
+from cbackprop.core import _dispatch, table
 from cbackprop.history import History
 from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
 
@@ -82,21 +82,18 @@ class Network:
     sizes : sequence of int
         Neurons in each layer, inputs first: at least two layers of at least one.
     activation : str, (str, float), Activation, or dict; or a list of them
-        Of the hidden layers; or, as a list, of every layer of weights, the output included. One of
-        "sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh",
-        "silu", "softplus", "softsign", "hard_sigmoid", "exponential", "gaussian", "sine",
-        "identity", "softmax"; or with its parameter, ("relu6", 6.0), ("leaky_relu", 0.01) or
-        ("elu", 1.0); or the user's own `Activation`. A layer's
-        neurons may differ: {"relu": 20, "tanh": 10}, in this order, or, in a list of layers, a list
-        of one for each neuron. docs/functions.md has the formulas.
+        Of the hidden layers; or, as a list, of every layer of weights, the output included. By
+        name, such as "sigmoid", "relu" or "softmax": docs/functions.md has all with their formulas,
+        and the error for an unknown one lists them. With its parameter, ("leaky_relu", 0.01), if it
+        has one; or the user's own `Activation`. A layer's neurons may differ: {"relu": 20,
+        "tanh": 10}, in this order, or, in a list of layers, a list of one for each neuron.
     output_activation : as activation, optional
-        Of the output layer. By default what the cost goes with: "sigmoid" for "cross_entropy",
-        "softmax" for "log_likelihood" and "kl_divergence", "softplus" for "poisson", "identity" for
-        hinges, else `activation`.
-    cost : str, (str, float), or Cost
-        "quadratic", "cross_entropy", "log_likelihood", "absolute", "huber" or ("huber", delta),
-        "log_cosh", "hinge", "squared_hinge", "poisson", "kl_divergence", "cosine", with any output
-        activation; or the user's own.
+        Of the output layer. By default what the cost goes with, such as "sigmoid" for
+        "cross_entropy" and "softmax" for "log_likelihood"; for some, `activation`.
+    cost : str, (str, float...), (str, dict), or Cost
+        By name, such as "quadratic" or "cross_entropy", with any output activation:
+        docs/functions.md has all. With its parameters, ("huber", 0.5) or ("huber", {"delta": 0.5}),
+        if it has any; or the user's own.
     dtype : {"float32", "float64"}
         Of parameters and arithmetic.
     input_scale : float or array of shape (sizes[0],)
@@ -160,9 +157,9 @@ class Network:
         self.num_layers = len(self.sizes)
         self.dtype = _name("dtype", _real(dtype), _dispatch.REALS)
         self._build = build = _dispatch.load(self.dtype)
-        self.cost = functions.one("cost", cost, build.COSTS, build, functions.Cost)
+        self.cost = functions.one("cost", cost, table.COSTS, functions.Cost)
         self._activations, output_activation = functions.layers(
-            activation, output_activation, cost, self.sizes, build)
+            activation, output_activation, cost, self.sizes)
         self.activation = functions.plain(activation)
         self.output_activation = functions.plain(output_activation)
         self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
@@ -446,9 +443,9 @@ class Network:
         test_data : as training_data, optional
             Evaluated after every epoch.
         optimizer : str or cbackprop.optimizers.Optimizer
-            What a step does with the average gradient g: "sgd", "momentum", "nesterov", "adagrad",
-            "rmsprop", "adam", "rprop"; or one of its class, with other numbers. What it remembers
-            survives until a call with another, and is saved.
+            What a step does with the average gradient g: a name that `cbackprop.optimizers.KNOWN`
+            has, such as "momentum" or "adam"; or one of its class, with other numbers. What it
+            remembers survives until a call with another, and is saved. docs/functions.md has all.
         lmbda : float
             The book's L2 regularisation: lmbda / n w is added to g, so that "sgd" scales w by
             1 - eta lmbda / n. Biases are left alone, here and in the next three.

@@ -51,13 +51,14 @@ except ImportError:  # before 1.6 it is a method
 from cbackprop import callbacks as calls
 from cbackprop import data, functions, lbfgs, optimizers, schedules
 from cbackprop.convert import skl2onnx
-from cbackprop.core import _dispatch, _runtime
+from cbackprop.core import _runtime, table
 from cbackprop.history import History
 from cbackprop.network import DivergenceError, Network
 from cbackprop.rowsource import Examples, InArrays, listed
 from cbackprop.training import Training
 
-OURS = {"logistic": "sigmoid", "exp": "exponential"}  # where scikit-learn has another name
+OURS = {theirs: row.name for row in table.ACTIVATIONS  # where scikit-learn has another name
+        for theirs in row.sklearn if theirs not in (None, row.name)}
 PROBABILITIES = ("logistic", "softmax")
 SMALLEST_RATE = 1e-6  # at which "adaptive" stops
 THEIRS = neural_network.MLPClassifier.__module__
@@ -347,19 +348,16 @@ class _Perceptron(BaseEstimator, ABC):
         """Make a network of these parameters."""
         sizes = [len(coefs[0]), *(len(b) for b in intercepts)]
         real = _real(coefs[0])
-        build = _dispatch.load(np.dtype(real).name)
         first = self.loss[:1] if isinstance(self.loss, (list, tuple)) else [self.loss]
         if all(isinstance(size, (int, np.integer)) for size in first):
             raise ValueError(f"loss must be a name, (name, number) or a Cost, got "
                              f"{data.shown(self.loss)}; layers are hidden_layer_sizes="
                              f"{data.shown(self.loss)}")
-        functions.one("loss", self.loss, dict.fromkeys((*build.COSTS, *self._LOSSES), 0), build,
-                      functions.Cost)
+        functions.one("loss", self.loss, table.COSTS, functions.Cost, self._LOSSES)
         out, cost = self._ends(real)
         activation = self.activation
         if isinstance(activation, (str, tuple)):
-            functions.one("activation", activation, dict.fromkeys((*build.ACTIVATIONS, *OURS), 0),
-                          build, functions.Activation)
+            functions.one("activation", activation, table.ACTIVATIONS, functions.Activation, OURS)
         if not isinstance(activation, list):
             activation = [activation] * (len(sizes) - 2)
         if len(activation) == len(sizes) - 2:

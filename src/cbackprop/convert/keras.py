@@ -7,30 +7,25 @@ from typing import Any
 import numpy as np
 
 from cbackprop.convert import layers
+from cbackprop.core import table
 from cbackprop.data import shown
 from cbackprop.extras import library
 from cbackprop.inspect import given
 from cbackprop.network import Network
 
-FUNCTIONS = {  # of keras.activations, with the parameters that they have there
-    "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "relu6": ("relu6", 6.0),
-    "leaky_relu": ("leaky_relu", 0.2), "elu": ("elu", 1.0), "selu": "selu", "gelu": "gelu",
-    "silu": "silu", "softplus": "softplus", "softsign": "softsign", "hard_sigmoid": "hard_sigmoid",
-    "linear": "identity", "exponential": "exponential", "softmax": "softmax",
+# Functions of keras.activations, with the parameters that they have there.
+FUNCTIONS: dict[str, Any] = {
+    **{each.function: row.name if each.parameter is None else (row.name, each.parameter)
+       for row in table.ACTIVATIONS for each in row.keras if each.function},
     "log_softmax": "log_softmax",
 }
-LAYERS: layers.Table = {
-    "relu": ("ReLU", {"max_value": (None,), "negative_slope": (0,), "threshold": (0,)}),
-    "relu6": ("ReLU", {"max_value": layers.ALPHA, "negative_slope": (0,), "threshold": (0,)}),
-    "leaky_relu": ("LeakyReLU", {"negative_slope": layers.ALPHA}),
-    "elu": ("ELU", {"alpha": layers.ALPHA}),
-    "softmax": ("Softmax", {"axis": (-1, 1)}),
-    "identity": ("Identity", {}),
-}
-OTHERS: layers.Table = {  # read, but not written
-    "leaky_relu": ("ReLU", {"max_value": (None,), "negative_slope": layers.ALPHA,
-                            "threshold": (0,)}),
-}
+# Classes of keras.layers: what each activation is written as, and all that are read.
+WRITTEN: dict[str, layers.Class] = {
+    row.name: (row.keras[0].layer, row.keras[0].attributes)
+    for row in table.ACTIVATIONS if row.keras and row.keras[0].layer}
+READ: list[tuple[str, layers.Class]] = [
+    (row.name, (each.layer, each.attributes))
+    for row in table.ACTIVATIONS for each in row.keras if each.layer]
 NOTHING = ("InputLayer", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout",
            "SpatialDropout1D", "ActivityRegularization")  # at inference
 
@@ -134,7 +129,8 @@ def to_keras(net: Network) -> Any:
                              f"{keras.config.backend()!r} does not have; JAX has it after "
                              "jax.config.update('jax_enable_x64', True)")
         if run.activation not in named:
-            model.add(layers.made(run, LAYERS, kinds, "to_keras", dtype=net.dtype))
+            model.add(layers.made(run, WRITTEN.get(run.activation), kinds, "to_keras",
+                                  dtype=net.dtype))
     return model
 
 
@@ -195,8 +191,7 @@ def _add(chain: layers.Chain, layer: Any, keras: Any) -> None:
         pass
     elif type(layer) is not kinds.Flatten and type(layer) not in [
             getattr(kinds, name) for name in NOTHING]:
-        chain.activate(layers.known(layer, LAYERS, kinds) or layers.known(layer, OTHERS, kinds),
-                       layer)
+        chain.activate(layers.known(layer, READ, kinds), layer)
 
 
 def _activate(chain: layers.Chain, activation: Any, layer: Any, keras: Any) -> None:
@@ -204,7 +199,7 @@ def _activate(chain: layers.Chain, activation: Any, layer: Any, keras: Any) -> N
         _add(chain, activation, keras)
         return
     ours = [name for theirs, name in FUNCTIONS.items()
-            if activation is getattr(keras.activations, theirs)]
+            if activation is getattr(keras.activations, theirs, None)]
     named = getattr(activation, "__name__", activation)
     chain.activate(ours[0] if ours else None, f"activation {named} of {layer}")
 

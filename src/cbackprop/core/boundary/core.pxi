@@ -48,7 +48,8 @@ cdef class Core:
             if not isinstance(runs, list):
                 runs = [(runs, layer.J)]
             layer.n_runs = len(runs)
-            layer.runs = <Sigma*>PyMem_Calloc(layer.n_runs, sizeof(Sigma))
+            layer.runs = <ActivationRun*>PyMem_Calloc(
+                layer.n_runs, sizeof(ActivationRun))
             if layer.runs == NULL:
                 raise MemoryError
             set_runs(layer.runs, runs)
@@ -448,37 +449,3 @@ cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) n
     for i in range(count):
         good &= <size_t>numbers[i] < <size_t>n
     return good
-
-
-cdef int set_cost(CostFunction* to, function) except -1:
-    cdef size_t f, f_prime
-    if isinstance(function, str):
-        function = function, PARAMETERS.get(function, (None, 0.0))[1]
-    if isinstance(function, tuple):
-        to.kind, to.p = COSTS[function[0]], function[1]
-    elif function.addresses is None:
-        to.kind, to.own = NUMPY_COST, <void*>function
-    else:
-        f, f_prime = function.addresses
-        to.kind, to.f, to.f_prime = COMPILED_COST, <OfTwo>f, <OfTwo>f_prime
-    return 0
-
-
-cdef int set_runs(Sigma* run, list runs) except -1:
-    cdef Py_ssize_t first = 0
-    cdef size_t f, f_prime
-    for function, count in runs:
-        if isinstance(function, str):
-            function = function, PARAMETERS.get(function, (None, 0.0))[1]
-        if isinstance(function, tuple):
-            run.kind, run.p = ACTIVATIONS[function[0]], function[1]
-        elif function.addresses is None:
-            run.kind, run.own = NUMPY_SIGMA, <void*>function
-        else:
-            f, f_prime = function.addresses
-            run.kind, run.f, run.f_prime = COMPILED_SIGMA, <OfOne>f, <OfOne>f_prime
-        run.first = first
-        first += count
-        run.last = first
-        run += 1
-    return 0

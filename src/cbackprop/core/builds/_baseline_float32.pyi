@@ -8,14 +8,12 @@ from numpy.typing import NDArray
 
 ACTIVATIONS: dict[str, int]
 COSTS: dict[str, int]
+DEFAULTS: dict[str, tuple[float, ...]]
 DIFFERENCE: float
 ELEMENTARY: tuple[str, ...]
-GOES_WITH: dict[str, str]
 OPTIMIZERS: dict[str, int]
-PARAMETERS: dict[str, tuple[str, float, bool]]
 REAL: str
 STEPS: tuple[str, ...]
-WHOLE_LAYER: set[str]
 
 class Rows:
     @property

@@ -90,24 +90,26 @@ cdef int output_error(
     #       da_k/dz_j = a_k (1[j = k] - a_j), so that delta_j = a_j (dC/da_j - sum_k dC/da_k a_k)
     # Costs and activations are one formula where it would cancel or overflow (costs.pxi). A weight
     # is of an example.
-    output_error_of(&net.cost, layer, at.delta, at.a, at.z,
+    output_error_of(&net.cost, layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                     batch.y + batch.first_mine * at.by_example, step, at.rows, at.columns, at.ld)
     if batch.weighted:
         weigh(at.delta, batch.weights + batch.first_mine, layer.narrow, at.rows, at.columns, at.ld)
     return 0
 
 
-cdef double weighted_costs(const Signals* at, const CostFunction* cost, const Layer* layer,
+cdef double weighted_costs(const Signals* at, const Cost* cost, const Layer* layer,
                            const Batch* batch) except? -1 nogil:
     # of the slice's examples
     cdef Py_ssize_t i, J = layer.J, to = at.by_example
     cdef double total = 0
     if not batch.weighted:
-        return sum_of_costs(cost, layer, at.a, at.z, batch.y, at.rows, at.columns, at.ld)
+        return sum_of_costs(cost, layer.runs, layer.n_runs, layer.narrow, at.a, at.z, batch.y,
+                            at.rows, at.columns, at.ld)
     for i in range(batch.m):
         if batch.weights[i] > 0:        # 0 times an infinite cost is no number
             total += batch.weights[i] * sum_of_costs(
-                cost, layer, at.a + i * to, at.z + i * to, batch.y + i * to,
+                cost, layer.runs, layer.n_runs, layer.narrow, at.a + i * to, at.z + i * to,
+                batch.y + i * to,
                 1 if at.by_neuron == 1 else J, J if at.by_neuron == 1 else 1, at.ld)
     return total
 

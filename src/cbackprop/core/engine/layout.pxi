@@ -11,7 +11,7 @@ cdef enum:
 cdef struct Layer:
     Py_ssize_t K, J
     bint narrow
-    Sigma* runs             # of neurons with one activation
+    ActivationRun* runs     # of neurons with one activation
     int n_runs
     Py_ssize_t w, b         # where they begin in an arena
     Py_ssize_t ld           # of w: (K, ld), or narrow (J, ld)
@@ -20,7 +20,7 @@ cdef struct Layer:
 cdef struct Network:
     int n_layers
     Layer* layers
-    CostFunction cost
+    Cost cost
     real* parameters        # an arena
     Py_ssize_t size         # of an arena
     real scale              # of every input, ...
@@ -95,7 +95,7 @@ cdef inline Py_ssize_t stride_of(Py_ssize_t J) noexcept nogil:
     return lines * per_line
 
 
-cdef bint is_narrow(const Layer* layer, int l, int last, Cost cost) noexcept nogil:
+cdef bint is_narrow(const Layer* layer, int l, int last, CostKind cost) noexcept nogil:
     cdef int k
     for k in range(layer.n_runs):
         if layer.runs[k].kind == SOFTMAX or layer.runs[k].kind == NUMPY_SIGMA:
@@ -137,7 +137,7 @@ cdef Py_ssize_t multiplications(const Network* net, const RowArray* rows) noexce
         net.size - net.layers[0].K * net.layers[0].ld)
 
 
-cdef bint is_numpy(const Layer* layer, Cost cost) noexcept nogil:
+cdef bint is_numpy(const Layer* layer, CostKind cost) noexcept nogil:
     cdef int k
     for k in range(layer.n_runs):
         if layer.runs[k].kind == NUMPY_SIGMA:

@@ -58,12 +58,12 @@ cdef int r_output_error(
     const Layer* layer, const Network* net, Batch* batch, real step,
 ) except -1 nogil:
     # R of BP1 (37); of its two pairs that cancel, too
-    cdef Cost cost = net.cost.kind
-    cdef Activation kind = layer.runs[0].kind
-    cdef CostFunction quadratic
+    cdef CostKind cost = net.cost.kind
+    cdef ActivationKind kind = layer.runs[0].kind
+    cdef Cost quadratic
     if layer.n_runs == 1 and kind == SIGMOID and cost == CROSS_ENTROPY:
         output_error(at, layer, net, batch, step)
-        quadratic.kind, quadratic.p = QUADRATIC, 0
+        quadratic.kind, quadratic.parameters[0] = QUADRATIC, 0
         return cost_curvature(&quadratic, to.delta, at.a, to.a, batch.y, step, at.rows, at.columns,
                               at.ld)
     if kind == SOFTMAX and (cost == LOG_LIKELIHOOD or cost == KL_DIVERGENCE):
