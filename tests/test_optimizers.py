@@ -72,6 +72,14 @@ def test_epsilon_hat_stands_before_the_correction(build, monkeypatch):
     steps_agree(build, "adam", (20, 33, 2), 9)
 
 
+@pytest.mark.parametrize("given", [
+    {"beta1": 0.9}, {"momentum": 0.9, "beta1": 0.9}, {}], ids=["other", "more", "none"])
+def test_numbers_are_those_of_the_optimizer(build, given):
+    state = build.OptimizerState(Case(build, (3, 2), n=1).core, "momentum")
+    with pytest.raises(ValueError, match="^numbers of momentum must be .'momentum'., got "):
+        state.set(given, np.zeros(1, build.REAL))
+
+
 @pytest.mark.parametrize("m", [7, 600])
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
 def test_weighed_mini_batches_are_weighted_means(build, optimizer, m):

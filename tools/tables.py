@@ -1,6 +1,7 @@
 """
-Write the tables of docs/functions.md: from the rows of cbackprop/core/table.py, and the optimizers'
-from their classes, which have the defaults and say what a step is.
+Write the tables of docs/functions.md from the rows of cbackprop/core/table.py.
+
+That of optimizers is from their classes, which have the defaults and say what a step is.
 
     python tools/tables.py
 
