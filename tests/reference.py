@@ -309,7 +309,16 @@ def lion(w, g, state, step, eta, beta1, beta2):
     return w - eta * np.sign(beta1 * m + (1 - beta1) * g)
 
 
-OPTIMIZERS = {f.__name__: f for f in (sgd, momentum, nesterov, adagrad, rmsprop, adam, rprop, lion)}
+def nadam(w, g, state, step, eta, beta1, beta2, epsilon, momentum_decay):
+    mu = beta1 * (1 - 0.5 * 0.96**(momentum_decay * np.arange(1, step + 2)))  # mu_1 to mu_step+1
+    state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
+    state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g**2
+    m = mu[-1] * state["m"] / (1 - mu.prod()) + (1 - mu[-2]) * g / (1 - mu[:-1].prod())
+    return w - eta * m / (np.sqrt(state["v"] / (1 - beta2**step)) + epsilon)
+
+
+OPTIMIZERS = {f.__name__: f for f in (
+    sgd, momentum, nesterov, adagrad, rmsprop, adam, rprop, lion, nadam)}
 
 
 def optimized(reference, states, x, y, step, eta, optimizer, numbers, *, l2=0.0, l1=0.0,

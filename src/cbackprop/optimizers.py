@@ -136,6 +136,22 @@ class Lion(Optimizer):
 
 
 @dataclass(frozen=True)
+class NAdam(Optimizer):
+    """
+    Adam with Nesterov's momentum: mu m + (1 - mu) g for m (Dozat, ICLR workshop 2016).
+
+    As in PyTorch and Keras, mu = beta1 (1 - 0.96^(t momentum_decay) / 2) at step t, each corrected
+    by the product of all mu so far.
+    """
+
+    NAME = "nadam"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    momentum_decay: float = 0.004
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """
     What `Network.SGD` was asked for beside the gradient: checked, and not yet in the core.

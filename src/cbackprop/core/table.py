@@ -345,4 +345,6 @@ OPTIMIZERS = [
                         Number("smallest", 0, INFINITY), Number("largest", 0, INFINITY)),
               2, (), (1,)),
     Optimizer("lion", (BETA1, BETA2), 1, (), ()),
+    Optimizer("nadam", (BETA1, BETA2, EPSILON, Number("momentum_decay", 0, INFINITY)),
+              2, ("eta_g", "eta_m", "root_scale"), ()),
 ]
