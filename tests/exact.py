@@ -86,10 +86,18 @@ def log_times(y, x):
     return y * log(x) if y else mp.mpf(0)
 
 
+def focal_slope(a):
+    """Return the slope of -(1 - a)^2 ln a, 0 outside its range."""
+    return 2 * (1 - a) * mp.log(a) - (1 - a) ** 2 / a if 0 < a < 1 else mp.mpf(0)
+
+
 COSTS = {  # C and dC/da, of a and y
     "quadratic": (lambda a, y: (a - y) ** 2 / 2, lambda a, y: a - y),
     "cross_entropy": (lambda a, y: -log_times(y, a) - log_times(1 - y, 1 - a),
                       lambda a, y: (1 - y) * slope(1 - a) - y * slope(a)),
+    "focal": (lambda a, y: (-max(1 - a, mp.mpf(0)) ** 2 * log_times(y, a)
+                            - max(a, mp.mpf(0)) ** 2 * log_times(1 - y, 1 - a)),
+              lambda a, y: y * focal_slope(a) - (1 - y) * focal_slope(1 - a)),
     "log_likelihood": (lambda a, y: -log_times(y, a), lambda a, y: -y * slope(a)),
     "absolute": (lambda a, y: abs(a - y), lambda a, y: mp.sign(a - y)),
     "huber": (lambda a, y: (a - y) ** 2 / 2 if abs(a - y) < 1 else abs(a - y) - mp.mpf(1) / 2,

@@ -90,6 +90,11 @@ COSTS = {  # C(a, y) of each example, and dC/da
                           y * np.log(np.maximum(a, floor))
                           + (1 - y) * np.log(np.maximum(1 - a, floor)))),
                       lambda a, y, floor=0.0: (a - y) / (a * (1 - a))),
+    "focal": (each(lambda a, y, gamma=2.0: -y * (1 - a) ** gamma * np.log(a)
+                   - (1 - y) * a**gamma * np.log(1 - a)),
+              lambda a, y, gamma=2.0:
+              y * (gamma * (1 - a) ** (gamma - 1) * np.log(a) - (1 - a) ** gamma / a)
+              + (1 - y) * (a**gamma / (1 - a) - gamma * a ** (gamma - 1) * np.log(1 - a))),
     "log_likelihood": (each(lambda a, y, floor=0.0: -y * np.log(np.maximum(a, floor))),
                        lambda a, y, floor=0.0: -y / a),
     "absolute": (each(lambda a, y: np.abs(a - y)),
@@ -117,10 +122,28 @@ COSTS = {  # C(a, y) of each example, and dC/da
 }
 
 
+SMOOTHED = {"cross_entropy": lambda J: 1 / 2, "log_likelihood": lambda J: 1 / J}
+
+
+def smoothed(cost):
+    """A cost of (a, y, floor, label_smoothing), of targets moved towards equal ones."""
+    share = SMOOTHED[cost]
+    f, f_prime = COSTS[cost]
+
+    def moved(y, s):
+        return y * (1 - s) + s * share(y.shape[1])
+
+    return (lambda a, y, floor=0.0, s=0.0: f(a, moved(y, s), floor),
+            lambda a, y, floor=0.0, s=0.0: f_prime(a, moved(y, s), floor))
+
+
+COSTS |= {cost: smoothed(cost) for cost in SMOOTHED}
+
+
 def of_name(table, function, which):
     """Return a function of a table, by its name or by (name, parameter)."""
     if isinstance(function, tuple):
-        return lambda *arguments: table[function[0]][which](*arguments, function[1])
+        return lambda *arguments: table[function[0]][which](*arguments, *function[1:])
     return table[function][which]
 
 

@@ -338,7 +338,8 @@ def test_onnx_that_pytorch_exports(real, tmp_path):
             torch.onnx.export(module, (x,), path, dynamo=False, opset_version=opset,
                               input_names=["x"], dynamic_axes={"x": {0: "n"}})
         net = convert.from_onnx(path)
-        assert net.activation == ["gelu_tanh", "silu", "softsign", ("leaky_relu", 0.25), "softmax"]
+        assert net.activation == ["gelu_tanh", "silu", "softsign", ("leaky_relu", 0.25), "mish",
+                                  "hard_tanh", "softmax"]
         assert net.dtype == real
         np.testing.assert_allclose(np.log(net.feedforward(x.numpy().reshape(9, -1))),
                                    module(x).detach().numpy(), **TOLERANCES[real])

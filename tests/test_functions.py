@@ -266,6 +266,28 @@ def test_parameters_by_name():
     same(trained(activation=("elu", {"alpha": 0.3})), trained(activation=("elu", 0.3)))
 
 
+def test_label_smoothing_moves_the_targets(tmp_path):
+    """Towards 1 / outputs, or 1 / 2 where each output is two classes; labels and rows alike."""
+    smoothing = {"label_smoothing": 0.3}
+    one_hot = np.eye(3)[LABELS]
+    for cost, share in (("log_likelihood", 1 / 3), ("cross_entropy", 1 / 2)):
+        moved = Network([4, 3], cost=cost, dtype="float64", seed=0)
+        moved.SGD((X, one_hot * 0.7 + 0.3 * share), 1, 10, 0.1)
+        for y in (LABELS, one_hot):
+            net = Network([4, 3], cost=(cost, smoothing), dtype="float64", seed=0)
+            net.SGD((X, y), 1, 10, 0.1)
+            same(net, moved)
+        assert net.total_cost((X, LABELS)) == pytest.approx(
+            moved.total_cost((X, one_hot * 0.7 + 0.3 * share)))
+        assert net.accuracy((X, LABELS)) == moved.accuracy((X, LABELS))
+        np.testing.assert_allclose(
+            net.cost_derivative([[0.2, 0.3, 0.5]], [[0.0, 0, 1]]),
+            moved.cost_derivative([[0.2, 0.3, 0.5]], [np.array([0, 0, 0.7]) + 0.3 * share]))
+        assert net.cost == (cost, 0.0, 0.3)
+        net.save(tmp_path / "net.npz")
+        assert Network.load(tmp_path / "net.npz").cost == net.cost
+
+
 def test_the_quantile_cost_finds_quantiles():
     """Its least is at the quantile of the targets: one bias, as many targets as there are."""
     y = np.random.default_rng(7).standard_normal((999, 1))

@@ -76,7 +76,7 @@ def test_epsilon_hat_stands_before_the_correction(build, monkeypatch):
     {"beta1": 0.9}, {"momentum": 0.9, "beta1": 0.9}, {}], ids=["other", "more", "none"])
 def test_numbers_are_those_of_the_optimizer(build, given):
     state = build.OptimizerState(Case(build, (3, 2), n=1).core, "momentum")
-    with pytest.raises(ValueError, match="^numbers of momentum must be .'momentum'., got "):
+    with pytest.raises(ValueError, match=r"^numbers must be \['momentum'\], got "):
         state.set(given, np.zeros(1, build.REAL))
 
 

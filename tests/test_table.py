@@ -31,6 +31,7 @@ def test_rows_agree():
         assert row.default_output is None or row.default_output in activations
         assert set(row.pairs) <= set(activations)
         assert row.logarithms in (0, 1, 2)
+        assert row.with_softmax in (None, "minus", "two classes")
     for row in [*table.ACTIVATIONS, *table.COSTS]:
         for parameter in row.parameters:
             assert table.RULES[parameter.rule](parameter.default)
@@ -62,21 +63,26 @@ def test_every_block_has_its_row():
         of = ["sigma", *["sigma_prime"] * (row.prime_from != "1"), *["sigma_second"] * row.curved,
               *(row.from_z or ())]
         expected |= {f"{form}_{row.name}" for form in of}
-    found = {name for name in defined("activations.pxi") for form in forms
-             if name.startswith(form + "_") and name.removeprefix(form + "_") in NAMES[0]}
-    assert found == expected
+    possible = {f"{form}_{name}" for form in forms for name in NAMES[0]}
+    assert defined("activations.pxi") & possible == expected
 
+    forms = ("cost", "grad_a", "grad_a_prime", "delta", "cost_of_class", "a_grad_a",
+             "a_grad_a_below", "equal_share")
     expected = set()
     for row in table.COSTS:
         if not row.by_output:
             expected |= {f"{row.name}_rows", f"{row.name}_curvature_rows"}
             continue
         of = ["cost", "grad_a", "grad_a_prime", *["delta"] * bool(row.logarithms),
-              *["cost_of_class"] * row.of_classes]
+              *["cost_of_class"] * row.of_classes,
+              *["equal_share"] * ("label_smoothing" in [each.name for each in row.parameters]),
+              *["a_grad_a", "a_grad_a_below"] * (row.with_softmax == "two classes")]
         expected |= {f"{form}_{row.name}" for form in of}
         expected |= {f"delta_{row.name}_of_{output}" for output in row.pairs}
-    helpers = {"bounded", "side_of", "margin"}
-    assert defined("costs.pxi") - helpers == expected
+    possible = {f"{form}_{name}" for form in forms for name in NAMES[1]} | {
+        f"delta_{cost}_of_{output}" for cost in NAMES[1] for output in NAMES[0]} | {
+        f"{name}{rows}" for rows in ("_rows", "_curvature_rows") for name in NAMES[1]}
+    assert defined("costs.pxi") & possible == expected
 
     expected = {f"{row.name}_update" for row in table.OPTIMIZERS}
     expected |= {f"{row.name}_prepare" for row in table.OPTIMIZERS if row.derived}

@@ -250,59 +250,69 @@ class Cost(NamedTuple):
     formula: str  # of one output, for the documentation
     targets: str
     default_output: str | None  # the output's activation; None: as the hidden layers'
+    kinks: bool  # whether C or dC/da has any
     logarithms: int  # 0; 1, of a; 2, of a and of 1 - a. With one, BP1 has a form of its own
     by_output: bool  # whether it is a sum over outputs; else it is of the whole row
     pairs: tuple[str, ...]  # outputs with which BP1 has one formula, compiled apart
-    with_softmax: str | None  # the function that is BP1 there; None: softmax's Jacobian times dC/da
+    with_softmax: str | None  # BP1 there: "minus", of -y ln a; "two classes", of both logarithms;
+    # None, of which nothing cancels: softmax's Jacobian times dC/da
     of_classes: bool  # whether behind softmax an output with y = 0 costs nothing
-    torch: str | None  # what does the same there, but for a factor
+    torch: str | None  # its class there, perhaps of logits or means
     keras: str | None
 
 
 FLOOR = Parameter("floor", 0.0, "not negative")
+SMOOTHING = Parameter("label_smoothing", 0.0, "from 0 to below 1")  # of targets, as they are read
 COSTS = [
     Cost("quadratic", (), "(a - y)^2 / 2", "any", None,
-         logarithms=0, by_output=True, pairs=("sigmoid", "tanh"), with_softmax=None,
+         kinks=False, logarithms=0, by_output=True, pairs=("sigmoid", "tanh"), with_softmax=None,
          of_classes=False, torch="MSELoss", keras="MeanSquaredError"),
-    Cost("cross_entropy", (FLOOR,), "-y ln a - (1 - y) ln(1 - a), logarithms of at least floor",
-         "0 to 1", "sigmoid",
-         logarithms=2, by_output=True, pairs=("sigmoid",),
-         with_softmax="softmax_cross_entropy_rows", of_classes=False,
+    Cost("cross_entropy", (FLOOR, SMOOTHING),
+         "-y ln a - (1 - y) ln(1 - a), logarithms of at least floor, for y (1 - label_smoothing) + "
+         "label_smoothing / 2", "0 to 1, or labels", "sigmoid",
+         kinks=False, logarithms=2, by_output=True, pairs=("sigmoid",),
+         with_softmax="two classes", of_classes=False,
          torch="BCELoss", keras="BinaryCrossentropy"),
-    Cost("log_likelihood", (FLOOR,), "-y ln a, likewise", "0 to 1, or labels", "softmax",
-         logarithms=1, by_output=True, pairs=(), with_softmax="softmax_minus_rows",
+    Cost("log_likelihood", (FLOOR, SMOOTHING),
+         "-y ln a, likewise, for y (1 - label_smoothing) + label_smoothing / outputs",
+         "0 to 1, or labels", "softmax",
+         kinks=False, logarithms=1, by_output=True, pairs=(), with_softmax="minus",
          of_classes=True, torch="CrossEntropyLoss", keras="CategoricalCrossentropy"),
+    Cost("focal", (Parameter("gamma", 2.0, "not negative"),),
+         "-y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a)", "0 to 1, or labels", "sigmoid",
+         kinks=False, logarithms=2, by_output=True, pairs=(), with_softmax="two classes",
+         of_classes=False, torch=None, keras="BinaryFocalCrossentropy"),
     Cost("absolute", (), "abs(a - y)", "any", None,
-         logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
+         kinks=True, logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
          torch="L1Loss", keras="MeanAbsoluteError"),
     Cost("huber", (Parameter("delta", 1.0, "positive"),),
          "d^2 / 2 for d = abs(a - y) < delta, else delta (d - delta / 2)", "any", None,
-         logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
+         kinks=True, logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
          torch="HuberLoss", keras="Huber"),
     Cost("quantile", (Parameter("tau", 0.5, "between 0 and 1"),),
          "tau (y - a) for a < y, else (1 - tau) (a - y)", "any", None,
-         logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
+         kinks=True, logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
          torch=None, keras=None),
     Cost("log_cosh", (), "ln cosh(a - y)", "any", None,
-         logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
+         kinks=False, logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
          torch=None, keras="LogCosh"),
     Cost("hinge", (), "max(1 - s a, 0), with s = 1 where y > 0, else -1",
          "0 and 1, or -1 and 1; or labels", "identity",
-         logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
+         kinks=True, logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
          torch=None, keras="Hinge"),
     Cost("squared_hinge", (), "max(1 - s a, 0)^2", "0 and 1, or -1 and 1; or labels", "identity",
-         logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
+         kinks=True, logarithms=0, by_output=True, pairs=(), with_softmax=None, of_classes=False,
          torch=None, keras="SquaredHinge"),
     Cost("poisson", (Parameter("constant", 0.0, "not negative"),),
          "a - y ln a + constant (y ln y - y), half the deviance for constant = 1",
          "0 or more", "softplus",
-         logarithms=1, by_output=True, pairs=(), with_softmax="softmax_minus_rows",
+         kinks=False, logarithms=1, by_output=True, pairs=(), with_softmax="minus",
          of_classes=False, torch="PoissonNLLLoss", keras="Poisson"),
     Cost("kl_divergence", (), "y ln(y / a)", "0 to 1", "softmax",
-         logarithms=1, by_output=True, pairs=(), with_softmax="softmax_minus_rows",
+         kinks=False, logarithms=1, by_output=True, pairs=(), with_softmax="minus",
          of_classes=True, torch="KLDivLoss", keras="KLDivergence"),
     Cost("cosine", (), "1 - a.y / (abs(a) abs(y)), of the whole row", "any", None,
-         logarithms=0, by_output=False, pairs=(), with_softmax=None, of_classes=False,
+         kinks=False, logarithms=0, by_output=False, pairs=(), with_softmax=None, of_classes=False,
          torch="CosineEmbeddingLoss", keras="CosineSimilarity"),
 ]
 
@@ -334,17 +344,17 @@ BETA1, BETA2 = Number("beta1", 0, 1), Number("beta2", 0, 1)
 EPSILON = Number("epsilon", 0, INFINITY)
 
 OPTIMIZERS = [
-    Optimizer("sgd", (), 0, (), ()),
-    Optimizer("momentum", (MOMENTUM,), 1, (), ()),
-    Optimizer("nesterov", (MOMENTUM,), 1, (), ()),
-    Optimizer("adagrad", (EPSILON,), 1, (), ()),
-    Optimizer("rmsprop", (Number("rho", 0, 1), EPSILON), 1, (), ()),
+    Optimizer("sgd", (), n_slots=0, derived=(), starts_at_eta=()),
+    Optimizer("momentum", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("nesterov", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("adagrad", (EPSILON,), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("rmsprop", (Number("rho", 0, 1), EPSILON), n_slots=1, derived=(), starts_at_eta=()),
     Optimizer("adam", (BETA1, BETA2, EPSILON, Number("epsilon_hat", 0, INFINITY)),
-              2, ("root_scale",), ()),
+              n_slots=2, derived=("root_scale",), starts_at_eta=()),
     Optimizer("rprop", (Number("shrink", 0, 1), Number("grow", 1, INFINITY),
                         Number("smallest", 0, INFINITY), Number("largest", 0, INFINITY)),
-              2, (), (1,)),
-    Optimizer("lion", (BETA1, BETA2), 1, (), ()),
+              n_slots=2, derived=(), starts_at_eta=(1,)),
+    Optimizer("lion", (BETA1, BETA2), n_slots=1, derived=(), starts_at_eta=()),
     Optimizer("nadam", (BETA1, BETA2, EPSILON, Number("momentum_decay", 0, INFINITY)),
-              2, ("eta_g", "eta_m", "root_scale"), ()),
+              n_slots=2, derived=("eta_g", "eta_m", "root_scale"), starts_at_eta=()),
 ]

@@ -9,6 +9,10 @@
 #
 #     delta_X(kind, sigma_p, o, z, y, p)      dC/da sigma'(z) of any activation: where C has a
 #                                             logarithm, its quotient and sigma' are one
+#     equal_share_X(J)                        what each of J outputs' targets would have if all were
+#                                             equal: label smoothing moves them there
+#     a_grad_a_X(a, below, y, p)              a dC/da, of softmax's a; and
+#     a_grad_a_below_X(a, below, y, p)        (1 - a) times that, where a is near 1
 #     delta_X_of_Y(o)                         the same of one activation, Y, compiled apart, as are
 #                                             sums of these costs: they are the most frequent
 #
@@ -70,6 +74,83 @@ cdef inline vec delta_cross_entropy(
 cdef inline vec delta_cross_entropy_of_sigmoid(const Output* o) noexcept nogil:
     return o.minus_y
 
+cdef inline vec a_grad_a_cross_entropy(vec a, vec below, vec y, vec p) noexcept nogil:
+    return (a - y) / below
+
+cdef inline vec a_grad_a_below_cross_entropy(vec a, vec below, vec y, vec p) noexcept nogil:
+    return (1 - y) - below
+
+
+cdef inline real equal_share_cross_entropy(Py_ssize_t J) noexcept nogil:
+    # of an output's two classes
+    return 0.5
+
+
+# ---- focal:  -y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a).  Lin and others, 2017
+
+cdef inline vec power(vec x, vec log_x, vec p) noexcept nogil:
+    # x^p, the whole part of p by products: e^(p ln x) has the rounding of p ln x, which may be 100.
+    # 0 where x is not positive; bounded, so that 0 times it is 0.
+    cdef int whole = <int>min(8.0, lane(p, 0) + 0.5)
+    cdef vec result = by_sign(x, exp_everywhere((p - splat(whole)) * log_x), splat(0))
+    for _ in range(whole):
+        result = result * x
+    return bounded(result)
+
+cdef inline vec log_inside(vec x, vec log_x) noexcept nogil:
+    # 0 where x is negative, outside the logarithm's range
+    return select_lanes(less(x, splat(0)), splat(0), log_x)
+
+cdef inline vec cost_focal(
+    const Output* o, vec y, vec log_a, vec log_below, vec p,
+) noexcept nogil:
+    return -(y * power(o.below, log_below, p) * log_a + (1 - y) * power(o.a, log_a, p) * log_below)
+
+cdef inline vec grad_a_focal(const Output* o, vec y, vec p) noexcept nogil:
+    cdef vec log_a = log_beside(o.a, o.below)
+    cdef vec log_below = log_beside(o.below, o.a)
+    return focal_slope(o, y, p, log_a, log_below, quotient(splat(1), o.a),
+                       quotient(splat(1), o.below))
+
+cdef inline vec delta_focal(
+    ActivationKind kind, vec sigma_p, const Output* o, vec z, vec y, vec p,
+) noexcept nogil:
+    return focal_slope(o, y, p, log_of_output(kind, o, z), log_below_output(kind, o, z),
+                       slope_of_log(kind, o, z, sigma_p), slope_of_log_below(kind, o, z, sigma_p))
+
+cdef inline vec focal_slope(
+    const Output* o, vec y, vec p, vec log_a, vec log_below,
+    vec of_a, vec of_below,             # the slopes of ln a and -ln(1 - a), by a or by z
+) noexcept nogil:
+    return bounded(
+        y * power(o.below, log_below, p) * (p * log_inside(o.a, log_a) * of_below - of_a)
+        + (1 - y) * power(o.a, log_a, p) * (of_below - p * log_inside(o.below, log_below) * of_a))
+
+cdef inline vec grad_a_prime_focal(vec a, vec y, vec p) noexcept nogil:
+    cdef vec below = 1 - a
+    return bounded(focal_second(a, below, y, p) + focal_second(below, a, 1 - y, p))
+
+cdef inline vec focal_second(vec a, vec below, vec y, vec p) noexcept nogil:
+    # of -y (1 - a)^gamma ln a
+    cdef vec of_a = quotient(splat(1), a)
+    cdef vec of_below = quotient(splat(1), below)
+    cdef vec log_a = log_inside(a, log_beside(a, below))
+    return y * power(below, log_beside(below, a), p) * (
+        p * of_below * (2 * of_a - (p - 1) * of_below * log_a) + of_a * of_a)
+
+cdef inline vec a_grad_a_focal(vec a, vec below, vec y, vec p) noexcept nogil:
+    cdef vec log_a = log_beside(a, below)
+    cdef vec log_below = log_beside(below, a)
+    return (y * power(below, log_below, p) * (p * (a / below) * log_a - 1)
+            + (1 - y) * power(a, log_a, p) * (a / below - p * log_below))
+
+cdef inline vec a_grad_a_below_focal(vec a, vec below, vec y, vec p) noexcept nogil:
+    cdef vec log_a = log_beside(a, below)
+    cdef vec log_below = log_beside(below, a)
+    return (y * power(below, log_below, p) * (p * a * log_a - below)
+            + (1 - y) * power(a, log_a, p) * (a - p * below * log_below))
+
+
 # ---- log_likelihood:  -y ln a
 
 cdef inline vec cost_log_likelihood(
@@ -87,6 +168,9 @@ cdef inline vec delta_log_likelihood(
     ActivationKind kind, vec sigma_p, const Output* o, vec z, vec y, vec p,
 ) noexcept nogil:
     return bounded(-y * slope_of_log(kind, o, z, sigma_p))
+
+cdef inline real equal_share_log_likelihood(Py_ssize_t J) noexcept nogil:
+    return <real>(1.0 / J)
 
 cdef inline double cost_of_class_log_likelihood(double log_a, real y) noexcept nogil:
     return -y * log_a

@@ -3,7 +3,7 @@
 #     softmax_rows, softmax_jacobian_rows, softmax_second_rows    sigma, sigma', sigma''
 #     compare_softmax                                             a_j near 1 is 1 minus the others
 #     LogSoftmax                                                  ln a_j where a_j leaves the reals
-#     softmax_minus_rows, softmax_cross_entropy_rows              BP1, (37), of costs that name it
+#     softmax_minus_rows                                          BP1, (37), of -y ln a
 
 from libc.math cimport exp as libm_exp, log as libm_log, log1p as libm_log1p
 
@@ -198,10 +198,8 @@ cdef bint leaves_reals(const real* a, Py_ssize_t J) noexcept nogil:
 # ---- BP1, (37) ----
 
 cdef void softmax_minus_rows(
-    const Cost* cost,
     real* delta,            # OUT (m, J)  a_j sum_k y_k - y_j: what is left of softmax and -y ln a
-    const real* a, const real* z, const real* y, real step,
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
+    const real* a, const real* y, real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
     # Of one a_j near 1: a_j times the other y, minus y_j times the other a.
     cdef Py_ssize_t i, v, at
@@ -232,52 +230,6 @@ cdef void softmax_minus_rows(
             store(delta + at, keep_columns(splat(step) * select_lanes(
                 high, load(a + at) * other_y - y_v * other_a, load(a + at) * total - y_v),
                 v, J, splat(0)))
-
-
-cdef void softmax_cross_entropy_rows(
-    const Cost* cost, real* delta, const real* a, const real* z, const real* y, real step,
-    Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
-) noexcept nogil:
-    # With h = (a - y) / (1 - a) = a dC/da: delta_j = h_j - a_j sum_k h_k. Of one a_b near 1, h_b is
-    # left out of the sum: a_j h_b = q_j (a_b - y_b), where q_j = a_j / (1 - a_b) is the softmax of
-    # the others alone; and h_b (1 - a_b) = a_b - y_b.
-    cdef Py_ssize_t i, v, at
-    cdef vec a_v, y_v, h, sum_h, others, best, second, total, of_best
-    cdef mask high
-    cdef bint any_high
-    for i in range(m):
-        sum_h = of_best = splat(0)
-        second = splat(-LARGEST)
-        others = sum_of_others(a + i * ld, J)
-        any_high = False
-        for v in range(vectors(J)):
-            at = i * ld + v * LANES
-            a_v = of_columns(a + i * ld, v, J, splat(0))
-            y_v = of_columns(y + i * ld, v, J, splat(0))
-            high = less(splat(NEAR_1), a_v)
-            any_high |= any_lane(high)
-            sum_h = sum_h + select_lanes(high, splat(0), (a_v - y_v) / (1 - a_v))
-            of_best = of_best + select_lanes(high, (1 - y_v) - others, splat(0))
-            second = at_least(select_lanes(high, splat(-LARGEST),
-                                           of_columns(z + i * ld, v, J, splat(-LARGEST))), second)
-        sum_h, of_best = splat(sum_lanes(sum_h)), splat(sum_lanes(of_best))
-        second, total = splat(max_lanes(second)), splat(0)
-        if any_high:
-            for v in range(vectors(J)):
-                at = i * ld + v * LANES
-                high = less(splat(NEAR_1), load(a + at))
-                total = total + keep_columns(select_lanes(
-                    high, splat(0), exp(load(z + at) - second)), v, J, splat(0))
-            total = splat(1 / sum_lanes(total))
-        for v in range(vectors(J)):
-            at = i * ld + v * LANES
-            a_v, y_v = load(a + at), load(y + at)
-            high = less(splat(NEAR_1), a_v)
-            h = (a_v - y_v) / (1 - a_v) - a_v * sum_h
-            if any_high:
-                h = select_lanes(high, of_best - a_v * sum_h,
-                                 h - exp(load(z + at) - second) * total * of_best)
-            store(delta + at, keep_columns(splat(step) * h, v, J, splat(0)))
 
 
 cdef void times_sums_of_targets(
