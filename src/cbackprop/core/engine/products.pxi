@@ -21,8 +21,8 @@ cdef struct LayerProduct:
 cdef struct Sink:               # where a gradient goes
     real* to                    # an arena: it is added to that, ...
     real step                   # ... times this; delta carries the factor from BP1 on
-    const Update* of_w          # or an optimizer takes it, and `to` are the parameters; or NULL
-    const Update* of_b
+    const Step* of_w            # or an optimizer takes it, and `to` are the parameters; or NULL
+    const Step* of_b
 
 
 cdef inline void compute(LayerProduct* product) noexcept nogil:
@@ -127,8 +127,8 @@ cdef inline void weight_gradient_operands(
         product.form = TILES_WITH_EPILOGUE
         dense.initial, dense.ld_initial = p.zeros, 0
         dense.epilogue, dense.context, dense.tile = update, into.of_w, p.tile
-        for k in range(memories(into.of_w.kind)):
-            dense.epilogue_operands[k] = into.of_w.memory[k] + (w - into.of_w.w)
+        for k in range(min(n_slots(into.of_w.kind), <int>EPILOGUE_OPERANDS)):
+            dense.epilogue_operands[k] = into.of_w.slots[k] + (w - into.of_w.w)
     if p.sparse and l == 0:
         product.form = ZEROS_SKIPPED_TRANSPOSED
 
