@@ -287,51 +287,66 @@ def mask(rate, seed, step, layer, shape):
     return np.where(random < rate * 2**24, 0, 1 / (1 - rate))
 
 
-def sgd(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
+def sgd(w, g, state, step, eta):
     return w - eta * g
 
 
-def momentum(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["v"] = decay * memory.get("v", 0) + g
-    return w - eta * memory["v"]
+def momentum(w, g, state, step, eta, momentum):
+    state["v"] = momentum * state.get("v", 0) + g
+    return w - eta * state["v"]
 
 
-def nesterov(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["v"] = decay * memory.get("v", 0) + g
-    return w - eta * (g + decay * memory["v"])
+def nesterov(w, g, state, step, eta, momentum):
+    state["v"] = momentum * state.get("v", 0) + g
+    return w - eta * (g + momentum * state["v"])
 
 
-def adagrad(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["s"] = memory.get("s", 0) + g**2
-    return w - eta * g / (np.sqrt(memory["s"]) + epsilon)
+def adagrad(w, g, state, step, eta, epsilon):
+    state["s"] = state.get("s", 0) + g**2
+    return w - eta * g / (np.sqrt(state["s"]) + epsilon)
 
 
-def rmsprop(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["s"] = square_decay * memory.get("s", 0) + (1 - square_decay) * g**2
-    return w - eta * g / (np.sqrt(memory["s"]) + epsilon)
+def rmsprop(w, g, state, step, eta, rho, epsilon):
+    state["s"] = rho * state.get("s", 0) + (1 - rho) * g**2
+    return w - eta * g / (np.sqrt(state["s"]) + epsilon)
 
 
-def adam(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["m"] = decay * memory.get("m", 0) + (1 - decay) * g
-    memory["v"] = square_decay * memory.get("v", 0) + (1 - square_decay) * g**2
-    m, v = memory["m"] / (1 - decay**step), memory["v"] / (1 - square_decay**step)
-    return w - eta * m / (np.sqrt(v) + epsilon + largest / np.sqrt(1 - square_decay**step))
+def adam(w, g, state, step, eta, beta1, beta2, epsilon, epsilon_hat):
+    state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
+    state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g**2
+    m, v = state["m"] / (1 - beta1**step), state["v"] / (1 - beta2**step)
+    return w - eta * m / (np.sqrt(v) + epsilon + epsilon_hat / np.sqrt(1 - beta2**step))
 
 
-def rprop(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    agree = np.sign(g * memory.get("g", np.zeros_like(g)))
-    factor = np.where(agree > 0, square_decay, np.where(agree < 0, decay, 1))
-    memory["step"] = np.clip(memory.get("step", np.full_like(g, eta)) * factor, epsilon, largest)
-    memory["g"] = np.where(agree < 0, 0, g)
-    return w - np.sign(memory["g"]) * memory["step"]
+def rprop(w, g, state, step, eta, shrink, grow, smallest, largest):
+    agree = np.sign(g * state.get("g", np.zeros_like(g)))
+    factor = np.where(agree > 0, grow, np.where(agree < 0, shrink, 1))
+    state["length"] = np.clip(state.get("length", np.full_like(g, eta)) * factor, smallest, largest)
+    state["g"] = np.where(agree < 0, 0, g)
+    return w - np.sign(state["g"]) * state["length"]
 
 
-OPTIMIZERS = {f.__name__: f for f in (sgd, momentum, nesterov, adagrad, rmsprop, adam, rprop)}
+def lion(w, g, state, step, eta, beta1, beta2):
+    m = state.get("m", 0)
+    state["m"] = beta2 * m + (1 - beta2) * g
+    return w - eta * np.sign(beta1 * m + (1 - beta1) * g)
 
 
-def optimized(reference, memory, x, y, step, eta, optimizer, decays, *, l2=0.0, l1=0.0,
+def nadam(w, g, state, step, eta, beta1, beta2, epsilon, momentum_decay):
+    mu = beta1 * (1 - 0.5 * 0.96**(momentum_decay * np.arange(1, step + 2)))  # mu_1 to mu_step+1
+    state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
+    state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g**2
+    m = mu[-1] * state["m"] / (1 - mu.prod()) + (1 - mu[-2]) * g / (1 - mu[:-1].prod())
+    return w - eta * m / (np.sqrt(state["v"] / (1 - beta2**step)) + epsilon)
+
+
+OPTIMIZERS = {f.__name__: f for f in (
+    sgd, momentum, nesterov, adagrad, rmsprop, adam, rprop, lion, nadam)}
+
+
+def optimized(reference, states, x, y, step, eta, optimizer, numbers, *, l2=0.0, l1=0.0,
               weight_decay=0.0, clip_value=np.inf, clip_norm=np.inf, max_norm=np.inf, masks=None):
-    """One mini-batch as an optimizer sees it; memory is a list of one dictionary per array."""
+    """One mini-batch as an optimizer sees it; states is a list of one dictionary per array."""
     nabla_b, nabla_w = reference.backprop(x, y, masks=masks)
     norm = np.sqrt(sum((g**2).sum() for g in nabla_b + nabla_w))
     scale = min(1, clip_norm / norm)
@@ -339,9 +354,9 @@ def optimized(reference, memory, x, y, step, eta, optimizer, decays, *, l2=0.0, 
         w, b = reference.weights[layer], reference.biases[layer]
         g_w, g_b = (np.clip(scale * g, -clip_value, clip_value) for g in (g_w, g_b))
         g_w = g_w + l2 * w + l1 * np.sign(w)
-        w = OPTIMIZERS[optimizer](w * (1 - eta * weight_decay), g_w, memory[2 * layer], step, eta,
-                                  *decays)
+        w = OPTIMIZERS[optimizer](w * (1 - eta * weight_decay), g_w, states[2 * layer], step, eta,
+                                  **numbers)
         norms = np.sqrt((w**2).sum(axis=1, keepdims=True))
         reference.weights[layer] = w * np.minimum(1, max_norm / norms)
         reference.biases[layer] = OPTIMIZERS[optimizer](
-            b, g_b, memory[2 * layer + 1], step, eta, *decays)
+            b, g_b, states[2 * layer + 1], step, eta, **numbers)

@@ -1,5 +1,6 @@
 """The table of functions: rows against blocks, the documentation and each other."""
 
+import dataclasses
 import importlib.util
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cbackprop import optimizers
 from cbackprop.core import table
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +35,14 @@ def test_rows_agree():
     for row in [*table.ACTIVATIONS, *table.COSTS]:
         for parameter in row.parameters:
             assert table.RULES[parameter.rule](parameter.default)
+
+
+def test_optimizers_have_their_classes():
+    assert list(optimizers.KNOWN) == [row.name for row in table.OPTIMIZERS]
+    for row in table.OPTIMIZERS:
+        assert [field.name for field in dataclasses.fields(optimizers.KNOWN[row.name])] == [
+            number.name for number in row.numbers]
+        assert all(slot < row.n_slots for slot in row.starts_at_eta)
 
 
 def defined(name):
@@ -74,6 +84,11 @@ def test_every_block_has_its_row():
         f"{name}{rows}" for rows in ("_rows", "_curvature_rows") for name in NAMES[1]}
     assert defined("costs.pxi") & possible == expected
 
+    expected = {f"{row.name}_update" for row in table.OPTIMIZERS}
+    expected |= {f"{row.name}_prepare" for row in table.OPTIMIZERS if row.derived}
+    assert {name for name in defined("optimizers.pxi.tp")
+            if name.endswith(("_update", "_prepare"))} == expected
+
 
 @in_the_sources
 def test_the_documentation_has_every_row():
@@ -87,7 +102,8 @@ def test_the_documentation_has_every_row():
 @pytest.mark.slow
 @in_the_sources
 @pytest.mark.parametrize(("rows", "like", "missing"), [
-    ("ACTIVATIONS", "silu", "sigma_prime_forgotten"), ("COSTS", "huber", "grad_a_forgotten")])
+    ("ACTIVATIONS", "silu", "sigma_prime_forgotten"), ("COSTS", "huber", "grad_a_forgotten"),
+    ("OPTIMIZERS", "adam", "forgotten_prepare")])
 def test_a_forgotten_formula_is_an_error_of_the_build(rows, like, missing, tmp_path):
     pytest.importorskip("Cython")
     shutil.copytree(CORE, tmp_path / "core", ignore=shutil.ignore_patterns("*.so", "*.c"))

@@ -1,15 +1,20 @@
 """
 Write the tables of docs/functions.md from the rows of cbackprop/core/table.py.
 
+That of optimizers is from their classes, which have the defaults and say what a step is.
+
     python tools/tables.py
 
 A test looks that they are as this would write them.
 """
 
+import dataclasses
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from cbackprop import optimizers
 from cbackprop.core import table
 
 PAGE = Path(__file__).parents[1] / "docs/functions.md"
@@ -45,9 +50,20 @@ def costs() -> Iterator[str]:
         yield f"| {spelled(row)} | {formula(row)} | {row.targets} | {output} | {others} |"
 
 
+def rules() -> Iterator[str]:
+    """Yield the lines of the table of optimizers."""
+    yield "| name | class, with its defaults | a step, and its paper |"
+    yield "|---|---|---|"
+    for name, kind in optimizers.KNOWN.items():
+        numbers = ", ".join(f"{each.name}={each.default:g}" for each in dataclasses.fields(kind))
+        summary = inspect.getdoc(kind).partition("\n\n")[0].removesuffix(".")
+        yield f"| `{name}` | `{kind.__name__}({numbers})` | {summary} |"
+
+
 def written(page: str) -> str:
     """Return the page with its tables written anew."""
-    for name, lines in (("activations", activations()), ("costs", costs())):
+    for name, lines in (
+            ("activations", activations()), ("costs", costs()), ("optimizers", rules())):
         begin, end = f"<!-- {name}: written by tools/tables.py -->", f"<!-- end of {name} -->"
         body = "\n".join([begin, *lines, end])
         page, n = re.subn(f"{re.escape(begin)}.*{re.escape(end)}", lambda _, body=body: body, page,

@@ -171,7 +171,7 @@ class Network:
         self._random = _generator(seed)
         self._in_training = threading.Lock()
         self._trained_by: int | None = None  # a thread's number
-        self._memory: optimizers.Memory | None = None
+        self._memory: optimizers.OptimizerState | None = None
         self.threads = threads
         self.history: History | None = None
         initializers.fill(initializer, self._random, self.weights, self.biases)
@@ -449,9 +449,9 @@ class Network:
         test_data : as training_data, optional
             Evaluated after every epoch.
         optimizer : str or cbackprop.optimizers.Optimizer
-            What a step does with the average gradient g: "sgd", "momentum", "nesterov", "adagrad",
-            "rmsprop", "adam", "rprop"; or one of its class, with other numbers. What it remembers
-            survives until a call with another, and is saved.
+            What a step does with the average gradient g: a name that `cbackprop.optimizers.KNOWN`
+            has, such as "momentum" or "adam"; or one of its class, with other numbers. What it
+            remembers survives until a call with another, and is saved. docs/functions.md has all.
         lmbda : float
             The book's L2 regularisation: lmbda / n w is added to g, so that "sgd" scales w by
             1 - eta lmbda / n. Biases are left alone, here and in the next three.
@@ -527,7 +527,7 @@ class Network:
         evaluation, test = (
             None if given is None else self._set(given, name)
             for given, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
-        rules = optimizers.rules(
+        rules = optimizers.training_options(
             self.num_layers - 1, optimizer, lmbda, l1, weight_decay, max_norm, clip_value,
             clip_norm, dropout, noise)
         monitors = training.monitors(monitor, examples, evaluation, test)
@@ -594,14 +594,14 @@ class Network:
             self.history = history
         return history
 
-    def _remember(self, rules: optimizers.Rules, n: int, eta: float) -> None:
+    def _remember(self, rules: optimizers.TrainingOptions, n: int, eta: float) -> None:
         """Set up the core's optimizer: the last one if it is the same, none if none is needed."""
         if rules.plain:
             self._memory = None
             return
         name = rules.optimizer.NAME
         if self._memory is None or self._memory.optimizer != name:
-            self._memory = optimizers.Memory(self._build, self._core, name)
+            self._memory = optimizers.OptimizerState(self._build, self._core, name)
         noisy = rules.noise or any(rules.dropout)
         seed = int(self._random.integers(2**64, dtype=np.uint64)) if noisy else 0
         self._memory.set(rules, n, eta, seed)
@@ -814,7 +814,7 @@ class Network:
         self.weights, self.biases = state["weights"], state["biases"]
         self._random = copy.deepcopy(state["random"]) or self._random
         if state.get("memory"):
-            self._memory = optimizers.Memory.of(self._build, self._core, state["memory"])
+            self._memory = optimizers.OptimizerState.of(self._build, self._core, state["memory"])
         self.history = copy.deepcopy(state.get("history"))
         self.__dict__.update(state.get("user's", {}))
 

@@ -169,9 +169,9 @@ class _Epochs(Training, calls.Callback):
         """Set up the optimizer; alpha is divided by what each mini-batch weighs."""
         self.network._remember(self.rules, 1, eta)
         assert self.network._memory is not None
-        learning = self.network._memory.learning
-        learning.weigh(0.5 * self.rules.lmbda * self.estimator._outputs_of_a_loss)
-        self.passed_over = learning.passed_over
+        state = self.network._memory.in_core
+        state.divide_by_weight(0.5 * self.rules.lmbda * self.estimator._outputs_of_a_loss)
+        self.passed_over = state.passed_over
 
     def order(self) -> NDArray[Any]:
         """Draw as `sklearn.utils.shuffle` does, ten times as fast."""
@@ -185,7 +185,7 @@ class _Epochs(Training, calls.Callback):
         own.n_iter_ += 1
         own.t_ += len(self.examples)
         assert network._memory is not None
-        before, self.passed_over = self.passed_over, network._memory.learning.passed_over
+        before, self.passed_over = self.passed_over, network._memory.in_core.passed_over
         counted = len(self.examples) - (self.passed_over - before)  # mini-batches that weigh 0: no
         own.loss_ = history.cost[-1] / own._outputs_of_a_loss * len(self.examples) / max(1, counted)
         own.loss_curve_.append(own.loss_)
@@ -391,7 +391,7 @@ class _Perceptron(BaseEstimator, ABC):
         memory = self._network()._memory
         self._make(self.coefs_, self.intercepts_)
         if memory is not None:
-            self._net._memory = optimizers.Memory.of(
+            self._net._memory = optimizers.OptimizerState.of(
                 self._net._build, self._net._core, memory.__getstate__())
 
     def _show(self) -> None:
@@ -598,14 +598,14 @@ class _Perceptron(BaseEstimator, ABC):
         """Over how many outputs scikit-learn takes the mean of a loss; of its gradient, never."""
         return self.n_outputs_ if self.loss == "squared_error" else 1
 
-    def _rules(self) -> optimizers.Rules:
+    def _rules(self) -> optimizers.TrainingOptions:
         optimizer: optimizers.Optimizer
         if self.solver == "adam":
             optimizer = optimizers.Adam(self.beta_1, self.beta_2, 0.0, self.epsilon)
         else:
             kind = optimizers.Nesterov if self.nesterovs_momentum else optimizers.Momentum
             optimizer = kind(min(self.momentum, math.nextafter(1, 0)))
-        return optimizers.rules(self.n_layers_ - 1, optimizer, lmbda=self.alpha,
+        return optimizers.training_options(self.n_layers_ - 1, optimizer, lmbda=self.alpha,
                                 dropout=self.dropout)
 
     def _mini_batch_size(self, n: int) -> int:
@@ -658,7 +658,7 @@ class _Perceptron(BaseEstimator, ABC):
         """Go on with another rate; scikit-learn's velocities have the rates of their time."""
         memory = self._net._memory
         if memory is not None and memory.optimizer != optimizers.Adam.NAME:
-            memory.learning.memory[0][...] *= self._rate / eta
+            memory.in_core.slots[0][...] *= self._rate / eta
         self._rate = eta
 
     def _first_rate(self) -> float:

@@ -15,7 +15,7 @@ from cbackprop import data, schedules, threads
 from cbackprop.callbacks import Callback, StopTraining
 from cbackprop.core import _runtime
 from cbackprop.history import MEASURED, MONITORS, History
-from cbackprop.optimizers import Rules
+from cbackprop.optimizers import TrainingOptions
 from cbackprop.rowsource import Examples
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Training:
     examples : Examples
     mini_batch_size : int
     eta : Schedule
-    rules : Rules
+    rules : TrainingOptions
         What a step does, and regularisation.
     monitors : dict
         Name of an entry of the history -> the examples that it is measured on.
@@ -46,7 +46,7 @@ class Training:
 
     def __init__(
         self, network: Network, examples: Examples, mini_batch_size: int,
-        eta: schedules.Schedule, rules: Rules, monitors: dict[str, Examples],
+        eta: schedules.Schedule, rules: TrainingOptions, monitors: dict[str, Examples],
         callbacks: Sequence[Callback], most_threads: int | None = None,
     ) -> None:
         self.pace, self.most_threads = network._pace(mini_batch_size), most_threads
@@ -129,7 +129,7 @@ class Training:
         """Train on mini-batches in order[first:last]; return where to go on, and add up costs."""
         memory = self.network._memory
         return self.network._core.sgd(rows, targets, order, self.m, etas, first, last,
-                                      memory.learning if memory else None, cost, team)
+                                      memory.in_core if memory else None, cost, team)
 
     def monitored(self) -> dict[str, float]:
         """Measure what is monitored, each set of examples once."""

@@ -290,10 +290,10 @@ def train_in_core(
     order = examples.order
     etas = np.full(-(-len(order) // m), eta)
     fast = net._in_core()
-    fast._remember(optimizers.rules(len(net.weights), lmbda=lmbda), n, eta)
+    fast._remember(optimizers.training_options(len(net.weights), lmbda=lmbda), n, eta)
     core, memory = fast._core, fast._memory
     try:
-        core.sgd(rows, targets, order, m, etas, 0, len(order), memory.learning if memory else None)
+        core.sgd(rows, targets, order, m, etas, 0, len(order), memory.in_core if memory else None)
     finally:    # where Ctrl-C ends it, the mini-batches before that are done
         # For a step alone, the second would take a fifth of its time.
         stays = core.all_finite() and (len(order) <= m or moderate(core.parameters))

@@ -1,7 +1,7 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-
-from typing import Any
 
 def end_threads() -> None: ...
 def barrier_latency(threads: int, times: int) -> float: ...

@@ -329,3 +329,46 @@ COSTS = [
          pairs=(), with_softmax=None, of_classes=False,
          torch="CosineEmbeddingLoss", keras="CosineSimilarity"),
 ]
+
+
+# ---- optimizers: blocks in functions/optimizers.pxi.tp, classes in cbackprop/optimizers.py ----
+
+
+class Number(NamedTuple):
+    """A finite number of an optimizer. Its default is its class's."""
+
+    name: str
+    low: float  # the least that it may be, ...
+    below: float  # ... and what it stays below
+
+
+class Optimizer(NamedTuple):
+    """What the core has to know of an optimizer, beside its block."""
+
+    name: str
+    numbers: tuple[Number, ...]  # as the class has them
+    n_slots: int  # state arrays, of a number for each parameter
+    derived: tuple[str, ...]  # numbers of a step that its `prepare` function computes
+    starts_at_eta: tuple[int, ...]  # the slots that begin at the learning rate, not at zero
+
+
+INFINITY = float("inf")
+MOMENTUM = Number("momentum", 0, 1)
+BETA1, BETA2 = Number("beta1", 0, 1), Number("beta2", 0, 1)
+EPSILON = Number("epsilon", 0, INFINITY)
+
+OPTIMIZERS = [
+    Optimizer("sgd", (), n_slots=0, derived=(), starts_at_eta=()),
+    Optimizer("momentum", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("nesterov", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("adagrad", (EPSILON,), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("rmsprop", (Number("rho", 0, 1), EPSILON), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("adam", (BETA1, BETA2, EPSILON, Number("epsilon_hat", 0, INFINITY)),
+              n_slots=2, derived=("root_scale",), starts_at_eta=()),
+    Optimizer("rprop", (Number("shrink", 0, 1), Number("grow", 1, INFINITY),
+                        Number("smallest", 0, INFINITY), Number("largest", 0, INFINITY)),
+              n_slots=2, derived=(), starts_at_eta=(1,)),
+    Optimizer("lion", (BETA1, BETA2), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("nadam", (BETA1, BETA2, EPSILON, Number("momentum_decay", 0, INFINITY)),
+              n_slots=2, derived=("eta_g", "eta_m", "root_scale"), starts_at_eta=()),
+]
