@@ -122,8 +122,9 @@ def test_callbacks_do_not_change_the_bits(rules, dtype):
 
 def test_a_function_is_on_epoch_end():
     seen = []
-    network().SGD(data(), 3, 5, 0.5, callbacks=[lambda net, history: seen.append(len(history))],
-                  callback=lambda net, history: seen.append(-len(history)))
+    network().SGD(data(), 3, 5, 0.5, callbacks=[
+        lambda net, history: seen.append(len(history)),
+        lambda net, history: seen.append(-len(history))])
     assert seen == [1, -1, 2, -2, 3, -3]
 
 
@@ -220,6 +221,15 @@ def test_bad_callbacks(arguments, error, rule):
     assert net.SGD(data(), 1, 5, 0.5).cost == twin.SGD(data(), 1, 5, 0.5).cost
 
 
+def test_the_argument_callback_is_deprecated():
+    seen, net, twin = [], network(), network()
+    for train in (net.SGD, lambda *args, **kwargs: twin.prepare(*args, **kwargs).run()):
+        with pytest.warns(DeprecationWarning, match="callbacks=") as warned:
+            train(data(), 2, 5, 0.5, callback=lambda net, history: seen.append(len(history)))
+        assert warned[0].filename == __file__
+    assert seen == [1, 2, 1, 2]
+
+
 # ---- early stopping ----
 
 
@@ -278,7 +288,7 @@ def test_training_from_within_a_callback():
             said.append(str(raised.value))
 
     twin = network()
-    assert network().SGD(data(), 1, 5, 0.5, callback=again).cost == twin.SGD(
+    assert network().SGD(data(), 1, 5, 0.5, callbacks=[again]).cost == twin.SGD(
         data(), 1, 5, 0.5).cost
     assert len(said) == 3
     assert all("callback" in line and "another thread" not in line for line in said)

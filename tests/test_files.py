@@ -216,8 +216,8 @@ def test_the_history_is_of_the_last_training(path):
         net.SGD((data()[0], np.full((40, 3), 1e30)), 2, 7, 1e30)
     assert len(net.history) == 2  # no epoch was finished: the parameters are those it belongs to
     seen = []
-    net.SGD(data(), 3, 7, 0.1, callback=lambda *_: (net.save(path),
-                                                    seen.append(len(Network.load(path).history))))
+    net.SGD(data(), 3, 7, 0.1, callbacks=[
+        lambda *_: (net.save(path), seen.append(len(Network.load(path).history)))])
     assert seen == [1, 2, 3]
     twin = net.copy()
     twin.SGD(data(), 1, 7, 0.1)

@@ -549,7 +549,7 @@ def test_summary():
     summary = net.summary()
     assert isinstance(summary, inspect.Summary)
     assert (summary.parameters, summary.forward, summary.training) == (23860, 23820, 47940)
-    assert summary.bytes == net._core.parameters.nbytes > 4 * 23860
+    assert summary.bytes == net.engine.core.parameters.nbytes > 4 * 23860
     assert summary.layers[0][:4] == (784, 30, "sigmoid", 23550)
     mixed = network((2, 3, 2), activation=[{("elu", 0.5): 2, "relu": 1}, "softmax"]).summary()
     assert [layer.activation for layer in mixed.layers] == ["2 elu(0.5), 1 relu", "softmax"]

@@ -88,13 +88,13 @@ x, y = np.zeros((600_000, 400), np.uint8), np.zeros(600_000, np.intc)
 x[:, ::7] = 1
 def work():
     while True:
-        net._build.Rows(x, True)
+        net.engine.build.Rows(x, True)
 """,
     "an order of many": """
 net = Network([8, 2], seed=0)
 x, y = rng.random((300, 8)), rng.integers(0, 2, 300)
 def work():
-    net._build.random_order(10**8, 1)
+    net.engine.build.random_order(10**8, 1)
 """,
     "wide layers": """
 net = Network([10, 4096, 4096, 10], seed=0)
@@ -232,7 +232,7 @@ def diverge(net, training_data, mini_batch_size, eta):
     states = [parameters(net)]
     with pytest.raises(DivergenceError) as raised:
         net.SGD(training_data, 10_000, mini_batch_size, eta,
-                callback=lambda net, _: states.append(parameters(net)))
+                callbacks=[lambda net, _: states.append(parameters(net))])
     return raised.value, states
 
 

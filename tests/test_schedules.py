@@ -148,8 +148,8 @@ def test_every_mini_batch_has_its_rate():
         orders = []
         net.SGD((x, y), 2, 5, lambda step, only=only: 0.5 * (step == only))
         for _ in range(2):
-            seed = twin._random.integers(2**64, dtype=np.uint64)
-            orders.append(twin._build.random_order(23, seed))
+            seed = twin.engine.random.integers(2**64, dtype=np.uint64)
+            orders.append(twin.engine.build.random_order(23, seed))
         first = only % 5 * 5
         batch = orders[only // 5][first:first + 5]
         twin.update_mini_batch((x[batch], y[batch]), 0.5)

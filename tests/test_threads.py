@@ -569,7 +569,7 @@ def test_a_callback_that_raises_stops_them_all():
 
     nets = [Network(sizes, seed=seed) for seed in range(4)]
     with pytest.raises(KeyError, match="mine"):
-        train_many([(nets[0], {"callback": fail}), *nets[1:]], data(20, sizes), 10**6, 5, 0.001,
+        train_many([(nets[0], {"callbacks": [fail]}), *nets[1:]], data(20, sizes), 10**6, 5, 0.001,
                    callbacks=[lambda net, history: seen.append(net)])
     assert threading.active_count() == 1 or not any(
         thread.name.startswith("cbackprop") for thread in threading.enumerate())

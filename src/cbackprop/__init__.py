@@ -3,17 +3,33 @@
 import importlib
 from typing import Any
 
-from cbackprop import callbacks, datasets, optimizers, schedules
+from cbackprop import _deprecated, callbacks, datasets, optimizers, schedules  # noqa: F401
+from cbackprop._endings import DivergenceError
+from cbackprop._version import __version__
 from cbackprop.config import show_config
 from cbackprop.functions import Activation, Cost
 from cbackprop.history import History
 from cbackprop.many import train_many
-from cbackprop.network import DivergenceError, Network
+from cbackprop.network import Network
 from cbackprop.rowsource import RowSource
 
-__version__ = "0.7.0"
-__all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "callbacks",
-           "datasets", "inspect", "optimizers", "plot", "schedules", "show_config", "train_many"]
+__all__ = [
+    "Activation",
+    "Cost",
+    "DivergenceError",
+    "History",
+    "Network",
+    "RowSource",
+    "__version__",
+    "callbacks",
+    "datasets",
+    "inspect",
+    "optimizers",
+    "plot",
+    "schedules",
+    "show_config",
+    "train_many",
+]
 
 LAZY = ("inspect", "plot")  # most who train do not need them
 

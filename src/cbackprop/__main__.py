@@ -84,7 +84,7 @@ def train(args: argparse.Namespace) -> None:
         test_data=(test_x, test_y) if classes else None,
         optimizer=args.optimizer, lmbda=args.lmbda, dropout=args.dropout, skip_zeros=True,
         progress=tqdm is not None,
-        callback=lambda _, history: say(_epoch_line(history, args.epochs)),
+        callbacks=[lambda _, history: say(_epoch_line(history, args.epochs))],
     )
     print(_score(net, test_x, test_y))
     if history:

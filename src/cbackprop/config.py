@@ -5,6 +5,7 @@ import platform
 import numpy as np
 
 from cbackprop import threads
+from cbackprop._version import __version__
 from cbackprop.core import _dispatch
 
 
@@ -18,8 +19,6 @@ def config() -> dict[str, str]:
     >>> sorted(cbackprop.config.config())[:3]
     ['NumPy', 'Python', 'built']
     """
-    from cbackprop import __version__
-
     return {
         "cbackprop": __version__,
         "Python": platform.python_version(),

@@ -125,12 +125,6 @@ class History:
         index = pandas.RangeIndex(1, len(self) + 1, name="epoch")
         return pandas.DataFrame({name: self.series(name) for name in self.recorded}, index=index)
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw it on `ax`, by default a new figure's; see `cbackprop.plot.learning_curves`."""
-        from cbackprop.plot import learning_curves
-
-        return learning_curves(self, ax=ax)
-
 
 def smaller_is_better(name: str) -> bool:
     """Tell costs and seconds, which should fall, from what should rise."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from threading import Condition, Thread
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cbackprop import data
 from cbackprop import threads as teams
-from cbackprop.callbacks import Callback, StopTraining
+from cbackprop._endings import DivergenceError
+from cbackprop._pool import Pool
+from cbackprop.callbacks import Callback
 from cbackprop.history import History
-from cbackprop.network import DivergenceError, Network
+from cbackprop.network import Network
+from cbackprop.training import Training
 
 
 def train_many(
@@ -61,122 +62,38 @@ def train_many(
     [1, 1, 1]
     """
     chosen = _checked(jobs)
-    most = min(len(chosen), teams.most(teams.checked(threads)))
     args, kwargs = tuple(map(_again, args)), {name: _again(kwargs[name]) for name in kwargs}
     chosen = [(network, {**kwargs, **{name: _again(own[name]) for name in own}})
               for network, own in chosen]
-    pool = _Pool()
+    pool = Pool(min(len(chosen), teams.most(teams.checked(threads))))
 
-    def check(number: int) -> None:
-        network, own = chosen[number]
-        own = _calling(_Before(), own)
-        if own.get("progress") is True:  # no bar yet
-            own["progress"] = None
-        network.SGD(*args, **own)
+    def prepare(job: tuple[Network, dict[str, Any]]) -> Training:
+        network, own = job
+        return network.prepare(*args, **own)
 
-    def train(number: int) -> History | DivergenceError:
-        network, own = chosen[number]
+    def check(job: tuple[Network, dict[str, Any]]) -> None:
+        prepare(job)  # and let go of it: converted data of so many would fill the memory
+
+    def train(job: tuple[Network, dict[str, Any]]) -> History | DivergenceError:
+        training = prepare(job)
+        training.callbacks.insert(0, _While(pool))
         try:
-            return network.SGD(*args, **_calling(_While(pool), own))
+            return training.run()
         except DivergenceError as error:
             return error
 
-    pool.run(check, len(chosen), most)
-    return pool.run(train, len(chosen), most)
-
-
-class _Pool:
-    """
-    Threads that do numbered pieces of work, until all are done or one has failed.
-
-    Not `concurrent.futures`, which gives up where one of its threads cannot be started.
-    """
-
-    def __init__(self) -> None:
-        self.changed = Condition()
-        self.ended = False
-
-    def run(self, work: Callable[[int], Any], count: int, most: int) -> list[Any]:
-        """
-        Return what work(0), work(1), ... return; by at most so many threads, and by one at least.
-
-        Raises
-        ------
-        BaseException
-            What the first piece that failed has raised; or KeyboardInterrupt. No piece is at work
-            then, and none begins any more.
-        """
-        results: list[Any] = [None] * count
-        errors: dict[int, BaseException] = {}
-        left, done, at_work = iter(range(count)), 0, 0
-        threads: list[Thread] = []
-
-        def take() -> None:
-            nonlocal done, at_work
-            while True:
-                with self.changed:
-                    number = None if self.ended else next(left, None)
-                    if number is None:
-                        return
-                    at_work += 1
-                try:
-                    results[number] = work(number)
-                except BaseException as error:
-                    errors[number], self.ended = error, True
-                with self.changed:
-                    done, at_work = done + 1, at_work - 1
-                    self.changed.notify_all()
-
-        try:
-            for started in range(most):
-                thread = Thread(target=take, name=f"cbackprop-{started}", daemon=True)
-                try:
-                    thread.start()
-                    threads.append(thread)
-                except RuntimeError as error:  # for want of memory, or by a limit on processes
-                    warnings.warn(f"train_many goes on with {max(1, started)} of {most} threads: "
-                                  f"{error}", RuntimeWarning, stacklevel=3)
-                    if started == 0:
-                        take()
-                    break
-            with self.changed:
-                self.changed.wait_for(lambda: done == count or self.ended)
-        except BaseException:  # Ctrl-C: a thread that is only just starting finds nothing to do
-            self.ended = True
-            raise
-        finally:
-            with self.changed:
-                self.changed.wait_for(lambda: at_work == 0)
-            for thread in threads:
-                thread.join()
-        if errors:
-            raise errors[min(errors)]
-        return results
-
-
-class _Before(Callback):
-    """Ends a training before it begins: all that is wrong with its arguments is found by then."""
-
-    def on_train_begin(self, network: Network, history: History) -> None:
-        raise StopTraining
+    pool.map(check, chosen)
+    return pool.map(train, chosen)
 
 
 class _While(Callback):
     """Lets a training go on while no other has failed."""
 
-    def __init__(self, pool: _Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
     def on_batches(self, network: Network, history: History, step: int) -> bool:
         return self.pool.ended
-
-
-def _calling(callback: Callback, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments with one more callback, before the others."""
-    others = arguments.get("callbacks", ())
-    if isinstance(others, (str, bytes)) or not isinstance(others, Iterable):
-        return arguments.copy()  # SGD says what is wrong with them
-    return {**arguments, "callbacks": [callback, *others]}
 
 
 def _again(value: Any) -> Any:

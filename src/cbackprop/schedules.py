@@ -13,17 +13,14 @@ import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import data
-from cbackprop.callbacks import StopTraining
-from cbackprop.history import MEASURED, smaller_is_better, stalls
-
-if TYPE_CHECKING:
-    from cbackprop.history import History
+from cbackprop._endings import StopTraining
+from cbackprop.history import MEASURED, History, smaller_is_better, stalls
 
 Rule = tuple[Callable[[Any], bool], str]
 RULES: dict[str, Rule] = {  # of the fields of schedules, by name

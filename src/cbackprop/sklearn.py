@@ -50,11 +50,11 @@ except ImportError:  # before 1.6 it is a method
 
 from cbackprop import callbacks as calls
 from cbackprop import data, functions, lbfgs, optimizers, schedules
-from cbackprop.convert import skl2onnx
+from cbackprop.convert import _skl2onnx
 from cbackprop.core import _dispatch
 from cbackprop.history import History
 from cbackprop.network import DivergenceError, Network
-from cbackprop.rowsource import Examples, InArrays, listed
+from cbackprop.rowsource import InArrays, listed
 from cbackprop.training import Training
 
 OURS = {"logistic": "sigmoid", "exp": "exponential"}  # where scikit-learn has another name
@@ -138,55 +138,65 @@ def _shuffles_alike() -> bool:
     return np.array_equal(order, wanted) and ours.randint(2**31) == theirs.randint(2**31)
 
 
-class _Epochs(Training, calls.Callback):
+class _Order:
+    """Draws orders of n rows as `sklearn.utils.shuffle` does, ten times as fast."""
+
+    def __init__(self, n: int, random_state: np.random.RandomState | None) -> None:
+        self.rows, self.random_state = np.arange(n), random_state
+
+    def __call__(self) -> NDArray[Any]:
+        if self.random_state is not None:
+            _shuffle(self.random_state, self.rows)
+        return self.rows
+
+
+class _Rate(schedules.Schedule):
+    """A rate that the estimator changes between epochs."""
+
+    def rate(self, step: Any) -> Any:
+        """Return it as it is now."""
+        return self.eta
+
+    def change(self, eta: float) -> None:
+        """Go on with another."""
+        object.__setattr__(self, "eta", eta)
+
+
+class _Epochs(calls.Callback):
     """
-    The epochs of the solvers "sgd" and "adam": scikit-learn's order, weighted means, and ends.
+    What an estimator does after each epoch of "sgd" and "adam": its curves, its rate, its end.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-    network : Network
-    examples : Examples
+    n : int
+        How many examples there are.
     validation : tuple of (X, y, weights), or None
     """
 
-    def __init__(
-        self, estimator: Any, network: Network, examples: Examples, validation: Any
-    ) -> None:
-        self.estimator, self.validation = estimator, validation
-        self.rows = np.arange(len(examples))
-        self.converged = False
+    def __init__(self, estimator: Any, n: int, validation: Any) -> None:
+        self.estimator, self.n, self.validation = estimator, n, validation
+        self.converged, self.rate, self.passed_over = False, _Rate(estimator._rate), 0
         if validation is not None and validation[2] is not None and not np.any(validation[2]):
             raise ValueError(f"early stopping must have validation data that weigh something, got "
                              f"{validation[0].shape[0]} rows that all weigh 0")
-        super().__init__(
-            network, examples, estimator._mini_batch_size(len(examples)),
-            schedules.Constant(estimator._rate), estimator._rules(), {},
-            [self, *calls.collected(estimator.callbacks, None, None)])
 
-    def begin(self, eta: float) -> None:
-        """Set up the optimizer; alpha is divided by what each mini-batch weighs."""
-        self.network._remember(self.rules, 1, eta)
-        assert self.network._memory is not None
-        learning = self.network._memory.learning
-        learning.weigh(0.5 * self.rules.lmbda * self.estimator._outputs_of_a_loss)
-        self.passed_over = learning.passed_over
-
-    def order(self) -> NDArray[Any]:
-        """Draw as `sklearn.utils.shuffle` does, ten times as fast."""
-        if self.estimator.shuffle:
-            _shuffle(self.estimator._random_state, self.rows)
-        return self.rows
+    def on_train_begin(self, network: Network, history: History) -> None:
+        """Begin to count the rows that are passed over, for their mini-batch weighs 0."""
+        self.state = network.engine.optimizer_state
+        self.passed_over = self.state.learning.passed_over if self.state else 0
 
     def on_epoch_end(self, network: Network, history: History) -> bool:
         """Record the epoch, change the rate, and tell whether training is over."""
         own = self.estimator
         own.n_iter_ += 1
-        own.t_ += len(self.examples)
-        assert network._memory is not None
-        before, self.passed_over = self.passed_over, network._memory.learning.passed_over
-        counted = len(self.examples) - (self.passed_over - before)  # mini-batches that weigh 0: no
-        own.loss_ = history.cost[-1] / own._outputs_of_a_loss * len(self.examples) / max(1, counted)
+        own.t_ += self.n
+        state = network.engine.optimizer_state
+        assert state is not None
+        before = self.passed_over if state is self.state else 0  # training began another
+        self.state, self.passed_over = state, state.learning.passed_over
+        counted = self.n - (self.passed_over - before)
+        own.loss_ = history.cost[-1] / own._outputs_of_a_loss * self.n / max(1, counted)
         own.loss_curve_.append(own.loss_)
         if own.verbose:
             print(f"Iteration {own.n_iter_}, loss = {own.loss_:.8f}")
@@ -233,7 +243,7 @@ class _Epochs(Training, calls.Callback):
     def change_rate(self, eta: float) -> None:
         """Go on with another rate."""
         self.estimator._change_rate(eta)
-        self.eta = schedules.Constant(eta)
+        self.rate.change(eta)
 
 
 def _fits_in_parts(estimator: Any) -> bool:
@@ -282,7 +292,7 @@ class _Perceptron(BaseEstimator, ABC):
 
     @property
     @abstractmethod
-    def _has_rows(self) -> bool:
+    def has_rows_(self) -> bool:
         """Whether y has a row of several numbers for each example."""
 
     @abstractmethod
@@ -340,7 +350,8 @@ class _Perceptron(BaseEstimator, ABC):
                                      f"by intercepts_ to n_outputs_, got {now[at].shape}")
             self._make(now[:n], now[n:])
             return
-        self._net = self._net._with([w.T for w in now[:n]], [b[:, None] for b in now[n:]])
+        self._net = self._net.with_parameters(
+            [w.T for w in now[:n]], [b[:, None] for b in now[n:]])
         self._show()
 
     def _make(self, coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
@@ -382,19 +393,17 @@ class _Perceptron(BaseEstimator, ABC):
         several = isinstance(self.activation, list)
         return tuple(self.activation) if several else self.activation, self.loss
 
-    def _targets(self, y: Any) -> NDArray[Any]:
-        """Return what `_encoded` does, of one example too."""
+    def encode(self, y: Any) -> NDArray[Any]:
+        """Return y, which may be of one example, as the network takes it."""
         y = y.toarray() if issparse(y) else np.asarray(y)
-        one = y.shape == (self.n_outputs_,) * self._has_rows
+        one = y.shape == (self.n_outputs_,) * self.has_rows_
         return self._encoded(y[None] if one else y, self._net.dtype)
 
     def _make_again(self) -> None:
         """Make the network anew, for another activation or cost; the optimizer stays."""
-        memory = self._network()._memory
+        state = self._network().engine.state()
         self._make(self.coefs_, self.intercepts_)
-        if memory is not None:
-            self._net._memory = optimizers.Memory.of(
-                self._net._build, self._net._core, memory.__getstate__())
+        self._net.engine.set_state(state | {"random": None})
 
     def _show(self) -> None:
         """Let coefs_ and intercepts_ be views of the network's parameters."""
@@ -410,7 +419,8 @@ class _Perceptron(BaseEstimator, ABC):
         network = self._network()
         if not issparse(x):
             return network.feedforward(x)
-        out = network._core.feedforward(listed(network._build, x, "X"))
+        engine = network.engine
+        out = engine.core.feedforward(listed(engine.build, x, "X"))
         assert out is not None  # they were checked
         return out
 
@@ -581,7 +591,7 @@ class _Perceptron(BaseEstimator, ABC):
         self, network: Network, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None
     ) -> InArrays:
         """Hand examples to the core."""
-        build = network._build
+        build = network.engine.build
         if targets.ndim == 2:
             targets = np.ascontiguousarray(targets, network.dtype)
         if weights is not None:
@@ -617,20 +627,27 @@ class _Perceptron(BaseEstimator, ABC):
         self, network: Network, partial: bool, training: Any, validation: Any
     ) -> None:
         """Train by "sgd" or "adam"."""
-        asked = self.solver, self.learning_rate_init
-        if not (partial and network._memory):
-            network._memory = None
+        asked, engine = (self.solver, self.learning_rate_init), network.engine
+        if not (partial and engine.optimizer_state):
+            engine.optimizer_state = None
             self._rate = float(self.learning_rate_init)
         elif asked != self.__dict__.get("_asked", asked):
             self._change_rate(self._first_rate())
         self._asked = asked
         self._look_out(partial)
         self.n_iter_ = 0
-        epochs = _Epochs(self, network, self._examples(network, *training), validation)
-        if any(epochs.rules.dropout):
-            network._random = np.random.default_rng(self._random_state.randint(2**31))
+        examples, options = self._examples(network, *training), self._rules()
+        n = len(examples)
+        epochs = _Epochs(self, n, validation)
+        sgd = Training(
+            network, examples, 1 if partial else self.max_iter, self._mini_batch_size(n),
+            epochs.rate, options, callbacks=[epochs, *calls.collected(self.callbacks, None, None)],
+            order=_Order(n, self._random_state if self.shuffle else None),
+            by_weight=0.5 * options.lmbda * self._outputs_of_a_loss)
+        if any(options.dropout):
+            engine.random = np.random.default_rng(self._random_state.randint(2**31))
         try:
-            epochs.run(1 if partial else self.max_iter)
+            sgd.run()
         except KeyboardInterrupt:
             _warn("Training interrupted by user.")
         except DivergenceError as error:
@@ -653,7 +670,7 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _change_rate(self, eta: float) -> None:
         """Go on with another rate; scikit-learn's velocities have the rates of their time."""
-        memory = self._net._memory
+        memory = self._net.engine.optimizer_state
         if memory is not None and memory.optimizer != optimizers.Adam.NAME:
             memory.learning.memory[0][...] *= self._rate / eta
         self._rate = eta
@@ -676,11 +693,11 @@ class _Perceptron(BaseEstimator, ABC):
             weights = weights * (n / total)
         examples = self._examples(network, x, targets, weights)
         found = lbfgs.minimize(
-            network._core, examples.rows, examples.targets, self.alpha / total,
+            network.engine.core, examples.rows, examples.targets, self.alpha / total,
             scale=1 / self._outputs_of_a_loss, maxfun=self.max_fun, maxiter=self.max_iter,
             gtol=self.tol)
         self.n_iter_, self.loss_ = min(found.nit, self.max_iter), found.fun
-        if not network._core.all_finite():
+        if not network.engine.core.all_finite():
             raise ValueError(NOT_FINITE)
         if found.status:
             _warn(f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status="
@@ -703,15 +720,15 @@ class _Perceptron(BaseEstimator, ABC):
 
     def onnx_parser(self) -> None:
         """Become known to skl2onnx; it finds the outputs by itself."""
-        skl2onnx.register()
+        _skl2onnx.register(type(self))
 
     def onnx_shape_calculator(self) -> Any:
         """Return what sets the shapes of the outputs in ONNX."""
-        return skl2onnx.shapes
+        return _skl2onnx.shapes
 
     def onnx_converter(self) -> Any:
         """Return what writes the nodes of ONNX."""
-        return skl2onnx.convert
+        return _skl2onnx.convert
 
 
 class MLPClassifier(ClassifierMixin, _Perceptron):
@@ -802,12 +819,13 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
                              f"{unique_labels(y)}")
 
     @property
-    def _has_rows(self) -> bool:
+    def has_rows_(self) -> bool:
+        """Whether y has a row of labels for each example."""
         return bool(self._label_binarizer.y_type_ == "multilabel-indicator")
 
     def _encoded(self, y: Any, real: Any) -> NDArray[Any]:
-        if (y.ndim == 2) != self._has_rows:
-            raise ValueError(f"y must have shape (n{f', {self.n_outputs_}' * self._has_rows}), as "
+        if (y.ndim == 2) != self.has_rows_:
+            raise ValueError(f"y must have shape (n{f', {self.n_outputs_}' * self.has_rows_}), as "
                              f"the y that the classes are from, got {y.shape}")
         classes = unique_labels(y)
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
@@ -848,14 +866,15 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
     def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Return the accuracy: of several labels, all must be right; one class always is."""
         right = (outputs.argmax(axis=1) == y if y.ndim == 1 else
-                 ((outputs > self._threshold) == (y > 0.5)).all(axis=1))
+                 ((outputs > self.threshold_) == (y > 0.5)).all(axis=1))
         return float(np.average(right | (len(self.classes_) == 1), weights=weights))
 
     def _strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:
         return targets > 0.5 if self.n_outputs_ == 1 else None
 
     @property
-    def _threshold(self) -> float:
+    def threshold_(self) -> float:
+        """The output from which on a label holds, or the second of two classes."""
         return 0.5 if self.out_activation_ in PROBABILITIES else 0.0
 
     @available_if(_fits_in_parts)
@@ -889,7 +908,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         """Return the class of each row of X, or its row of labels."""
         outputs = self._checked_outputs(X)
         return self._label_binarizer.inverse_transform(
-            outputs.ravel() if self.n_outputs_ == 1 else outputs, threshold=self._threshold)
+            outputs.ravel() if self.n_outputs_ == 1 else outputs, threshold=self.threshold_)
 
     @available_if(_gives_probabilities)
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -984,7 +1003,8 @@ class MLPRegressor(RegressorMixin, _Perceptron):
     _LOSSES = ("squared_error",)
 
     @property
-    def _has_rows(self) -> bool:
+    def has_rows_(self) -> bool:
+        """Whether y has a row of several numbers for each example."""
         return self.n_outputs_ > 1
 
     def _encoded(self, y: NDArray[Any], real: Any) -> NDArray[Any]:

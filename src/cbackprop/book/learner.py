@@ -21,11 +21,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data, optimizers
+from cbackprop import _check, data, optimizers
 from cbackprop.book import few
 from cbackprop.book.formulas import column, is_correct
 from cbackprop.book.pairs import REAL, Pairs
-from cbackprop.network import Network, _sizes
+from cbackprop.network import Network
 
 FUNCTIONS = {"sigmoid", "sigmoid_prime", "vectorized_result"}  # of a module; the rest are methods
 
@@ -62,7 +62,7 @@ class Learner(ABC):
                          for name, value in vars(of).items()}
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        _sizes(sizes)
+        _check.sizes(sizes)
         self.num_layers = len(sizes)
         self.sizes = sizes
 
@@ -193,7 +193,7 @@ def reading_core(net: Learner) -> Any:
     """Return the core where its outputs are those of `feedforward`; else None."""
     if replaced(net, "feedforward", "sigmoid"):
         return None
-    core = net._in_core()._core
+    core = net._in_core().engine.core
     return core if moderate(core.parameters) else None
 
 
@@ -290,10 +290,10 @@ def train_in_core(
     order = examples.order
     etas = np.full(-(-len(order) // m), eta)
     fast = net._in_core()
-    fast._remember(optimizers.rules(len(net.weights), lmbda=lmbda), n, eta)
-    core, memory = fast._core, fast._memory
+    engine, core = fast.engine, fast.engine.core
+    engine.prepare(optimizers.rules(len(net.weights), lmbda=lmbda), n, eta)
     try:
-        core.sgd(rows, targets, order, m, etas, 0, len(order), memory.learning if memory else None)
+        engine.train(rows, targets, order, m, etas, 0, len(order))
     finally:    # where Ctrl-C ends it, the mini-batches before that are done
         # For a step alone, the second would take a fifth of its time.
         stays = core.all_finite() and (len(order) <= m or moderate(core.parameters))

@@ -51,7 +51,7 @@ def of(net: Any, by: str) -> list[Layer]:
     """
     net = given.network(net, by)
     layers = []
-    for w, b, activation in zip(net.weights, net.biases, net._activations, strict=True):
+    for w, b, activation in zip(net.weights, net.biases, net.engine.activations, strict=True):
         runs = activation if isinstance(activation, list) else [(activation, len(b))]
         layers.append(Layer(np.array(w, order="C"), np.array(b[:, 0]),
                             [_run(net, function, neurons, by) for function, neurons in runs]))
@@ -62,7 +62,7 @@ def of(net: Any, by: str) -> list[Layer]:
 def _run(net: Network, activation: Any, neurons: int, by: str) -> Run:
     if isinstance(activation, Activation):
         raise ValueError(f"{by} needs activations known by name, got {activation.name}")
-    parameters = net._build.PARAMETERS
+    parameters = net.engine.build.PARAMETERS
     name, alpha = activation if isinstance(activation, tuple) else (activation, None)
     if alpha is None and name in parameters:
         alpha = parameters[name][1]

@@ -52,7 +52,7 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
     neural = library("sklearn.neural_network", "from_sklearn", "sklearn")
     if not isinstance(mlp, Network) and hasattr(type(mlp), "network_"):
         net = given.network(mlp)
-        settings = net._settings() if cost is None else net._settings() | {"cost": cost}
+        settings = net.settings() if cost is None else net.settings() | {"cost": cost}
         return Network(**settings, initializer=(list(net.weights), list(net.biases)), seed=seed)
     if not isinstance(mlp, (neural.MLPClassifier, neural.MLPRegressor)):
         raise TypeError(f"from_sklearn takes an MLPClassifier or MLPRegressor, "

@@ -35,7 +35,7 @@ def network(net: Any, by: str | None = None) -> Network:
 
 def targets(net: Any, y: Any) -> Any:
     """Return y as the network takes it: of an estimator it is what `fit` takes."""
-    return y if isinstance(net, Network) or y is None else net._targets(y)
+    return y if isinstance(net, Network) or y is None else net.encode(y)
 
 
 def data_set(net: Any, examples: Any) -> Any:
@@ -48,7 +48,7 @@ def data_set(net: Any, examples: Any) -> Any:
 def in_float64(net: Any) -> Network:
     """Return a float64 copy, whose parameters may be changed."""
     net = network(net)
-    settings = net._settings() | {"dtype": "float64"}
+    settings = net.settings() | {"dtype": "float64"}
     return Network(**settings, initializer=(list(net.weights), list(net.biases)))
 
 
@@ -76,7 +76,7 @@ def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     checked = data.rows(x, net.sizes[0])
     if len(checked) == 0:
         raise ValueError("x must hold at least one example, got none")
-    net._check_finite(net._build.Rows(checked), "")
+    net.engine.rows(checked)
     return checked
 
 

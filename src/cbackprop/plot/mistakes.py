@@ -101,9 +101,7 @@ def _examples(net: Network, test_data: Any) -> Examples:
     """Check a data set, as far as it is there."""
     def admit(part: Any) -> tuple[Any, NDArray[Any]]:
         x, y = data.examples(part, net.sizes, net.dtype, "test_data")
-        rows = net._build.Rows(x)
-        net._check_finite(rows, "test_data")
-        return rows, y
+        return net.engine.rows(x, "test_data"), y
 
     if isinstance(test_data, RowSource):
         return InParts(test_data, admit, "test_data")
