@@ -64,10 +64,10 @@ def core(isa: str, real: str) -> Extension:
     """One build of the core."""
     name = f"_{isa}_{real}"
     return Extension(
-        f"cbackprop.core.{name}",
-        [f"{CORE}/{name}.pyx"],
-        include_dirs=[CORE, numpy.get_include()],
-        depends=[f"{CORE}/simd.h", f"{CORE}/threads.h", *map(str, Path(CORE).glob("*.pxi"))],
+        f"cbackprop.core.builds.{name}",
+        [f"{CORE}/builds/{name}.pyx"],
+        include_dirs=[f"{CORE}/vocabulary", numpy.get_include()],
+        depends=[*map(str, Path(CORE).glob("**/*.pxi")), *map(str, Path(CORE).glob("**/*.h"))],
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
             # The tile must be unrolled into every one of its sizes.
@@ -136,6 +136,12 @@ setup(
         [
             Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"],
                       extra_compile_args=spelt(SYMBOLS)),
+            Extension("cbackprop.core._runtime", [f"{CORE}/_runtime.pyx"],
+                      include_dirs=[f"{CORE}/vocabulary", numpy.get_include()],
+                      depends=[*map(str, Path(CORE, "vocabulary").glob("*"))],
+                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+                      extra_compile_args=spelt(FLAGS + SYMBOLS) + SANITIZED,
+                      extra_link_args=[*SANITIZED]),
             Extension(SHARED, [f"{CORE}/_cbackprop_shared.c"],
                       extra_compile_args=spelt(SYMBOLS)),
             *(core(isa, real) for isa in ISA_FLAGS for real in ("float32", "float64")),

@@ -31,7 +31,7 @@ from opponents.ours import Cbackprop  # noqa: E402
 
 import cbackprop  # noqa: E402
 from cbackprop import threads as teams  # noqa: E402
-from cbackprop.core import _dispatch  # noqa: E402
+from cbackprop.core import _runtime  # noqa: E402
 
 INFERENCE = {  # of so many rows
     "feedforward of 784-30-10": (784, 30, 10),
@@ -173,9 +173,8 @@ def print_races(races: Sequence[dict[str, Any]]) -> None:
 
 def meetings(repeat: int) -> dict[int, dict[str, Any]]:
     """Return how long so many threads take to meet, spinning, and nothing else to do."""
-    build = _dispatch.load("float32")
     counts = range(2, max(2, min(CORES, teams.most())) + 1)
-    timings = interleaved([lambda count=count: build.meeting_seconds(count, MEETINGS)
+    timings = interleaved([lambda count=count: _runtime.meeting_seconds(count, MEETINGS)
                            for count in counts], repeat)
     return {count: timing.as_dict() for count, timing in zip(counts, timings, strict=True)}
 

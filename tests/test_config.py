@@ -27,7 +27,7 @@ costs = {}
 for real in ("float32", "float64"):
     net = cbackprop.Network([20, 17, 3], dtype=real, seed=0)
     costs[real] = net.SGD((x, y), 3, 10, 0.5).cost
-cores = [name for name in sys.modules if name.startswith("cbackprop.core._") and "float" in name]
+cores = [name for name in sys.modules if name.startswith("cbackprop.core.builds._")]
 print(json.dumps(dict(isa=_dispatch.ISA, why=_dispatch.WHY, costs=costs, cores=sorted(cores),
                       file=cbackprop.__file__)))
 """
@@ -71,7 +71,7 @@ def installed(tmp_path):
 
 
 def remove(installed, isa, real="*"):
-    found = list((installed / "cbackprop" / "core").glob(f"_{isa}_{real}.*"))
+    found = list((installed / "cbackprop" / "core" / "builds").glob(f"_{isa}_{real}.*"))
     assert found
     for file in found:
         file.unlink()
@@ -84,7 +84,7 @@ def test_the_highest_level_is_the_default():
     for asked in (None, ""):
         chosen = answer(TRAIN, asked)
         assert chosen["isa"] == RUNNABLE[-1]
-        assert chosen["cores"] == [f"cbackprop.core._{RUNNABLE[-1]}_{real}"
+        assert chosen["cores"] == [f"cbackprop.core.builds._{RUNNABLE[-1]}_{real}"
                                    for real in ("float32", "float64")]
 
 
@@ -97,7 +97,8 @@ def test_a_level_can_be_asked_for(isa):
     chosen, usual = answer(TRAIN, isa), answer(TRAIN)
     assert chosen["isa"] == isa
     assert "CBACKPROP_ISA" in chosen["why"]
-    assert chosen["cores"] == [f"cbackprop.core._{isa}_{real}" for real in ("float32", "float64")]
+    assert chosen["cores"] == [f"cbackprop.core.builds._{isa}_{real}"
+                               for real in ("float32", "float64")]
     np.testing.assert_allclose(chosen["costs"]["float64"], usual["costs"]["float64"], 1e-12)
     np.testing.assert_allclose(chosen["costs"]["float32"], usual["costs"]["float32"], 1e-5)
 
@@ -142,7 +143,8 @@ def test_an_older_cpu(supported, chosen):
              f"supported=lambda: {supported})\n")
     got = answer(older + TRAIN)
     assert got["isa"] == chosen
-    assert got["cores"] == [f"cbackprop.core._{chosen}_{real}" for real in ("float32", "float64")]
+    assert got["cores"] == [f"cbackprop.core.builds._{chosen}_{real}"
+                            for real in ("float32", "float64")]
     done = run(older + "import cbackprop", "v4")
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("ImportError: CBACKPROP_ISA=v4 ")

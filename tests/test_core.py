@@ -16,6 +16,8 @@ from reference import (
 )
 from test_reference import PAIRS, SOME_PAIRS, UNIT
 
+from cbackprop.core import _runtime
+
 MIXED = [("relu", 2), ("tanh", 1), (("leaky_relu", 0.2), 1), ("gelu", 1)]  # a layer of 5
 
 
@@ -456,18 +458,18 @@ def test_costs_to_the_last_places(build):
 # ---- the order of rows ----
 
 
-def test_random_order_is_splitmix64s(build):
+def test_random_order_is_splitmix64s():
     for n, seed in ((0, 1), (1, 2), (2, 3), (1000, 2**64 - 1)):
-        order = build.random_order(n, seed)
+        order = _runtime.random_order(n, seed)
         assert order.dtype == np.intp
         assert list(order) == random_order(n, seed)
         assert sorted(order) == list(range(n))
 
 
-def test_random_order_has_no_favourites(build):
+def test_random_order_has_no_favourites():
     """Each of the 24 orders of four, 24,000 times; chi-squared, 23 degrees of freedom."""
     seeds = np.random.default_rng(5).integers(2**64, size=24_000, dtype=np.uint64)
-    orders = np.array([build.random_order(4, int(seed)) for seed in seeds])
+    orders = np.array([_runtime.random_order(4, int(seed)) for seed in seeds])
     _, counts = np.unique(orders, axis=0, return_counts=True)
     assert len(counts) == 24
     assert ((counts - 1000) ** 2 / 1000).sum() < 49.7  # one in a thousand is above

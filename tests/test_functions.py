@@ -328,6 +328,20 @@ def test_bad_weights(arguments, error, match):
         Network([4, 3]).SGD((X, LABELS), 1, 10, 0.5, **arguments)
 
 
+@pytest.mark.parametrize("outputs", [1, 5, 20])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_row_that_weighs_nothing_may_be_infinite(outputs, dtype):
+    x = np.array([[1e4], [0.5], [-0.25]])  # exp(1e4) is infinite
+    y = np.ones((3, outputs))
+    nets = [Network([1, outputs], output_activation="exponential", dtype=dtype, seed=0,
+                    initializer=([np.ones((outputs, 1))], [np.zeros((outputs, 1))]))
+            for _ in range(2)]
+    history = nets[0].SGD((x, y), 1, 3, 0.1, sample_weight=[0, 1, 2], monitor=["training_cost"])
+    nets[1].SGD((x[1:], y[1:]), 1, 2, 0.1 * 2 / 3, sample_weight=[1, 2])
+    np.testing.assert_allclose(nets[0].weights[0], nets[1].weights[0], rtol=1e-6)
+    assert np.isfinite(history.training_cost[0])
+
+
 def test_backprop_takes_weights():
     net = Network([4, 3], dtype="float64", seed=0)
     weight = np.arange(700) % 2

@@ -94,7 +94,7 @@ def work():
 net = Network([8, 2], seed=0)
 x, y = rng.random((300, 8)), rng.integers(0, 2, 300)
 def work():
-    net.engine.build.random_order(10**8, 1)
+    _runtime.random_order(10**8, 1)
 """,
     "wide layers": """
 net = Network([10, 4096, 4096, 10], seed=0)
@@ -122,6 +122,7 @@ AROUND = """
 import json, signal, threading, time
 import numpy as np
 from cbackprop import Network
+from cbackprop.core import _runtime
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs us behind
 rng = np.random.default_rng(0)
 {case}

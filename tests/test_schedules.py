@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cbackprop import History, Network, callbacks, schedules
+from cbackprop.core import _runtime
 from cbackprop.schedules import (
     Constant,
     Cosine,
@@ -149,7 +150,7 @@ def test_every_mini_batch_has_its_rate():
         net.SGD((x, y), 2, 5, lambda step, only=only: 0.5 * (step == only))
         for _ in range(2):
             seed = twin.engine.random.integers(2**64, dtype=np.uint64)
-            orders.append(twin.engine.build.random_order(23, seed))
+            orders.append(_runtime.random_order(23, seed))
         first = only % 5 * 5
         batch = orders[only // 5][first:first + 5]
         twin.update_mini_batch((x[batch], y[batch]), 0.5)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import cbackprop
 from cbackprop import DivergenceError, Network, optimizers, threads, train_many
-from cbackprop.core import _dispatch
+from cbackprop.core import _dispatch, _runtime
 
 COUNTS = (2, 3, 5, 8)
 SLICE = 512  # rows of a mini-batch that the core takes at a time
@@ -340,12 +340,11 @@ def test_a_gradient_is_timed_too(pace):
 @openmp
 def test_a_meeting_in_a_crowd_is_measured_again(monkeypatch):
     clock, seconds = [0.0], iter([2e-5] * 5 + [1e-7] * 5)
-    build = _dispatch.load("float32")
     monkeypatch.setattr(threads.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(threads, "_met", {})
     monkeypatch.setattr(threads, "cores", lambda: 8)
     monkeypatch.setattr(threads, "taken", lambda: 7)
-    monkeypatch.setattr(build, "meeting_seconds", lambda count, times: next(seconds))
+    monkeypatch.setattr(_runtime, "meeting_seconds", lambda count, times: next(seconds))
     assert threads.meeting(2) == threads.CROWDED  # not measured at all
     clock[0] += threads.PATIENCE[0]
     monkeypatch.setattr(threads, "taken", lambda: 0)

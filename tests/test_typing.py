@@ -33,7 +33,8 @@ def mypy(*arguments):
 def test_stubs(tmp_path):
     """Those of the builds that this CPU can import."""
     modules = ["cbackprop.core._cpu", *(
-        f"cbackprop.core._{isa}_{real}" for isa in _dispatch.BUILT if isa in _dispatch.SUPPORTED
+        f"cbackprop.core.builds._{isa}_{real}" for isa in _dispatch.BUILT
+        if isa in _dispatch.SUPPORTED
         for real in _dispatch.REALS)]
     allowed = tmp_path / "allowed"      # what Cython adds to a module
     allowed.write_text(r".*\.__(reduce_cython|setstate_cython|test)__")

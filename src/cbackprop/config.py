@@ -6,7 +6,7 @@ import numpy as np
 
 from cbackprop import threads
 from cbackprop._version import __version__
-from cbackprop.core import _dispatch
+from cbackprop.core import _dispatch, _runtime
 
 
 def config() -> dict[str, str]:
@@ -32,7 +32,7 @@ def config() -> dict[str, str]:
 
 
 def _threads() -> str:
-    if not _dispatch.load("float32").openmp_threads():
+    if not _runtime.openmp_threads():
         return "1: built without OpenMP"
     return f"{threads.most()}: of {threads.cores()} cores that this process may use"
 

@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import data, functions, optimizers
 from cbackprop import threads as teams
 from cbackprop._endings import DivergenceError
-from cbackprop.core import _dispatch
+from cbackprop.core import _dispatch, _runtime
 from cbackprop.parameters import Block, Views, blocks
 from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
 
 if TYPE_CHECKING:
-    from cbackprop.core._baseline_float32 import Core, Rows, Targets
+    from cbackprop.core.builds._baseline_float32 import Core, Rows, Targets
 
 Snapshot = tuple[NDArray[Any], Any, Any]
 
@@ -225,7 +225,7 @@ class Engine:
 
     def order(self, n: int) -> NDArray[Any]:
         """Draw the order of n examples for an epoch."""
-        return self.build.random_order(n, self.seed())
+        return _runtime.random_order(n, self.seed())
 
     def snapshot(self) -> Snapshot:
         """Return a copy of all that training changes."""

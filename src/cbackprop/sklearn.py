@@ -51,7 +51,7 @@ except ImportError:  # before 1.6 it is a method
 from cbackprop import callbacks as calls
 from cbackprop import data, functions, lbfgs, optimizers, schedules
 from cbackprop.convert import _skl2onnx
-from cbackprop.core import _dispatch
+from cbackprop.core import _dispatch, _runtime
 from cbackprop.history import History
 from cbackprop.network import DivergenceError, Network
 from cbackprop.rowsource import InArrays, listed
@@ -122,7 +122,7 @@ def _shuffle(random_state: np.random.RandomState, order: NDArray[np.intp]) -> No
 
 
 def _compiled_shuffle(random_state: np.random.RandomState, order: NDArray[np.intp]) -> None:
-    _dispatch.load("float64").shuffle_alike(random_state._bit_generator, order)
+    _runtime.shuffle_alike(random_state._bit_generator, order)
 
 
 @cache

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 from cbackprop import data
-from cbackprop.core import _dispatch
+from cbackprop.core import _dispatch, _runtime
 
 MOST = 1024
 MEETINGS = 4  # of a team in each mini-batch
@@ -126,7 +126,6 @@ def default() -> int:
 
 def most(asked: int | None = None) -> int:
     """Return how many threads may run now: no more than cores, OpenMP's limit, and a fair part."""
-    _dispatch.load("float32")
     allowed: int = min(build.openmp_threads() for build in _dispatch.LOADED)
     fair = max(1, cores() // max(1, _running))
     return max(1, min(asked or default(), fair, allowed))
@@ -174,8 +173,7 @@ def meeting(threads: int) -> float:
     if time.monotonic() >= until and cores() - taken() < threads:
         seconds, until = _met[threads] = CROWDED, time.monotonic() + PATIENCE[0]
     if time.monotonic() >= until:
-        measured: Callable[[int, int], float] = _dispatch.load("float32").meeting_seconds
-        seconds = min(measured(threads, 100) for _ in range(5))
+        seconds = min(_runtime.meeting_seconds(threads, 100) for _ in range(5))
         _met[threads] = seconds, math.inf if seconds < CROWDED else time.monotonic() + PATIENCE[1]
     return seconds
 

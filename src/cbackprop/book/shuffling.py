@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop.core import _dispatch
+from cbackprop.core import _runtime
 
 SHUFFLE = random.Random.shuffle
 
@@ -68,7 +68,7 @@ def shuffle_by(generator: random.Random, items: list[Any], order: NDArray[np.int
     while taken is None:        # a number takes two words at most, on average
         words = generator.getrandbits(32 * count).to_bytes(4 * count, "little")
         generator.setstate(state)
-        taken = _dispatch.load("float64").shuffle(items, order, np.frombuffer(words, "<u4"))
+        taken = _runtime.shuffle(items, order, np.frombuffer(words, "<u4"))
         count *= 2
     if taken:
         generator.getrandbits(32 * taken)

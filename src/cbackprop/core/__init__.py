@@ -1,1 +1,1 @@
-"""Chapter 2 in typed Cython. Open `backprop.pxi` first."""
+"""Chapter 2 in typed Cython. Open `chapter/backprop.pxi` first."""

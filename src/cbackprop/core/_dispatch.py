@@ -10,7 +10,7 @@ import os
 from functools import cache
 from types import ModuleType
 
-from cbackprop.core import _cpu
+from cbackprop.core import _cpu, _runtime
 
 LEVELS = ("baseline", "v3", "v4")
 REALS = ("float32", "float64")
@@ -18,7 +18,7 @@ REALS = ("float32", "float64")
 SUPPORTED = _cpu.supported()
 BUILT = [
     isa for isa in LEVELS
-    if all(importlib.util.find_spec(f"cbackprop.core._{isa}_{real}") for real in REALS)
+    if all(importlib.util.find_spec(f"cbackprop.core.builds._{isa}_{real}") for real in REALS)
 ]
 
 
@@ -56,12 +56,12 @@ def choose(asked: str | None) -> tuple[str, str]:
 ISA, WHY = choose(os.environ.get("CBACKPROP_ISA"))
 
 
-LOADED: list[ModuleType] = []  # builds of the core, each with threads of its own to account for
+LOADED: list[ModuleType] = [_runtime]  # each with threads of its own to account for
 
 
 @cache
 def load(real: str, isa: str = ISA) -> ModuleType:
     """Import one build of the core."""
-    build = importlib.import_module(f"cbackprop.core._{isa}_{real}")
+    build = importlib.import_module(f"cbackprop.core.builds._{isa}_{real}")
     LOADED.append(build)
     return build

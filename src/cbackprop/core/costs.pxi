@@ -743,12 +743,15 @@ cdef void weigh(
     bint across,            # examples are the columns
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
+    # A weight of 0 leaves an example out, even one whose delta is infinite or NaN.
     cdef Py_ssize_t i, v, at
+    cdef vec weight
     for i in range(rows):
         for v in range(vectors(columns)):
             at = i * ld + v * LANES
-            store(delta + at, load(delta + at) * (
-                load(weights + v * LANES) if across else splat(weights[i])))
+            weight = load(weights + v * LANES) if across else splat(weights[i])
+            store(delta + at, select_lanes(less(splat(0), weight), load(delta + at) * weight,
+                                           splat(0)))
 
 
 # ---- the user's own, compiled: called for each number ----

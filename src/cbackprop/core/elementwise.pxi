@@ -14,13 +14,16 @@
 # backprop.pxi), neurons by examples. What lies beyond the last column is whatever comes out, except
 # where a sum or a later product would see it.
 
+
 cdef enum Activation:
     SIGMOID, TANH, RELU, RELU6, LEAKY_RELU, ELU, SELU, GELU, GELU_TANH, SILU, SOFTPLUS, SOFTSIGN
     HARD_SIGMOID, EXPONENTIAL, GAUSSIAN, SINE, IDENTITY, SOFTMAX, COMPILED_SIGMA, NUMPY_SIGMA
 
+
 cdef enum Cost:
     QUADRATIC, CROSS_ENTROPY, LOG_LIKELIHOOD, ABSOLUTE, HUBER, LOG_COSH, HINGE, SQUARED_HINGE
     POISSON, KL_DIVERGENCE, COSINE, COMPILED_COST, NUMPY_COST
+
 
 ACTIVATIONS = {
     "sigmoid": SIGMOID,
@@ -42,6 +45,8 @@ ACTIVATIONS = {
     "identity": IDENTITY,
     "softmax": SOFTMAX,
 }
+
+
 COSTS = {
     "quadratic": QUADRATIC,
     "cross_entropy": CROSS_ENTROPY,
@@ -55,6 +60,8 @@ COSTS = {
     "kl_divergence": KL_DIVERGENCE,
     "cosine": COSINE,
 }
+
+
 PARAMETERS = {                  # name, default, and whether it may be 0; none may be negative
     "relu6": ("ceiling", 6.0, False),
     "leaky_relu": ("alpha", 0.01, True),
@@ -64,6 +71,8 @@ PARAMETERS = {                  # name, default, and whether it may be 0; none m
     "log_likelihood": ("floor", 0.0, True),
     "poisson": ("constant", 0.0, True),
 }
+
+
 GOES_WITH = {                   # a cost's output activation; else the hidden layers'
     "cross_entropy": "sigmoid",
     "log_likelihood": "softmax",
@@ -72,12 +81,18 @@ GOES_WITH = {                   # a cost's output activation; else the hidden la
     "poisson": "softplus",
     "kl_divergence": "softmax",
 }
+
+
 WHOLE_LAYER = {"softmax"}       # activations that depend on every z of their layer
+
 
 cdef enum:
     TURNED = 4                  # vectors of a row of softmax whose examples may be lanes
 
+
 ctypedef double (*OfOne)(double) noexcept nogil
+
+
 ctypedef double (*OfTwo)(double, double) noexcept nogil
 
 
@@ -95,8 +110,8 @@ cdef struct CostFunction:
     OfTwo f, f_prime            # COMPILED_COST: of a and y
     void* own                   # NUMPY_COST
 
-
 # ---- activations: sigma(z), and sigma'(z) from a = sigma(z) where that is enough ----
+
 
 cdef inline vec sigma(Activation kind, vec z, vec p) noexcept nogil:
     cdef vec bell, s, w, low
@@ -449,8 +464,8 @@ cdef void softmax_of_columns(
         for i in range(m):
             store(a + i * ld + v * LANES, x[v * LANES + i])
 
-
 # ---- the user's own, compiled: called for each number ----
+
 
 cdef void compiled_sigma_rows(
     const Sigma* run, bint part, real* a, const real* z,
@@ -471,8 +486,8 @@ cdef void compiled_sigma_prime_rows(
         for j in range(run.first if part else 0, run.last if part else columns):
             delta[i * ld + j] *= <real>run.f_prime(z[i * ld + j])
 
-
 # ---- the user's own, in NumPy: called with copies of whole batches ----
+
 
 cdef object batch_of(const real* x, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld):
     cdef Py_ssize_t i
@@ -516,44 +531,9 @@ cdef int numpy_sigma_prime(
             delta[i * ld + run.first + j] *= values[i, j]
     return 0
 
-
 # ---- vectors of a row ----
-
-cdef inline Py_ssize_t vectors(Py_ssize_t J) noexcept nogil:
-    return (J + LANES - 1) // LANES
-
-
-cdef inline vec keep_columns(vec x, Py_ssize_t v, Py_ssize_t J, vec rest) noexcept nogil:
-    return select_lanes(first_lanes(J - v * LANES), x, rest)
 
 
 cdef inline vec keep_run(vec x, Py_ssize_t v, const Sigma* run, vec rest) noexcept nogil:
     return select_lanes(first_lanes(run.first - v * LANES), rest,
                         keep_columns(x, v, run.last, rest))
-
-
-cdef inline vec of_columns(const real* row, Py_ssize_t v, Py_ssize_t J, vec rest) noexcept nogil:
-    return keep_columns(load(row + v * LANES), v, J, rest)
-
-
-cdef inline real sum_lanes(vec x) noexcept nogil:
-    # By halves: 16 additions one after another would wait for each other, 60 cycles.
-    cdef real half[LANES]
-    cdef int stage, i
-    for i in range(LANES):
-        half[i] = lane(x, i)
-    for stage in range(1, 5):
-        for i in range(LANES >> stage):
-            half[i] = half[i] + half[i + (LANES >> stage)]
-    return half[0]
-
-
-cdef inline real max_lanes(vec x) noexcept nogil:
-    cdef real half[LANES]
-    cdef int stage, i
-    for i in range(LANES):
-        half[i] = lane(x, i)
-    for stage in range(1, 5):
-        for i in range(LANES >> stage):
-            half[i] = max(half[i], half[i + (LANES >> stage)])
-    return half[0]

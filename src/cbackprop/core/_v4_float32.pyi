@@ -1,1 +1,0 @@
-from cbackprop.core._baseline_float32 import *

@@ -1,0 +1,61 @@
+# The most that this build's arithmetic and loads can do: what benchmarks measure against.
+
+
+cdef enum:
+    CHAINS = 12     # of multiply-adds: enough to hide their latency, few enough for 16 registers
+
+
+def peak_chain(Py_ssize_t n):
+    """
+    Do n times 1,000 times CHAINS times 2 independent vector multiply-adds.
+
+    Returns
+    -------
+    int
+        Floating-point operations done.
+    """
+    cdef vec acc[CHAINS]
+    # Chains that begin alike, or stay where they begin, would cost the compiler nothing.
+    cdef vec x = splat(<real>(1 - 1.0 / (n + 9))), y = splat(<real>(0.5 / (n + 9)))
+    cdef real total = 0
+    cdef Py_ssize_t i
+    cdef int j, k
+    for k in range(CHAINS):
+        acc[k] = splat(2 * k + 2)
+    with nogil:
+        for i in range(n):          # nested, for the reason in gemm.pxi's all_strips
+            for j in range(2000):
+                for k in range(CHAINS):
+                    acc[k] = acc[k] * x + y
+    for k in range(CHAINS):
+        total += sum_lanes(acc[k])
+    return n * 2000 * CHAINS * LANES * 2 if total == total else 0
+
+
+def read_over(array, Py_ssize_t times):
+    """
+    Read all of an array, times times, in whole vectors.
+
+    Returns
+    -------
+    int
+        Bytes read.
+    """
+    cdef vec acc[8]
+    cdef real total = 0
+    cdef const real[::1] numbers = of_numbers(array)
+    cdef Py_ssize_t n = numbers.shape[0] // (8 * LANES), i, j
+    cdef const real* p
+    cdef int k
+    for k in range(8):
+        acc[k] = splat(0)
+    with nogil:
+        for i in range(times):
+            p = &numbers[0] if n else NULL
+            for j in range(n):
+                for k in range(8):
+                    acc[k] = acc[k] + load(p + k * LANES)
+                p += 8 * LANES
+    for k in range(8):
+        total += sum_lanes(acc[k])
+    return times * n * 8 * LANES * sizeof(real) if total == total else 0

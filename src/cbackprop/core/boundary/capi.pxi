@@ -1,0 +1,98 @@
+# One network as other people's compiled code calls it, without the interpreter: see __init__.pxd.
+
+
+from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
+
+
+from cpython.ref cimport Py_DECREF, Py_INCREF
+
+
+from libc.math cimport NAN
+
+
+cdef const char* CAPSULE = "cbackprop.network64.1" if REAL_BYTES == 8 else "cbackprop.network32.1"
+
+
+cdef struct Handle:             # begins as __init__.pxd says; where that changes, CAPSULE does
+    bint (*feedforward)(
+        Handle* handle, real* a, const real* x, Py_ssize_t n,
+    ) noexcept nogil
+    double (*sgd_step)(
+        Handle* handle, const real* x, const real* y, Py_ssize_t m, double eta,
+    ) noexcept nogil
+    Py_ssize_t inputs, outputs, mini_batch_size
+    const Network* net
+    Batch* batch
+
+
+cdef class Owner:
+    """What a handle points to."""
+
+    cdef Core core
+    cdef Scratch scratch
+    cdef Handle handle
+
+
+def handle(Core core not None, Py_ssize_t mini_batch_size):
+    """
+    A capsule with a Handle, which keeps all that it needs alive.
+
+    Returns
+    -------
+    capsule; None if functions of the network need the interpreter
+    """
+    if core.one_thread:
+        return None
+    cdef Owner owner = Owner()
+    cdef Handle* to = &owner.handle
+    owner.core = core
+    owner.scratch = Scratch(core, min(mini_batch_size, <Py_ssize_t>SLICE), True,
+                            mini_batch_size > SLICE, False, 1)
+    owner.scratch.begin(1)
+    to.net, to.batch = &core.net, owner.scratch.batch
+    to.batch.looks = False          # for signals, which takes the interpreter
+    to.feedforward, to.sgd_step = feedforward_of, sgd_step_of
+    to.inputs, to.outputs = core.net.layers[0].K, core.net.layers[core.net.n_layers - 1].J
+    to.mini_batch_size = mini_batch_size
+    capsule = PyCapsule_New(to, CAPSULE, let_go)
+    PyCapsule_SetContext(capsule, <void*>owner)
+    Py_INCREF(owner)
+    return capsule
+
+
+cdef void let_go(capsule) noexcept:
+    Py_DECREF(<object>PyCapsule_GetContext(capsule))
+
+
+cdef RowArray rows_at(const Handle* handle, const real* x, Py_ssize_t n) noexcept nogil:
+    cdef RowArray rows
+    memset(&rows, 0, sizeof(rows))
+    rows.data, rows.n, rows.K, rows.itemsize = <const char*>x, n, handle.inputs, sizeof(real)
+    return rows
+
+
+cdef bint feedforward_of(
+    Handle* handle, real* a, const real* x, Py_ssize_t n,
+) noexcept nogil:
+    cdef RowArray rows = rows_at(handle, x, n)
+    cdef Py_ssize_t size = min(handle.mini_batch_size, <Py_ssize_t>SLICE)
+    cdef Reading reading
+    memset(&reading, 0, sizeof(reading))
+    reading.net, reading.rows, reading.a = handle.net, &rows, a
+    reading.parts = (n + size - 1) // size
+    handle.batch.training = False
+    read_slices(&reading, handle.batch)
+    return not reading.failed
+
+
+cdef double sgd_step_of(
+    Handle* handle, const real* x, const real* y, Py_ssize_t m, double eta,
+) noexcept nogil:
+    cdef RowArray rows = rows_at(handle, x, m)
+    cdef TargetArray targets
+    if not 0 < m <= handle.mini_batch_size:
+        return NAN
+    targets.J, targets.rows, targets.labels, targets.weights = handle.outputs, y, NULL, NULL
+    handle.batch.training, handle.batch.cost = True, 0
+    update_mini_batch(handle.net, handle.batch, NULL, &rows, &targets, NULL, m, 0, m, eta)
+    return handle.batch.cost / m

@@ -1,0 +1,479 @@
+# One network's memory, and the boundary to Python. Arguments are checked there, and trusted here.
+cimport cython
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+
+
+cdef class Core:
+    """
+    The parameters of a dense network, and chapter 2 on them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+    activations : sequence
+        One for each layer of weights: a function, or a list of (function, how many neurons). A
+        function is a name, (name, parameter), or an object with name, f, f_prime and addresses:
+        those two, if they are compiled, else None.
+    cost : function
+    scales : float, or array (sizes[0],) of this core's real type
+        What every input, or each, is multiplied by.
+    """
+
+    cdef Network net
+    cdef object functions           # the user's own, kept alive
+    cdef list idle                  # Scratches that nobody has now
+    cdef public object threads_for  # (multiplications) -> how many threads; or None: one
+    cdef bint one_thread            # the user's functions in NumPy hold the interpreter
+    cdef real[::1] parameters_view
+    cdef const real[::1] scales_view
+    cdef readonly object parameters  # the arena
+
+    def __cinit__(self, sizes, activations, cost, scales):
+        cdef Py_ssize_t l, at = 0
+        cdef Layer* layer
+        if len(sizes) < 2 or min(sizes) < 1 or len(activations) != len(sizes) - 1:
+            raise ValueError(f"sizes must be two or more of at least 1, and activations one less, "
+                             f"got {len(sizes)} and {len(activations)}")
+        self.net.n_layers = len(sizes) - 1
+        self.functions = [activations, cost]
+        self.idle = []
+        set_cost(&self.net.cost, cost)
+        self.net.layers = <Layer*>PyMem_Calloc(self.net.n_layers, sizeof(Layer))
+        if self.net.layers == NULL:
+            raise MemoryError
+        for l in range(self.net.n_layers):
+            layer = &self.net.layers[l]
+            layer.K, layer.J = sizes[l], sizes[l + 1]
+            runs = activations[l]
+            if not isinstance(runs, list):
+                runs = [(runs, layer.J)]
+            layer.n_runs = len(runs)
+            layer.runs = <Sigma*>PyMem_Calloc(layer.n_runs, sizeof(Sigma))
+            if layer.runs == NULL:
+                raise MemoryError
+            set_runs(layer.runs, runs)
+            if layer.n_runs == 0 or layer.runs[layer.n_runs - 1].last != layer.J:
+                raise ValueError(f"activations must be of all {layer.J} neurons, got {runs!r:.60}")
+            self.one_thread |= is_numpy(layer, self.net.cost.kind)
+            layer.narrow = is_narrow(layer, l, self.net.n_layers - 1, self.net.cost.kind)
+            layer.ld = stride_of(layer.K if layer.narrow else layer.J)
+            layer.w, at = at, at + layer.ld * (layer.J if layer.narrow else layer.K)
+            layer.b, at = at, at + stride_of(layer.J)
+        self.net.size = at
+        self.parameters = aligned(at)
+        self.parameters_view = self.parameters
+        self.net.parameters = &self.parameters_view[0]
+        self.net.scale = 1
+        if isinstance(scales, float):
+            self.net.scale = scales
+        else:
+            self.scales_view = of_numbers(scales)
+            if self.scales_view.shape[0] != self.net.layers[0].K:
+                raise ValueError(f"scales must be {self.net.layers[0].K} numbers, "
+                                 f"got {self.scales_view.shape[0]}")
+            self.net.scales = &self.scales_view[0]
+
+    def __dealloc__(self):
+        cdef int l
+        if self.net.layers != NULL:
+            for l in range(self.net.n_layers):
+                PyMem_Free(self.net.layers[l].runs)
+        PyMem_Free(self.net.layers)
+
+    def views(self, arena):
+        """The weights (out, in) and the biases (out, 1) of an arena, as live views."""
+        cdef Py_ssize_t l
+        cdef Layer* layer
+        if not isinstance(arena, np.ndarray) or arena.shape != (self.net.size,):
+            raise ValueError(f"an arena must be an array of {self.net.size} numbers, "
+                             f"got {type(arena).__name__}")
+        weights, biases = [], []
+        for l in range(self.net.n_layers):
+            layer = &self.net.layers[l]
+            if layer.narrow:
+                stored = arena[layer.w:layer.w + layer.J * layer.ld].reshape(layer.J, layer.ld)
+                weights.append(stored[:, :layer.K])
+            else:
+                stored = arena[layer.w:layer.w + layer.K * layer.ld].reshape(layer.K, layer.ld)
+                weights.append(stored[:, :layer.J].T)
+            biases.append(arena[layer.b:layer.b + layer.J].reshape(layer.J, 1))
+        return weights, biases
+
+    cdef Scratch scratch(self, Py_ssize_t m, bint training, Learning learning=None, int threads=1,
+                         const RowArray* rows=NULL):
+        # An idle one if it is large enough. Two callers never share one: who takes it leaves none.
+        # Rows in lists may be far too wide to be made dense: without need, no place is kept for it.
+        cdef bint expands = (rows == NULL or rows.columns == NULL or self.net.scales != NULL
+                             or learning is not None and learning.noisy
+                             and disturbs(&learning.noise))
+        cdef bint whole = training and (
+            m > SLICE or learning is not None and learning.how.clip_norm < INFINITY)
+        cdef bint drops = learning is not None and learning.drops
+        cdef Scratch scratch = None
+        cdef int t
+        m = min(m, <Py_ssize_t>SLICE)
+        with cython.critical_section(self):
+            if self.idle:
+                scratch = self.idle.pop()
+        if scratch is None or scratch.rows < m or scratch.threads < threads or (
+                training and not scratch.training) or (
+                whole and scratch.step is None) or (drops and not scratch.drops) or (
+                expands and not scratch.expands):
+            scratch = Scratch(self, m, training, whole, drops, threads, expands=expands)
+        scratch.begin(threads)
+        for t in range(threads):
+            scratch.batch[t].training = training
+            scratch.batch[t].noise = NULL
+            if learning is not None and learning.noisy:
+                scratch.batch[t].own_noise = learning.noise
+                scratch.batch[t].noise = &scratch.batch[t].own_noise
+        if scratch.drops:
+            scratch.aim(self.net.n_layers)
+        return scratch
+
+    cdef void give_back(self, Scratch scratch):
+        with cython.critical_section(self):
+            self.idle.append(scratch)
+
+    cdef int admit(self, Rows rows, Targets targets=None) except -1:
+        # Behind what is too short or too narrow lies somebody else's memory.
+        cdef Py_ssize_t K = self.net.layers[0].K, J = self.net.layers[self.net.n_layers - 1].J
+        if rows.array.K != K:
+            raise ValueError(f"rows must have {K} columns, got {rows.array.K}")
+        if targets is None:
+            return 0
+        if targets.array.n < rows.array.n:
+            raise ValueError(f"targets and weights must be {rows.array.n}, as the rows are, "
+                             f"got {targets.array.n}")
+        if targets.array.rows != NULL and targets.array.J != J:
+            raise ValueError(f"targets must have {J} columns, got {targets.array.J}")
+        if targets.array.J > J:
+            raise ValueError(f"labels must be in 0..{J - 1}, got {targets.array.J - 1}")
+        return 0
+
+    cdef int admit_arena(self, const real[::1] arena) except -1:
+        if arena.shape[0] != self.net.size:
+            raise ValueError(f"an arena must have {self.net.size} numbers, got {arena.shape[0]}")
+        return 0
+
+    def all_finite(self):
+        """Whether no parameter is NaN or infinite."""
+        return all_finite(<const char*>self.net.parameters, self.net.size, REAL_BYTES)
+
+    def feedforward(self, x):
+        """
+        (25) for Rows, an array (n, sizes[0]), or one example as (sizes[0],) or a column.
+
+        Returns
+        -------
+        array (n, sizes[-1]) of the real type, (sizes[-1],) or a column; None if x is no array that
+        can be used as it lies, or not finite.
+        """
+        cdef RowArray rows
+        cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
+        cdef cnp.npy_intp[2] shape = [last.J, 1]
+        cdef int dimensions = 2
+        if type(x) is Rows:
+            self.admit(<Rows>x)
+            rows = (<Rows>x).array
+            shape = [rows.n, last.J]
+        elif not as_it_lies(&rows, x, self.net.layers[0].K):
+            return None
+        else:
+            dimensions = cnp.PyArray_NDIM(x)
+            if dimensions == 2 and cnp.PyArray_DIM(x, 1) == rows.K:
+                shape = [rows.n, last.J]
+        out = cnp.PyArray_SimpleNew(dimensions, shape, REAL_TYPE)
+        cdef Reading reading
+        memset(&reading, 0, sizeof(reading))
+        reading.a = <real*>cnp.PyArray_DATA(out)
+        self.read(&reading, &rows)
+        return None if reading.failed else out
+
+    def evaluate(self, Rows rows not None, Targets targets not None):
+        """How many examples are classified as y says, and the sum of their costs."""
+        cdef Reading reading
+        self.admit(rows, targets)
+        memset(&reading, 0, sizeof(reading))
+        cdef double[::1] costs = np.zeros(rows.array.n // LEAST_SLICE + 1)
+        reading.targets, reading.costs = &targets.array, &costs[0]
+        self.read(&reading, &rows.array)
+        return reading.correct, float(np.sum(costs))
+
+    cdef int read(self, Reading* reading, const RowArray* rows) except -1:
+        cdef Scratch scratch
+        cdef int threads
+        reading.net, reading.rows, reading.parts = &self.net, rows, 1
+        if rows.n >= 2 * PACK_ROWS and not self.one_thread and self.threads_for is not None:
+            threads = self.threads_for(multiplications(&self.net, rows))
+            if threads > 1:
+                return self.read_in_team(reading, threads)
+        cdef Py_ssize_t most = slice_of(&self.net, rows)
+        if rows.n > most:
+            reading.parts = (rows.n + most - 1) // most
+        scratch = self.scratch(
+            (rows.n + reading.parts - 1) // reading.parts, False, None, 1, rows)
+        with nogil:
+            read_slices(reading, scratch.batch)
+        self.give_back(scratch)
+        return 0
+
+    cdef int read_in_team(self, Reading* reading, int threads) except -1:
+        # Each thread takes the next slice, through Signals of its own. At least PACK_ROWS make one:
+        # then the order of sums is the same, however rows are sliced. That of costs is not.
+        cdef Py_ssize_t n = reading.rows.n, parts, size, most = slice_of(&self.net, reading.rows)
+        cdef Batch* batches[MOST_THREADS]
+        cdef int t
+        threads = <int>min(n // PACK_ROWS, <Py_ssize_t>min(threads, <int>MOST_THREADS))
+        parts = threads if reading.costs == NULL else 1
+        reading.parts = parts * ((n + parts * most - 1) // (parts * most))
+        size = (n + reading.parts - 1) // reading.parts
+        scratches = []
+        for t in range(threads):
+            scratches.append(self.scratch(size, False, None, 1, reading.rows))
+        for t in range(threads):
+            batches[t] = (<Scratch>scratches[t]).batch
+            batches[t].looks = t == 0
+        errors = []
+        reading.batches, reading.errors = batches, <void*>errors
+        call_team(follow_reading, reading, threads)
+        for scratch in scratches:
+            self.give_back(scratch)
+        if errors:
+            raise errors[0]
+        return 0
+
+    def backprop(
+        self, Rows rows not None, Targets targets not None, nabla, int threads=1,
+    ):
+        """Write the average gradient of the rows into an arena of zeros; return the mean cost."""
+        cdef Lesson lesson
+        cdef real[::1] to = of_numbers(nabla)
+        self.admit(rows, targets)
+        self.admit_arena(to)
+        if rows.array.n == 0:
+            raise ValueError("rows must be at least one, got none")
+        memset(&lesson, 0, sizeof(lesson))
+        lesson.rows, lesson.targets, lesson.nabla = &rows.array, &targets.array, &to[0]
+        lesson.n = lesson.mini_batch_size = rows.array.n
+        return self.learn(&lesson, None, 0, threads) / rows.array.n
+
+    def sgd(
+        self, Rows rows not None, Targets targets not None, order, Py_ssize_t mini_batch_size,
+        etas, Py_ssize_t first, Py_ssize_t last, Learning learning=None, double cost=0,
+        int threads=1,
+    ):
+        """
+        Train on the mini-batches that begin in order[first:last], each with its own of the etas: by
+        plain descent, or as learning says.
+
+        Returns the row to go on with, sooner than `last` if threads wait too long for each other;
+        and `cost` plus the costs, each before its update: summed up in one order, whatever the
+        chunks and threads.
+        """
+        cdef Lesson lesson
+        cdef const Py_ssize_t[::1] which = of_numbers(order)
+        cdef const double[::1] each = of_numbers(etas)
+        cdef Py_ssize_t n = which.shape[0]
+        self.admit(rows, targets)
+        if learning is not None and learning.core is not self:
+            raise ValueError("learning must be of this core, got another's")
+        if not (mini_batch_size >= 1 and 0 <= first < last <= n
+                and each.shape[0] > (last - first - 1) // mini_batch_size):
+            raise ValueError(f"order[first:last] must be mini-batches with an eta each, got "
+                             f"[{first}:{last}] of {n} in {mini_batch_size} and "
+                             f"{each.shape[0]} etas")
+        # To the end of the last mini-batch, and what is looked at ahead of the next.
+        if not all_below(rows.array.n, &which[0] + first, min(n, (
+                last + min(mini_batch_size, n) + SLICE)) - first):
+            raise ValueError(f"order must be of row numbers below {rows.array.n}, got others")
+        memset(&lesson, 0, sizeof(lesson))
+        lesson.rows, lesson.targets = &rows.array, &targets.array
+        lesson.order, lesson.n, lesson.mini_batch_size = &which[0], n, mini_batch_size
+        lesson.etas, lesson.first, lesson.last = &each[0], first, last
+        lesson.how = &learning.how if learning is not None else NULL
+        cost = self.learn(&lesson, learning, cost, threads)
+        return lesson.last, cost
+
+    cdef double learn(
+        self, Lesson* lesson, Learning learning, double cost, int threads,
+    ) except? -1:
+        # Returns cost plus the costs.
+        if self.one_thread:
+            threads = 1
+        threads = max(1, min(threads, <int>MOST_THREADS))
+        cdef Scratch scratch = self.scratch(
+            lesson.mini_batch_size, True, learning, threads, lesson.rows)
+        lesson.net, lesson.batches = &self.net, scratch.batch
+        scratch.batch.cost = cost
+        if threads == 1:
+            with nogil:
+                if self.one_thread:     # others' functions, which may want all numbers
+                    follow_keeping(lesson, scratch.batch, lesson.how)
+                else:
+                    follow(lesson, scratch.batch, lesson.how)
+        else:
+            errors = []
+            lesson.errors = <void*>errors
+            call_team(follow_lesson, lesson, threads)
+            if errors:
+                raise errors[0]
+        cost = scratch.batch.cost
+        self.give_back(scratch)         # from now on somebody else's
+        return cost
+
+    def cost_derivative(self, a, y):
+        """dC/da for rows of output activations."""
+        cdef real[:, ::1] a_rows = of_numbers(a), y_rows = of_numbers(y)
+        cdef Py_ssize_t n = a_rows.shape[0], J = a_rows.shape[1], i
+        if y_rows.shape[0] != n or y_rows.shape[1] != J:
+            raise ValueError(f"a and y must have the same shape, got {a.shape} and {y.shape}")
+        out = np.empty((n, J), dtype=REAL)
+        cdef real[:, ::1] grad = out
+        cdef Py_ssize_t ld = stride_of(max(J, <Py_ssize_t>1))
+        cdef real[:, ::1] padded = np.zeros((3, ld), dtype=REAL)
+        for i in range(n if J else 0):
+            memcpy(&padded[0, 0], &a_rows[i, 0], J * sizeof(real))
+            memcpy(&padded[1, 0], &y_rows[i, 0], J * sizeof(real))
+            cost_gradient(&self.net.cost, &padded[2, 0], &padded[0, 0], &padded[1, 0], 1, 1, J, ld)
+            memcpy(&grad[i, 0], &padded[2, 0], J * sizeof(real))
+        return out
+
+
+cdef class Learning:
+    """
+    An optimizer, and what it remembers of one network.
+
+    Parameters
+    ----------
+    core : Core
+    optimizer : str
+        One of OPTIMIZERS.
+
+    Attributes
+    ----------
+    memory : tuple of arenas
+    """
+
+    cdef Optimization how
+    cdef Core core
+    cdef Noise noise
+    cdef bint noisy, drops
+    cdef const real[::1] rates
+    cdef readonly tuple memory
+
+    def __cinit__(self, Core core not None, optimizer):
+        cdef real[::1] view
+        cdef int k
+        self.core = core
+        self.how.kind = OPTIMIZERS[optimizer]
+        self.how.parameters = core.net.parameters
+        self.memory = tuple(aligned(core.net.size) for k in range(memories(self.how.kind)))
+        for k in range(memories(self.how.kind)):
+            view = self.memory[k]
+            self.how.memory[k] = &view[0]
+
+    def set(self, double decay, double square_decay, double epsilon, double largest, double l2,
+            double l1, double weight_decay, double clip_value, double clip_norm, double max_norm,
+            uint64_t seed, rates, double deviation):
+        """
+        Set everything but what is remembered.
+
+        Parameters
+        ----------
+        rates : array (layers of weights,)
+            Of dropout: of x, then of the hidden layers.
+        """
+        cdef Py_ssize_t l
+        cdef const real[::1] each = of_numbers(rates)
+        if each.shape[0] != self.core.net.n_layers:
+            raise ValueError(f"rates must be {self.core.net.n_layers}, got {each.shape[0]}")
+        self.how.decay, self.how.square_decay = decay, square_decay
+        self.how.epsilon, self.how.largest = epsilon, largest
+        self.how.l2, self.how.l1, self.how.weight_decay = l2, l1, weight_decay
+        self.how.clip_value, self.how.clip_norm = clip_value, clip_norm
+        self.how.max_norm = max_norm
+        self.how.by_weight, self.how.penalty = False, 0
+        self.how.plain = (self.how.kind == SGD and l2 == l1 == weight_decay == 0
+                          and clip_value == clip_norm == max_norm == INFINITY)
+        self.rates = each
+        self.noise.seed, self.noise.deviation = seed, deviation
+        self.noise.rates = &each[0]
+        self.drops = False
+        for l in range(1, each.shape[0]):
+            self.drops = self.drops or each[l] > 0
+        self.noisy = self.drops or each[0] > 0 or deviation > 0
+
+    def weigh(self, double penalty):
+        """
+        From now on take weighted means: divide a mini-batch's gradient, its l2 and its cost, to
+        which penalty times the sum of squares of all w is added, by what its examples weigh.
+
+        That cost counts for each of its examples. An optimizer other than plain descent is needed.
+        """
+        self.how.by_weight, self.how.penalty = True, penalty
+
+    def follow(self, Core core not None):
+        """Train this core of the same sizes from now on."""
+        if not alike(&core.net, &self.core.net):
+            raise ValueError("core must have the sizes of the one it takes the place of")
+        self.core, self.how.parameters = core, core.net.parameters
+
+    @property
+    def steps(self):
+        """How many were taken."""
+        return self.how.steps
+
+    @steps.setter
+    def steps(self, Py_ssize_t steps):
+        self.how.steps = steps
+
+    @property
+    def passed_over(self):
+        """How many examples were in mini-batches that weigh nothing, and took no step."""
+        return self.how.passed_over
+
+# ---- what the threads of a team do ----
+
+
+cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) noexcept nogil:
+    # from 0 on: others are large if they are read without a sign
+    cdef Py_ssize_t i
+    cdef bint good = True
+    for i in range(count):
+        good &= <size_t>numbers[i] < <size_t>n
+    return good
+
+
+cdef int set_cost(CostFunction* to, function) except -1:
+    cdef size_t f, f_prime
+    if isinstance(function, str):
+        function = function, PARAMETERS.get(function, (None, 0.0))[1]
+    if isinstance(function, tuple):
+        to.kind, to.p = COSTS[function[0]], function[1]
+    elif function.addresses is None:
+        to.kind, to.own = NUMPY_COST, <void*>function
+    else:
+        f, f_prime = function.addresses
+        to.kind, to.f, to.f_prime = COMPILED_COST, <OfTwo>f, <OfTwo>f_prime
+    return 0
+
+
+cdef int set_runs(Sigma* run, list runs) except -1:
+    cdef Py_ssize_t first = 0
+    cdef size_t f, f_prime
+    for function, count in runs:
+        if isinstance(function, str):
+            function = function, PARAMETERS.get(function, (None, 0.0))[1]
+        if isinstance(function, tuple):
+            run.kind, run.p = ACTIVATIONS[function[0]], function[1]
+        elif function.addresses is None:
+            run.kind, run.own = NUMPY_SIGMA, <void*>function
+        else:
+            f, f_prime = function.addresses
+            run.kind, run.f, run.f_prime = COMPILED_SIGMA, <OfOne>f, <OfOne>f_prime
+        run.first = first
+        first += count
+        run.last = first
+        run += 1
+    return 0

@@ -1,0 +1,179 @@
+# The caller's examples as Python objects: they are kept alive, checked, and not copied.
+
+
+cdef class Rows:
+    """
+    Rows of x: a C-contiguous array of uint8, float32 or float64, kept alive and not copied.
+
+    If asked, zeros are skipped where there are enough of them: what is not zero is copied. Or x is
+    a matrix in SciPy's CSR format, which is never made dense; its numbers and indices are not
+    copied if they are of the core's real type and C ints. It may be used if it `is_sound`.
+    """
+
+    cdef const uint8_t[:, ::1] uint8_rows
+    cdef const float[:, ::1] float32_rows
+    cdef const double[:, ::1] float64_rows
+    cdef RowArray array
+    cdef readonly object x
+    cdef object nonzeros, starts, values, columns
+
+    def __init__(self, x, bint skip_zeros=False):
+        cdef RowArray* array = &self.array
+        array.nonzeros, array.columns = NULL, NULL
+        if hasattr(x, "indptr"):
+            self.x, (array.n, array.K) = x, x.shape
+            self.list_nonzeros()
+            return
+        self.x = of_numbers(x)
+        array.itemsize = cnp.PyArray_ITEMSIZE(x)
+        # Sizes are the buffers': what a subclass says of itself may be wrong.
+        if array.itemsize == 1:
+            self.uint8_rows = x
+            array.n, array.K = self.uint8_rows.shape[0], self.uint8_rows.shape[1]
+            array.data = <const char*>&self.uint8_rows[0, 0] if array.n else NULL
+        elif array.itemsize == 4:
+            self.float32_rows = x
+            array.n, array.K = self.float32_rows.shape[0], self.float32_rows.shape[1]
+            array.data = <const char*>&self.float32_rows[0, 0] if array.n else NULL
+        else:
+            self.float64_rows = x
+            array.n, array.K = self.float64_rows.shape[0], self.float64_rows.shape[1]
+            array.data = <const char*>&self.float64_rows[0, 0] if array.n else NULL
+        if skip_zeros:
+            self.find_nonzeros()
+
+    cdef void find_nonzeros(self):
+        cdef RowArray* array = &self.array
+        cdef Py_ssize_t count
+        cdef uint64_t* bits
+        cdef Py_ssize_t* starts
+        cdef real* values
+        self.nonzeros = np.empty(array.n * words_of(array.K), np.uint64)
+        bits = <uint64_t*>cnp.PyArray_DATA(self.nonzeros)
+        with nogil:
+            count = find_nonzeros(bits, array)
+        if 100 * count > SOME * array.n * array.K:
+            return
+        self.starts, self.values = np.empty(array.n + 1, np.intp), np.empty(count + 1, REAL)
+        starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
+        values = <real*>cnp.PyArray_DATA(self.values)
+        with nogil:
+            copy_nonzeros(starts, values, bits, array)
+        array.nonzeros, array.starts, array.values = bits, starts, values
+        array.rare = 100 * count <= RARE * array.n * array.K
+
+    cdef void list_nonzeros(self):
+        cdef RowArray* array = &self.array
+        self.starts = np.ascontiguousarray(self.x.indptr, np.intp)
+        self.columns = np.ascontiguousarray(self.x.indices, np.intc)
+        self.values = np.ascontiguousarray(self.x.data, REAL)
+        array.data, array.itemsize = NULL, REAL_BYTES
+        array.starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
+        array.columns = <int*>cnp.PyArray_DATA(self.columns)
+        array.values = <real*>cnp.PyArray_DATA(self.values)
+
+    def __len__(self):
+        return self.array.n
+
+    @property
+    def skips_zeros(self):
+        """Whether it is known what is not zero."""
+        return self.array.nonzeros != NULL or self.array.columns != NULL
+
+    def is_sound(self):
+        """Whether every index of a CSR matrix is where it should be, and rises in its row."""
+        cdef const RowArray* array = &self.array
+        if array.columns == NULL:
+            return True
+        if (len(self.starts) != array.n + 1 or self.starts[0] != 0
+                or self.starts[array.n] > min(len(self.columns), len(self.values))):
+            return False
+        cdef bint sound
+        with nogil:
+            sound = indices_rise(array)
+        return sound
+
+    def all_finite(self):
+        """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
+        cdef Py_ssize_t first = 0, m, n = self.array.n
+        cdef Py_ssize_t most = max(<Py_ssize_t>1, UNHEARD // max(<Py_ssize_t>1, self.array.K))
+        cdef bint finite = True
+        with nogil:
+            while finite and first < n:
+                m = min(most, n - first)
+                finite = rows_finite(&self.array, first, m)
+                first += m
+                if first < n:
+                    check_signals()
+        return finite
+
+
+cdef class Targets:
+    """What y says: one row of real numbers for each example, or its label; and its weight."""
+
+    cdef const real[:, ::1] rows
+    cdef const int[::1] labels
+    cdef const real[::1] weights
+    cdef TargetArray array
+
+    def __init__(self, y, weights=None):
+        cdef TargetArray* array = &self.array
+        cdef Py_ssize_t i
+        cdef int least = 0, largest = 0
+        if cnp.PyArray_NDIM(of_numbers(y)) == 1:
+            self.labels = y
+            array.n = self.labels.shape[0]
+            array.labels = &self.labels[0] if array.n else NULL
+            with nogil:
+                for i in range(array.n):
+                    least, largest = min(least, array.labels[i]), max(largest, array.labels[i])
+            if least < 0:
+                raise ValueError(f"labels must not be negative, got {least}")
+            array.J = <Py_ssize_t>largest + 1
+        else:
+            self.rows = y
+            array.n, array.J = self.rows.shape[0], self.rows.shape[1]
+            array.rows = &self.rows[0, 0] if array.n and array.J else NULL
+        if weights is not None:
+            self.weights = of_numbers(weights)
+            array.n = min(array.n, self.weights.shape[0])
+            array.weights = &self.weights[0] if self.weights.shape[0] else NULL
+
+
+cdef bint as_it_lies(RowArray* rows, object x, Py_ssize_t K):
+    # Whether x is an array that needs no conversion: (n, K), or one example as (K,) or (K, 1).
+    # NumPy's own macros, because for one row a memoryview would cost as much as the arithmetic.
+    cdef cnp.npy_intp* shape
+    if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_ISCARRAY_RO(x):
+        return False
+    if cnp.PyArray_TYPE(x) not in (cnp.NPY_UINT8, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
+        return False
+    cdef int dimensions = cnp.PyArray_NDIM(x)
+    shape = cnp.PyArray_DIMS(x)         # NULL of a number
+    if dimensions == 2 and shape[1] == K:
+        rows.n = shape[0]
+    elif dimensions == 1 and shape[0] == K or (
+            dimensions == 2 and shape[0] == K and shape[1] == 1):
+        rows.n = 1
+    else:
+        return False
+    rows.data = <const char*>cnp.PyArray_DATA(x)
+    rows.K, rows.itemsize, rows.nonzeros = K, cnp.PyArray_ITEMSIZE(x), NULL
+    rows.columns = NULL
+    return True
+
+
+cdef bint indices_rise(const RowArray* rows) noexcept nogil:
+    cdef Py_ssize_t i, at, before
+    for i in range(rows.n):
+        if rows.starts[i] < 0 or rows.starts[i] > rows.starts[i + 1]:
+            return False
+    for i in range(rows.n):     # only now: all starts are below the last
+        before = -1
+        for at in range(rows.starts[i], rows.starts[i + 1]):
+            if rows.columns[at] <= before:
+                return False
+            before = rows.columns[at]
+        if before >= rows.K:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""The core, built once per instruction set and real type: `_dispatch` chooses."""

@@ -1,0 +1,98 @@
+# Limits on lengths: of the gradient, and of each neuron's weights.
+
+from libc.math cimport fabs, sqrt
+
+cdef enum:
+    CLIP_BLOCK = 4096       # numbers of an arena that are summed at a time
+
+
+cdef void clip_to_norm(const Network* net, Batch* batch, double most) noexcept nogil:
+    # Pascanu, Mikolov, Bengio, ICML 2013. The blocks of the sum are the same for any threads.
+    cdef Py_ssize_t block, n_blocks = (net.size + CLIP_BLOCK - 1) // CLIP_BLOCK
+    cdef Range own = part(n_blocks, 1, batch)
+    cdef double square = 0, root
+    for block in range(own.first, own.last):
+        batch.squares[block] = square_of(batch.step + block * CLIP_BLOCK,
+                                         min(<Py_ssize_t>CLIP_BLOCK, net.size - block * CLIP_BLOCK))
+    if not meet(batch):
+        return
+    for block in range(n_blocks):
+        square += batch.squares[block]
+    own = part_of_arena(net, batch)
+    if square == INFINITY:      # the norm itself need not be
+        root = root_of_share(batch.step, net.size, 1, most)
+        if not meet(batch):     # the others read it as well
+            return
+        for _ in range(2):
+            scale_rows(batch.step + own.first, <real>root, 1, own.last - own.first, 0)
+    elif sqrt(square) > most:
+        scale_rows(batch.step + own.first, <real>(most / sqrt(square)), 1, own.last - own.first, 0)
+    meet(batch)
+
+
+cdef double root_of_share(
+    const real* x, Py_ssize_t size, Py_ssize_t step, double most,
+) noexcept nogil:
+    # The root of most / |x|, for numbers with squares beyond the real type; NaN if one is infinite.
+    # The share itself may be subnormal, which the core takes for zero.
+    cdef Py_ssize_t i
+    cdef double largest = 0, total = 0
+    for i in range(size):
+        largest = max(largest, fabs(<double>x[i * step]))
+    for i in range(size):
+        total += (x[i * step] / largest) * (x[i * step] / largest)
+    total = sqrt(most / sqrt(total)) / sqrt(largest)
+    return 1 if total > 1 else total
+
+
+cdef double sum_of_squares(const Network* net) noexcept nogil:
+    # of all w; padding is zero
+    cdef int l
+    cdef double total = 0
+    for l in range(net.n_layers):
+        total += square_of(net.parameters + net.layers[l].w, net.layers[l].b - net.layers[l].w)
+    return total
+
+
+cdef void hold_norms(
+    real* w, const Layer* layer, Range neurons, double most,
+) noexcept nogil:
+    # No neuron's weights are longer than that (Srivastava et al., JMLR 2014).
+    cdef Py_ssize_t i, v
+    cdef int j
+    cdef vec total
+    if layer.narrow:
+        for i in range(layer.J):
+            shorten_row(w + i * layer.ld, layer.K, most)
+        return
+    for v in range(neurons.first // LANES, vectors(neurons.last)):
+        total = splat(0)
+        for i in range(layer.K):
+            total = total + load(w + i * layer.ld + v * LANES) * load(w + i * layer.ld + v * LANES)
+        total = splat(<real>most) / at_least(square_root(total), splat(<real>most))
+        for j in range(LANES):
+            if lane(total, j) == 0:
+                shorten_far(w + v * LANES + j, layer.K, layer.ld, most)
+        total = select_lanes(less(absolute(total), splat(SMALLEST)), splat(1), total)
+        for i in range(layer.K):
+            store(w + i * layer.ld + v * LANES, total * load(w + i * layer.ld + v * LANES))
+
+
+cdef void shorten_row(real* w, Py_ssize_t columns, double most) noexcept nogil:
+    cdef Py_ssize_t v
+    cdef vec total = splat(0)
+    for v in range(vectors(columns)):
+        total = total + load(w + v * LANES) * load(w + v * LANES)
+    if sum_lanes(total) == INFINITY:
+        shorten_far(w, columns, 1, most)
+        return
+    total = splat(<real>(most / max(most, sqrt(sum_lanes(total)))))
+    for v in range(vectors(columns)):
+        store(w + v * LANES, total * load(w + v * LANES))
+
+
+cdef void shorten_far(real* w, Py_ssize_t size, Py_ssize_t step, double most) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real root = <real>root_of_share(w, size, step, most)
+    for i in range(size):
+        w[i * step] = w[i * step] * root * root

@@ -1,0 +1,103 @@
+# What is not zero in rows: kept a second time, row after row, and bit by bit, where it stands.
+
+
+cdef enum:
+    WORD = 64           # bits
+    RARE = 33           # percent of numbers may differ from zero; ...
+    SOME = 55           # ... up to here it pays in WORD examples, WIDE_ENOUGH vectors of columns
+    WIDE_ENOUGH = 4
+
+
+cdef struct Nonzeros:       # of a row
+    const uint64_t* bits    # (words_of(K)); or NULL:
+    const int* columns      # of all numbers that are not zero
+    Py_ssize_t first, last  # its own among them
+
+
+cdef inline Py_ssize_t words_of(Py_ssize_t K) noexcept nogil:
+    return (K + WORD - 1) // WORD
+
+
+cdef inline bint worth_skipping(const RowArray* rows, Py_ssize_t m, Py_ssize_t J) noexcept nogil:
+    return rows.columns != NULL or rows.nonzeros != NULL and (
+        rows.rare or m >= WORD and vectors(J) >= WIDE_ENOUGH)
+
+
+cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) except -1 nogil:
+    # bits is (n, words_of(K)); return how many there are
+    cdef Py_ssize_t i, word, k, count = 0, unheard = 0
+    cdef const char* row = rows.data
+    for i in range(rows.n):
+        for word in range(words_of(rows.K)):
+            k = min(rows.K - word * WORD, <Py_ssize_t>WORD)
+            if rows.itemsize == 1:
+                bits[0] = nonzeros_in(row + word * WORD, k, 1)
+            elif rows.itemsize == 4:
+                bits[0] = nonzeros_in(row + word * WORD * 4, k, 4)
+            else:
+                bits[0] = nonzeros_in(row + word * WORD * 8, k, 8)
+            count += count_bits(bits[0])
+            bits += 1
+        row += rows.K * rows.itemsize
+        unheard += rows.K
+        if unheard > UNHEARD:
+            unheard = check_signals()
+    return count
+
+
+cdef inline uint64_t nonzeros_in(
+    const char* x, Py_ssize_t count, Py_ssize_t itemsize,
+) noexcept nogil:
+    cdef Py_ssize_t v, k
+    cdef uint64_t bits = 0
+    for v in range(count // LANES):
+        bits |= nonzero_bits(load_row(x, v * LANES, itemsize)) << (v * LANES)
+    for k in range(count // LANES * LANES, count):
+        bits |= <uint64_t>(one_of_row(x, k, itemsize) != 0) << k
+    return bits
+
+
+cdef int copy_nonzeros(
+    Py_ssize_t* starts,     # OUT (n + 1) where those of each row begin
+    real* values,           # OUT (how many there are, and one more) behind a zero
+    const uint64_t* bits,   # IN  (n, words_of(K))
+    const RowArray* rows,
+) except -1 nogil:
+    cdef Py_ssize_t i, word, k, at = 1, unheard = 0
+    cdef uint64_t left
+    cdef const char* row = rows.data
+    values[0] = 0
+    for i in range(rows.n):
+        starts[i] = at
+        for word in range(words_of(rows.K)):
+            left = bits[0]
+            while left:
+                k = word * WORD + lowest_bit(left)
+                left &= left - 1
+                if rows.itemsize == 1:
+                    values[at] = one_of_row(row, k, 1)
+                elif rows.itemsize == 4:
+                    values[at] = one_of_row(row, k, 4)
+                else:
+                    values[at] = one_of_row(row, k, 8)
+                at += 1
+            bits += 1
+        row += rows.K * rows.itemsize
+        unheard += rows.K
+        if unheard > UNHEARD:
+            unheard = check_signals()
+    starts[rows.n] = at
+    return 0
+
+
+cdef void gather_nonzeros(
+    Nonzeros* x, const RowArray* rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
+) noexcept nogil:
+    cdef Py_ssize_t i, which
+    for i in range(m):
+        which = order[first + i] if order != NULL else first + i
+        x[i].bits = NULL
+        if rows.columns == NULL:
+            x[i].bits = rows.nonzeros + which * words_of(rows.K)
+        x[i].columns = rows.columns
+        x[i].first, x[i].last = rows.starts[which], rows.starts[which + 1]

@@ -1,0 +1,75 @@
+# Copies of b and of a in the order in which the microkernel reads them.
+
+
+cdef void pack(
+    real* panel,                        # OUT (depth, V * LANES)
+    const real* b, Py_ssize_t ldb,      # IN  (depth, V * LANES)
+    Py_ssize_t depth, int V,
+) noexcept nogil:
+    cdef Py_ssize_t p
+    cdef int v
+    for p in range(depth):
+        for v in range(V):
+            store(panel + (p * V + v) * LANES, load(b + p * ldb + v * LANES))
+
+
+cdef void pack_transposed(
+    real* panel,                        # OUT (depth, V * LANES)
+    const real* b, Py_ssize_t ldb,      # IN  (n, depth), each row padded to whole vectors
+    Py_ssize_t depth, Py_ssize_t n, int V,
+) noexcept nogil:
+    # Columns of the panel beyond n are zero. A block may read past a row, not past an arena.
+    cdef vec x[LANES]
+    cdef Py_ssize_t block, p, q, last
+    cdef int v, i
+    for v in range(V):
+        for block in range((depth + LANES - 1) // LANES):
+            p = block * LANES
+            for i in range(LANES):
+                x[i] = load(b + (v * LANES + i) * ldb + p) if v * LANES + i < n else splat(0)
+            transpose(x)
+            last = min(<Py_ssize_t>LANES, depth - p)
+            for q in range(last):
+                store(panel + ((p + q) * V + v) * LANES, x[q])
+
+
+cdef void pack_strip(
+    real* packed,               # OUT (depth, R) and what is left of a vector
+    const real* const* rows,    # IN  (R) pointers to (depth) and no more: they may be the caller's;
+                                #     and (R) of the strip behind
+    Py_ssize_t p0, Py_ssize_t depth, Py_ssize_t R,
+) noexcept nogil:
+    # Groups of LANES rows, the last first: its stores spill into lanes that are written later.
+    cdef vec x[LANES]
+    cdef Py_ssize_t n_groups = (R + LANES - 1) // LANES
+    cdef Py_ssize_t block, group, p, r
+    cdef int i
+    for block in range(depth // LANES):
+        p = block * LANES
+        for r in range(R):              # of the next strip
+            prefetch(rows[R + r] + p0 + p)
+        for group in range(n_groups - 1, -1, -1):
+            for i in range(LANES):
+                r = group * LANES + i
+                x[i] = load(rows[r] + p0 + p) if r < R else splat(0)
+            transpose(x)
+            for i in range(LANES):
+                store(packed + (p + i) * R + group * LANES, x[i])
+    for p in range(depth // LANES * LANES, depth):
+        for r in range(R):
+            packed[p * R + r] = rows[r][p0 + p]
+
+
+cdef void pack_strips(
+    real* packed,               # OUT strips as all_strips takes them
+    const real* const* rows, Py_ssize_t n_rows, Py_ssize_t p0, Py_ssize_t depth,
+) noexcept nogil:
+    cdef Py_ssize_t n_strips = (n_rows + TILE_ROWS - 1) // TILE_ROWS
+    cdef Py_ssize_t height = n_rows // n_strips
+    cdef Py_ssize_t taller = n_rows - height * n_strips
+    cdef Py_ssize_t s, R
+    for s in range(n_strips):
+        R = height + (s < taller)
+        pack_strip(packed, rows, p0, depth, R)
+        packed += R * depth
+        rows += R

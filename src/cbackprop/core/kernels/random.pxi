@@ -1,0 +1,19 @@
+# Random numbers from a counter: what a number is depends on the key and the counter alone, and so
+# not on how many lanes or threads there are.
+#
+# Each is a counter lowbias32 twice to 24 bits, which every real type holds exactly. The hash is
+# C. Wellons' lowbias32.
+
+
+cdef inline vec_uint32 lowbias32(vec_uint32 x) noexcept nogil:
+    x = x ^ (x >> 16)
+    x = x * 0x7feb352d
+    x = x ^ (x >> 15)
+    x = x * <uint32_t>0x846ca68b
+    return x ^ (x >> 16)
+
+
+cdef inline vec uniform(uint64_t key, uint64_t counter) noexcept nogil:
+    # LANES whole numbers below 2^24: those of counter, counter + 1, ...
+    cdef vec_uint32 x = lowbias32(count_from(<uint32_t>counter) ^ <uint32_t>key)
+    return to_real(lowbias32(x ^ <uint32_t>(key >> 32)) >> 8)

@@ -1,0 +1,254 @@
+/* What this CPU does in one or two instructions, under one set of names for every instruction
+ * set and both real types: a vocabulary. No loops, no algorithm.
+ *
+ * A build of the core defines CBP_DOUBLE for float64; the compiler's target flags decide the
+ * rest. Vectors are the compiler's own (GCC and clang), so that `a * b + c` in typed Cython
+ * already is one instruction.
+ */
+#ifndef CBACKPROP_SIMD_H
+#define CBACKPROP_SIMD_H
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* ---- the vector of this build, and the register tile that fits its registers ---- */
+
+#if defined(__AVX512F__) /* 32 registers: 12 x 2 accumulators, 2 of b */
+#define VEC_BYTES 64
+#define TILE_ROWS 12
+#elif defined(__AVX2__) /* 16 registers: 6 x 2 accumulators, 2 of b */
+#define VEC_BYTES 32
+#define TILE_ROWS 6
+#elif defined(__aarch64__) /* 32 registers */
+#define VEC_BYTES 16
+#define TILE_ROWS 12
+#else /* 16 registers; a product needs one of its own without fused multiply-add */
+#define VEC_BYTES 16
+#define TILE_ROWS 5
+#endif
+
+#ifdef CBP_DOUBLE
+#define REAL_BYTES 8
+#define MANTISSA_BITS 52
+typedef double real;
+typedef int64_t real_bits;
+#define SMALLEST DBL_MIN /* normal */
+#define LARGEST DBL_MAX
+#define MOST_SQUARED 1e153 /* hundreds of its squares are below LARGEST */
+#define LN_SMALLEST -708.3964
+#define SILU_FAR ((real)-700)   /* below it, 1 + e^z is 1, and e^-z nearly beyond the reals; */
+#define GELU_FAR ((real)-17)    /* so are those of gelu_tanh's argument */
+#define LN_LARGEST_POWER 709.43 /* of e, whose power of 2 is no larger than 2^1023 */
+#else
+#define REAL_BYTES 4
+#define MANTISSA_BITS 23
+typedef float real;
+typedef int32_t real_bits;
+#define SMALLEST FLT_MIN
+#define LARGEST FLT_MAX
+#define MOST_SQUARED 1e18f
+#define LN_SMALLEST -87.33654f
+#define SILU_FAR ((real)-80)
+#define GELU_FAR ((real)-9)
+#define LN_LARGEST_POWER 88.37f
+#endif
+
+#define LANES (VEC_BYTES / REAL_BYTES)
+
+#define VECTOR_OF(type) __attribute__((vector_size(LANES * sizeof(type))))
+#define UNALIGNED_VECTOR_OF(type) __attribute__((vector_size(LANES * sizeof(type)), aligned(1), may_alias))
+typedef real vec VECTOR_OF(real);
+typedef real_bits mask VECTOR_OF(real_bits);
+typedef int32_t vec_int32 VECTOR_OF(int32_t);
+typedef uint32_t vec_uint32 VECTOR_OF(uint32_t);
+typedef real vec_at UNALIGNED_VECTOR_OF(real);
+typedef uint8_t vec_uint8_at UNALIGNED_VECTOR_OF(uint8_t);
+typedef float vec_float_at UNALIGNED_VECTOR_OF(float);
+typedef double vec_double_at UNALIGNED_VECTOR_OF(double);
+
+/* ---- memory ---- */
+
+INLINE vec splat(real x) { return x - (vec){0}; }
+INLINE vec load(const real *p) { return *(const vec_at *)p; }
+INLINE void store(real *p, vec x) { *(vec_at *)p = x; }
+INLINE vec load_float32(const float *p) { return __builtin_convertvector(*(const vec_float_at *)p, vec); }
+INLINE vec load_float64(const double *p) { return __builtin_convertvector(*(const vec_double_at *)p, vec); }
+INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); } /* into the L2 cache */
+
+/* LANES bytes, widened. GCC 12 makes one scalar load of each byte of a conversion in one step. */
+INLINE vec load_uint8(const uint8_t *p) {
+    vec_int32 wide;
+#if VEC_BYTES == 64 && REAL_BYTES == 4
+    wide = (vec_int32)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+#elif LANES == 8 && defined(__AVX2__)
+    wide = (vec_int32)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+#elif LANES == 4 && defined(__SSE2__)
+    int32_t bytes;
+    memcpy(&bytes, p, 4);
+    __m128i zero = _mm_setzero_si128();
+    wide = (vec_int32)_mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(bytes), zero), zero);
+#else
+    wide = __builtin_convertvector(*(const vec_uint8_at *)p, vec_int32);
+#endif
+    return __builtin_convertvector(wide, vec);
+}
+
+/* ---- lanes ---- */
+
+/* The two halves of a perfect shuffle: a0 b0 a1 b1 ..., from the lower or the upper lanes. */
+#if VEC_BYTES == 16 * REAL_BYTES
+#define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif VEC_BYTES == 8 * REAL_BYTES
+#define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7
+#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#elif VEC_BYTES == 4 * REAL_BYTES
+#define LANE_NUMBERS 0, 1, 2, 3
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
+#else
+#define LANE_NUMBERS 0, 1
+#define LOWER 0, 2
+#define UPPER 1, 3
+#endif
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (mask){__VA_ARGS__})
+#endif
+INLINE vec lower_lanes(vec a, vec b) { return SHUFFLE(a, b, LOWER); }
+INLINE vec upper_lanes(vec a, vec b) { return SHUFFLE(a, b, UPPER); }
+INLINE real lane(vec x, int i) { return x[i]; }
+
+/* ---- choice: a comparison's mask takes lanes from one vector or the other ---- */
+
+INLINE mask first_lanes(intptr_t n) { return (mask){LANE_NUMBERS} < (mask){0} + (real_bits)n; }
+INLINE mask less(vec a, vec b) { return a < b; }
+INLINE vec select_lanes(mask m, vec yes, vec no) {
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    /* GCC 12 fails (in gimple_expand_vec_cond_expr) where it knows m to be one of two comparisons. */
+    __asm__("" : "+x"(m));
+#endif
+    return (vec)((m & (mask)yes) | (~m & (mask)no));
+}
+
+/* A NaN in x stays one: x86 gives back the second of two that do not compare. */
+#if defined(__x86_64__)
+#if VEC_BYTES == 64
+#define MM _mm512_
+#elif VEC_BYTES == 32
+#define MM _mm256_
+#else
+#define MM _mm_
+#endif
+#ifdef CBP_DOUBLE
+#define SUFFIX _pd
+#else
+#define SUFFIX _ps
+#endif
+#define JOIN(a, b, c) a##b##c
+#define JOINED(a, b, c) JOIN(a, b, c)
+INLINE vec at_least(vec x, vec low) { return JOINED(MM, max, SUFFIX)(low, x); }
+INLINE vec at_most(vec x, vec high) { return JOINED(MM, min, SUFFIX)(high, x); }
+INLINE vec square_root(vec x) { return JOINED(MM, sqrt, SUFFIX)(x); }
+#else
+INLINE vec at_least(vec x, vec low) { return select_lanes(x < low, low, x); }
+INLINE vec at_most(vec x, vec high) { return select_lanes(x > high, high, x); }
+INLINE vec square_root(vec x) {
+    for (int i = 0; i < LANES; i++) x[i] = (real)sqrt(x[i]);
+    return x;
+}
+#endif
+
+/* ---- integers ---- */
+
+INLINE vec_uint32 count_from(uint32_t first) { return (vec_uint32){LANE_NUMBERS} + first; }
+INLINE vec to_real(vec_uint32 x) { return __builtin_convertvector((vec_int32)x, vec); } /* < 2^31 */
+
+/* A bit for each lane: is it not 0? */
+INLINE uint64_t nonzero_bits(vec x) {
+#if VEC_BYTES == 64
+    return JOINED(_mm512_cmp, SUFFIX, _mask)(x, splat(0), _CMP_NEQ_UQ);
+#elif defined(__x86_64__)
+    return JOINED(MM, movemask, SUFFIX)((vec)(x != splat(0)));
+#else
+    uint64_t bits = 0;
+    for (int i = 0; i < LANES; i++) bits |= (uint64_t)(x[i] != 0) << i;
+    return bits;
+#endif
+}
+
+/* ---- bits of a real ---- */
+
+INLINE vec absolute(vec x) { return (vec)((mask)x & ~(mask)splat((real)-0.0)); }
+INLINE vec sign_of(vec x, vec of) { return (vec)((mask)x | ((mask)of & (mask)splat((real)-0.0))); }
+
+/* x cut to the upper half of its mantissa: the square of that is exact */
+#define LOWER_HALF (((real_bits)1 << ((MANTISSA_BITS + 2) / 2)) - 1)
+INLINE vec upper_half(vec x) { return (vec)((mask)x & ~((mask){0} + LOWER_HALF)); }
+
+/* x + ROUND_TO_INT - ROUND_TO_INT is x rounded to an integer n; the low bits of the sum hold n. */
+#define ROUND_TO_INT ((real)1.5 * (real)((int64_t)1 << MANTISSA_BITS))
+INLINE vec power_of_two(vec sum) { return (vec)(((mask)sum << MANTISSA_BITS) + (mask)splat(1)); }
+
+INLINE vec negate_odd(vec x, vec sum) { return (vec)((mask)x ^ ((mask)sum << (8 * REAL_BYTES - 1))); }
+
+/* x = 2^exponent * mantissa, with the mantissa in [sqrt(1/2), sqrt(2)), for normal x > 0 */
+INLINE mask exponent_bits(vec x) { return ((mask)x - (mask)splat((real)0.70710678118654752)) >> MANTISSA_BITS; }
+INLINE vec exponent_of(vec x) { return __builtin_convertvector(exponent_bits(x), vec); }
+INLINE vec mantissa_of(vec x) { return (vec)((mask)x - (exponent_bits(x) << MANTISSA_BITS)); }
+
+/* ---- 1 / x: an estimate of 14 bits, doubled by each of Newton's steps; a division elsewhere ---- */
+
+#if defined(__AVX512F__)
+INLINE vec newton_reciprocal(vec x) {
+    vec y = JOINED(MM, rcp14, SUFFIX)(x);
+#ifdef CBP_DOUBLE
+    y = y + y * (1 - x * y);
+#endif
+    return y + y * (1 - x * y);
+}
+#else
+INLINE vec newton_reciprocal(vec x) { return 1 / x; }
+#endif
+
+/* In float64 a division is as good, if there is other arithmetic to do meanwhile and no root. */
+#ifdef CBP_DOUBLE
+INLINE vec reciprocal(vec x) { return 1 / x; }
+#else
+INLINE vec reciprocal(vec x) { return newton_reciprocal(x); }
+#endif
+
+/* ---- subnormal numbers count as 0 between these two: each costs 100 cycles or more. Adam's means
+   of an input that has been 0 for long become such; a step on MNIST took twice its time. ---- */
+
+#if defined(__x86_64__)
+INLINE uint64_t flush_subnormals(void) {
+    uint64_t before = _mm_getcsr();
+    _mm_setcsr((uint32_t)before | 0x8040);
+    return before;
+}
+INLINE void keep_subnormals(uint64_t before) { _mm_setcsr((uint32_t)before); }
+#elif defined(__aarch64__)
+INLINE void keep_subnormals(uint64_t before) { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
+INLINE uint64_t flush_subnormals(void) {
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    keep_subnormals(before | (uint64_t)1 << 24);
+    return before;
+}
+#else
+INLINE uint64_t flush_subnormals(void) { return 0; }
+INLINE void keep_subnormals(uint64_t before) { (void)before; }
+#endif
+
+#endif

@@ -1,0 +1,51 @@
+# The vocabulary of threads.h, for Cython: a team of threads, a barrier, the clock, signals.
+
+from cpython.exc cimport PyErr_CheckSignals
+
+import warnings
+
+
+cdef extern from "threads.h":
+    ctypedef struct Meeting:
+        int stopped
+    long long now "nanoseconds_now"() noexcept nogil
+    void run_team(void (*worker)(void*, int, int) noexcept nogil, void* work,
+                  int threads) noexcept nogil
+    bint too_few_threads() noexcept
+    bint meet_at "meet"(Meeting* at, int threads, long long* waited) noexcept nogil
+    int most_threads() noexcept
+    void end_team() noexcept
+    bint is_set(const int* flag) noexcept nogil
+    void set_flag(int* flag) noexcept nogil
+    long next_of(long* counter) noexcept nogil
+    void add_to(long* counter, long n) noexcept nogil
+
+
+cdef enum:
+    MOST_THREADS = 1024
+    UNHEARD = 1 << 24       # numbers that are read between two looks for Ctrl-C
+
+
+cdef int call_team(void (*worker)(void*, int, int) noexcept nogil, void* work, int threads,
+                   ) except -1:
+    with nogil:
+        run_team(worker, work, threads)
+    if too_few_threads():
+        warnings.warn("threads cannot be started, for want of memory or by a limit on processes: "
+                      "this one goes on with fewer", RuntimeWarning, stacklevel=3)
+    return 0
+
+
+cdef int check_signals() except -1 nogil:
+    with gil:
+        return PyErr_CheckSignals()
+
+
+def openmp_threads():
+    """The most that OpenMP allows now, which OMP_NUM_THREADS and threadpoolctl set; 0: none."""
+    return most_threads()
+
+
+def end_threads():
+    """End the threads that wait for more work of this one's."""
+    end_team()
