@@ -69,10 +69,12 @@ def index(argument: str, value: Any, count: int, of: str) -> int:
 
 def number(
     argument: str, value: Any, low: float = -math.inf, high: float = math.inf, *,
-    above: bool = False, up_to: bool = False,
+    above: bool = False, up_to: bool = False, finite: bool = True,
 ) -> float:
     """
-    Return a finite number from low on (or above it), and below high (or up to it), as a float.
+    Return a number from low on (or above it), and below high (or up to it), as a float.
+
+    Infinities and NaN are numbers only where they need not be finite.
 
     Raises
     ------
@@ -86,7 +88,7 @@ def number(
     ...
     ValueError: eta must be a number of at least 0, got -1
     """
-    rule = f"{argument} must be a number"
+    rule = f"{argument} must be a {'finite ' * (finite and low == -high)}number"
     if low > -math.inf:
         rule += f" {'above' if above else 'of at least'} {low:g}"
     if high < math.inf:
@@ -100,7 +102,7 @@ def number(
         found = math.inf
     except (TypeError, ValueError):
         raise TypeError(f"{rule}, got {shown(value)}") from None
-    if not (math.isfinite(found) and (low < found if above else low <= found)
+    if finite and not (math.isfinite(found) and (low < found if above else low <= found)
             and (found <= high if up_to else found < high)):
         raise ValueError(f"{rule}, got {shown(value) if found == math.inf else value}")
     return found

@@ -6,18 +6,17 @@ import functools
 import itertools
 import math
 import os
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from cbackprop import data, files
+from cbackprop._check import number
 from cbackprop._endings import StopTraining as StopTraining
 from cbackprop.history import History, smaller_is_better
 
 Report = Callable[[int, int, int], object]
-LARGEST = sys.float_info.max
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
 RISING = "_score", "_accuracy"
 
@@ -190,12 +189,10 @@ class Best(Callback):
                              f"got {data.shown(metric)}")
         if callable(metric):
             data.takes("metric", metric, "network", "watched")
-        if not (isinstance(min_delta, (int, float)) and 0 <= min_delta <= LARGEST):
-            raise ValueError(f"min_delta must be a finite number and not negative, "
-                             f"got {data.shown(min_delta)}")
         if not (minimize is None or isinstance(minimize, (bool, np.bool_))):
             raise TypeError(f"minimize must be True, False or None, got {data.shown(minimize)}")
-        self.watched, self.metric, self.min_delta = watched, metric, float(min_delta)
+        self.watched, self.metric = watched, metric
+        self.min_delta = number("min_delta", min_delta, 0)
         name = watched if isinstance(watched, str) else metric
         if minimize is None:
             minimize = smaller_is_better(name) if isinstance(name, str) else _less_is_better(name)

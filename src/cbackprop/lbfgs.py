@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import data
+from cbackprop._check import number
 from cbackprop.history import History
 from cbackprop.model import Model
-from cbackprop.optimizers import number
 
 
 def fit(

@@ -50,6 +50,7 @@ except ImportError:  # before 1.6 it is a method
 
 from cbackprop import callbacks as calls
 from cbackprop import data, functions, lbfgs, optimizers, schedules
+from cbackprop._check import number
 from cbackprop.convert import _skl2onnx
 from cbackprop.core import _dispatch, _runtime
 from cbackprop.history import History
@@ -106,7 +107,7 @@ def _weights_of_classes(
         raise ValueError(f"class_weight must be for some of the classes {data.shown(known)}, got "
                          f"{data.shown(class_weight)}")
     if isinstance(class_weight, dict):  # a class that it does not name weighs 1
-        return np.array([optimizers.number(f"class_weight[{c!r}]", class_weight.get(c, 1.0), 0)
+        return np.array([number(f"class_weight[{c!r}]", class_weight.get(c, 1.0), 0)
                          for c in classes.tolist()])[at]
     counts = np.bincount(at, sample_weight)  # a row of weight 2 is as two rows
     there = counts > 0

@@ -243,8 +243,8 @@ def run_epochs(
     if in_core():   # what is wrong is said before anything is shuffled
         net._in_core()
         _ = training_data.core
-        number("eta", eta)
-        optimizers.number("lmbda", lmbda or 0.0, 0)
+        _check.number("eta", eta, finite=False)
+        _check.number("lmbda", lmbda or 0.0, 0)
     for epoch in range(count):
         training_data.shuffle(net._module.random.shuffle)
         if in_core():
@@ -271,7 +271,8 @@ def update(net: Learner, mini_batch: Any, eta: float, *regularisation: Any) -> N
 
 def train(net: Learner, examples: Pairs, m: int, eta: float, *regularisation: Any) -> None:
     """Train on all of them, m at a time: in the core as long as no parameter is huge."""
-    if train_in_core(net, examples, m, number("eta", eta), *regularisation):
+    rate = _check.number("eta", eta, finite=False)
+    if train_in_core(net, examples, m, rate, *regularisation):
         return
     was_finite = all_finite(net)
     # The book's loop goes on, and what it prints depends on how infinities and NaN spread.
@@ -359,18 +360,3 @@ def look_at(net: Learner, examples: Pairs, costs: bool = False) -> None:
     """Say what is wrong with examples to be evaluated before training has changed anything."""
     if not replaced(net, "feedforward", "sigmoid") and (costs or not examples.labels_outside):
         _ = examples.core
-
-
-def number(name: str, value: Any) -> float:
-    """
-    Return a float.
-
-    Raises
-    ------
-    TypeError
-        If it is not a number.
-    """
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {data.shown(value)}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,11 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import data, functions
-from cbackprop._check import generator
+from cbackprop._check import generator, number
 from cbackprop.inspect import given
 from cbackprop.inspect.tracing import SLICE, trace
 from cbackprop.network import Network
-from cbackprop.optimizers import number
 
 EPS = 1e-5
 LEAST_EPS = 1e-12  # less is lost in rounding
@@ -335,7 +333,7 @@ def demon(
     rows, targets = given.one_example(copy, x, given.targets(net, y))
     layer = given.layer(copy, layer)
     neuron = given.neuron(copy, "neuron", layer, neuron)
-    dz = number("dz", dz, -math.inf, above=True)
+    dz = number("dz", dz)
     traced = trace(copy, rows, targets)
     copy.biases[layer][neuron] += dz
     cost, _ = copy.engine.measure(copy.engine.examples((rows, targets), ""))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import data
+from cbackprop._check import index
 from cbackprop.network import Network
 
 
@@ -95,32 +96,15 @@ def one_example(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any],
     return found
 
 
-def place(argument: str, value: Any, count: int, of: str) -> int:
-    """
-    Return an index, of a layer, a neuron or a weight.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is none such.
-    """
-    rule = f"{argument} must be an integer in 0..{count - 1}, for {of}"
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{rule}, got {data.shown(value)}")
-    if not 0 <= value < count:
-        raise ValueError(f"{rule}, got {value}")
-    return int(value)
-
-
 def layer(net: Network, value: Any) -> int:
     """Return the index of a layer of weights."""
-    return place("layer", value, len(net.weights), "layers are counted as net.weights")
+    return index("layer", value, len(net.weights), "layers are counted as net.weights")
 
 
 def neuron(net: Network, argument: str, layer: int, value: Any) -> int:
     """Return the index of a neuron behind a layer of weights."""
     size = net.sizes[layer + 1]
-    return place(argument, value, size, f"layer {layer} has {size} neurons")
+    return index(argument, value, size, f"layer {layer} has {size} neurons")
 
 
 def is_one(net: Network, x: ArrayLike) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cbackprop._check import index
 from cbackprop._text import table
 from cbackprop.inspect import given
 from cbackprop.inspect.tracing import Trace, trace
@@ -107,7 +108,7 @@ def paths(
     rows, targets = given.one_example(copy, x, given.targets(net, y))
     layer = given.layer(copy, layer)
     j = given.neuron(copy, "j", layer, j)
-    k = given.place("k", k, copy.sizes[layer], f"a neuron of layer {layer} has "
+    k = index("k", k, copy.sizes[layer], f"a neuron of layer {layer} has "
                     f"{copy.sizes[layer]} weights")
     traced = trace(copy, rows, targets)
     before = (rows * copy.input_scale if layer == 0 else traced.a[layer - 1])[0]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cbackprop._check import number
 from cbackprop._text import table
 from cbackprop.callbacks import Callback
 from cbackprop.inspect import given
 from cbackprop.inspect.tracing import slices
-from cbackprop.optimizers import number
 
 if TYPE_CHECKING:
     from cbackprop.history import History

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cbackprop._check import index
 from cbackprop._text import elided, table
 from cbackprop.functions import described
 from cbackprop.inspect import given
@@ -69,7 +70,7 @@ class Trace:
         TypeError, ValueError
             If there is no such example.
         """
-        i = given.place("example", example, len(self), f"there are {len(self)} examples")
+        i = index("example", example, len(self), f"there are {len(self)} examples")
         averaged = f", gradients averaged over {len(self)}" if len(self) > 1 else ""
         lines = [f"example {i} of {len(self)}{averaged}; mean cost {self.cost:.6g}",
                  f"x  {_row(self.x[i])}", f"y  {_row(self.y[i])}"]

@@ -129,16 +129,3 @@ def bare(ax: Any) -> None:
     """Leave out ticks and frame, as around an image."""
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-
-
-def instance(argument: str, value: Any, kind: type) -> None:
-    """
-    See that an argument is of this class.
-
-    Raises
-    ------
-    TypeError
-        If it is not.
-    """
-    if not isinstance(value, kind):
-        raise TypeError(f"{argument} must be a {kind.__name__}, got {data.shown(value)}")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import data
+from cbackprop._check import index, instance
 from cbackprop.inspect import Trace, given
 from cbackprop.network import Network
 from cbackprop.plot import canvas
@@ -147,8 +148,8 @@ def flow(
     >>> panels.shape, panels[1, 2].get_title(loc="left")
     ((2, 3), 'delta[1]')
     """
-    canvas.instance("trace", trace, Trace)
-    i = given.place("example", example, len(trace), f"there are {len(trace)} examples")
+    instance("trace", trace, Trace)
+    i = index("example", example, len(trace), f"there are {len(trace)} examples")
     pixels = canvas.image_shape(shape, trace.x.shape[1], canvas.LEAST_IMAGE)
     layers = len(trace.a)
     panels = canvas.grid(ax, 2, layers + 1, (1.9 * layers + 2, 4.8)).subplots(squeeze=False)
