@@ -98,7 +98,7 @@ class Kernels:
 
     def alone(self, step: str, layer: int, times: int) -> float | None:
         """Return the seconds of so many times one step."""
-        return self.build.alone(
+        return self.build.step_seconds(
             self.core, self.rows, self.targets, self.order, self.m, step, layer, times)
 
     def measure(self, step: str, layer: int) -> Callable[[], float]:

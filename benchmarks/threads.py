@@ -174,7 +174,7 @@ def print_races(races: Sequence[dict[str, Any]]) -> None:
 def meetings(repeat: int) -> dict[int, dict[str, Any]]:
     """Return how long so many threads take to meet, spinning, and nothing else to do."""
     counts = range(2, max(2, min(CORES, teams.most())) + 1)
-    timings = interleaved([lambda count=count: _runtime.meeting_seconds(count, MEETINGS)
+    timings = interleaved([lambda count=count: _runtime.barrier_latency(count, MEETINGS)
                            for count in counts], repeat)
     return {count: timing.as_dict() for count, timing in zip(counts, timings, strict=True)}
 

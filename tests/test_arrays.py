@@ -268,7 +268,7 @@ def core_calls(build):
         "jacobian": (build.jacobian, [core, rows]),
         "hessian_vector": (build.hessian_vector, [core, rows, targets, arena, arena.copy()]),
         "handle": (lambda core: build.handle(core, 1), [core]),
-        "alone": (lambda core, rows, targets, order: build.alone(
+        "step_seconds": (lambda core, rows, targets, order: build.step_seconds(
             core, rows, targets, order, 2, "z", 0, 1), [core, rows, targets, ORDER]),
         "shuffle": (lambda items, order: _runtime.shuffle(items, order, np.ones(99, np.uint32)),
                     [list("abcd"), ORDER.copy()]),

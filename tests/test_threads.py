@@ -344,7 +344,7 @@ def test_a_meeting_in_a_crowd_is_measured_again(monkeypatch):
     monkeypatch.setattr(threads, "_met", {})
     monkeypatch.setattr(threads, "cores", lambda: 8)
     monkeypatch.setattr(threads, "taken", lambda: 7)
-    monkeypatch.setattr(_runtime, "meeting_seconds", lambda count, times: next(seconds))
+    monkeypatch.setattr(_runtime, "barrier_latency", lambda count, times: next(seconds))
     assert threads.meeting(2) == threads.CROWDED  # not measured at all
     clock[0] += threads.PATIENCE[0]
     monkeypatch.setattr(threads, "taken", lambda: 0)

@@ -173,7 +173,7 @@ def meeting(threads: int) -> float:
     if time.monotonic() >= until and cores() - taken() < threads:
         seconds, until = _met[threads] = CROWDED, time.monotonic() + PATIENCE[0]
     if time.monotonic() >= until:
-        seconds = min(_runtime.meeting_seconds(threads, 100) for _ in range(5))
+        seconds = min(_runtime.barrier_latency(threads, 100) for _ in range(5))
         _met[threads] = seconds, math.inf if seconds < CROWDED else time.monotonic() + PATIENCE[1]
     return seconds
 

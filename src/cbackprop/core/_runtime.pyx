@@ -120,7 +120,7 @@ def random_order(Py_ssize_t n, uint64_t seed):
     cdef Py_ssize_t first = 0, last, i, j
     with nogil:
         while first < n:
-            last = min(n, first + UNHEARD // 16)    # each may miss every cache
+            last = min(n, first + NUMBERS_PER_SIGNAL_CHECK // 16)    # each may miss every cache
             for i in range(first, last):
                 seed += <uint64_t>0x9E3779B97F4A7C15
                 j = upper_product(splitmix64(seed), i + 1)
@@ -132,30 +132,30 @@ def random_order(Py_ssize_t n, uint64_t seed):
     return out
 
 
-cdef struct Meetings:
-    Meeting meeting
+cdef struct Crossings:
+    Barrier barrier
     Py_ssize_t times
     long long nanoseconds   # OUT
 
 
-cdef void meet_often(void* work, int thread, int threads) noexcept nogil:
-    cdef Meetings* meetings = <Meetings*>work
+cdef void cross_often(void* work, int thread, int threads) noexcept nogil:
+    cdef Crossings* crossings = <Crossings*>work
     cdef long long waited = 0, start
     cdef Py_ssize_t i
     if threads == 1:
         return
-    meet_at(&meetings.meeting, threads, &waited)
+    wait_at(&crossings.barrier, threads, &waited)
     start = now()
-    for i in range(meetings.times):
-        meet_at(&meetings.meeting, threads, &waited)
+    for i in range(crossings.times):
+        wait_at(&crossings.barrier, threads, &waited)
     if thread == 0:
-        meetings.nanoseconds = now() - start
+        crossings.nanoseconds = now() - start
 
 
-def meeting_seconds(int threads, Py_ssize_t times):
+def barrier_latency(int threads, Py_ssize_t times):
     """How long it takes that many threads to meet; the mean of so many times."""
-    cdef Meetings meetings
-    memset(&meetings, 0, sizeof(meetings))
-    meetings.times = times
-    call_team(meet_often, &meetings, threads)
-    return 1e-9 * meetings.nanoseconds / times
+    cdef Crossings crossings
+    memset(&crossings, 0, sizeof(crossings))
+    crossings.times = times
+    call_team(cross_often, &crossings, threads)
+    return 1e-9 * crossings.nanoseconds / times

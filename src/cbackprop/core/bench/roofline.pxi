@@ -12,7 +12,7 @@ def peak_chain(Py_ssize_t n):
     Returns
     -------
     int
-        Floating-point operations done.
+        Floating-point operations cursor.
     """
     cdef vec acc[CHAINS]
     # Chains that begin alike, or stay where they begin, would cost the compiler nothing.
@@ -23,7 +23,7 @@ def peak_chain(Py_ssize_t n):
     for k in range(CHAINS):
         acc[k] = splat(2 * k + 2)
     with nogil:
-        for i in range(n):          # nested, for the reason in gemm.pxi's all_strips
+        for i in range(n):          # nested, for the reason in gemm.pxi's all_micropanels
             for j in range(2000):
                 for k in range(CHAINS):
                     acc[k] = acc[k] * x + y

@@ -1,10 +1,14 @@
 # Each step of a mini-batch alone, many times over: with these, benchmarks/kernels.py finds a loss.
 
 
+cdef enum:                      # as in STEPS
+    TIME_GATHER, TIME_TARGETS, TIME_Z, TIME_SIGMA, TIME_BP1, TIME_COST, TIME_BP2
+    TIME_SIGMA_PRIME, TIME_BP3, TIME_BP4
+
 STEPS = ("gather", "targets", "z", "sigma", "BP1", "cost", "BP2", "sigma_prime", "BP3", "BP4")
 
 
-def alone(
+def step_seconds(
     Core core not None, Rows rows not None, Targets targets not None, order, Py_ssize_t m,
     str step not None, int l, Py_ssize_t times,
 ):
@@ -35,48 +39,60 @@ def alone(
             and all_below(rows.array.n, &numbers[0], n)):
         raise ValueError(f"order must be of the {rows.array.n} rows, a mini-batch of at most "
                          f"{SLICE} of them, and l a layer, got {m} and layer {l}")
-    cdef int kind = STEPS.index(step)
-    cdef Scratch scratch = core.scratch(min(m, <Py_ssize_t>SLICE), True)
-    cdef Batch* batch = scratch.batch
-    cdef const Network* net = &core.net
-    cdef int last = net.n_layers - 1
-    cdef Layer* layer = &net.layers[l]
-    cdef Signals* at = &batch.signals[l]
+    cdef int timed = STEPS.index(step), last = core.net.n_layers - 1
+    cdef Workspace workspace = core.workspace(min(m, <Py_ssize_t>SLICE), True)
+    cdef Pass* p = workspace.passes
+    cdef Layer* layer = &core.net.layers[l]
+    cdef LayerState* at = &p.layers[l]
+    cdef MiniBatch batch
+    cdef Sink into
     cdef long long start
-    if (l > 0 if kind == 0 else l < last if kind in (1, 4, 5) else l == last and kind in (6, 7)
-            or kind == 7 and is_relu(layer)):
+    if not has_step(timed, l, last, layer):
         return None
+    into.to, into.step, into.of_w, into.of_b = core.net.parameters, 0, NULL, NULL
+    batch.rows, batch.targets, batch.order = &rows.array, &targets.array, &numbers[0]
+    batch.n, batch.first, batch.m = n, 0, m
     with nogil:
-        sum_gradients(net.parameters, 0, net, batch, &rows.array, &targets.array, &numbers[0],
-                      n, 0, m)
+        sum_gradients(p, &batch, &into)
         start = now()
         for time in range(times):
             first = time * m % (n - m + 1)
-            if kind == 0:
-                gather(at.a_prev, batch.x, batch.ld_x, &rows.array, &numbers[0], first, m,
-                       net.scales, False)
-            elif kind == 1:
-                gather_targets(batch.y, at.by_example, at.by_neuron, &targets.array, &numbers[0],
-                               first, m, layer.J)
-            elif kind == 2:
-                weighted_input(at, layer, net, batch, all_neurons(layer))
-            elif kind == 3:
+            if timed == TIME_GATHER:
+                gather(at.a_prev, p.x, p.ld_x, &rows.array, &numbers[0], first, m,
+                       core.net.scales, False)
+            elif timed == TIME_TARGETS:
+                gather_targets(p.y, at.example_stride, at.neuron_stride, &targets.array,
+                               &numbers[0], first, m, layer.J)
+            elif timed == TIME_Z:
+                weighted_input(p, at, l, all_neurons(layer))
+            elif timed == TIME_SIGMA:
                 activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns,
                          at.ld)
-            elif kind == 4:
-                output_error(at, layer, net, batch, 0)
-            elif kind == 5:
-                batch.cost += weighted_costs(at, &net.cost, layer, batch)
-            elif kind == 6:
-                weighted_error(at, layer + 1, net, batch, all_neurons(layer), is_relu(layer))
-            elif kind == 7:
+            elif timed == TIME_BP1:
+                output_error(p, 0)
+            elif timed == TIME_COST:
+                p.cost += cost_of_slice(p)
+            elif timed == TIME_BP2:
+                weighted_error(p, at, l, all_neurons(layer))
+            elif timed == TIME_SIGMA_PRIME:
                 times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                                   at.rows, at.columns, at.ld)
-            elif kind == 8:
-                add_nabla_b(net.parameters + layer.b, at, layer, all_neurons(layer))
+            elif timed == TIME_BP3:
+                add_bias_gradient(p, l, &into)
             else:
-                add_nabla_w(net.parameters + layer.w, at, layer, batch,
-                            neurons_of(net, batch, l))
+                add_weight_gradient(p, l, &into)
         start = now() - start
-    core.give_back(scratch)
+    core.release(workspace)
     return 1e-9 * start
+
+
+cdef bint has_step(int timed, int l, int last, const Layer* layer) noexcept nogil:
+    if timed == TIME_GATHER:
+        return l == 0
+    if timed == TIME_TARGETS or timed == TIME_BP1 or timed == TIME_COST:
+        return l == last
+    if timed == TIME_BP2:
+        return l < last
+    if timed == TIME_SIGMA_PRIME:
+        return l < last and not is_relu(layer)
+    return True

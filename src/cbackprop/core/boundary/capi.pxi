@@ -1,14 +1,8 @@
 # One network as other people's compiled code calls it, without the interpreter: see __init__.pxd.
 
-
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
-
-
 from cpython.ref cimport Py_DECREF, Py_INCREF
-
-
 from libc.math cimport NAN
-
 
 cdef const char* CAPSULE = "cbackprop.network64.1" if REAL_BYTES == 8 else "cbackprop.network32.1"
 
@@ -21,15 +15,14 @@ cdef struct Handle:             # begins as __init__.pxd says; where that change
         Handle* handle, const real* x, const real* y, Py_ssize_t m, double eta,
     ) noexcept nogil
     Py_ssize_t inputs, outputs, mini_batch_size
-    const Network* net
-    Batch* batch
+    Pass* passes                # one
 
 
 cdef class Owner:
     """What a handle points to."""
 
     cdef Core core
-    cdef Scratch scratch
+    cdef Workspace workspace
     cdef Handle handle
 
 
@@ -41,16 +34,19 @@ def handle(Core core not None, Py_ssize_t mini_batch_size):
     -------
     capsule; None if functions of the network need the interpreter
     """
-    if core.one_thread:
+    if core.needs_gil:
         return None
     cdef Owner owner = Owner()
     cdef Handle* to = &owner.handle
+    cdef Needs needs
     owner.core = core
-    owner.scratch = Scratch(core, min(mini_batch_size, <Py_ssize_t>SLICE), True,
-                            mini_batch_size > SLICE, False, 1)
-    owner.scratch.begin(1)
-    to.net, to.batch = &core.net, owner.scratch.batch
-    to.batch.looks = False          # for signals, which takes the interpreter
+    memset(&needs, 0, sizeof(needs))
+    needs.rows, needs.threads = min(mini_batch_size, <Py_ssize_t>SLICE), 1
+    needs.training = needs.expands = True
+    needs.sums = mini_batch_size > SLICE
+    owner.workspace = new_workspace(&core.net, &needs)
+    to.passes = owner.workspace.passes
+    to.passes.looks = False         # for signals, which takes the interpreter
     to.feedforward, to.sgd_step = feedforward_of, sgd_step_of
     to.inputs, to.outputs = core.net.layers[0].K, core.net.layers[core.net.n_layers - 1].J
     to.mini_batch_size = mini_batch_size
@@ -76,13 +72,13 @@ cdef bint feedforward_of(
 ) noexcept nogil:
     cdef RowArray rows = rows_at(handle, x, n)
     cdef Py_ssize_t size = min(handle.mini_batch_size, <Py_ssize_t>SLICE)
-    cdef Reading reading
-    memset(&reading, 0, sizeof(reading))
-    reading.net, reading.rows, reading.a = handle.net, &rows, a
-    reading.parts = (n + size - 1) // size
-    handle.batch.training = False
-    read_slices(&reading, handle.batch)
-    return not reading.failed
+    cdef InferenceTask task
+    memset(&task, 0, sizeof(task))
+    task.rows, task.a = &rows, a
+    task.parts = (n + size - 1) // size
+    handle.passes.training = False
+    infer_slices(&task, handle.passes)
+    return not task.failed
 
 
 cdef double sgd_step_of(
@@ -90,9 +86,12 @@ cdef double sgd_step_of(
 ) noexcept nogil:
     cdef RowArray rows = rows_at(handle, x, m)
     cdef TargetArray targets
+    cdef MiniBatch batch
     if not 0 < m <= handle.mini_batch_size:
         return NAN
     targets.J, targets.rows, targets.labels, targets.weights = handle.outputs, y, NULL, NULL
-    handle.batch.training, handle.batch.cost = True, 0
-    update_mini_batch(handle.net, handle.batch, NULL, &rows, &targets, NULL, m, 0, m, eta)
-    return handle.batch.cost / m
+    handle.passes.training, handle.passes.cost = True, 0
+    batch.rows, batch.targets, batch.order = &rows, &targets, NULL
+    batch.n, batch.first, batch.m = m, 0, m
+    update_mini_batch(handle.passes, &batch, NULL, eta)
+    return handle.passes.cost / m

@@ -21,9 +21,9 @@ cdef class Core:
 
     cdef Network net
     cdef object functions           # the user's own, kept alive
-    cdef list idle                  # Scratches that nobody has now
+    cdef list pool                  # Scratches that nobody has now
     cdef public object threads_for  # (multiplications) -> how many threads; or None: one
-    cdef bint one_thread            # the user's functions in NumPy hold the interpreter
+    cdef bint needs_gil            # the user's functions in NumPy hold the interpreter
     cdef real[::1] parameters_view
     cdef const real[::1] scales_view
     cdef readonly object parameters  # the arena
@@ -36,7 +36,7 @@ cdef class Core:
                              f"got {len(sizes)} and {len(activations)}")
         self.net.n_layers = len(sizes) - 1
         self.functions = [activations, cost]
-        self.idle = []
+        self.pool = []
         set_cost(&self.net.cost, cost)
         self.net.layers = <Layer*>PyMem_Calloc(self.net.n_layers, sizeof(Layer))
         if self.net.layers == NULL:
@@ -54,7 +54,7 @@ cdef class Core:
             set_runs(layer.runs, runs)
             if layer.n_runs == 0 or layer.runs[layer.n_runs - 1].last != layer.J:
                 raise ValueError(f"activations must be of all {layer.J} neurons, got {runs!r:.60}")
-            self.one_thread |= is_numpy(layer, self.net.cost.kind)
+            self.needs_gil |= is_numpy(layer, self.net.cost.kind)
             layer.narrow = is_narrow(layer, l, self.net.n_layers - 1, self.net.cost.kind)
             layer.ld = stride_of(layer.K if layer.narrow else layer.J)
             layer.w, at = at, at + layer.ld * (layer.J if layer.narrow else layer.K)
@@ -99,41 +99,42 @@ cdef class Core:
             biases.append(arena[layer.b:layer.b + layer.J].reshape(layer.J, 1))
         return weights, biases
 
-    cdef Scratch scratch(self, Py_ssize_t m, bint training, Learning learning=None, int threads=1,
-                         const RowArray* rows=NULL):
-        # An idle one if it is large enough. Two callers never share one: who takes it leaves none.
+    cdef Workspace workspace(
+        self, Py_ssize_t m, bint training, Learning learning=None, int threads=1,
+        const RowArray* rows=NULL,
+    ):
+        # From the pool if one there suffices. Two callers never share one: who takes it removes it.
         # Rows in lists may be far too wide to be made dense: without need, no place is kept for it.
-        cdef bint expands = (rows == NULL or rows.columns == NULL or self.net.scales != NULL
-                             or learning is not None and learning.noisy
-                             and disturbs(&learning.noise))
-        cdef bint whole = training and (
-            m > SLICE or learning is not None and learning.how.clip_norm < INFINITY)
-        cdef bint drops = learning is not None and learning.drops
-        cdef Scratch scratch = None
+        cdef Needs needs
+        cdef Workspace workspace = None
         cdef int t
-        m = min(m, <Py_ssize_t>SLICE)
+        memset(&needs, 0, sizeof(needs))
+        needs.rows, needs.threads, needs.training = min(m, <Py_ssize_t>SLICE), threads, training
+        needs.sums = training and (
+            m > SLICE or learning is not None and learning.how.clip_norm < INFINITY)
+        needs.drops = learning is not None and learning.drops
+        needs.expands = (rows == NULL or rows.columns == NULL or self.net.scales != NULL
+                         or learning is not None and learning.noisy
+                         and corrupts_inputs(&learning.noise))
         with cython.critical_section(self):
-            if self.idle:
-                scratch = self.idle.pop()
-        if scratch is None or scratch.rows < m or scratch.threads < threads or (
-                training and not scratch.training) or (
-                whole and scratch.step is None) or (drops and not scratch.drops) or (
-                expands and not scratch.expands):
-            scratch = Scratch(self, m, training, whole, drops, threads, expands=expands)
-        scratch.begin(threads)
+            if self.pool:
+                workspace = self.pool.pop()
+        if workspace is None or not suffices(&workspace.has, &needs):
+            workspace = new_workspace(&self.net, &needs)
+        workspace.begin(threads)
         for t in range(threads):
-            scratch.batch[t].training = training
-            scratch.batch[t].noise = NULL
+            workspace.passes[t].training = training
+            workspace.passes[t].noise = NULL
             if learning is not None and learning.noisy:
-                scratch.batch[t].own_noise = learning.noise
-                scratch.batch[t].noise = &scratch.batch[t].own_noise
-        if scratch.drops:
-            scratch.aim(self.net.n_layers)
-        return scratch
+                workspace.passes[t].own_noise = learning.noise
+                workspace.passes[t].noise = &workspace.passes[t].own_noise
+        if workspace.has.drops:
+            workspace.route_dropout()
+        return workspace
 
-    cdef void give_back(self, Scratch scratch):
+    cdef void release(self, Workspace workspace):
         with cython.critical_section(self):
-            self.idle.append(scratch)
+            self.pool.append(workspace)
 
     cdef int admit(self, Rows rows, Targets targets=None) except -1:
         # Behind what is too short or too narrow lies somebody else's memory.
@@ -177,68 +178,68 @@ cdef class Core:
             self.admit(<Rows>x)
             rows = (<Rows>x).array
             shape = [rows.n, last.J]
-        elif not as_it_lies(&rows, x, self.net.layers[0].K):
+        elif not needs_no_conversion(&rows, x, self.net.layers[0].K):
             return None
         else:
             dimensions = cnp.PyArray_NDIM(x)
             if dimensions == 2 and cnp.PyArray_DIM(x, 1) == rows.K:
                 shape = [rows.n, last.J]
         out = cnp.PyArray_SimpleNew(dimensions, shape, REAL_TYPE)
-        cdef Reading reading
-        memset(&reading, 0, sizeof(reading))
-        reading.a = <real*>cnp.PyArray_DATA(out)
-        self.read(&reading, &rows)
-        return None if reading.failed else out
+        cdef InferenceTask task
+        memset(&task, 0, sizeof(task))
+        task.a = <real*>cnp.PyArray_DATA(out)
+        self.infer(&task, &rows)
+        return None if task.failed else out
 
     def evaluate(self, Rows rows not None, Targets targets not None):
         """How many examples are classified as y says, and the sum of their costs."""
-        cdef Reading reading
+        cdef InferenceTask task
         self.admit(rows, targets)
-        memset(&reading, 0, sizeof(reading))
+        memset(&task, 0, sizeof(task))
         cdef double[::1] costs = np.zeros(rows.array.n // LEAST_SLICE + 1)
-        reading.targets, reading.costs = &targets.array, &costs[0]
-        self.read(&reading, &rows.array)
-        return reading.correct, float(np.sum(costs))
+        task.targets, task.costs = &targets.array, &costs[0]
+        self.infer(&task, &rows.array)
+        return task.correct, float(np.sum(costs))
 
-    cdef int read(self, Reading* reading, const RowArray* rows) except -1:
-        cdef Scratch scratch
+    cdef int infer(self, InferenceTask* task, const RowArray* rows) except -1:
+        cdef Workspace workspace
         cdef int threads
-        reading.net, reading.rows, reading.parts = &self.net, rows, 1
-        if rows.n >= 2 * PACK_ROWS and not self.one_thread and self.threads_for is not None:
+        task.rows, task.parts = rows, 1
+        if rows.n >= 2 * PACK_ROWS and not self.needs_gil and self.threads_for is not None:
             threads = self.threads_for(multiplications(&self.net, rows))
             if threads > 1:
-                return self.read_in_team(reading, threads)
+                return self.infer_in_team(task, threads)
         cdef Py_ssize_t most = slice_of(&self.net, rows)
         if rows.n > most:
-            reading.parts = (rows.n + most - 1) // most
-        scratch = self.scratch(
-            (rows.n + reading.parts - 1) // reading.parts, False, None, 1, rows)
+            task.parts = (rows.n + most - 1) // most
+        workspace = self.workspace(
+            (rows.n + task.parts - 1) // task.parts, False, None, 1, rows)
         with nogil:
-            read_slices(reading, scratch.batch)
-        self.give_back(scratch)
+            infer_slices(task, workspace.passes)
+        self.release(workspace)
         return 0
 
-    cdef int read_in_team(self, Reading* reading, int threads) except -1:
-        # Each thread takes the next slice, through Signals of its own. At least PACK_ROWS make one:
+    cdef int infer_in_team(self, InferenceTask* task, int threads) except -1:
+        # Each thread takes the next slice, in a workspace of its own. At least PACK_ROWS make one:
         # then the order of sums is the same, however rows are sliced. That of costs is not.
-        cdef Py_ssize_t n = reading.rows.n, parts, size, most = slice_of(&self.net, reading.rows)
-        cdef Batch* batches[MOST_THREADS]
+        cdef Py_ssize_t n = task.rows.n, parts, size, most = slice_of(&self.net, task.rows)
+        cdef Pass* passes[MOST_THREADS]
         cdef int t
         threads = <int>min(n // PACK_ROWS, <Py_ssize_t>min(threads, <int>MOST_THREADS))
-        parts = threads if reading.costs == NULL else 1
-        reading.parts = parts * ((n + parts * most - 1) // (parts * most))
-        size = (n + reading.parts - 1) // reading.parts
-        scratches = []
+        parts = threads if task.costs == NULL else 1
+        task.parts = parts * ((n + parts * most - 1) // (parts * most))
+        size = (n + task.parts - 1) // task.parts
+        workspaces = []
         for t in range(threads):
-            scratches.append(self.scratch(size, False, None, 1, reading.rows))
+            workspaces.append(self.workspace(size, False, None, 1, task.rows))
         for t in range(threads):
-            batches[t] = (<Scratch>scratches[t]).batch
-            batches[t].looks = t == 0
+            passes[t] = (<Workspace>workspaces[t]).passes
+            passes[t].looks = t == 0
         errors = []
-        reading.batches, reading.errors = batches, <void*>errors
-        call_team(follow_reading, reading, threads)
-        for scratch in scratches:
-            self.give_back(scratch)
+        task.passes, task.errors = passes, <void*>errors
+        call_team(inference_worker, task, threads)
+        for workspace in workspaces:
+            self.release(workspace)
         if errors:
             raise errors[0]
         return 0
@@ -247,16 +248,16 @@ cdef class Core:
         self, Rows rows not None, Targets targets not None, nabla, int threads=1,
     ):
         """Write the average gradient of the rows into an arena of zeros; return the mean cost."""
-        cdef Lesson lesson
+        cdef TrainingTask task
         cdef real[::1] to = of_numbers(nabla)
         self.admit(rows, targets)
         self.admit_arena(to)
         if rows.array.n == 0:
             raise ValueError("rows must be at least one, got none")
-        memset(&lesson, 0, sizeof(lesson))
-        lesson.rows, lesson.targets, lesson.nabla = &rows.array, &targets.array, &to[0]
-        lesson.n = lesson.mini_batch_size = rows.array.n
-        return self.learn(&lesson, None, 0, threads) / rows.array.n
+        memset(&task, 0, sizeof(task))
+        task.batch.rows, task.batch.targets, task.nabla = &rows.array, &targets.array, &to[0]
+        task.batch.n = task.batch.m = task.mini_batch_size = rows.array.n
+        return self.train(&task, None, 0, threads) / rows.array.n
 
     def sgd(
         self, Rows rows not None, Targets targets not None, order, Py_ssize_t mini_batch_size,
@@ -271,7 +272,7 @@ cdef class Core:
         and `cost` plus the costs, each before its update: summed up in one order, whatever the
         chunks and threads.
         """
-        cdef Lesson lesson
+        cdef TrainingTask task
         cdef const Py_ssize_t[::1] which = of_numbers(order)
         cdef const double[::1] each = of_numbers(etas)
         cdef Py_ssize_t n = which.shape[0]
@@ -287,39 +288,39 @@ cdef class Core:
         if not all_below(rows.array.n, &which[0] + first, min(n, (
                 last + min(mini_batch_size, n) + SLICE)) - first):
             raise ValueError(f"order must be of row numbers below {rows.array.n}, got others")
-        memset(&lesson, 0, sizeof(lesson))
-        lesson.rows, lesson.targets = &rows.array, &targets.array
-        lesson.order, lesson.n, lesson.mini_batch_size = &which[0], n, mini_batch_size
-        lesson.etas, lesson.first, lesson.last = &each[0], first, last
-        lesson.how = &learning.how if learning is not None else NULL
-        cost = self.learn(&lesson, learning, cost, threads)
-        return lesson.last, cost
+        memset(&task, 0, sizeof(task))
+        task.batch.rows, task.batch.targets = &rows.array, &targets.array
+        task.batch.order, task.batch.n, task.batch.first = &which[0], n, first
+        task.etas, task.mini_batch_size, task.last = &each[0], mini_batch_size, last
+        task.how = &learning.how if learning is not None else NULL
+        cost = self.train(&task, learning, cost, threads)
+        return task.batch.first, cost
 
-    cdef double learn(
-        self, Lesson* lesson, Learning learning, double cost, int threads,
+    cdef double train(
+        self, TrainingTask* task, Learning learning, double cost, int threads,
     ) except? -1:
         # Returns cost plus the costs.
-        if self.one_thread:
+        if self.needs_gil:
             threads = 1
         threads = max(1, min(threads, <int>MOST_THREADS))
-        cdef Scratch scratch = self.scratch(
-            lesson.mini_batch_size, True, learning, threads, lesson.rows)
-        lesson.net, lesson.batches = &self.net, scratch.batch
-        scratch.batch.cost = cost
+        cdef Workspace workspace = self.workspace(
+            task.mini_batch_size, True, learning, threads, task.batch.rows)
+        task.passes = workspace.passes
+        workspace.passes.cost = cost
         if threads == 1:
             with nogil:
-                if self.one_thread:     # others' functions, which may want all numbers
-                    follow_keeping(lesson, scratch.batch, lesson.how)
+                if self.needs_gil:      # the user's functions may want subnormal numbers
+                    run_training_ieee(task, workspace.passes, task.how)
                 else:
-                    follow(lesson, scratch.batch, lesson.how)
+                    run_training(task, workspace.passes, task.how)
         else:
             errors = []
-            lesson.errors = <void*>errors
-            call_team(follow_lesson, lesson, threads)
+            task.errors = <void*>errors
+            call_team(training_worker, task, threads)
             if errors:
                 raise errors[0]
-        cost = scratch.batch.cost
-        self.give_back(scratch)         # from now on somebody else's
+        cost = workspace.passes.cost
+        self.release(workspace)         # from now on somebody else's
         return cost
 
     def cost_derivative(self, a, y):
@@ -432,8 +433,6 @@ cdef class Learning:
     def passed_over(self):
         """How many examples were in mini-batches that weigh nothing, and took no step."""
         return self.how.passed_over
-
-# ---- what the threads of a team do ----
 
 
 cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) noexcept nogil:

@@ -52,7 +52,7 @@ cdef class Rows:
         bits = <uint64_t*>cnp.PyArray_DATA(self.nonzeros)
         with nogil:
             count = find_nonzeros(bits, array)
-        if 100 * count > SOME * array.n * array.K:
+        if 100 * count > MAX_DENSITY_LARGE * array.n * array.K:
             return
         self.starts, self.values = np.empty(array.n + 1, np.intp), np.empty(count + 1, REAL)
         starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
@@ -60,7 +60,7 @@ cdef class Rows:
         with nogil:
             copy_nonzeros(starts, values, bits, array)
         array.nonzeros, array.starts, array.values = bits, starts, values
-        array.rare = 100 * count <= RARE * array.n * array.K
+        array.rare = 100 * count <= MAX_DENSITY * array.n * array.K
 
     cdef void list_nonzeros(self):
         cdef RowArray* array = &self.array
@@ -96,7 +96,8 @@ cdef class Rows:
     def all_finite(self):
         """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
         cdef Py_ssize_t first = 0, m, n = self.array.n
-        cdef Py_ssize_t most = max(<Py_ssize_t>1, UNHEARD // max(<Py_ssize_t>1, self.array.K))
+        cdef Py_ssize_t most = max(<Py_ssize_t>1, NUMBERS_PER_SIGNAL_CHECK // max(
+            <Py_ssize_t>1, self.array.K))
         cdef bint finite = True
         with nogil:
             while finite and first < n:
@@ -140,7 +141,7 @@ cdef class Targets:
             array.weights = &self.weights[0] if self.weights.shape[0] else NULL
 
 
-cdef bint as_it_lies(RowArray* rows, object x, Py_ssize_t K):
+cdef bint needs_no_conversion(RowArray* rows, object x, Py_ssize_t K):
     # Whether x is an array that needs no conversion: (n, K), or one example as (K,) or (K, 1).
     # NumPy's own macros, because for one row a memoryview would cost as much as the arithmetic.
     cdef cnp.npy_intp* shape

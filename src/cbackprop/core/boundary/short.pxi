@@ -1,6 +1,5 @@
 # What the book's modules do to one column: to call NumPy takes longer than the arithmetic.
 
-
 from libc.math cimport exp as exp_of_double
 
 

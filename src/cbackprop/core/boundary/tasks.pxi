@@ -1,139 +1,133 @@
-# What the threads of a team do: train, or read.
+# What the threads of a team do: train, or infer.
 
 
-cdef struct Lesson:         # what a team learns: arguments of sgd; or of sum_gradients
-    const Network* net
-    Batch* batches          # one for each thread
-    Optimization* how
-    const RowArray* rows
-    const TargetArray* targets
-    const Py_ssize_t* order
-    Py_ssize_t n, mini_batch_size
-    const double* etas
-    Py_ssize_t first, last  # IN, OUT: where to go on
-    real* nabla             # OUT or NULL: for sum_gradients
-    void* errors            # a list
+cdef struct TrainingTask:       # the mini-batches of an epoch, or one gradient
+    Pass* passes                # one for each thread
+    Optimization* how           # NULL for plain descent
+    MiniBatch batch             # IN, OUT: where it begins, and where to go on
+    Py_ssize_t mini_batch_size
+    const double* etas          # one for each mini-batch
+    Py_ssize_t last             # row of the order
+    real* nabla                 # OUT the gradient of all rows, instead; or NULL
+    void* errors                # a list
 
 
-cdef int follow(Lesson* lesson, Batch* batch, Optimization* how) except -1 nogil:
+cdef int run_training(TrainingTask* task, Pass* p, Optimization* how) except -1 nogil:
     cdef uint64_t before = flush_subnormals()
     try:
-        return follow_keeping(lesson, batch, how)
+        return run_training_ieee(task, p, how)
     finally:
         keep_subnormals(before)
 
 
-cdef int follow_keeping(Lesson* lesson, Batch* batch, Optimization* how) except -1 nogil:
-    cdef Py_ssize_t end
-    if lesson.nabla != NULL:
-        sum_gradients(lesson.nabla, <real>(1.0 / lesson.n), lesson.net, batch, lesson.rows,
-                      lesson.targets, NULL, lesson.n, 0, lesson.n)
-        return 0
-    end = sgd(lesson.net, batch, how, lesson.rows, lesson.targets, lesson.order, lesson.n,
-              lesson.mini_batch_size, lesson.etas, lesson.first, lesson.last)
-    if batch.thread == 0:
-        lesson.last = end
+cdef int run_training_ieee(TrainingTask* task, Pass* p, Optimization* how) except -1 nogil:
+    # With subnormal numbers, which functions of the user in NumPy may want.
+    cdef MiniBatch batch = task.batch
+    cdef Sink average
+    if task.nabla != NULL:
+        average.to, average.step = task.nabla, <real>(1.0 / batch.n)
+        average.of_w = average.of_b = NULL
+        return sum_gradients(p, &batch, &average)
+    sgd(p, &batch, how, task.mini_batch_size, task.etas, task.last)
+    if p.thread == 0:
+        task.batch.first = batch.first
     return 0
 
 
-cdef void follow_lesson(void* work, int thread, int threads) noexcept nogil:
+cdef void training_worker(void* work, int thread, int threads) noexcept nogil:
     # Only the first, which is the caller's, can meet with an error.
-    cdef Lesson* lesson = <Lesson*>work
-    cdef Batch* batch = &lesson.batches[thread]
+    cdef TrainingTask* task = <TrainingTask*>work
+    cdef Pass* p = &task.passes[thread]
     cdef Optimization own
-    cdef Optimization* how = lesson.how
-    if batch.threads != threads:        # fewer than were asked for
-        batch.threads, batch.m = threads, 0
+    cdef Optimization* how = task.how
+    if p.threads != threads:        # fewer than were asked for
+        p.threads, p.m = threads, 0
     if thread == 0:
-        follow_first(lesson)
+        training_worker_0(task)
         return
     if how != NULL:
         own = how[0]
         how = &own
-    follow(lesson, batch, how)
+    run_training(task, p, how)
 
 
-cdef void follow_first(Lesson* lesson) noexcept with gil:
+cdef void training_worker_0(TrainingTask* task) noexcept with gil:
     try:
         with nogil:
-            follow(lesson, lesson.batches, lesson.how)
+            run_training(task, task.passes, task.how)
     except BaseException as error:
-        (<list>lesson.errors).append(error)
+        (<list>task.errors).append(error)
 
 
-cdef struct Reading:        # what a team reads: rows of which it wants outputs, or an evaluation
-    const Network* net
-    Batch** batches         # of each thread: separate ones
+cdef struct InferenceTask:      # outputs, or an evaluation, of rows
+    Pass** passes               # for each thread, in workspaces of their own; or NULL for one
     const RowArray* rows
-    Py_ssize_t parts        # slices of it, as equal as can be
-    long next               # that nobody has yet
-    real* a                 # OUT (n, J) or NULL
-    const TargetArray* targets      # of an evaluation
-    double* costs           # OUT (parts) of an evaluation
-    long correct            # OUT
-    int failed              # OUT: x is not finite, or there is an error
-    void* errors            # a list
+    Py_ssize_t parts            # the slices they are dealt out in, of about equal length
+    long next                   # the first part that no thread has taken
+    real* a                     # OUT (n, J); or NULL, for an evaluation:
+    const TargetArray* targets
+    double* costs               # OUT (parts)
+    long correct                # OUT
+    int failed                  # OUT: x is not finite, or there is an error
+    void* errors                # a list
 
 
-cdef int read_slices(Reading* reading, Batch* batch) except -1 nogil:
-    cdef bint shared = reading.batches != NULL
-    cdef long part = next_of(&reading.next) if shared else 0
-    while part < reading.parts and not is_set(&reading.failed):
-        read_slice(reading, batch, part)
-        part = next_of(&reading.next) if shared else part + 1
+cdef int infer_slices(InferenceTask* task, Pass* p) except -1 nogil:
+    cdef bint shared = task.passes != NULL
+    cdef long part = next_of(&task.next) if shared else 0
+    while part < task.parts and not is_set(&task.failed):
+        infer_slice(task, p, part)
+        part = next_of(&task.next) if shared else part + 1
     return 0
 
 
-cdef int read_slice(Reading* reading, Batch* batch, Py_ssize_t part) except -1 nogil:
-    cdef const Network* net = reading.net
-    cdef Py_ssize_t first = reading.rows.n * part // reading.parts
-    cdef Py_ssize_t last = reading.rows.n * (part + 1) // reading.parts
-    cdef Py_ssize_t J = net.layers[net.n_layers - 1].J, i, correct = 0
-    cdef Signals* at = &batch.signals[net.n_layers - 1]
-    share_examples(net, batch, last - first)
-    gather_rows(net, batch, reading.rows, NULL, first, reading.rows.n)
-    feedforward(net, batch)
-    look_for_signals(net, batch)
-    if not batch.finite and not rows_finite(reading.rows, first, batch.m):
-        set_flag(&reading.failed)
-    if reading.a != NULL:
-        copy_examples(reading.a + first * J, at.a, at, batch.m, J)
+cdef int infer_slice(InferenceTask* task, Pass* p, Py_ssize_t part) except -1 nogil:
+    cdef Py_ssize_t first = task.rows.n * part // task.parts
+    cdef Py_ssize_t last = task.rows.n * (part + 1) // task.parts
+    cdef Py_ssize_t J = p.net.layers[p.net.n_layers - 1].J, i, correct = 0
+    cdef LayerState* at = &p.layers[p.net.n_layers - 1]
+    share_examples(p, last - first)
+    gather_rows(p, task.rows, NULL, first, task.rows.n)
+    feedforward(p)
+    if not p.finite and not rows_finite(task.rows, first, p.m):
+        set_flag(&task.failed)
+    if task.a != NULL:
+        copy_examples(task.a + first * J, at.a, at, p.m, J)
         return 0
-    gather_targets(batch.y, at.by_example, at.by_neuron, reading.targets, NULL, first, batch.m, J)
-    batch.weighted = gather_weights(batch.weights, reading.targets, NULL, first, batch.m)
-    for i in range(batch.m):
-        correct += (decision(at.a + i * at.by_example, J, at.by_neuron)
-                    == decision(batch.y + i * at.by_example, J, at.by_neuron))
-    reading.costs[part] = weighted_costs(at, &net.cost, &net.layers[net.n_layers - 1], batch)
-    add_to(&reading.correct, correct)
+    gather_own_targets(p, task.targets, NULL, first)
+    for i in range(p.m):
+        correct += (decision(at.a + i * at.example_stride, J, at.neuron_stride)
+                    == decision(p.y + i * at.example_stride, J, at.neuron_stride))
+    task.costs[part] = cost_of_slice(p)
+    add_to(&task.correct, correct)
     return 0
 
 
-cdef void follow_reading(void* work, int thread, int threads) noexcept nogil:
-    cdef Reading* reading = <Reading*>work
+cdef void inference_worker(void* work, int thread, int threads) noexcept nogil:
+    cdef InferenceTask* task = <InferenceTask*>work
     if thread == 0:
-        read_first(reading)
+        inference_worker_0(task)
     else:
-        read_slices(reading, reading.batches[thread])
+        infer_slices(task, task.passes[thread])
 
 
-cdef void read_first(Reading* reading) noexcept with gil:
+cdef void inference_worker_0(InferenceTask* task) noexcept with gil:
     try:
         with nogil:
-            read_slices(reading, reading.batches[0])
+            infer_slices(task, task.passes[0])
     except BaseException as error:
-        set_flag(&reading.failed)           # the others stop as well
-        (<list>reading.errors).append(error)
+        set_flag(&task.failed)           # the others stop as well
+        (<list>task.errors).append(error)
 
 
 cdef void copy_examples(
     real* out,                      # OUT (m, J)
-    const real* a, const Signals* at,   # IN  as its matrices are
+    const real* a, const LayerState* at,   # IN  as its matrices are
     Py_ssize_t m, Py_ssize_t J,
 ) noexcept nogil:
     cdef Py_ssize_t i, j
     for i in range(m):
-        if at.by_neuron == 1:
+        if at.neuron_stride == 1:
             memcpy(out + i * J, a + i * at.ld, J * sizeof(real))
             continue
         for j in range(J):

@@ -1,8 +1,8 @@
-# The examples of a slice: rows of x where they lie, or converted; y and weights beside them.
+# The examples of a slice: rows of x where they lie, or converted; their targets and weights.
 
 
 cdef enum:
-    FEW = 262_144           # bytes of targets that the L2 keeps
+    L2_TARGET_BYTES = 262_144   # the L2 cache keeps so much
 
 
 cdef inline void convert_row(
@@ -69,36 +69,37 @@ cdef void gather(
 
 
 cdef void gather_targets(
-    real* y, Py_ssize_t by_example, Py_ssize_t by_neuron,   # OUT (m, J)
+    real* y, Py_ssize_t example_stride, Py_ssize_t neuron_stride,   # OUT (m, J)
     const TargetArray* targets,
     const Py_ssize_t* order,
     Py_ssize_t first, Py_ssize_t m, Py_ssize_t J,
 ) noexcept nogil:
     cdef Py_ssize_t i, j, which
-    cdef bint across = by_neuron > 1        # narrow outputs: examples are the columns
+    cdef bint across = neuron_stride > 1    # narrow outputs: examples are the columns
     if targets.rows == NULL:
         for i in range(J if across else m):
-            memset(y + i * max(by_example, by_neuron), 0, (m if across else J) * sizeof(real))
+            memset(y + i * max(example_stride, neuron_stride), 0,
+                   (m if across else J) * sizeof(real))
     else:
         for j in range(J if across else 0):
             for i in range(m):
                 which = order[first + i] if order != NULL else first + i
-                y[i + j * by_neuron] = targets.rows[which * J + j]
+                y[i + j * neuron_stride] = targets.rows[which * J + j]
         if across:
             return
     for i in range(m):
         which = order[first + i] if order != NULL else first + i
         if targets.rows == NULL:
-            y[i * by_example + targets.labels[which] * by_neuron] = 1
+            y[i * example_stride + targets.labels[which] * neuron_stride] = 1
         else:
-            memcpy(y + i * by_example, targets.rows + which * J, J * sizeof(real))
+            memcpy(y + i * example_stride, targets.rows + which * J, J * sizeof(real))
 
 
 cdef bint gather_weights(
     real* weights,              # OUT (m)
     const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
 ) noexcept nogil:
-    # Whether there are any.
+    # Returns whether there are any.
     cdef Py_ssize_t i
     if targets.weights != NULL:
         for i in range(m):
@@ -106,75 +107,79 @@ cdef bint gather_weights(
     return targets.weights != NULL
 
 
-cdef double total_weight(
-    const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
-) noexcept nogil:
+cdef double total_weight(const MiniBatch* batch) noexcept nogil:
     cdef Py_ssize_t i
     cdef double total = 0
-    if targets.weights == NULL:
-        return m
-    for i in range(first, first + m):
-        total += targets.weights[order[i]]
+    if batch.targets.weights == NULL:
+        return batch.m
+    for i in range(batch.first, batch.first + batch.m):
+        total += batch.targets.weights[batch.order[i]]
     return total
 
 
 cdef void gather_examples(
-    const Network* net, Batch* batch,           # OUT x, y and weights of this thread's
-    const RowArray* rows, const TargetArray* targets, const Py_ssize_t* order,
-    Py_ssize_t first,                           # of the slice in the order, ...
-    Py_ssize_t first_in_batch,                  # ... and in the mini-batch
-    Py_ssize_t n,                               # of the order
+    Pass* p,                    # OUT x, y and weights of this thread's
+    const MiniBatch* batch,
+    Py_ssize_t first,           # of the slice in the order
 ) noexcept nogil:
-    cdef Signals* output = &batch.mine[net.n_layers - 1]
-    cdef Py_ssize_t own = batch.first_mine
-    first += own
-    gather_rows(net, batch, rows, order, first, n)
-    if batch.noise != NULL:
-        batch.noise.first = first_in_batch + own
-        disturb(batch.x + own * batch.ld_x, net, batch)
-    gather_targets(batch.y + own * output.by_example, output.by_example, output.by_neuron, targets,
-                   order, first, batch.m_mine, net.layers[net.n_layers - 1].J)
-    batch.weighted = gather_weights(batch.weights + own, targets, order, first, batch.m_mine)
+    gather_rows(p, batch.rows, batch.order, first + p.first_own, batch.n)
+    if p.noise != NULL:
+        p.noise.first = first - batch.first + p.first_own
+        corrupt_inputs(p)
+    gather_own_targets(p, batch.targets, batch.order, first)
 
 
 cdef void gather_rows(
-    const Network* net, Batch* batch, const RowArray* rows,
+    Pass* p, const RowArray* rows,
     const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,        # its own, out of so many
 ) noexcept nogil:
-    batch.sparse = ((batch.noise == NULL or rows.columns != NULL and not disturbs(batch.noise))
-                    and net.scales == NULL and worth_skipping(rows, batch.m, net.layers[0].J))
-    if batch.sparse:            # all of the slice: threads share neurons
-        batch.values = rows.values
-        first -= batch.first_mine
-        batch.following = min(<Py_ssize_t>SOON, n - first - batch.m)
-        gather_nonzeros(batch.nonzeros, rows, order, first, batch.m + batch.following)
+    cdef const real* scales = p.net.scales
+    p.sparse = ((p.noise == NULL or rows.columns != NULL and not corrupts_inputs(p.noise))
+                and scales == NULL and worth_skipping(rows, p.m, p.net.layers[0].J))
+    if p.sparse:                # all of the slice: threads share neurons
+        p.values = rows.values
+        first -= p.first_own
+        p.following = min(<Py_ssize_t>PREFETCH_DISTANCE, n - first - p.m)
+        gather_nonzeros(p.nonzeros, rows, order, first, p.m + p.following)
     else:
-        gather(batch.mine[0].a_prev, batch.x + batch.first_mine * batch.ld_x, batch.ld_x, rows,
-               order, first, batch.m_mine, net.scales, batch.noise != NULL)
+        gather(p.own[0].a_prev, p.x + p.first_own * p.ld_x, p.ld_x, rows, order, first, p.m_own,
+               scales, p.noise != NULL)
 
 
-cdef void disturb(real* x, const Network* net, Batch* batch) noexcept nogil:
-    # x as it is kept for this slice; its scale, if it is one number, is applied later
-    cdef Noise* noise = batch.noise
-    cdef Py_ssize_t m = batch.m_mine, K = net.layers[0].K
-    if noise.deviation > 0:
-        add_noise(x, noise, noise.deviation / net.scale, m, K, batch.ld_x)
-    if noise.rates[0] > 0:
-        drop(x, x, noise, 0, m, K, batch.ld_x)
-
-
-cdef void plan_ahead(
-    Ahead* ahead, const RowArray* rows, const TargetArray* targets,
-    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
+cdef void gather_own_targets(
+    Pass* p, const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t first,
 ) noexcept nogil:
-    # Rows in order the CPU foresees by itself; small targets are in its caches.
+    cdef LayerState* output = &p.own[p.net.n_layers - 1]
+    gather_targets(p.y + p.first_own * output.example_stride, output.example_stride,
+                   output.neuron_stride, targets, order, first + p.first_own, p.m_own,
+                   p.net.layers[p.net.n_layers - 1].J)
+    p.weighted = gather_weights(p.weights + p.first_own, targets, order, first + p.first_own,
+                                p.m_own)
+
+
+cdef void corrupt_inputs(Pass* p) noexcept nogil:
+    # Noise and dropout of x, before its scale: where that is one number, the product applies it.
+    cdef Noise* noise = p.noise
+    cdef real* x = p.x + p.first_own * p.ld_x
+    cdef Py_ssize_t K = p.net.layers[0].K
+    if noise.deviation > 0:
+        add_noise(x, noise, noise.deviation / p.net.scale, p.m_own, K, p.ld_x)
+    if noise.rates[0] > 0:
+        apply_dropout(x, x, noise, 0, p.m_own, K, p.ld_x)
+
+
+cdef void plan_prefetch(Prefetcher* ahead, const MiniBatch* batch, Py_ssize_t first,
+                        Py_ssize_t last) noexcept nogil:
+    # The CPU foresees rows in order by itself, and its caches hold small targets.
     cdef Py_ssize_t i
+    cdef const RowArray* rows = batch.rows
+    cdef const TargetArray* targets = batch.targets
     cdef bint targets_too = targets.rows != NULL and (
-        rows.n * targets.J * <Py_ssize_t>sizeof(real) > FEW)
+        rows.n * targets.J * <Py_ssize_t>sizeof(real) > L2_TARGET_BYTES)
     ahead.bytes = rows.K * rows.itemsize
-    ahead.n = last - first if order != NULL and rows.data != NULL else 0
+    ahead.n = last - first if batch.order != NULL and rows.data != NULL else 0
     ahead.row = ahead.at = 0
     for i in range(ahead.n):
-        ahead.rows[i] = rows.data + order[first + i] * ahead.bytes
-        if targets_too:                 # at least where they begin
-            prefetch(targets.rows + order[first + i] * targets.J)
+        ahead.rows[i] = rows.data + batch.order[first + i] * ahead.bytes
+        if targets_too:                 # the line where they begin
+            prefetch(targets.rows + batch.order[first + i] * targets.J)

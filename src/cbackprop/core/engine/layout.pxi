@@ -1,11 +1,19 @@
-# How a network and what a mini-batch leaves in it lie in memory. No loop over numbers stands here.
-
+# How a network, and what a mini-batch leaves in it, lie in memory.
+#
+# (a) Examples are rows. Layer l has K neurons before its weights and J behind them; z, a, delta are
+#     (m, J), rows `ld` apart. w is stored (K, J), input neuron first, so that output neurons are
+#     lanes. ld rounds J up to whole cache lines; the padding of w, b, delta is zero and stays zero.
+# (b) Parameters lie in one arena. A gradient is an arena of the same layout.
+# (c) Narrow outputs. A last layer of at most half as many neurons as a vector has lanes would leave
+#     the rest idle. There examples are the lanes: z, a, delta, y are (J, m), w is (J, K), and the
+#     product takes other operands. Softmax and cosine are not narrow: their sums run over neurons.
+#     Nor are the user's functions in NumPy.
 
 cdef enum:
     SLICE = 512             # rows of a mini-batch at a time, ...
     LEAST_SLICE = 64        # ... and where it is sliced, down to these, ...
-    AT_ONCE = 0x7FFFFFFF    # ... so that a product has no more multiplications: Ctrl-C waits for it
-    WIDE = 128              # neurons from which rows lie an odd number of cache lines apart
+    MAX_PRODUCT = 0x7FFFFFFF    # ... so that a product has no more multiplications: Ctrl-C waits
+    ODD_STRIDE_FROM = 128   # neurons from which rows lie an odd number of cache lines apart
 
 
 cdef struct Layer:
@@ -27,20 +35,20 @@ cdef struct Network:
     const real* scales      # ... or of each, (K); else NULL
 
 
-cdef struct Signals:        # what a slice leaves in a layer
+cdef struct LayerState:     # what a slice leaves in a layer
     const real** a_prev         # (m) rows of the layer before
     real* a                     # (m, J), or narrow (J, m)
     real* z                     # as a: its own memory where sigma' needs it, else a's
-    real* out                   # what the next layer sees: a, or what dropout leaves of it
-    real* kept                  # (m, J) for that; or NULL
+    real* handed_on             # what the next layer sees: a, or `masked`
+    real* masked                # (m, J) what dropout leaves of a; or NULL
     real* delta                 # as a
     const real** delta_rows     # its rows
     Py_ssize_t rows, columns, ld
-    Py_ssize_t by_example, by_neuron    # from one to the next
+    Py_ssize_t example_stride, neuron_stride
 
 
 cdef struct Team:           # what threads that train one network share
-    Meeting meeting
+    Barrier barrier
     bint leaves             # after this mini-batch: they wait too long for each other
     long long began
 
@@ -49,11 +57,20 @@ cdef struct Range:
     Py_ssize_t first, last
 
 
-cdef struct Batch:           # a slice of a mini-batch, as one thread sees it
-    Py_ssize_t m
-    Signals* signals        # of all its examples, ...
-    Signals* mine           # ... and of those that are this thread's:
-    Py_ssize_t first_mine, m_mine
+cdef struct MiniBatch:
+    const RowArray* rows
+    const TargetArray* targets
+    const Py_ssize_t* order     # (n) which rows, or NULL: as they lie
+    Py_ssize_t n
+    Py_ssize_t first, m         # its own: m of the order, from first on
+
+
+cdef struct Pass:           # a slice of a mini-batch on its way, as one thread sees it
+    const Network* net
+    Py_ssize_t m            # examples of the slice
+    LayerState* layers      # of all its examples, ...
+    LayerState* own         # ... and of those that are this thread's:
+    Py_ssize_t first_own, m_own
     int thread, threads
     Team* team
     real* x                 # (m, ld of the input): rows that had to be converted
@@ -62,26 +79,24 @@ cdef struct Batch:           # a slice of a mini-batch, as one thread sees it
     Nonzeros* nonzeros      # (m) ... what is left of the rows, ...
     Py_ssize_t following    # ... and of so many behind them
     const real* values
-    Py_ssize_t* done        # (m)
+    Py_ssize_t* cursor      # (m)
     real* y                 # as the output
     real* weights           # (m) of the examples
     bint weighted           # if not, each counts once
     real* zeros             # (the widest ld)
     real* panel
-    real* strips
-    real* step              # an arena, for gradients that must be complete
-    double* squares         # its blocks'
-    real* tile              # for what BP4 hands over
-    const Update* update    # what BP3 and BP4 do to parameters, or NULL: they add
-    const Update* update_b  # the same for biases
+    real* packed_a
+    real* tile              # of BP4's sums, for an optimizer
+    real* sums              # an arena, for gradients that must be complete
+    double* squares         # of the arena, block by block
     Noise* noise            # own_noise, or NULL
     Noise own_noise
-    double cost
-    Ahead ahead             # the rows of the next slice
+    double cost             # of all examples so far
+    Prefetcher ahead        # the rows of the next slice
     bint training
     bint finite             # if not training: whether the first layer's z is
     bint looks              # for signals: it is the caller's thread
-    Py_ssize_t work         # since the clock was last read
+    Py_ssize_t work         # multiplications since the clock was last read
     long long last_look     # for a signal
     long long waited        # nanoseconds, for other threads
 
@@ -90,7 +105,7 @@ cdef inline Py_ssize_t stride_of(Py_ssize_t J) noexcept nogil:
     # Powers of two would make the rows of a wide layer collide in the L1 cache.
     cdef Py_ssize_t per_line = LINE // sizeof(real)
     cdef Py_ssize_t lines = (J + per_line - 1) // per_line
-    if J >= WIDE:
+    if J >= ODD_STRIDE_FROM:
         lines |= 1
     return lines * per_line
 
@@ -103,14 +118,6 @@ cdef bint is_narrow(const Layer* layer, int l, int last, Cost cost) noexcept nog
     return 0 < l == last and 2 * layer.J <= LANES and cost != COSINE and cost != NUMPY_COST
 
 
-cdef Py_ssize_t slice_of(const Network* net, const RowArray* rows) noexcept nogil:
-    cdef int l
-    cdef Py_ssize_t largest = 1
-    for l in range(1 if rows.columns != NULL else 0, net.n_layers):     # few products of the first
-        largest = max(largest, net.layers[l].b - net.layers[l].w)
-    return max(<Py_ssize_t>LEAST_SLICE, min(<Py_ssize_t>SLICE, <Py_ssize_t>AT_ONCE // largest))
-
-
 cdef bint keeps_z(const Layer* layer) noexcept nogil:
     cdef int k
     for k in range(layer.n_runs):
@@ -119,14 +126,24 @@ cdef bint keeps_z(const Layer* layer) noexcept nogil:
     return False
 
 
-cdef bint alike(const Network* one, const Network* other) noexcept nogil:
+cdef bint is_numpy(const Layer* layer, Cost cost) noexcept nogil:
+    cdef int k
+    for k in range(layer.n_runs):
+        if layer.runs[k].kind == NUMPY_SIGMA:
+            return True
+    return cost == NUMPY_COST
+
+
+cdef inline Py_ssize_t size_of_w(const Layer* layer) noexcept nogil:
+    return layer.b - layer.w
+
+
+cdef Py_ssize_t slice_of(const Network* net, const RowArray* rows) noexcept nogil:
     cdef int l
-    if one.n_layers != other.n_layers:
-        return False
-    for l in range(one.n_layers):
-        if one.layers[l].K != other.layers[l].K or one.layers[l].J != other.layers[l].J:
-            return False
-    return one.size == other.size           # one may be narrow
+    cdef Py_ssize_t largest = 1
+    for l in range(1 if rows.columns != NULL else 0, net.n_layers):     # few products of the first
+        largest = max(largest, size_of_w(&net.layers[l]))
+    return max(<Py_ssize_t>LEAST_SLICE, min(<Py_ssize_t>SLICE, <Py_ssize_t>MAX_PRODUCT // largest))
 
 
 cdef Py_ssize_t multiplications(const Network* net, const RowArray* rows) noexcept nogil:
@@ -137,9 +154,11 @@ cdef Py_ssize_t multiplications(const Network* net, const RowArray* rows) noexce
         net.size - net.layers[0].K * net.layers[0].ld)
 
 
-cdef bint is_numpy(const Layer* layer, Cost cost) noexcept nogil:
-    cdef int k
-    for k in range(layer.n_runs):
-        if layer.runs[k].kind == NUMPY_SIGMA:
-            return True
-    return cost == NUMPY_COST
+cdef bint alike(const Network* one, const Network* other) noexcept nogil:
+    cdef int l
+    if one.n_layers != other.n_layers:
+        return False
+    for l in range(one.n_layers):
+        if one.layers[l].K != other.layers[l].K or one.layers[l].J != other.layers[l].J:
+            return False
+    return one.size == other.size           # one may be narrow

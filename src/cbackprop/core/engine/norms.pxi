@@ -6,28 +6,28 @@ cdef enum:
     CLIP_BLOCK = 4096       # numbers of an arena that are summed at a time
 
 
-cdef void clip_to_norm(const Network* net, Batch* batch, double most) noexcept nogil:
+cdef void clip_to_norm(Pass* p, double most) noexcept nogil:
     # Pascanu, Mikolov, Bengio, ICML 2013. The blocks of the sum are the same for any threads.
-    cdef Py_ssize_t block, n_blocks = (net.size + CLIP_BLOCK - 1) // CLIP_BLOCK
-    cdef Range own = part(n_blocks, 1, batch)
+    cdef Py_ssize_t block, size = p.net.size, n_blocks = (size + CLIP_BLOCK - 1) // CLIP_BLOCK
+    cdef Range own = part(n_blocks, 1, p)
     cdef double square = 0, root
     for block in range(own.first, own.last):
-        batch.squares[block] = square_of(batch.step + block * CLIP_BLOCK,
-                                         min(<Py_ssize_t>CLIP_BLOCK, net.size - block * CLIP_BLOCK))
-    if not meet(batch):
+        p.squares[block] = square_of(p.sums + block * CLIP_BLOCK,
+                                     min(<Py_ssize_t>CLIP_BLOCK, size - block * CLIP_BLOCK))
+    if not barrier(p):
         return
     for block in range(n_blocks):
-        square += batch.squares[block]
-    own = part_of_arena(net, batch)
+        square += p.squares[block]
+    own = part_of_arena(p)
     if square == INFINITY:      # the norm itself need not be
-        root = root_of_share(batch.step, net.size, 1, most)
-        if not meet(batch):     # the others read it as well
+        root = root_of_share(p.sums, size, 1, most)
+        if not barrier(p):      # the others read it as well
             return
         for _ in range(2):
-            scale_rows(batch.step + own.first, <real>root, 1, own.last - own.first, 0)
+            scale_rows(p.sums + own.first, <real>root, 1, own.last - own.first, 0)
     elif sqrt(square) > most:
-        scale_rows(batch.step + own.first, <real>(most / sqrt(square)), 1, own.last - own.first, 0)
-    meet(batch)
+        scale_rows(p.sums + own.first, <real>(most / sqrt(square)), 1, own.last - own.first, 0)
+    barrier(p)
 
 
 cdef double root_of_share(
@@ -50,14 +50,25 @@ cdef double sum_of_squares(const Network* net) noexcept nogil:
     cdef int l
     cdef double total = 0
     for l in range(net.n_layers):
-        total += square_of(net.parameters + net.layers[l].w, net.layers[l].b - net.layers[l].w)
+        total += square_of(net.parameters + net.layers[l].w, size_of_w(&net.layers[l]))
     return total
 
 
-cdef void hold_norms(
+cdef void hold_norms(Pass* p, double most) noexcept nogil:
+    # No neuron's weights are longer than that (Srivastava et al., JMLR 2014).
+    cdef int l
+    cdef Layer* layer
+    cdef Range columns
+    for l in range(p.net.n_layers):
+        layer = &p.net.layers[l]
+        columns = neurons_of(p, l)
+        if not layer.narrow or columns.first == 0 < columns.last:
+            hold_norms_of_layer(p.net.parameters + layer.w, layer, columns, most)
+
+
+cdef void hold_norms_of_layer(
     real* w, const Layer* layer, Range neurons, double most,
 ) noexcept nogil:
-    # No neuron's weights are longer than that (Srivastava et al., JMLR 2014).
     cdef Py_ssize_t i, v
     cdef int j
     cdef vec total

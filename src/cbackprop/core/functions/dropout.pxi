@@ -15,7 +15,7 @@ cdef inline uint64_t key_of(const Noise* noise, int layer) noexcept nogil:
                  + <uint64_t>layer)
 
 
-cdef void drop(
+cdef void apply_dropout(
     real* out,                  # OUT (m, J)  a, times 0 with probability rate, else 1 / (1 - rate)
     const real* a,              # IN  (m, J); may be out
     const Noise* noise, int layer,
@@ -74,6 +74,6 @@ cdef inline vec polynomial(vec x, const double* c) noexcept nogil:
     return p
 
 
-cdef inline bint disturbs(const Noise* noise) noexcept nogil:
+cdef inline bint corrupts_inputs(const Noise* noise) noexcept nogil:
     # x itself
     return noise.deviation > 0 or noise.rates[0] > 0

@@ -98,3 +98,38 @@ cdef double square_of(const real* x, Py_ssize_t size) noexcept nogil:
     for v in range(n // 4 * 4, n):
         total[0] = total[0] + load(x + v * LANES) * load(x + v * LANES)
     return sum_lanes((total[0] + total[1]) + (total[2] + total[3]))
+
+
+cdef void add_column_sums(
+    real* to,                   # IN, OUT (columns)
+    const real* x,              # IN  (rows, columns)
+    Py_ssize_t rows, Py_ssize_t first, Py_ssize_t last, Py_ssize_t ld,
+) noexcept nogil:
+    # Four sums at a time: an addition takes four cycles, and one sum would wait for each.
+    cdef Py_ssize_t i, v
+    cdef int k
+    cdef vec total[4]
+    for v in range(first // LANES, vectors(last)):
+        for k in range(4):
+            total[k] = splat(0)
+        for i in range(rows // 4):
+            for k in range(4):
+                total[k] = total[k] + load(x + (4 * i + k) * ld + v * LANES)
+        for i in range(rows // 4 * 4, rows):
+            total[0] = total[0] + load(x + i * ld + v * LANES)
+        store(to + v * LANES,
+              load(to + v * LANES) + ((total[0] + total[1]) + (total[2] + total[3])))
+
+
+cdef void add_row_sums(
+    real* to,                   # IN, OUT (rows)
+    const real* x,              # IN  (rows, columns), zero beyond
+    Py_ssize_t first, Py_ssize_t last, Py_ssize_t columns, Py_ssize_t ld,
+) noexcept nogil:
+    cdef Py_ssize_t j, v
+    cdef vec total
+    for j in range(first, last):
+        total = splat(0)
+        for v in range(vectors(columns)):
+            total = total + load(x + j * ld + v * LANES)
+        to[j] += sum_lanes(total)

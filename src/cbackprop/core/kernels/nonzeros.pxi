@@ -3,8 +3,8 @@
 
 cdef enum:
     WORD = 64           # bits
-    RARE = 33           # percent of numbers may differ from zero; ...
-    SOME = 55           # ... up to here it pays in WORD examples, WIDE_ENOUGH vectors of columns
+    MAX_DENSITY = 33        # percent of numbers may differ from zero; ...
+    MAX_DENSITY_LARGE = 55  # ... so many with WORD examples and WIDE_ENOUGH vectors of columns
     WIDE_ENOUGH = 4
 
 
@@ -40,7 +40,7 @@ cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) except -1 no
             bits += 1
         row += rows.K * rows.itemsize
         unheard += rows.K
-        if unheard > UNHEARD:
+        if unheard > NUMBERS_PER_SIGNAL_CHECK:
             unheard = check_signals()
     return count
 
@@ -84,7 +84,7 @@ cdef int copy_nonzeros(
             bits += 1
         row += rows.K * rows.itemsize
         unheard += rows.K
-        if unheard > UNHEARD:
+        if unheard > NUMBERS_PER_SIGNAL_CHECK:
             unheard = check_signals()
     starts[rows.n] = at
     return 0

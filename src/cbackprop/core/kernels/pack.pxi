@@ -33,10 +33,10 @@ cdef void pack_transposed(
                 store(panel + ((p + q) * V + v) * LANES, x[q])
 
 
-cdef void pack_strip(
+cdef void pack_micropanel(
     real* packed,               # OUT (depth, R) and what is left of a vector
     const real* const* rows,    # IN  (R) pointers to (depth) and no more: they may be the caller's;
-                                #     and (R) of the strip behind
+                                #     and (R) of the micro-panel behind
     Py_ssize_t p0, Py_ssize_t depth, Py_ssize_t R,
 ) noexcept nogil:
     # Groups of LANES rows, the last first: its stores spill into lanes that are written later.
@@ -46,7 +46,7 @@ cdef void pack_strip(
     cdef int i
     for block in range(depth // LANES):
         p = block * LANES
-        for r in range(R):              # of the next strip
+        for r in range(R):              # of the next micro-panel
             prefetch(rows[R + r] + p0 + p)
         for group in range(n_groups - 1, -1, -1):
             for i in range(LANES):
@@ -60,16 +60,16 @@ cdef void pack_strip(
             packed[p * R + r] = rows[r][p0 + p]
 
 
-cdef void pack_strips(
-    real* packed,               # OUT strips as all_strips takes them
+cdef void pack_micropanels(
+    real* packed,               # OUT micropanels as all_micropanels takes them
     const real* const* rows, Py_ssize_t n_rows, Py_ssize_t p0, Py_ssize_t depth,
 ) noexcept nogil:
-    cdef Py_ssize_t n_strips = (n_rows + TILE_ROWS - 1) // TILE_ROWS
-    cdef Py_ssize_t height = n_rows // n_strips
-    cdef Py_ssize_t taller = n_rows - height * n_strips
+    cdef Py_ssize_t n_micropanels = (n_rows + MR - 1) // MR
+    cdef Py_ssize_t height = n_rows // n_micropanels
+    cdef Py_ssize_t taller = n_rows - height * n_micropanels
     cdef Py_ssize_t s, R
-    for s in range(n_strips):
+    for s in range(n_micropanels):
         R = height + (s < taller)
-        pack_strip(packed, rows, p0, depth, R)
+        pack_micropanel(packed, rows, p0, depth, R)
         packed += R * depth
         rows += R

@@ -1,33 +1,31 @@
-# Rows of mostly zeros, such as images on white paper: the first layer's two products without them.
+# The products of rows of mostly zeros, such as images on white paper, without them.
 #
 # Design
 # ------
-# (a) What is not zero is kept a second time, row after row, and bit by bit, where it stands.
-# (b) Rows meet w in pairs, at every column that one of them needs. The other may have a zero there:
+# (a) Rows meet w in pairs, at every column that one of them needs. The other may have a zero there:
 #     it is taken from one place. A load of w serves two rows; more rows need more columns: of 784,
 #     an image of a digit needs 150, two need 230, ten 380.
-# (c) A word of bits is a block: 64 rows of w, or of a gradient that is handed over when it is
-#     complete, stay in the L1 cache while all examples add to them.
-# (d) From MANY examples on a gradient is summed column by column of x instead: its row stays in
-#     registers while those examples pass it by that have a number there, found in a word's bits
-#     turned on their side. Nothing is multiplied by a zero, and each row is stored once per block
-#     of 64 examples, whose errors stay in the L1 cache.
-# (e) Rows that came without their zeros (CSR) are far emptier: a list of columns says where their
-#     numbers are. Rows of w are then met one by one, and fetched ahead, for nobody else foresees
-#     which comes next; a gradient that nothing has to be made of is added to where they stand.
-
+# (b) A word of bits is a block: 64 rows of w, or of a gradient that is handed over when it is
+#     complete, stay in the L1 cache while all rows add to them.
+# (c) From COLUMNWISE_FROM rows on a gradient is summed column by column of x instead. Its row stays
+#     in registers; the rows of x that have a number in the column, found in the transposed bits of
+#     a word, pass by. Nothing is multiplied by a zero, and each row is stored once per block of 64
+#     rows, whose errors stay in the L1 cache.
+# (d) Rows that came without their zeros (CSR) are far emptier: a list of columns says where their
+#     numbers are. They meet the rows of w one by one, which are fetched ahead, since the CPU cannot
+#     foresee the next; a gradient that no optimizer takes is added to where it belongs.
 
 cdef enum:
     PAIR = 2
-    GROUP = 7           # vectors of columns of w at a time
-    SOON = 8            # rows from now on, one is fetched
-    MANY = 32           # examples; with fewer, mispredicted ends of columns cost more than zeros
-    NEXT = 6            # numbers of a list from now on, a row of w is fetched
+    VECTORS_PER_PASS = 7    # of columns of w
+    PREFETCH_DISTANCE = 8   # rows from now on, one is fetched
+    COLUMNWISE_FROM = 32    # rows; with fewer, mispredicted ends of columns cost more than zeros
+    PREFETCH_NUMBERS = 6    # numbers of a list from now on, a row of w is fetched
 
 
 cdef inline Py_ssize_t groups_of(Py_ssize_t J) noexcept nogil:
-    # of vectors of columns, as equal as can be
-    return (vectors(J) + GROUP - 1) // GROUP
+    # Of vectors of columns, of about equal size.
+    return (vectors(J) + VECTORS_PER_PASS - 1) // VECTORS_PER_PASS
 
 
 cdef inline void fetch_nonzeros(
@@ -53,10 +51,11 @@ cdef inline uint64_t any_of(const Nonzeros* x, Py_ssize_t word, const int R) noe
 
 
 cdef inline void sparse_sum(
-    real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha, real least,
+    real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha,
+    real lower_bound,
     const Nonzeros* x, const real* values, Py_ssize_t n_words, const int R, const int V,
 ) noexcept nogil:
-    cdef vec acc[PAIR][GROUP]
+    cdef vec acc[PAIR][VECTORS_PER_PASS]
     cdef vec x_k[PAIR]
     cdef vec w_k
     cdef Py_ssize_t at[PAIR]
@@ -84,7 +83,7 @@ cdef inline void sparse_sum(
     for r in range(R):
         for v in range(V):
             store(z + r * ld_z + v * LANES, at_least(
-                load(b + v * LANES) + splat(alpha) * acc[r][v], splat(least)))
+                load(b + v * LANES) + splat(alpha) * acc[r][v], splat(lower_bound)))
 
 
 cdef inline void fetch_row_of_w(const real* w, const int V) noexcept nogil:
@@ -94,10 +93,10 @@ cdef inline void fetch_row_of_w(const real* w, const int V) noexcept nogil:
 
 
 cdef inline void listed_sum(
-    real* z, const real* b, const real* w, Py_ssize_t ld, real alpha, real least,
+    real* z, const real* b, const real* w, Py_ssize_t ld, real alpha, real lower_bound,
     const Nonzeros* x, const real* values, const int V,
 ) noexcept nogil:
-    cdef vec acc[GROUP]
+    cdef vec acc[VECTORS_PER_PASS]
     cdef vec x_k
     cdef const real* w_k
     cdef const int* columns = x.columns
@@ -106,105 +105,108 @@ cdef inline void listed_sum(
     for v in range(V):
         acc[v] = splat(0)
     for at in range(x.first, last):
-        fetch_row_of_w(w + columns[min(at + NEXT, last - 1)] * ld, V)
+        fetch_row_of_w(w + columns[min(at + PREFETCH_NUMBERS, last - 1)] * ld, V)
         x_k, w_k = splat(values[at]), w + columns[at] * ld
         for v in range(V):
             acc[v] = acc[v] + x_k * load(w_k + v * LANES)
     for v in range(V):
         store(z + v * LANES, at_least(
-            load(b + v * LANES) + splat(alpha) * acc[v], splat(least)))
+            load(b + v * LANES) + splat(alpha) * acc[v], splat(lower_bound)))
 
 
 cdef inline void listed_sums(
-    real* z, const real* b, const real* w, Py_ssize_t ld, real alpha, real least,
+    real* z, const real* b, const real* w, Py_ssize_t ld, real alpha, real lower_bound,
     const Nonzeros* x, const real* values, Py_ssize_t V,
 ) noexcept nogil:
     if V == 7:
-        listed_sum(z, b, w, ld, alpha, least, x, values, 7)
+        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 7)
     elif V == 6:
-        listed_sum(z, b, w, ld, alpha, least, x, values, 6)
+        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 6)
     elif V == 5:
-        listed_sum(z, b, w, ld, alpha, least, x, values, 5)
+        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 5)
     elif V == 4:
-        listed_sum(z, b, w, ld, alpha, least, x, values, 4)
+        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 4)
     elif V == 3:
-        listed_sum(z, b, w, ld, alpha, least, x, values, 3)
+        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 3)
     elif V == 2:
-        listed_sum(z, b, w, ld, alpha, least, x, values, 2)
+        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 2)
     else:
-        listed_sum(z, b, w, ld, alpha, least, x, values, 1)
+        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 1)
 
 
 cdef void multiply_nonzeros(
-    const Product* of,                      # as for ROWS
+    const Product* of,                      # as for A_ROWS
     const Nonzeros* x, const real* values,  # IN  (n_rows) instead of its rows; and what follows
     Py_ssize_t following,
-    real least,                             # what is below it is raised to it
+    real lower_bound,                             # what is below it is raised to it
 ) noexcept nogil:
     cdef Py_ssize_t i, j, group, V, words = words_of(of.depth)
     cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
     cdef Py_ssize_t ldc = of.ldc, ldb = of.ldb
     cdef real alpha = of.alpha
     cdef real* c
-    cdef const real* start
+    cdef const real* initial
     cdef const real* b
     if x.columns != NULL:
-        multiply_listed(of, x, values, following, least)
+        multiply_listed(of, x, values, following, lower_bound)
         return
     for i in range(0, of.n_rows, 2):
-        for j in range(i + SOON, min(i + SOON + PAIR, of.n_rows + following)):
+        for j in range(i + PREFETCH_DISTANCE,
+                       min(i + PREFETCH_DISTANCE + PAIR, of.n_rows + following)):
             fetch_nonzeros(x + j, values, of.depth)
         for group in range(n_groups):
             V = n_vectors * group // n_groups
             j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
-            c, start, b = of.c + i * ldc + j, of.start + j, of.b + j
+            c, start, b = of.c + i * ldc + j, of.initial + j, of.b + j
             if i + 1 < of.n_rows:
-                sparse_sums(c, ldc, start, b, ldb, alpha, least, x + i, values, words, 2, V)
+                sparse_sums(c, ldc, start, b, ldb, alpha, lower_bound, x + i, values, words, 2, V)
             else:
-                sparse_sums(c, ldc, start, b, ldb, alpha, least, x + i, values, words, 1, V)
+                sparse_sums(c, ldc, start, b, ldb, alpha, lower_bound, x + i, values, words, 1, V)
 
 
 cdef void multiply_listed(
-    const Product* of, const Nonzeros* x, const real* values, Py_ssize_t following, real least,
+    const Product* of, const Nonzeros* x, const real* values, Py_ssize_t following,
+    real lower_bound,
 ) noexcept nogil:
     cdef Py_ssize_t i, j, group, V
     cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
     for i in range(of.n_rows):
-        if i + SOON < of.n_rows + following:
-            fetch_nonzeros(x + i + SOON, values, of.depth)
+        if i + PREFETCH_DISTANCE < of.n_rows + following:
+            fetch_nonzeros(x + i + PREFETCH_DISTANCE, values, of.depth)
         for group in range(n_groups):
             V = n_vectors * group // n_groups
             j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
-            listed_sums(of.c + i * of.ldc + j, of.start + j, of.b + j, of.ldb, of.alpha, least,
-                        x + i, values, V)
+            listed_sums(of.c + i * of.ldc + j, of.initial + j, of.b + j, of.ldb, of.alpha,
+                        lower_bound, x + i, values, V)
 
 
 cdef inline void sparse_sums(
-    real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha, real least,
+    real* z, Py_ssize_t ld_z, const real* b, const real* w, Py_ssize_t ld, real alpha,
+    real lower_bound,
     const Nonzeros* x, const real* values, Py_ssize_t n_words, const int R, Py_ssize_t V,
 ) noexcept nogil:
     if V == 7:
-        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 7)
+        sparse_sum(z, ld_z, b, w, ld, alpha, lower_bound, x, values, n_words, R, 7)
     elif V == 6:
-        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 6)
+        sparse_sum(z, ld_z, b, w, ld, alpha, lower_bound, x, values, n_words, R, 6)
     elif V == 5:
-        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 5)
+        sparse_sum(z, ld_z, b, w, ld, alpha, lower_bound, x, values, n_words, R, 5)
     elif V == 4:
-        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 4)
+        sparse_sum(z, ld_z, b, w, ld, alpha, lower_bound, x, values, n_words, R, 4)
     elif V == 3:
-        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 3)
+        sparse_sum(z, ld_z, b, w, ld, alpha, lower_bound, x, values, n_words, R, 3)
     elif V == 2:
-        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 2)
+        sparse_sum(z, ld_z, b, w, ld, alpha, lower_bound, x, values, n_words, R, 2)
     else:
-        sparse_sum(z, ld_z, b, w, ld, alpha, least, x, values, n_words, R, 1)
+        sparse_sum(z, ld_z, b, w, ld, alpha, lower_bound, x, values, n_words, R, 1)
 
 
 cdef inline void add_sparse(
     real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
-    const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* done,
+    const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* cursor,
     const int R, const int V,
 ) noexcept nogil:
-    cdef vec d[PAIR][GROUP]
+    cdef vec d[PAIR][VECTORS_PER_PASS]
     cdef vec x_k[PAIR]
     cdef vec w_k
     cdef real* w_at
@@ -213,7 +215,7 @@ cdef inline void add_sparse(
     cdef uint64_t bits = any_of(x, word, R)
     cdef int r, v
     for r in range(R):
-        at[r] = done[r]
+        at[r] = cursor[r]
         for v in range(V):
             d[r][v] = load(delta + r * ld_delta + v * LANES)
     while bits:
@@ -230,45 +232,45 @@ cdef inline void add_sparse(
                 w_k = w_k + x_k[r] * d[r][v]
             store(w_at + v * LANES, w_k)
     for r in range(R):
-        done[r] = at[r]
+        cursor[r] = at[r]
 
 
 cdef inline void add_sparses(
     real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
-    const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* done,
+    const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* cursor,
     const int R, Py_ssize_t V,
 ) noexcept nogil:
     if V == 7:
-        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 7)
+        add_sparse(w, ld, delta, ld_delta, x, values, word, cursor, R, 7)
     elif V == 6:
-        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 6)
+        add_sparse(w, ld, delta, ld_delta, x, values, word, cursor, R, 6)
     elif V == 5:
-        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 5)
+        add_sparse(w, ld, delta, ld_delta, x, values, word, cursor, R, 5)
     elif V == 4:
-        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 4)
+        add_sparse(w, ld, delta, ld_delta, x, values, word, cursor, R, 4)
     elif V == 3:
-        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 3)
+        add_sparse(w, ld, delta, ld_delta, x, values, word, cursor, R, 3)
     elif V == 2:
-        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 2)
+        add_sparse(w, ld, delta, ld_delta, x, values, word, cursor, R, 2)
     else:
-        add_sparse(w, ld, delta, ld_delta, x, values, word, done, R, 1)
+        add_sparse(w, ld, delta, ld_delta, x, values, word, cursor, R, 1)
 
 
 cdef void add_by_pairs(
     real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
-    const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* done, Py_ssize_t m,
+    const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* cursor, Py_ssize_t m,
     Py_ssize_t V,
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(0, m, 2):
         if i + 1 < m:
-            add_sparses(w, ld, delta, ld_delta, x + i, values, word, done + i, 2, V)
+            add_sparses(w, ld, delta, ld_delta, x + i, values, word, cursor + i, 2, V)
         else:
-            add_sparses(w, ld, delta, ld_delta, x + i, values, word, done + i, 1, V)
+            add_sparses(w, ld, delta, ld_delta, x + i, values, word, cursor + i, 1, V)
         delta += PAIR * ld_delta
 
 
-cdef void turn_bits(uint64_t* bits) noexcept nogil:
+cdef void transpose_bits(uint64_t* bits) noexcept nogil:
     # WORD words: bit j of word i changes places with bit i of word j, first in blocks of half the
     # size, then of a quarter, and so on (Warren, Hacker's Delight, 7-3).
     cdef int size = WORD // 2, pair, i
@@ -286,9 +288,9 @@ cdef void turn_bits(uint64_t* bits) noexcept nogil:
 cdef inline void add_columns(
     real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
     const uint64_t* examples,   # IN  (WORD) for each row of w, out of WORD
-    const real* values, Py_ssize_t* done, const int V,
+    const real* values, Py_ssize_t* cursor, const int V,
 ) noexcept nogil:
-    cdef vec acc[GROUP]
+    cdef vec acc[VECTORS_PER_PASS]
     cdef vec x_k
     cdef Py_ssize_t i, k
     cdef uint64_t left
@@ -302,8 +304,8 @@ cdef inline void add_columns(
         while left:
             i = lowest_bit(left)
             left &= left - 1
-            x_k = splat(values[done[i]])
-            done[i] += 1
+            x_k = splat(values[cursor[i]])
+            cursor[i] += 1
             for v in range(V):
                 acc[v] = acc[v] + x_k * load(delta + i * ld_delta + v * LANES)
         for v in range(V):
@@ -312,7 +314,7 @@ cdef inline void add_columns(
 
 cdef void add_by_columns(
     real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
-    const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* done, Py_ssize_t m,
+    const Nonzeros* x, const real* values, Py_ssize_t word, Py_ssize_t* cursor, Py_ssize_t m,
     Py_ssize_t V,
 ) noexcept nogil:
     cdef uint64_t bits[WORD]
@@ -320,76 +322,78 @@ cdef void add_by_columns(
     for block in range(words_of(m)):
         for i in range(WORD):
             bits[i] = x[i].bits[word] if block * WORD + i < m else 0
-        turn_bits(bits)
+        transpose_bits(bits)
         if V == 7:
-            add_columns(w, ld, delta, ld_delta, bits, values, done, 7)
+            add_columns(w, ld, delta, ld_delta, bits, values, cursor, 7)
         elif V == 6:
-            add_columns(w, ld, delta, ld_delta, bits, values, done, 6)
+            add_columns(w, ld, delta, ld_delta, bits, values, cursor, 6)
         elif V == 5:
-            add_columns(w, ld, delta, ld_delta, bits, values, done, 5)
+            add_columns(w, ld, delta, ld_delta, bits, values, cursor, 5)
         elif V == 4:
-            add_columns(w, ld, delta, ld_delta, bits, values, done, 4)
+            add_columns(w, ld, delta, ld_delta, bits, values, cursor, 4)
         elif V == 3:
-            add_columns(w, ld, delta, ld_delta, bits, values, done, 3)
+            add_columns(w, ld, delta, ld_delta, bits, values, cursor, 3)
         elif V == 2:
-            add_columns(w, ld, delta, ld_delta, bits, values, done, 2)
+            add_columns(w, ld, delta, ld_delta, bits, values, cursor, 2)
         else:
-            add_columns(w, ld, delta, ld_delta, bits, values, done, 1)
-        x, delta, done = x + WORD, delta + WORD * ld_delta, done + WORD
+            add_columns(w, ld, delta, ld_delta, bits, values, cursor, 1)
+        x, delta, cursor = x + WORD, delta + WORD * ld_delta, cursor + WORD
 
 
 cdef inline void add_listed(
     real* w, Py_ssize_t ld, const real* delta,
-    const Nonzeros* x, const real* values, Py_ssize_t k_first, Py_ssize_t k_last, Py_ssize_t* done,
+    const Nonzeros* x, const real* values, Py_ssize_t k_first, Py_ssize_t k_last,
+    Py_ssize_t* cursor,
     const int V,
 ) noexcept nogil:
     # Up to the row k_last of w, of which w is the row k_first.
-    cdef vec d[GROUP]
+    cdef vec d[VECTORS_PER_PASS]
     cdef vec x_k
     cdef real* w_k
     cdef const int* columns = x.columns
-    cdef Py_ssize_t at = done[0], last = x.last
+    cdef Py_ssize_t at = cursor[0], last = x.last
     cdef int v
     for v in range(V):
         d[v] = load(delta + v * LANES)
     while at < last and columns[at] < k_last:
-        fetch_row_of_w(w + (columns[min(at + NEXT, last - 1)] - k_first) * ld, V)
+        fetch_row_of_w(w + (columns[min(at + PREFETCH_NUMBERS, last - 1)] - k_first) * ld, V)
         x_k, w_k = splat(values[at]), w + (columns[at] - k_first) * ld
         for v in range(V):
             store(w_k + v * LANES, load(w_k + v * LANES) + x_k * d[v])
         at += 1
-    done[0] = at
+    cursor[0] = at
 
 
 cdef void add_from_lists(
     real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
-    const Nonzeros* x, const real* values, Py_ssize_t k_first, Py_ssize_t k_last, Py_ssize_t* done,
+    const Nonzeros* x, const real* values, Py_ssize_t k_first, Py_ssize_t k_last,
+    Py_ssize_t* cursor,
     Py_ssize_t m, Py_ssize_t V,
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(m):
-        if done[i] < x[i].last and x[i].columns[done[i]] < k_last:
+        if cursor[i] < x[i].last and x[i].columns[cursor[i]] < k_last:
             if V == 7:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 7)
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 7)
             elif V == 6:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 6)
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 6)
             elif V == 5:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 5)
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 5)
             elif V == 4:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 4)
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 4)
             elif V == 3:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 3)
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 3)
             elif V == 2:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 2)
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 2)
             else:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, done + i, 1)
+                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 1)
         delta += ld_delta
 
 
 cdef void multiply_nonzeros_across(
-    const Product* of,                      # as for ACROSS; its start is c, or zeros: an epilogue
+    const Product* of,                      # as for A_TRANSPOSED; initial is c, or zeros
     const Nonzeros* x, const real* values,  # IN  (depth) instead of its rows
-    Py_ssize_t* done,                       # (depth) how far a row's numbers are
+    Py_ssize_t* cursor,                       # (depth) how far a row's numbers are
 ) noexcept nogil:
     cdef Py_ssize_t i, j, group, V, k_first, k_last, ld, ldb = of.ldb, m = of.depth
     cdef bint listed = x.columns != NULL
@@ -403,7 +407,7 @@ cdef void multiply_nonzeros_across(
         j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
         b = of.b + j
         for i in range(m):
-            done[i] = x[i].first
+            cursor[i] = x[i].first
         k_first = 0
         while k_first < of.n_rows:
             k_last = min(k_first + height, of.n_rows)
@@ -413,11 +417,11 @@ cdef void multiply_nonzeros_across(
                 to, ld = of.tile, V * LANES
                 memset(to, 0, WORD * ld * sizeof(real))
             if listed:
-                add_from_lists(to, ld, b, ldb, x, values, k_first, k_last, done, m, V)
-            elif m < MANY:
-                add_by_pairs(to, ld, b, ldb, x, values, k_first // WORD, done, m, V)
+                add_from_lists(to, ld, b, ldb, x, values, k_first, k_last, cursor, m, V)
+            elif m < COLUMNWISE_FROM:
+                add_by_pairs(to, ld, b, ldb, x, values, k_first // WORD, cursor, m, V)
             else:
-                add_by_columns(to, ld, b, ldb, x, values, k_first // WORD, done, m, V)
+                add_by_columns(to, ld, b, ldb, x, values, k_first // WORD, cursor, m, V)
             if of.epilogue != NULL:
                 of.epilogue(of.context, c, of.ldc, to, ld, k_last - k_first, ld)
             k_first = k_last

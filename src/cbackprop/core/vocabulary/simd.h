@@ -22,16 +22,16 @@
 
 #if defined(__AVX512F__) /* 32 registers: 12 x 2 accumulators, 2 of b */
 #define VEC_BYTES 64
-#define TILE_ROWS 12
+#define MR 12
 #elif defined(__AVX2__) /* 16 registers: 6 x 2 accumulators, 2 of b */
 #define VEC_BYTES 32
-#define TILE_ROWS 6
+#define MR 6
 #elif defined(__aarch64__) /* 32 registers */
 #define VEC_BYTES 16
-#define TILE_ROWS 12
+#define MR 12
 #else /* 16 registers; a product needs one of its own without fused multiply-add */
 #define VEC_BYTES 16
-#define TILE_ROWS 5
+#define MR 5
 #endif
 
 #ifdef CBP_DOUBLE

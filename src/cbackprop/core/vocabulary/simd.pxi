@@ -7,7 +7,7 @@ cdef extern from "simd.h":
     ctypedef double vec
     ctypedef int mask
     ctypedef unsigned int vec_uint32
-    const int REAL_BYTES, LANES, TILE_ROWS
+    const int REAL_BYTES, LANES, MR
     const real SMALLEST, LARGEST, MOST_SQUARED, SILU_FAR, GELU_FAR
     const real LN_SMALLEST, LN_LARGEST_POWER, ROUND_TO_INT
     vec splat(real x) noexcept nogil

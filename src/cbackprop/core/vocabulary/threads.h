@@ -169,7 +169,7 @@ typedef struct { /* each number in a cache line of its own */
     int round;
     char gap_2[60];
     int stopped;
-} Meeting;
+} Barrier;
 
 #if defined(__x86_64__)
 #define RELAX() __builtin_ia32_pause()
@@ -180,7 +180,7 @@ typedef struct { /* each number in a cache line of its own */
 #endif
 
 /* Wait for the others; false if one has stopped. What waiting costs beyond a spin is added up. */
-static int meet(Meeting *at, int threads, long long *waited) {
+static int barrier_wait(Barrier *at, int threads, long long *waited) {
     int round = __atomic_load_n(&at->round, __ATOMIC_RELAXED);
     if (__atomic_add_fetch(&at->arrived, 1, __ATOMIC_ACQ_REL) == threads) {
         __atomic_store_n(&at->arrived, 0, __ATOMIC_RELAXED);

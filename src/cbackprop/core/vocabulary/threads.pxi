@@ -6,13 +6,13 @@ import warnings
 
 
 cdef extern from "threads.h":
-    ctypedef struct Meeting:
+    ctypedef struct Barrier:
         int stopped
     long long now "nanoseconds_now"() noexcept nogil
     void run_team(void (*worker)(void*, int, int) noexcept nogil, void* work,
                   int threads) noexcept nogil
     bint too_few_threads() noexcept
-    bint meet_at "meet"(Meeting* at, int threads, long long* waited) noexcept nogil
+    bint wait_at "barrier_wait"(Barrier* at, int threads, long long* waited) noexcept nogil
     int most_threads() noexcept
     void end_team() noexcept
     bint is_set(const int* flag) noexcept nogil
@@ -23,7 +23,7 @@ cdef extern from "threads.h":
 
 cdef enum:
     MOST_THREADS = 1024
-    UNHEARD = 1 << 24       # numbers that are read between two looks for Ctrl-C
+    NUMBERS_PER_SIGNAL_CHECK = 1 << 24       # numbers that are read between two looks for Ctrl-C
 
 
 cdef int call_team(void (*worker)(void*, int, int) noexcept nogil, void* work, int threads,

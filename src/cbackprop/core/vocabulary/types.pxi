@@ -8,7 +8,7 @@ cdef int REAL_TYPE = cnp.NPY_FLOAT64 if REAL_BYTES == 8 else cnp.NPY_FLOAT32
 
 cdef enum:
     LINE = 64               # bytes of a cache line
-    HUGE = 2 * 1024 * 1024  # bytes of a huge page, on x86-64 and most aarch64
+    HUGE_PAGE_BYTES = 2 * 1024 * 1024  # bytes of a huge page, on x86-64 and most aarch64
 
 
 def aligned(Py_ssize_t size):
@@ -18,10 +18,11 @@ def aligned(Py_ssize_t size):
     A large one asks for huge pages, which Linux gives where they are allowed.
     """
     cdef Py_ssize_t bytes_ = size * sizeof(real), line = LINE
-    if bytes_ >= HUGE // 2 and hasattr(mmap, "MADV_HUGEPAGE"):
-        line = HUGE
+    if bytes_ >= HUGE_PAGE_BYTES // 2 and hasattr(mmap, "MADV_HUGEPAGE"):
+        line = HUGE_PAGE_BYTES
         try:        # private: after a fork, each process has its own
-            pages = mmap.mmap(-1, bytes_ + 2 * HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            pages = mmap.mmap(-1, bytes_ + 2 * HUGE_PAGE_BYTES,
+                              flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         except OSError as error:
             raise MemoryError(f"unable to allocate {bytes_} bytes: {error}") from None
         with contextlib.suppress(OSError):      # a kernel without them
