@@ -2,17 +2,21 @@
 
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
+import Cython
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 CORE = "src/cbackprop/core"
+VOCABULARY = f"{CORE}/vocabulary"  # the C headers
 WINDOWS = sys.platform == "win32"
 # Memoryviews are compiled once, not in every build of the core. Cython enters the module under its
 # bare name as well, which must not clash with anyone's.
@@ -40,6 +44,10 @@ ISA_FLAGS = {
 }
 if SANITIZE or platform.machine().lower() not in {"x86_64", "amd64"}:
     ISA_FLAGS = {"baseline": []}
+# For who tries a change: CBACKPROP_BUILDS="v3" compiles that level alone.
+BUILDS = os.environ.get("CBACKPROP_BUILDS", " ".join(ISA_FLAGS)).split()
+if not BUILDS or not set(BUILDS) <= set(ISA_FLAGS):
+    raise SystemExit(f"CBACKPROP_BUILDS must name some of {list(ISA_FLAGS)}, got {BUILDS}")
 
 # Apple's clang refuses it; for clang-cl its library would have to come along: one thread there.
 OPENMP = ["-fopenmp"]
@@ -60,14 +68,29 @@ def spelt(flags: list[str]) -> list[str]:
     return [f"/clang:{flag}" for flag in flags] if WINDOWS else flags
 
 
+@cache
+def included(source: Path) -> set[Path]:
+    """Find the files that one includes, itself, and so on: what it must be built anew for."""
+    found = {source}
+    for name in re.findall(r'^\s*(?:#\s*include|include|cdef extern from)\s+"(.+?)"',
+                           source.read_text(encoding="utf-8"), re.MULTILINE):
+        for folder in (source.parent, Path(VOCABULARY)):
+            if (folder / name).is_file():
+                found |= included(folder / name)
+                break
+    return found
+
+
 def core(isa: str, real: str) -> Extension:
     """One build of the core."""
     name = f"_{isa}_{real}"
+    source = Path(CORE, "builds", f"{name}.pyx")
     return Extension(
         f"cbackprop.core.builds.{name}",
-        [f"{CORE}/builds/{name}.pyx"],
-        include_dirs=[f"{CORE}/vocabulary", numpy.get_include()],
-        depends=[*map(str, Path(CORE).glob("**/*.pxi")), *map(str, Path(CORE).glob("**/*.h"))],
+        [str(source)],
+        include_dirs=[VOCABULARY, numpy.get_include()],
+        depends=["setup.py", *map(str, Path(CORE).glob("*.pxd")),
+                 *map(str, included(source) - {source})],
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
             # The tile must be unrolled into every one of its sizes.
@@ -77,6 +100,32 @@ def core(isa: str, real: str) -> Extension:
         extra_compile_args=spelt(FLAGS + SYMBOLS + ISA_FLAGS[isa]) + SANITIZED,
         extra_link_args=[*SANITIZED],
     )
+
+
+def runtime() -> Extension:
+    """What needs neither an instruction set nor a real type."""
+    source = Path(CORE, "_runtime.pyx")
+    return Extension(
+        "cbackprop.core._runtime",
+        [str(source)],
+        include_dirs=[VOCABULARY, numpy.get_include()],
+        depends=["setup.py", *map(str, included(source) - {source})],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        extra_compile_args=spelt(FLAGS + SYMBOLS) + SANITIZED,
+        extra_link_args=[*SANITIZED],
+    )
+
+
+def written(extension: Extension) -> Path:
+    """Return the C file that Cython writes for an extension."""
+    return Path(extension.sources[0]).with_suffix(".c")
+
+
+def is_stale(extension: Extension) -> bool:
+    """Whether its C is older than anything that went into it."""
+    c = written(extension)
+    return not c.is_file() or any(Path(path).stat().st_mtime > c.stat().st_mtime
+                                  for path in (*extension.sources, *extension.depends))
 
 
 class BuildExt(build_ext):
@@ -89,6 +138,7 @@ class BuildExt(build_ext):
 
     def build_extensions(self) -> None:
         """Ask the compiler once per instruction set, then build."""
+        self.write_c()
         if self.compiler.compiler_type == "msvc":
             self.use_clang_cl()
         refused = [isa for isa, flags in ISA_FLAGS.items() if not self.accepts(flags)]
@@ -104,6 +154,26 @@ class BuildExt(build_ext):
         else:
             print("cbackprop: without OpenMP, one thread only", file=sys.stderr)
         super().build_extensions()
+
+    def write_c(self) -> None:
+        """
+        Let Cython write the C of what has changed since.
+
+        It would write all of it again whenever its own files are newer, as they are in each of
+        pip's build environments, and all would be compiled again.
+        """
+        settings = Path("build", "settings.txt")
+        now = repr((Cython.__version__, numpy.__version__, DIRECTIVES, FLAGS, SYMBOLS, SANITIZED,
+                    *map(os.environ.get, ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS"))))
+        if not settings.is_file() or settings.read_text() != now:
+            for c in Path("src").glob("**/*.c"):
+                c.unlink()
+        cythonize([e for e in self.extensions if is_stale(e)], force=True,
+                  compiler_directives=DIRECTIVES, shared_utility_qualified_name=SHARED)
+        settings.parent.mkdir(exist_ok=True)
+        settings.write_text(now)
+        for extension in self.extensions:
+            extension.sources = [str(written(extension))]
 
     def use_clang_cl(self) -> None:
         """Put clang-cl, which knows vectors, in the place of Microsoft's compiler."""
@@ -132,21 +202,12 @@ class BuildExt(build_ext):
 
 setup(
     cmdclass={"build_ext": BuildExt},
-    ext_modules=cythonize(
-        [
-            Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"],
-                      extra_compile_args=spelt(SYMBOLS)),
-            Extension("cbackprop.core._runtime", [f"{CORE}/_runtime.pyx"],
-                      include_dirs=[f"{CORE}/vocabulary", numpy.get_include()],
-                      depends=[*map(str, Path(CORE, "vocabulary").glob("*"))],
-                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-                      extra_compile_args=spelt(FLAGS + SYMBOLS) + SANITIZED,
-                      extra_link_args=[*SANITIZED]),
-            Extension(SHARED, [f"{CORE}/_cbackprop_shared.c"],
-                      extra_compile_args=spelt(SYMBOLS)),
-            *(core(isa, real) for isa in ISA_FLAGS for real in ("float32", "float64")),
-        ],
-        compiler_directives=DIRECTIVES,
-        shared_utility_qualified_name=SHARED,
-    ),
+    ext_modules=[
+        Extension("cbackprop.core._cpu", [f"{CORE}/_cpu.pyx"], extra_compile_args=spelt(SYMBOLS)),
+        runtime(),
+        Extension(SHARED, [f"{CORE}/_cbackprop_shared.c"], extra_compile_args=spelt(SYMBOLS)),
+        Extension("cbackprop.chapter2.chapter2", ["src/cbackprop/chapter2/chapter2.pyx"],
+                  extra_compile_args=spelt(["-O3", *SYMBOLS])),
+        *(core(isa, real) for isa in BUILDS for real in ("float32", "float64")),
+    ],
 )

@@ -14,6 +14,7 @@ from math import ceil, prod
 from typing import Any
 
 import common
+from command import Command, Results
 from common import Work, interleaved, stopwatch, table
 
 START = common.before_numpy(threads=1)
@@ -183,21 +184,9 @@ def print_differences(results: Sequence[dict[str, Any]]) -> None:
           f"chosen at random. Differences are timed for {TIMED} weights, the time scaled to all.")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (25; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true",
-                        help="the smallest networks, to see that everything runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    asked = parser.parse_args(argv)
-    tiny = asked.tiny
-    repeat = asked.repeat if asked.repeat is not None else 1 if tiny else 25
-    if repeat < 1:
-        parser.error(f"--repeat must be at least 1, got {repeat}")
+def measure(arguments: argparse.Namespace) -> Results:
+    tiny, repeat = arguments.tiny, arguments.repeat
     at_least = AT_LEAST / (10 if tiny else 1)
-
-    about = common.environment(START)
-    common.print_environment(about)
     print(f"{'data':<10} synthetic: uniform rows and targets")
     print(f"{'timing':<10} rounds in turns: {repeat}; the best of them")
     passes = [forward_passes(sizes, m, repeat, at_least)
@@ -207,13 +196,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = [against_differences(width, examples, 50 if tiny else CHECKED, repeat, at_least)
              for examples in EXAMPLES for width in (WIDTHS[:2] if tiny else WIDTHS)]
     print_differences(found)
-    print(f"\n{stopwatch}")
-    if asked.json:
-        common.write_json(asked.json, {
-            "benchmark": "backprop_vs_differences", "tiny": tiny, "repeat": repeat,
-            "environment": about, "forward_passes": passes, "differences": found,
-            "measured_seconds": {"wall": stopwatch.wall, "cpu": stopwatch.cpu},
-        })
+    return {"forward_passes": passes, "differences": found}
+
+
+main = Command("backprop_vs_differences", __doc__, START, measure, repeat=25)
 
 
 if __name__ == "__main__":

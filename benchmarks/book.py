@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 import common
+from command import Bound, Command, Results, positive
 from common import Work, stopwatch, table, times
 
 START = common.before_numpy(threads=1)
@@ -136,35 +137,18 @@ def subset() -> tuple[Pairs, Pairs]:
             list(zip(x_test, y_test[:100], strict=True)))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--epochs", type=int, metavar="N", help="(30; 2 if tiny)")
-    parser.add_argument("--repeat", type=int, metavar="N", help="runs of ours (3; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true",
-                        help="a few rows, to see that everything runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    asked = parser.parse_args(argv)
-    epochs = asked.epochs if asked.epochs is not None else 2 if asked.tiny else 30
-    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 3
-    if min(epochs, repeat) < 1:
-        parser.error(f"--epochs and --repeat must be at least 1, got {epochs} and {repeat}")
-
-    about = common.environment(START)
-    common.print_environment(about)
-    training, test = subset() if asked.tiny else mnist_loader.load_data_wrapper()[::2]
+def measure(arguments: argparse.Namespace) -> Results:
+    epochs = arguments.epochs or (2 if arguments.tiny else 30)
+    training, test = subset() if arguments.tiny else mnist_loader.load_data_wrapper()[::2]
     print(f"{'data':<10} MNIST, lists of pairs of columns, float32")
     difference = check(training, test)
-    results = race(training, test, epochs, repeat)
-    reached = results["times_book"] >= TO_REACH
-    print(f"to reach: {TO_REACH} x, {'reached' if reached else 'short'}"
-          + " (a tiny run says nothing about that)" * asked.tiny)
-    print(f"\n{stopwatch}")
-    if asked.json:
-        common.write_json(asked.json, {
-            "benchmark": "book", "tiny": asked.tiny, "environment": about,
-            "difference": difference, **results, "to_reach": TO_REACH, "reached": reached,
-            "measured_seconds": {"wall": stopwatch.wall, "cpu": stopwatch.cpu},
-        })
+    results = race(training, test, epochs, arguments.repeat)
+    return {"difference": difference, **results, "bounds": [
+        Bound("the whole script, times as fast", TO_REACH, results["times_book"], "{:.1f} x")]}
+
+
+main = Command("book", __doc__, START, measure, repeat=3, options={
+    "--epochs": {"type": positive, "metavar": "N", "help": "(30; 2 if tiny)"}})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import threading
@@ -142,15 +143,15 @@ def print_environment(about: dict[str, Any]) -> None:
     if not isinstance(pools, str):
         pools = "; ".join(
             f"{pool['internal_api']} {pool['version']}, {pool['architecture']} kernels, "
-            f"{_count(pool['num_threads'], 'thread')}" for pool in pools)
+            f"{count(pool['num_threads'], 'thread')}" for pool in pools)
     cores = about["cores"]
     pinned = ("not pinned: this system cannot" if cores is None else
-              f"pinned to {_count(len(cores), 'core')} (number {', '.join(map(str, cores))})")
+              f"pinned to {count(len(cores), 'core')} (number {', '.join(map(str, cores))})")
     load = about["load"]
     load = "" if load is None else f", load average {load:.1f} at the start"
     lines = {
         "machine": f"{about['cpu']}, {about['system']}",
-        "process": f"{pinned}, {_count(about['threads'], 'thread')}{load}",
+        "process": f"{pinned}, {count(about['threads'], 'thread')}{load}",
         "Python": about["python"],
         "NumPy": about["numpy"],
         "BLAS": pools,
@@ -165,7 +166,7 @@ def print_environment(about: dict[str, Any]) -> None:
         print(f"{'cleared':<10} nothing: no variable was set that slows a BLAS or NumPy")
 
 
-def _count(number: int, name: str) -> str:
+def count(number: int, name: str) -> str:
     return f"{number} {name}" + "s" * (number != 1)
 
 
@@ -290,8 +291,11 @@ class Timing:
         return statistics.median(self.seconds)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything, to be written as JSON."""
-        return {"best": self.best, "median": self.median, "seconds": self.seconds}
+        """Return a summary, to be written as JSON."""
+        lower, _, upper = statistics.quantiles(
+            self.seconds if len(self.seconds) > 1 else 2 * self.seconds, method="inclusive")
+        return {"best": self.best, "lower_quartile": lower, "median": self.median,
+                "upper_quartile": upper, "rounds": len(self.seconds)}
 
 
 def interleaved(measures: Sequence[Callable[[], float]], rounds: int) -> list[Timing]:
@@ -414,6 +418,8 @@ def times(ratio: float) -> str:
 
 
 def write_json(path: str | os.PathLike[str], results: dict[str, Any]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(results, file, indent=1)
-        file.write("\n")
+    """Write lists and dictionaries in which there are no others on one line each."""
+    text = json.dumps(results, indent=1)
+    for innermost in (r"\[[^\[\]{}]*\]", r"\{[^{}]*\}"):  # a dictionary may have such lists
+        text = re.sub(innermost, lambda found: re.sub(r"\s*\n\s*", " ", found[0]), text)
+    Path(path).write_text(text + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ Width (8 to 4096), mini-batch (1 to 4096), depth (1 to 20) and rows (10^3 to 10^
 all points would lie on one straight line; docs/benchmarks.md says where they leave it, and why.
 The longest sets of rows take 3 GB.
 
-    python benchmarks/growth.py [--repeat N] [--tiny] [--json FILE] [--figure FILE]
+    python benchmarks/growth.py [--repeat N] [--tiny] [--json FILE]
 """
 
 import argparse
@@ -14,12 +14,11 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
-from pathlib import Path
 from typing import Any
 
 import common
+from command import Command, Results
 from common import Peak, Work, interleaved, stopwatch, table
-from reporting import figures
 
 START = common.before_numpy(threads=1)
 
@@ -112,7 +111,7 @@ class Point:
             self.examples, self.epochs, work.mini_batch_size, work.eta)) / self.epochs
 
 
-def measure(chosen: Sequence[Sweep], repeat: int, at_least: float) -> dict[str, Any]:
+def race(chosen: Sequence[Sweep], repeat: int, at_least: float) -> dict[str, Any]:
     """Time all points in turns, the peak among them; return everything measured."""
     works = [work for sweep in chosen for work in sweep.works]
     largest = max(work.rows * (work.sizes[0] + work.sizes[-1]) for work in works)
@@ -159,34 +158,17 @@ def print_sweeps(results: dict[str, Any]) -> None:
              for one in sweep["points"]]))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (5; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true",
-                        help="the smallest networks, to see that everything runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    parser.add_argument("--figure", metavar="FILE", help="where to draw it (extra bench)")
-    asked = parser.parse_args(argv)
-    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 5
-    if repeat < 1:
-        parser.error(f"--repeat must be at least 1, got {repeat}")
-
-    about = common.environment(START)
-    common.print_environment(about)
+def measure(arguments: argparse.Namespace) -> Results:
     print(f"{'data':<10} synthetic: uniform rows and targets")
-    print(f"{'timing':<10} rounds of all in turns: {repeat}; whole epochs, their order too")
-    chosen = [sweep.tiny() if asked.tiny else sweep for sweep in sweeps()]
-    results = {
-        "benchmark": "growth", "tiny": asked.tiny, "repeat": repeat, "environment": about,
-        **measure(chosen, repeat, AT_LEAST / (30 if asked.tiny else 1)),
-        "measured_seconds": {"wall": stopwatch.wall, "cpu": stopwatch.cpu},
-    }
+    print(f"{'timing':<10} rounds of all in turns: {arguments.repeat}; whole epochs, their order "
+          f"too")
+    chosen = [sweep.tiny() if arguments.tiny else sweep for sweep in sweeps()]
+    results = race(chosen, arguments.repeat, AT_LEAST / (30 if arguments.tiny else 1))
     print_sweeps(results)
-    print(f"\n{stopwatch}")
-    if asked.json:
-        common.write_json(asked.json, results)
-    if asked.figure:
-        figures.save(figures.growth(results), Path(asked.figure))
+    return results
+
+
+main = Command("growth", __doc__, START, measure, repeat=5)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import common
+from command import Command, Results
 from common import Peak, interleaved, stopwatch, table
 
 START = common.before_numpy(threads=1)
@@ -213,32 +214,19 @@ def named(name: str) -> str:
     return name
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--work", nargs="+", type=named, default=WORKS, metavar="NAME",
-                        help=f"sizes and mini-batch ({', '.join(WORKS)})")
-    parser.add_argument("--real", nargs="+", choices=common.REALS, default=common.REALS,
-                        metavar="R", help="float32, float64 (both)")
-    parser.add_argument("--variant", nargs="+", choices=RUNNABLE, default=RUNNABLE, metavar="V",
-                        help=f"some of those that run here, {', '.join(RUNNABLE)} (all)")
-    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (5; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true",
-                        help="a few short measurements, to see that everything runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    asked = parser.parse_args(argv)
-    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 5
-    if repeat < 1:
-        parser.error(f"--repeat must be at least 1, got {repeat}")
+def measure(arguments: argparse.Namespace) -> Results:
+    print(f"{'timing':<10} rounds of all steps in turns: {arguments.repeat}; the least counts")
+    return {"works": [run(name, real, arguments.variant, arguments.repeat, arguments.tiny)
+                      for name in arguments.work for real in arguments.real]}
 
-    about = common.environment(START)
-    common.print_environment(about)
-    print(f"{'timing':<10} rounds of all steps in turns: {repeat}; the least counts")
-    results = [run(name, real, asked.variant, repeat, asked.tiny)
-               for name in asked.work for real in asked.real]
-    if asked.json:
-        common.write_json(asked.json, {
-            "benchmark": "kernels", "tiny": asked.tiny, "repeat": repeat, "environment": about,
-            "works": results})
+
+main = Command("kernels", __doc__, START, measure, repeat=5, options={
+    "--work": {"nargs": "+", "type": named, "default": WORKS, "metavar": "NAME",
+               "help": f"sizes and mini-batch ({', '.join(WORKS)})"},
+    "--real": {"nargs": "+", "choices": common.REALS, "default": common.REALS, "metavar": "R",
+               "help": "float32, float64 (both)"},
+    "--variant": {"nargs": "+", "choices": RUNNABLE, "default": RUNNABLE, "metavar": "V",
+                  "help": f"some of those that run here, {', '.join(RUNNABLE)} (all)"}})
 
 
 if __name__ == "__main__":

@@ -12,20 +12,20 @@ cbackprop's.
 
 import argparse
 import math
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import common
-from common import WORKS, Timing, Work, interleaved, stopwatch, table, times
+from command import Bound, Command, Results
+from common import WORKS, Timing, Work, interleaved, table, times
 
 START = common.before_numpy()
 
 import numpy as np  # noqa: E402  only now
 from numpy.typing import NDArray  # noqa: E402
-from opponents import OURS, load, versions  # noqa: E402
+from opponents import OURS, load  # noqa: E402
 from opponents.contestant import (  # noqa: E402
     LEAST_SECONDS,
     MOST_SECONDS,
@@ -174,16 +174,18 @@ def race(
     result: dict[str, Any] = {
         "name": work.name, "sizes": work.sizes, "mini_batch_size": work.mini_batch_size,
         "rows": work.rows, "check": checks_of(checks), "ways": {}}
+    ours: dict[str, Timing] = {}
     for (way, one), timing in zip(everyone, timings, strict=True):
+        ours.setdefault(way, timing)  # it comes first
         contestant = {"opponent": one.opponent, "form": one.form, "eta": one.work.eta,
                       "rows_timed": one.rows_timed, "epochs_timed": one.epochs_timed,
-                      **timing.as_dict()}
-        of_way = result["ways"].setdefault(way, {"contestants": {}, "forms": []})
+                      **timing.as_dict(), "times_cbackprop": ratio(timing, ours[way])}
+        of_way = result["ways"].setdefault(way, {
+            "share_of_plain": ratio(ours["plain"], ours[way]), "contestants": {}, "forms": []})
         of_way["forms"].append(contestant)
         best = of_way["contestants"].get(one.opponent)
         if best is None or timing.best < best["best"]:
             of_way["contestants"][one.opponent] = contestant
-    compare(result)
     print_race(result)
     return result
 
@@ -202,23 +204,13 @@ def checks_of(by_way: dict[str, Any]) -> dict[str, Any]:
     return {"ways": by_way, "refused": refused}
 
 
-def compare(result: dict[str, Any]) -> None:
+def ratio(one: Timing, other: Timing) -> float:
     """
-    Add how ours stands: to plain descent, and the others to us.
+    Compare two times round by round, and return the median.
 
-    Two times are compared round by round, and the median of the ratios counts: best times would
-    compare the machine's best minute for one with that for the other.
+    The best times would compare the machine's best minute for one with that for the other.
     """
-    plain = result["ways"]["plain"]["contestants"][OURS]
-    for way in result["ways"].values():
-        ours = way["contestants"][OURS]
-        way["share_of_plain"] = ratio(plain, ours)
-        for one in way["forms"]:
-            one["times_cbackprop"] = ratio(one, ours)
-
-
-def ratio(one: dict[str, Any], other: dict[str, Any]) -> float:
-    return Timing([a / b for a, b in zip(one["seconds"], other["seconds"], strict=True)]).median
+    return Timing([a / b for a, b in zip(one.seconds, other.seconds, strict=True)]).median
 
 
 def print_race(result: dict[str, Any]) -> None:
@@ -234,61 +226,30 @@ def print_race(result: dict[str, Any]) -> None:
     print(table(("one epoch", "ms min", "ms median", "% of plain", "/ cbackprop"), lines))
 
 
-def bounds(results: dict[str, Any]) -> Iterator[tuple[str, float, float]]:
-    """Yield (what, to reach, measured) for all that was run."""
-    full = results["environment"]["variant"] == "v4"
-    for name, work in results["works"].items():
+def bounds(works: dict[str, Any], variant: str) -> Iterator[Bound]:
+    """Yield those of all that was run."""
+    for name, work in works.items():
         for way, share in TO_REACH.get(name, {}).items():
-            if full:
-                yield (f"{name}: {way}, of plain descent's rows per second", share,
-                       work["ways"][way]["share_of_plain"])
+            if variant == "v4":
+                yield Bound(f"{name}: {way}, of plain descent's rows per second", share,
+                            work["ways"][way]["share_of_plain"])
         for way in RACES:
             for opponent, one in work["ways"][way]["contestants"].items():
                 if opponent != OURS:
-                    yield f"{name}: {way}, faster than {opponent}", FASTER, one["times_cbackprop"]
+                    yield Bound(f"{name}: {way}, faster than {opponent}", FASTER,
+                                one["times_cbackprop"])
 
 
-def print_bounds(results: dict[str, Any]) -> list[dict[str, Any]]:
-    judged = [{"what": what, "to_reach": wanted, "measured": got, "reached": got >= wanted}
-              for what, wanted, got in bounds(results)]
-    print("\nto reach on one core" + " (a tiny run says nothing about that)" * results["tiny"])
-    print(table(("", "to reach", "measured", ""), [
-        (one["what"], f"{one['to_reach']:.2f}", f"{one['measured']:.2f}",
-         "reached" if one["reached"] else "short") for one in judged]))
-    return judged
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--work", nargs="+", choices=WORKS, default=list(WORKS), metavar="NAME",
-                        help=f"some of {', '.join(WORKS)}")
-    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (7; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true",
-                        help="a few mini-batches, to see that everything runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    asked = parser.parse_args(argv)
-    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 7
-    if repeat < 1:
-        parser.error(f"--repeat must be at least 1, got {repeat}")
-
-    warnings.simplefilter("ignore")  # what opponents deprecate is not ours to repair
-    modules, absent = load(OTHERS, START.threads)
-    about = common.environment(START) | {"packages": versions(modules)}
-    common.print_environment(about)
-    for name, why in absent.items():
-        print(f"{'ABSENT':<10} {name}: {why}")
+def measure(arguments: argparse.Namespace) -> Results:
+    repeat, tiny = arguments.repeat, arguments.tiny
     print(f"{'timing':<10} {repeat} rounds of all in turns, {REAL}; ratios are medians over rounds")
-    results: dict[str, Any] = {
-        "benchmark": "learning", "tiny": asked.tiny, "repeat": repeat, "environment": about,
-        "absent": absent, "works": {}}
-    for name in asked.work:
-        work = WORKS[name].tiny() if asked.tiny else WORKS[name]
-        results["works"][name] = race(work, modules, repeat, asked.tiny)
-    results["bounds"] = print_bounds(results)
-    results["measured_seconds"] = {"wall": stopwatch.wall, "cpu": stopwatch.cpu}
-    print(f"\n{stopwatch}")
-    if asked.json:
-        common.write_json(asked.json, results)
+    chosen = [WORKS[name].tiny() if tiny else WORKS[name] for name in arguments.work]
+    works = {work.name: race(work, arguments.modules, repeat, tiny) for work in chosen}
+    return {"works": works, "bounds": list(bounds(works, arguments.about["variant"]))}
+
+
+main = Command("learning", __doc__, START, measure, repeat=7, works=[*WORKS],
+               load=lambda _: load(OTHERS, START.threads))
 
 
 if __name__ == "__main__":

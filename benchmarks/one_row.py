@@ -9,12 +9,12 @@ a time.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import common
 from book import START, Script
+from command import Bound, Command, Results
 from common import interleaved, stopwatch, table, times
 
 import numpy as np  # isort: skip  what comes before has cleared its environment
@@ -101,38 +101,22 @@ def race(calls: Calls, count: int, repeat: int) -> dict[str, Any]:
             "times": first.best / second.best, "times_by_median": first.median / second.median}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (50; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true", help="few calls, to see that all runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    asked = parser.parse_args(argv)
-    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 50
-    if repeat < 1:
-        parser.error(f"--repeat must be at least 1, got {repeat}")
-
-    about = common.environment(START)
-    common.print_environment(about)
-    count = 2 if asked.tiny else CALLS
-    print(f"{'timing':<10} rounds of both in turns: {repeat}, calls in each: {count}")
-    found = {calls[0]: race(calls, count, repeat)
+def measure(arguments: argparse.Namespace) -> Results:
+    count = 2 if arguments.tiny else CALLS
+    print(f"{'timing':<10} rounds of both in turns: {arguments.repeat}, calls in each: {count}")
+    found = {calls[0]: race(calls, count, arguments.repeat)
              for calls in (*(c for sizes in SIZES for c in of_the_book(sizes)), *of_scikit_learn())}
     print(table(("us", "theirs, min", "median", "cbackprop, min", "median", "by min",
                  "by median"), [
         (name, *(f"{1e6 * one[who][what]:.1f}" for who in ("theirs", "cbackprop")
                  for what in ("best", "median")),
          times(one["times"]), times(one["times_by_median"])) for name, one in found.items()]))
-    short = [name for name, one in found.items() if one["times"] < TO_REACH]
-    print(f"to reach: {TO_REACH} x everywhere, "
-          + (f"short: {'; '.join(short)}" if short else "reached")
-          + " (a tiny run says nothing about that)" * asked.tiny)
-    print(f"\n{stopwatch}")
-    if asked.json:
-        common.write_json(asked.json, {
-            "benchmark": "one_row", "tiny": asked.tiny, "repeat": repeat, "environment": about,
-            "calls": found, "to_reach": TO_REACH,
-            "measured_seconds": {"wall": stopwatch.wall, "cpu": stopwatch.cpu},
-        })
+    worst = min(found, key=lambda name: found[name]["times"])
+    return {"calls": found, "bounds": [
+        Bound(f"every call, times as fast (least: {worst})", TO_REACH, found[worst]["times"])]}
+
+
+main = Command("one_row", __doc__, START, measure, repeat=50)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ can do at best is measured in the same rounds. Then inference: one row, and 10,0
 
 import argparse
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil, prod
@@ -20,17 +19,18 @@ from types import ModuleType
 from typing import Any
 
 import common
+from command import Bound, Command, Results, positive
 from common import REALS, WORKS, Peak, Timing, Work, stopwatch, table, times
 
+THREADS: dict[str, Any] = {"type": positive, "default": 1, "metavar": "N",
+                           "help": "for everyone, on as many cores (1)"}
 _early = argparse.ArgumentParser(add_help=False)
-_early.add_argument("--threads", type=int, default=1, metavar="N",
-                    help="for everyone, on as many cores (1)")
-START = common.before_numpy(max(1, _early.parse_known_args()[0].threads))
+_early.add_argument("--threads", **THREADS)
+START = common.before_numpy(_early.parse_known_args()[0].threads)
 
 import numpy as np  # noqa: E402  only now
 from limits import LEVELS, Bandwidth, Limits, roofline  # noqa: E402
-from opponents import OPPONENTS, OURS, load, versions  # noqa: E402
-from opponents.book import Book  # noqa: E402
+from opponents import OPPONENTS, OURS, load  # noqa: E402
 from opponents.contestant import (  # noqa: E402
     LEAST_SECONDS,
     MOST_SECONDS,
@@ -99,8 +99,8 @@ def checked(
     """
     Compare all with NumPy in float64, and return those that compute the same.
 
-    Those with a cost of their own are compared with cbackprop, which has that cost too; the book's
-    loop on as many rows as it has time for.
+    Those with a cost of their own are compared with cbackprop, which has that cost too; the loops
+    on as many rows as the book's has time for.
     """
     examples = Examples(work)
     checks = {work: Check(work, Matrix(work, examples, "float64", False))}
@@ -111,7 +111,7 @@ def checked(
     differences: dict[str, dict[str, float]] = {real: {} for real in REALS}
     refused: dict[str, str] = {}
     for one in everyone:
-        same = few if isinstance(one, Book) else one.work
+        same = few if one.few_in_check else one.work
         if same not in checks:
             reference = (Matrix(few, examples, "float64", False) if same == few else
                          Cbackprop(one.work, examples, "float64", "float64"))
@@ -235,7 +235,7 @@ def fastest_opponents(results: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 def print_race(work: dict[str, Any]) -> None:
     lines, parts = [], []
-    most = max(len(one["seconds"]) for one in work["contestants"].values())
+    most = max(one["rounds"] for one in work["contestants"].values())
     for one in sorted(work["contestants"].values(), key=lambda one: one["best"]):
         name = one["name"] + f", {one['form']}" * bool(one["form"])
         if one["rows_timed"] < work["rows"]:
@@ -244,13 +244,13 @@ def print_race(work: dict[str, Any]) -> None:
         lines.append((
             name, f"{1e3 * one['best']:.2f}", f"{1e3 * one['median']:.2f}",
             f"{one['flops_per_second'] / 1e9:.1f}", f"{100 * one['share_of_peak']:.1f}",
-            times(one["times_cbackprop"]), str(len(one["seconds"]))))
+            times(one["times_cbackprop"]), str(one["rounds"])))
     header = ("one epoch", "ms min", "ms median", "GFLOP/s", "% of peak", "/ cbackprop", "rounds")
     print(table(header, lines))
     if parts:
         print(f"(*) {min(parts):,} to {max(parts):,} of the {work['rows']:,} rows were timed, "
               f"and the time scaled")
-    if any(len(one["seconds"]) < most for one in work["contestants"].values()):
+    if any(one["rounds"] < most for one in work["contestants"].values()):
         print(f"fewer rounds than {most}: more than {FAR_BEHIND} times slower than the fastest")
     for real, roof in work["roofline"].items():
         best = work["contestants"][f"{OURS} {real}"]["best"]
@@ -335,105 +335,66 @@ def repeat_call(function: Callable[[], object], number: int) -> None:
 # ---- what was to be reached ----
 
 
-def bounds(results: dict[str, Any]) -> Iterator[tuple[str, float, float, str]]:
-    """Yield (what, to reach, measured, format) for all that was run."""
-    full = results["environment"]["variant"] == "v4"
+def bounds(results: Results, variant: str) -> Iterator[Bound]:
+    """Yield those of all that was run."""
+    full = variant == "v4"
     less = 0.0 if full else LESS
     for name, work in results["works"].items():
         found = work["contestants"]
         if name in TO_REACH:
             share, ratio = TO_REACH[name]
-            yield (f"{name}: float32, % of peak", 100 * (share - less),
-                   100 * found[f"{OURS} float32"]["share_of_peak"], "{:.1f}")
+            yield Bound(f"{name}: float32, % of peak", 100 * (share - less),
+                        100 * found[f"{OURS} float32"]["share_of_peak"], "{:.1f}")
             if name in TO_REACH_UINT8:
-                yield (f"{name}: float32, uint8 rows, % of peak",
-                       100 * (TO_REACH_UINT8[name] - less),
-                       100 * found[f"{OURS} float32, uint8 rows"]["share_of_peak"], "{:.1f}")
+                yield Bound(f"{name}: float32, uint8 rows, % of peak",
+                            100 * (TO_REACH_UINT8[name] - less),
+                            100 * found[f"{OURS} float32, uint8 rows"]["share_of_peak"], "{:.1f}")
             if full and "float32" in work["fastest_opponent"]:
                 fastest = work["fastest_opponent"]["float32"]
-                yield (f"{name}: faster than {fastest['name']}", ratio, fastest["ratio"],
-                       "{:.2f} x")
+                yield Bound(f"{name}: faster than {fastest['name']}", ratio, fastest["ratio"],
+                            "{:.2f} x")
     for name, work in results["inference"].items():
         found = dict(work["contestants"])
         share = found.pop(OURS).get("share_of_peak")
         fastest = min(found.values(), key=lambda one: one["best"], default=None)
         if name in TO_REACH_MANY:
             least, ratio = TO_REACH_MANY[name]
-            yield f"{name}: % of peak", 100 * (least - less), 100 * share, "{:.1f}"
+            yield Bound(f"{name}: % of peak", 100 * (least - less), 100 * share, "{:.1f}")
         else:
             ratio, of_numpy = TO_REACH_ONE[name]
             if full and "NumPy" in found:
-                yield (f"{name}: faster than NumPy", of_numpy, found["NumPy"]["times_cbackprop"],
-                       "{:.2f} x")
+                yield Bound(f"{name}: faster than NumPy", of_numpy,
+                            found["NumPy"]["times_cbackprop"], "{:.2f} x")
         if full and fastest:
-            yield (f"{name}: faster than {fastest['opponent']}, the fastest", ratio,
-                   fastest["times_cbackprop"], "{:.2f} x")
-
-
-def print_bounds(results: dict[str, Any]) -> list[dict[str, Any]]:
-    judged = [{"what": what, "to_reach": wanted, "measured": got, "reached": got >= wanted,
-               "form": form} for what, wanted, got, form in bounds(results)]
-    if judged:
-        print(f"\nto reach on one core, {results['environment']['variant']}"
-              + f" (here: {START.threads})" * (START.threads > 1)
-              + ": (a tiny run says nothing about that)" * results["tiny"])
-        print(table(("", "to reach", "measured", ""), [
-            (one["what"], one["form"].format(one["to_reach"]),
-             one["form"].format(one["measured"]), "reached" if one["reached"] else "short")
-            for one in judged]))
-    return [{key: value for key, value in one.items() if key != "form"} for one in judged]
+            yield Bound(f"{name}: faster than {fastest['opponent']}, the fastest", ratio,
+                        fastest["times_cbackprop"], "{:.2f} x")
 
 
 # ---- all of it ----
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.strip().partition("\n")[0], parents=[_early])
-    names = [*WORKS, "inference"]
-    others = [name for name, opponent in OPPONENTS.items() if opponent.name != OURS]
-    parser.add_argument("--work", nargs="+", choices=names, default=names, metavar="NAME",
-                        help=f"some of {', '.join(names)}")
-    parser.add_argument("--opponents", nargs="+", choices=others, default=others, metavar="NAME",
-                        help=f"some of {', '.join(others)}")
-    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (7; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true",
-                        help="a few mini-batches, to see that everything runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    asked = parser.parse_args(argv)
-    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 7
-    if repeat < 1:
-        parser.error(f"--repeat must be at least 1, got {repeat}")
-    if asked.threads != START.threads:
-        parser.error(f"--threads must be given when the process starts, and at least 1, "
-                     f"got {asked.threads}")
+def load_asked(arguments: argparse.Namespace) -> tuple[dict[str, ModuleType], dict[str, str]]:
+    if arguments.threads != START.threads:
+        raise SystemExit("--threads must be given when the process starts")
+    return load([name for name, opponent in OPPONENTS.items()
+                 if name in arguments.opponents or opponent.name == OURS], START.threads)
 
-    warnings.simplefilter("ignore")  # what opponents deprecate is not ours to repair
-    taking_part = [name for name in OPPONENTS if name in asked.opponents
-                   or OPPONENTS[name].name == OURS]
-    modules, absent = load(taking_part, START.threads)
-    about = common.environment(START) | {"packages": versions(modules)}
-    common.print_environment(about)
-    print(f"{'packages':<10} "
-          + (", ".join(f"{name} {version}" for name, version in about["packages"].items())
-             or "none of the opponents'"))
-    for name, why in absent.items():
-        print(f"{'ABSENT':<10} {name}: {why}")
+
+def measure(arguments: argparse.Namespace) -> Results:
+    repeat, tiny, modules = arguments.repeat, arguments.tiny, arguments.modules
     print(f"{'data':<10} synthetic: uniform rows, random targets")
     print(f"{'timing':<10} at most {repeat} rounds of all in turns; an epoch as a whole, its order "
           f"too; no compiling")
-    results: dict[str, Any] = {
-        "benchmark": "peers", "tiny": asked.tiny, "repeat": repeat, "environment": about,
-        "absent": absent, "limits": {}, "works": {}, "inference": {}}
+    results: Results = {"limits": {}, "works": {}, "inference": {}}
     measured: list[Limits] = []
-    for name in asked.work:
+    for name in arguments.work:
         if name in WORKS:
-            work = WORKS[name].tiny() if asked.tiny else WORKS[name]
-            results["works"][name], limits = race(work, modules, repeat, asked.tiny)
+            work = WORKS[name].tiny() if tiny else WORKS[name]
+            results["works"][name], limits = race(work, modules, repeat, tiny)
             measured.append(limits)
-    if "inference" in asked.work:
+    if "inference" in arguments.work:
         for name in INFERENCE:
-            results["inference"][name] = infer(name, modules, 3 * repeat, asked.tiny)
+            results["inference"][name] = infer(name, modules, 3 * repeat, tiny)
     if measured:
         best = Limits(*({key: max(getattr(one, kind)[key] for one in measured)
                          for key in getattr(measured[0], kind)}
@@ -441,11 +402,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         results["limits"] = {"peak_flops_per_second": best.peak_flops_per_second,
                              "bytes_per_second": best.bytes_per_second}
         print_limits(best)
-    results["bounds"] = print_bounds(results)
-    results["measured_seconds"] = {"wall": stopwatch.wall, "cpu": stopwatch.cpu}
-    print(f"\n{stopwatch}")
-    if asked.json:
-        common.write_json(asked.json, results)
+    return {**results, "bounds": list(bounds(results, arguments.about["variant"]))}
+
+
+OTHERS = [name for name, opponent in OPPONENTS.items() if opponent.name != OURS]
+main = Command("peers", __doc__, START, measure, repeat=7, works=[*WORKS, "inference"],
+               load=load_asked, options={
+    "--opponents": {"nargs": "+", "choices": OTHERS, "default": OTHERS, "metavar": "NAME",
+                    "help": f"some of {', '.join(OTHERS)}"},
+    "--threads": THREADS})
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ What was measured, as README's table, as tables and figures of docs/benchmarks.m
 Reads the JSON of `peers.py`, `growth.py` and `backprop_vs_differences.py`: the files named, or else
 the newest kept of each. Tables go between their markers in the pages, as `<!-- speed -->` and
 `<!-- /speed -->` in README.md; figures to docs/figures/. `--keep` stores the files under
-benchmarks/results/ first. `--tiny` leaves everything as it is and writes to a temporary folder.
+benchmarks/results/ first, summed up. `--tiny` leaves everything as it is and writes to a temporary
+folder.
 
     python benchmarks/report.py [FILE ...] [--keep] [--readme FILE] [--page FILE] [--figures FOLDER]
     python benchmarks/report.py --tiny
@@ -13,7 +14,6 @@ benchmarks/results/ first. `--tiny` leaves everything as it is and writes to a t
 import argparse
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from common import write_json
 from reporting import figures, tables
 from reporting.words import Results
 
@@ -57,6 +58,15 @@ def kept_name(results: Results) -> str:
         parts.append(results["benchmark"])
     slugs = (re.sub(r"[^a-z0-9._]+", "-", part.lower()).strip("-") for part in parts)
     return "-".join(slugs) + ".json"
+
+
+def summary(results: Results) -> Results:
+    """Leave out what no table or figure shows: forms that were slower than another, and checks."""
+    works = {name: {key: value for key, value in work.items() if key != "forms"}
+             | {"check": {key: value for key, value in work["check"].items()
+                          if key != "differences"}}
+             for name, work in results.get("works", {}).items()}
+    return results | ({"works": works} if works else {})
 
 
 def newest(folder: Path) -> dict[str, Results]:
@@ -165,9 +175,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not all(results.get(part, True) for part in ("works", "inference")):
             parser.error("a run of some works only: not reported")
     if asked.keep:
-        for path, results in zip(asked.files, found, strict=True):
+        for results in found:
             KEPT.mkdir(exist_ok=True)
-            print(shutil.copyfile(path, KEPT / kept_name(results)))
+            path = KEPT / kept_name(results)
+            write_json(path, summary(results))
+            print(path)
     for results in found:
         report(results, asked.readme, asked.page, asked.figures)
 

@@ -11,12 +11,12 @@ both are timed in turns, all of `fit` counted, and divided by the epochs that it
 
 import argparse
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import common
+from command import Bound, Command, Results, positive
 from common import interleaved, stopwatch, table, times
 
 START = common.before_numpy(threads=1)
@@ -111,39 +111,19 @@ def race(work: Work, full: bool, tiny: bool, epochs: int, repeat: int) -> dict[s
     return {"rows": len(x64), "epochs": epochs, "reals": found, "to_reach": work.to_reach}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--work", nargs="+", choices=WORKS, default=[*WORKS], metavar="NAME",
-                        help=f"some of {', '.join(WORKS)}")
-    parser.add_argument("--full", action="store_true", help="all of MNIST, not its bundled subset")
-    parser.add_argument("--epochs", type=int, metavar="N", help="at most (200; 2 if tiny)")
-    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (3; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true", help="few rows, to see that everything runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    asked = parser.parse_args(argv)
-    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 3
-    epochs = asked.epochs if asked.epochs is not None else 2 if asked.tiny else 200
-    for option, value in (("--repeat", repeat), ("--epochs", epochs)):
-        if value < 1:
-            parser.error(f"{option} must be at least 1, got {value}")
+def measure(arguments: argparse.Namespace) -> Results:
+    epochs = arguments.epochs or (2 if arguments.tiny else 200)
+    print(f"{'timing':<10} rounds of both in turns: {arguments.repeat}; all of fit, by its epochs")
+    results = {name: race(WORKS[name], arguments.full, arguments.tiny, epochs, arguments.repeat)
+               for name in arguments.work}
+    return {"works": results, "bounds": [
+        Bound(f"{name}, {real}: times as fast", one["to_reach"], found["times"])
+        for name, one in results.items() for real, found in one["reals"].items()]}
 
-    about = common.environment(START)
-    common.print_environment(about)
-    print(f"{'timing':<10} rounds of both in turns: {repeat}; all of fit, by its epochs")
-    results = {name: race(WORKS[name], asked.full, asked.tiny, epochs, repeat)
-               for name in asked.work}
-    print("\nto reach" + " (a tiny run says nothing about that)" * asked.tiny)
-    print(table(("", "to reach", "measured", ""), [
-        (f"{name}, {real}", times(one["to_reach"]), times(found["times"]),
-         "reached" if found["times"] >= one["to_reach"] else "short")
-        for name, one in results.items() for real, found in one["reals"].items()]))
-    print(f"\n{stopwatch}")
-    if asked.json:
-        common.write_json(asked.json, {
-            "benchmark": "sklearn_fit", "tiny": asked.tiny, "repeat": repeat, "environment": about,
-            "works": results,
-            "measured_seconds": {"wall": stopwatch.wall, "cpu": stopwatch.cpu},
-        })
+
+main = Command("sklearn_fit", __doc__, START, measure, repeat=3, works=[*WORKS], options={
+    "--full": {"action": "store_true", "help": "all of MNIST, not its bundled subset"},
+    "--epochs": {"type": positive, "metavar": "N", "help": "at most (200; 2 if tiny)"}})
 
 
 if __name__ == "__main__":

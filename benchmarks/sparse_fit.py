@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import common
+from command import Bound, Command, Results
 from common import interleaved, stopwatch, table, times
 
 START = common.before_numpy(threads=1)
@@ -88,35 +89,18 @@ def race(name: str, tiny: bool, repeat: int) -> dict[str, Any]:
     return {"rows": rows, "columns": columns, "share": share, "found": found}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--work", nargs="+", choices=WORKS, default=[*WORKS], metavar="NAME",
-                        help=f"some of {', '.join(WORKS)}")
-    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (5; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true", help="few rows, to see that everything runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    asked = parser.parse_args(argv)
-    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 5
-    if repeat < 1:
-        parser.error(f"--repeat must be at least 1, got {repeat}")
+def measure(arguments: argparse.Namespace) -> Results:
+    print(f"{'timing':<10} rounds of both in turns: {arguments.repeat}")
+    results = {name: race(name, arguments.tiny, arguments.repeat) for name in arguments.work}
+    measured = {f"{work} of {name}, {what}": one[work]["times"]
+                for name, result in results.items() for what, one in result["found"].items()
+                for work in ("fit", "predict_proba")}
+    worst = min(measured, key=measured.__getitem__)
+    return {"works": results, "bounds": [
+        Bound(f"everything, times as fast (least: {worst})", TO_REACH, measured[worst])]}
 
-    about = common.environment(START)
-    common.print_environment(about)
-    print(f"{'timing':<10} rounds of both in turns: {repeat}")
-    results = {name: race(name, asked.tiny, repeat) for name in asked.work}
-    short = [f"{work} of {name}, {what}" for name, one in results.items()
-             for what, measured in one["found"].items() for work in ("fit", "predict_proba")
-             if measured[work]["times"] < TO_REACH]
-    print(f"to reach: {TO_REACH} x everywhere, "
-          + (f"short: {'; '.join(short)}" if short else "reached")
-          + " (a tiny run says nothing about that)" * asked.tiny)
-    print(f"\n{stopwatch}")
-    if asked.json:
-        common.write_json(asked.json, {
-            "benchmark": "sparse_fit", "tiny": asked.tiny, "repeat": repeat, "environment": about,
-            "works": results, "to_reach": TO_REACH,
-            "measured_seconds": {"wall": stopwatch.wall, "cpu": stopwatch.cpu},
-        })
+
+main = Command("sparse_fit", __doc__, START, measure, repeat=5, works=[*WORKS])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from math import ceil
 from typing import Any
 
 import common
+from command import Bound, Command, Results
 from common import REALS, WORKS, Cores, Timing, Work, interleaved, stopwatch, table
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -179,61 +180,36 @@ def meetings(repeat: int) -> dict[int, dict[str, Any]]:
     return {count: timing.as_dict() for count, timing in zip(counts, timings, strict=True)}
 
 
-def bounds(races: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float, float]]:
-    """Yield (what, to reach, measured)."""
+def bounds(races: Sequence[dict[str, Any]]) -> Iterator[Bound]:
+    """Yield those of all that was run."""
     for found in races:
         by_count = {one["asked"]: one for one in found["threads"]}
         if CORES >= 2 and found["name"] in TO_REACH:
-            yield (f"{found['name']}: 2 threads, times faster", TO_REACH[found["name"]],
-                   by_count[2]["speed_up"])
-        yield f"{found['name']}: not told, times faster", LEAST, by_count[None]["speed_up"]
+            yield Bound(f"{found['name']}: 2 threads, times faster", TO_REACH[found["name"]],
+                        by_count[2]["speed_up"])
+        yield Bound(f"{found['name']}: not told, times faster", LEAST, by_count[None]["speed_up"])
 
 
-def print_bounds(races: Sequence[dict[str, Any]], tiny: bool) -> list[dict[str, Any]]:
-    judged = [{"what": what, "to_reach": wanted, "measured": got, "reached": got >= wanted}
-              for what, wanted, got in bounds(races)]
-    print("\nto reach in float32" + ": (a tiny run says nothing about that)" * tiny)
-    print(table(("", "to reach", "measured", ""), [
-        (one["what"], f"{one['to_reach']:.2f}", f"{one['measured']:.2f}",
-         "reached" if one["reached"] else "short") for one in judged]))
-    return judged
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.strip().partition("\n")[0])
-    parser.add_argument("--work", nargs="+", choices=NAMES, default=NAMES, metavar="NAME",
-                        help=f"some of {', '.join(map(repr, NAMES))}")
-    parser.add_argument("--real", choices=REALS, default="float32", metavar="R",
-                        help="float32 or float64 (%(default)s)")
-    parser.add_argument("--repeat", type=int, metavar="N", help="rounds (7; 1 if tiny)")
-    parser.add_argument("--tiny", action="store_true",
-                        help="a few mini-batches, to see that everything runs")
-    parser.add_argument("--json", metavar="FILE", help="where to write everything measured")
-    asked = parser.parse_args(argv)
-    repeat = asked.repeat if asked.repeat is not None else 1 if asked.tiny else 7
-    if repeat < 1:
-        parser.error(f"--repeat must be at least 1, got {repeat}")
-
-    about = common.environment(START)
-    common.print_environment(about)
+def measure(arguments: argparse.Namespace) -> Results:
+    real, repeat, tiny = arguments.real, arguments.repeat, arguments.tiny
     print(f"{'data':<10} synthetic: uniform rows, random targets")
     print(f"{'timing':<10} rounds of all in turns: {repeat}\n")
-    cores = Cores(CORES, patience=1 if asked.tiny else PATIENCE)
-    races = [race(name, asked.real, repeat, asked.tiny, cores) for name in asked.work]
+    cores = Cores(CORES, patience=1 if tiny else PATIENCE)
+    races = [race(name, real, repeat, tiny, cores) for name in arguments.work]
     print_races(races)
     met = meetings(repeat)
     print("\nto meet: " + ", ".join(
         f"{count} threads {1e9 * timing['best']:.0f} ns (median {1e9 * timing['median']:.0f})"
         for count, timing in met.items()))
-    judged = print_bounds(races, asked.tiny) if asked.real == "float32" else []
     print(f"\n{cores}")
-    if asked.json:
-        common.write_json(asked.json, {
-            "benchmark": "threads", "tiny": asked.tiny, "repeat": repeat, "real": asked.real,
-            "environment": about, "works": {found["name"]: found for found in races},
-            "meetings": met, "bounds": judged,
+    return {"real": real, "works": {found["name"]: found for found in races}, "meetings": met,
             "cores": {"worth": cores.worth, "waited": cores.waited, "kept": cores.kept},
-        })
+            "bounds": list(bounds(races)) if real == "float32" else []}
+
+
+main = Command("threads", __doc__, START, measure, repeat=7, works=NAMES, aim="in float32",
+               options={"--real": {"choices": REALS, "default": "float32", "metavar": "R",
+                                   "help": "float32 or float64 (float32)"}})
 
 
 if __name__ == "__main__":

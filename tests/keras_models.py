@@ -5,7 +5,7 @@ import doctest
 import keras
 import numpy as np
 import pytest
-from test_convert import ACTIVATIONS, REALS, network, refused, rows
+from test_convert import ACTIVATIONS, REALS, SCALES, assert_same, network, refused, rows
 
 import cbackprop
 from cbackprop import convert
@@ -93,13 +93,21 @@ def test_keras_there_and_back(activation, real):
         np.testing.assert_allclose(keras.ops.convert_to_numpy(model(x)), net.feedforward(x),
                                    1e-5, 3e-6)
     back = convert.from_keras(model)
-    assert (back.sizes, back.dtype) == (net.sizes, real)
-    assert np.array_equal(back.weights[0], net.weights[0] * net.input_scale.astype(real))
-    assert np.array_equal(back.weights[1], net.weights[1])
-    assert all(map(np.array_equal, back.biases, net.biases))
+    assert_same(back, net)
     again = convert.from_keras(convert.to_keras(back))
     assert np.array_equal(again.feedforward(x), back.feedforward(x))
     assert again.activation == back.activation
+
+
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("scale", SCALES, ids=["1", "1/255", "each"])
+def test_to_keras_scales_inputs(scale, real):
+    net, x = cbackprop.Network([7, 3], seed=0, input_scale=scale, dtype=real), rows(real)
+    model = convert.to_keras(net)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(x)), net.feedforward(x), 1e-5, 3e-6)
+    assert_same(convert.from_keras(model), net)
+    copied = convert.from_keras(keras.Sequential.from_config(model.get_config()))
+    np.testing.assert_allclose(copied.input_scale, net.input_scale, 1e-7)  # Keras made it float32
 
 
 def test_to_keras_refuses():

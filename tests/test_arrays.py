@@ -100,7 +100,7 @@ TAKEN = {
     "as it is": lambda good: good,
     **{kind: functools.partial(lambda good, kind: good.astype(kind), kind=kind) for kind in (
         "float32", "float16", "longdouble", "uint8", "int8", "int64", "uint64", ">f8", ">f4",
-        ">i2")},
+        ">i2", "object")},
     "read-only": read_only,
     "misaligned": misaligned,
     "of Fortran's order": np.asfortranarray,
@@ -119,7 +119,7 @@ TAKEN = {
 # ... and what is not.
 REFUSED = {
     **{f"{kind}": functools.partial(lambda good, kind: good.astype(kind), kind=kind) for kind in (
-        "complex128", "object", "S8", "U8", "datetime64[s]", "timedelta64[s]")},
+        "complex128", "S8", "U8", "datetime64[s]", "timedelta64[s]")},
     "structured": structured,
     "masked": lambda good: masked(good, (0,) * good.ndim),
     "a list with a masked array": lambda good: [masked(row, ...) for row in good],

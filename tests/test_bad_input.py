@@ -1,12 +1,15 @@
 """Bad input: one clear line that names the argument, the rule and what came; nothing changes."""
 
+import array
 import pickle
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
+import cbackprop
 from cbackprop import Network
+from cbackprop.book import network as book_network
 
 INPUTS, OUTPUTS, N = 6, 3, 20
 REALS = ["float32", "float64"]
@@ -191,7 +194,7 @@ BAD_X = {
     "one number": (1.0, ValueError, r"have .*6 columns, got shape \(\)"),
     "no columns": (np.ones((N, 0)), ValueError, r"have .*6 columns, got shape \(20, 0\)"),
     "ragged": ([[1.0] * 6] * (N - 1) + [[1.0] * 5], ValueError, "be rows of equal length"),
-    "objects": (wide(object), TypeError, "hold real numbers, got dtype object"),
+    "objects": (wide("U8").astype(object), TypeError, "real numbers, got dtype object, holding '"),
     "None": (None, TypeError, "hold real numbers, got dtype object"),
     "complex": (wide(complex), TypeError, "hold real numbers, got dtype complex128"),
     "strings": (wide("U8"), TypeError, "hold real numbers, got dtype <U8"),
@@ -287,7 +290,8 @@ BAD_Y = {
     "float32 labels": (LABELS.astype("f4"), TypeError, "hold integers .*, got (dtype )?float32$"),
     "NaN label": (with_value(LABELS.astype(float), np.nan, 3), TypeError, "hold integers "),
     "names": (np.array(["one", "two"] * (N // 2)), TypeError, "hold real numbers, got dtype <U3$"),
-    "objects": (ONE_HOT.astype(object), TypeError, "hold real numbers, got dtype object$"),
+    "objects": (ONE_HOT.astype("U3").astype(object), TypeError,
+                "hold real numbers, got dtype object, holding '0.0'$"),
     "complex": (ONE_HOT.astype(complex), TypeError, "hold real numbers, got dtype complex128$"),
     "None": (None, TypeError, "hold real numbers, got dtype object, holding None$"),
     "ragged": ([[1.0, 0.0, 0.0]] * (N - 1) + [[1.0]], ValueError, "be rows of equal length"),
@@ -528,12 +532,16 @@ def test_what_of_objects_is_no_number():
             net.feedforward(np.array([1.0, value, 2], object))
 
 
-def test_sparse_arrays_are_called_so():
+def test_sparse_arrays_where_dense_ones_are_needed():
     sparse = pytest.importorskip("scipy.sparse")
     for kind in (sparse.csr_matrix, sparse.coo_array):
         x, net = kind(np.eye(3)), Network([3, 2])
-        for call in (net.feedforward, lambda x: net.SGD((x, [0, 1, 1]), 1, 1, 0.1),  # noqa: B023
-                     lambda x: net.backprop(x, [0, 1, 1])):  # noqa: B023
+        for call in (lambda x: net.weights.__setitem__(0, x),  # noqa: B023
+                     lambda x: net.cost_derivative(x, x),  # noqa: B023
+                     lambda x: Network([3, 2], input_scale=x),
+                     lambda x: net.evaluate([(x, 1)]),  # noqa: B023
+                     lambda x: net.SGD((np.eye(3), [0, 1, 1]), 1, 1, 0.1,  # noqa: B023
+                                       sample_weight=x)):
             with one_line(TypeError, rf"must be dense, got a sparse {kind.__name__}: .*toarray"):
                 call(x)
 
@@ -552,3 +560,63 @@ def test_a_seed_without_end():
 def test_a_memoryview_is_no_data_set():
     with one_line(TypeError, "must be .x, y. arrays or a list of .x, y. pairs, got memoryview"):
         Network([2, 3, 1]).evaluate(memoryview(np.ones((4, 2))))
+
+
+BUFFERS = {
+    "three dimensions": memoryview(np.ones((2, 3, 4))),
+    "two dimensions": memoryview(np.ones((3, 2))),
+    "no dimension": memoryview(np.array(1.0)),
+    "objects": memoryview(np.array([None, "a"], object)),
+    "half": memoryview(np.ones(5, np.float16)),
+    "records": memoryview(np.zeros(2, "f4,f4")),
+    "bytearray": bytearray(b"\x02\x03\x04\x05"),
+    "array": array.array("d", [2, 3, 4, 5]),
+}
+
+
+@pytest.mark.parametrize("buffer", BUFFERS)
+def test_a_buffer_is_no_sequence_of_arrays(buffer):
+    """Of what it holds a memoryview gives no rows, and no numbers that Python has not."""
+    given, (x, y), net = BUFFERS[buffer], data(), Network([INPUTS, 4, 3], seed=0)
+    before = [w.copy() for w in net.weights]
+    for call in (
+        lambda: setattr(net, "weights", given), lambda: setattr(net, "biases", given),
+        lambda: Network([2, 3, 1], initializer=(given, given)),
+        lambda: net.SGD((x, y), 1, 1, 0.1, dropout=given),
+        lambda: net.SGD((x, y), 1, 1, 0.1, monitor=given),
+        lambda: net.SGD((x, y), 1, 1, 0.1, callbacks=given),
+        lambda: net.SGD(given, 1, 1, 0.1), lambda: net.evaluate(given),
+        lambda: cbackprop.train_many(given), lambda: cbackprop.train_many([given]),
+        lambda: book_network.Network([2, 3]).SGD(given, 1, 1, 0.1),
+    ):
+        with pytest.raises((TypeError, ValueError), match=" must ") as raised:
+            call()
+        assert "\n" not in str(raised.value)
+    if buffer in ("bytearray", "array"):
+        assert buffer == "array" or Network(given).sizes == (2, 3, 4, 5)
+    else:
+        with one_line((TypeError, ValueError), "^sizes must be at least two positive integers"):
+            Network(given)
+    assert all(map(np.array_equal, before, net.weights))
+
+
+def test_buffers_that_fit():
+    sizes = memoryview(array.array("i", [2, 3]))
+    weights, biases = np.arange(6.0).reshape(1, 3, 2), np.ones((1, 3, 1))
+    net = Network(sizes, initializer=(memoryview(weights), memoryview(biases)))
+    assert net.weights[0].tolist() == weights[0].tolist()
+    net.weights = memoryview(weights + 1)
+    assert net.weights[0].tolist() == (weights[0] + 1).tolist()
+    released = memoryview(weights)
+    released.release()
+    with one_line(TypeError, "^weights must be 1 arrays, got <released memory"):
+        net.weights = released
+
+
+@pytest.mark.parametrize("values", [3, None, 1.5])
+def test_parameters_that_are_no_sequence(values):
+    net = Network([2, 1])
+    with one_line(TypeError, f"^weights must be 1 arrays, got {values}$"):
+        net.weights = values
+    with one_line(TypeError, f"^biases must be 1 arrays, got {values}$"):
+        net.biases = values

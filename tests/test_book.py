@@ -785,6 +785,36 @@ def test_a_cost_of_the_callers_is_loaded_once_it_is_known(tmp_path, monkeypatch)
     assert network2.load(tmp_path / "net.json").cost is Fourth
 
 
+@pytest.mark.parametrize(("change", "said"), [
+    ({"weights": [[["1.5", 2.0]]]}, r"weights\[0\] must hold numbers, got \['1.5', 2.0\]"),
+    ({"weights": [["ab"]]}, r"weights\[0\] must hold numbers, got 'ab'"),
+    ({"biases": [[[True]]]}, r"biases\[0\] must hold numbers, got \[True\]"),
+    ({"biases": [[[None]]]}, r"biases\[0\] must hold numbers, got \[None\]"),
+    ({"biases": [["1"]]}, r"biases\[0\] must hold numbers, got '1'"),
+    ({"sizes": [2, True]}, r"sizes must hold numbers, got \[2, True\]"),
+    ({"sizes": [2.0, 1]}, r"sizes must hold numbers, got \[2.0, 1\]"),
+    ({"sizes": "21"}, "sizes must hold numbers, got '21'"),
+])
+def test_a_file_with_something_else_than_numbers(tmp_path, change, said):
+    saved = {"sizes": [2, 1], "weights": [[[1, 2.5]]], "biases": [[[0]]],
+             "cost": "QuadraticCost"}
+    (tmp_path / "net.json").write_text(json.dumps(saved))
+    assert network2.load(tmp_path / "net.json").weights[0].tolist() == [[1, 2.5]]
+    (tmp_path / "net.json").write_text(json.dumps(saved | change))
+    with pytest.raises(ValueError, match=rf"^[^\n]*net.json is not a network of .*: {said}$"):
+        network2.load(tmp_path / "net.json")
+
+
+def test_what_is_not_finite_is_saved_with_a_warning(tmp_path):
+    net = network2.Network([2, 1])
+    net.biases[0][0] = np.nan
+    with pytest.warns(RuntimeWarning, match="^network2.save writes weights or biases that are NaN"):
+        net.save(tmp_path / "net.json")
+    assert '"biases": [[[NaN]]]' in (tmp_path / "net.json").read_text()
+    with pytest.raises(ValueError, match=r"biases\[0\] must be finite, got nan at"):
+        network2.load(tmp_path / "net.json")
+
+
 @pytest.mark.parametrize("text", [
     "", "{", "[]", "{}", "3", '{"sizes": [2, 1], "cost": "json", "weights": [], "biases": []}',
     '{"sizes": [2, 1], "cost": "QuadraticCost", "weights": [[[1, 2, 3]]], "biases": [[[1]]]}',

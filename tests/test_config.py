@@ -215,9 +215,37 @@ def test_version():
 
 def test_public_names():
     assert set(cbackprop.__all__) == {
-        "Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "callbacks",
-        "datasets", "inspect", "optimizers", "plot", "schedules", "show_config", "train_many"}
+        "Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
+        "callbacks", "chapter2", "convert", "datasets", "inspect", "optimizers", "plot",
+        "schedules", "show_config", "train_many"}
     assert all(hasattr(cbackprop, name) for name in cbackprop.__all__)
+
+
+def test_packages_are_imported_when_they_are_used():
+    program = """
+import json, sys
+import cbackprop
+lazy = ["book", "convert", "inspect", "plot", "sklearn"]
+assert set(lazy) <= set(dir(cbackprop))
+before = [name for name in lazy if f"cbackprop.{name}" in sys.modules]
+cbackprop.book.network.Network([2, 1]), cbackprop.convert.to_torch, cbackprop.inspect.trace
+after = [name for name in lazy if f"cbackprop.{name}" in sys.modules]
+sys.modules["sklearn"] = None
+try:
+    cbackprop.sklearn
+except AttributeError as error:
+    said = str(error)
+print(json.dumps([before, after, hasattr(cbackprop, "sklearn"), said]))
+"""
+    before, after, has, said = answer(program)
+    assert (before, has) == ([], False)
+    assert set(after) >= {"book", "convert", "inspect"}
+    assert said.startswith("cbackprop.sklearn needs scikit-learn: pip install 'cbackprop[sklearn]'")
+
+
+def test_sklearn_is_found_after_import_cbackprop():
+    pytest.importorskip("sklearn")
+    assert cbackprop.sklearn.MLPClassifier.__module__ == "cbackprop.sklearn"
 
 
 # ---- what an import costs ----

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import io
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -37,6 +38,20 @@ def assert_close(found, net, x):
     expected = net.feedforward(x)
     assert found.dtype == expected.dtype
     np.testing.assert_allclose(found, expected, **TOLERANCES[net.dtype])
+
+
+def assert_same(back, net):
+    """A round trip is exact: the parameters, and what inputs are multiplied by."""
+    assert (back.sizes, back.dtype) == (net.sizes, net.dtype)
+    for ours, theirs in zip((*back.weights, *back.biases), (*net.weights, *net.biases),
+                            strict=True):
+        assert np.array_equal(ours, theirs)
+    assert np.shape(back.input_scale) == np.shape(net.input_scale)
+    assert np.array_equal(np.array(back.input_scale, net.dtype),
+                          np.array(net.input_scale, net.dtype))
+
+
+SCALES = [1.0, 1 / 255, np.linspace(-1, 1.3, 7)]
 
 
 def refused(match, call, error=ValueError):
@@ -84,10 +99,12 @@ def test_onnx_of_neurons_that_differ(real, onnx_run):
     assert_close(onnx_run(net, x), net, x)
 
 
-@pytest.mark.parametrize("scale", [1.0, 1 / 255, np.linspace(-1, 1, 7)])
-def test_onnx_scales_inputs(scale, onnx_run):
-    net, x = Network([7, 3], seed=0, input_scale=scale), rows("float32")
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("scale", SCALES, ids=["1", "1/255", "each"])
+def test_onnx_scales_inputs(scale, real, onnx_run, tmp_path):
+    net, x = Network([7, 3], seed=0, input_scale=scale, dtype=real), rows(real)
     assert_close(onnx_run(net, x), net, x)
+    assert_same(convert.from_onnx(tmp_path / "net.onnx"), net)
 
 
 @pytest.mark.parametrize("activation", ["gelu", "softplus", "softmax", "elu", "gaussian", "silu"])
@@ -373,8 +390,23 @@ def test_torch_there_and_back(activation, real):
     module = convert.to_torch(net)
     assert_close(module(torch.from_numpy(x)).detach().numpy(), net, x)
     back = convert.from_torch(module)
-    assert (back.sizes, back.dtype, back.input_scale) == (net.sizes, real, 1.0)
+    assert_same(back, net)
     assert_close(back.feedforward(x), net, x)
+
+
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("scale", SCALES, ids=["1", "1/255", "each"])
+def test_torch_scales_inputs(scale, real):
+    torch = pytest.importorskip("torch")
+    net, x = Network([7, 3, 2], seed=0, input_scale=scale, dtype=real), rows(real)
+    for module in (convert.to_torch(net), pickle.loads(pickle.dumps(convert.to_torch(net)))):
+        assert_close(module(torch.from_numpy(x)).detach().numpy(), net, x)
+        assert_same(convert.from_torch(module), net)
+    assert len(list(module.parameters())) == 4  # the scale is not trained
+    again = convert.to_torch(Network([7, 3, 2], input_scale=0 * scale + 2, dtype=real))
+    if isinstance(scale, np.ndarray):
+        again.load_state_dict(module.state_dict())
+        assert_same(convert.from_torch(again), net)
 
 
 def test_torch_module_is_a_copy_that_trains():
@@ -389,9 +421,9 @@ def test_torch_module_is_a_copy_that_trains():
     assert np.array_equal(net.feedforward(x), expected)
     back = convert.from_torch(module)
     assert not np.allclose(back.feedforward(x), expected)
-    weight = module[0].weight.detach().clone()
+    weight = module[1].weight.detach().clone()
     back.weights[0][...] = 0
-    assert torch.equal(module[0].weight, weight)
+    assert torch.equal(module[1].weight, weight)
 
 
 def test_from_torch():

@@ -489,8 +489,8 @@ def test_a_step_alone_leaves_the_parameters(build, outputs):
     case = Case(build, [6, 5, outputs], n=30)
     before = case.core.parameters.copy()
     seconds = {
-        (step, layer): build.step_seconds(case.core, case.rows, case.targets, np.arange(30), 10, step,
-                                   layer, 3)
+        (step, layer): build.step_seconds(
+            case.core, case.rows, case.targets, np.arange(30), 10, step, layer, 3)
         for step in build.STEPS for layer in range(2)}
     only_first = {"gather", "BP2", "sigma_prime"}
     only_last = {"targets", "BP1", "cost"}

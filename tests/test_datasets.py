@@ -792,6 +792,7 @@ def test_csv_round_trip(tmp_path_factory, table):
         ("1,2\n", "y", "got 'y'$"),
         ("a,b\n1,2\n", "c", "got 'c'$"),
         ("1\n2\n", None, "got 2 rows of 1 fields"),
+        ("1\n" * 5000, None, "got 1000 or more rows of 1 fields"),
         ("<html>\n<body>\n", None, "got 1 rows of 1 fields"),
         ("Dear Sir,\nyours,\n", None, "line 2 must hold numbers, got 'yours'"),
     ],
@@ -946,3 +947,27 @@ def test_damage_is_harmless_or_an_error_of_one_line(tmp_path, kind):
             refused.append(str(error))
     assert len(refused) > 100
     assert all(line.startswith(f"{path}: ") and "\n" not in line for line in refused)
+
+
+def test_blank_lines_are_counted_and_cost_nothing(tmp_path):
+    path, events = tmp_path / "blank.csv", 0
+
+    def count(*_):
+        nonlocal events
+        events += 1
+        return count
+
+    before = sys.gettrace()
+    for newline in ("\n", "\r\n", "\r", " \t\n"):
+        blank = newline * 100_000
+        path.write_text(f"\ufeff{blank}a,b{newline}{blank}1,2{newline}3,x", "utf-8", newline="")
+        sys.settrace(count)
+        try:
+            with pytest.raises(ValueError, match=r"line 200003 must hold .*'x'$"):
+                read_csv(path)
+        finally:
+            sys.settrace(before)
+        path.write_text(f"{blank}a,b{newline}{blank}1,2{newline}3,4{blank}", "utf-8", newline="")
+        x, y = read_csv(path)
+        assert (x.tolist(), y.tolist()) == ([[1], [3]], [2, 4])
+    assert events < 10_000  # one for every blank line would be more

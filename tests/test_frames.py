@@ -1,15 +1,20 @@
 """DataFrames, tensors and DLPack: taken wherever arrays are, in place where they can be."""
 
+import copy
 import datetime
+import decimal
+import fractions
 import importlib.util
 import os
+import random
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from cbackprop import Network, data
+from cbackprop import Network, data, train_many
+from cbackprop.book import network as book_network
 
 N, NAMES = 30, ["a", "b", "c", "d"]
 
@@ -39,6 +44,26 @@ def of_pandas_nullable(x, y):
 def of_pandas_categories(x, y):
     pd = pytest.importorskip("pandas")
     return pd.DataFrame(x, columns=["same"] * 4), pd.Series(y, dtype="category")
+
+
+def of_pandas_objects(x, y):
+    pd = pytest.importorskip("pandas")
+    return pd.DataFrame(x, columns=NAMES).astype(object), pd.Series(y).astype(object)
+
+
+def of_objects(x, y):
+    return x.astype(object), y.astype(object)
+
+
+def of_decimals(x, y):
+    return np.vectorize(decimal.Decimal, otypes=[object])(x), y.astype(object)
+
+
+def of_polars_objects(x, y):
+    pl = pytest.importorskip("polars")
+    columns = {name: pl.Series(column.tolist(), dtype=pl.Object)
+               for name, column in zip(NAMES, x.T, strict=True)}
+    return pl.DataFrame(columns), pl.Series(y.tolist(), dtype=pl.Object)
 
 
 def of_polars(x, y):
@@ -78,8 +103,9 @@ def of_dlpack(x, y):
     return DLPack(x), DLPack(y)
 
 
-KINDS = [of_pandas, of_pandas_nullable, of_pandas_categories, of_polars, of_polars_frames,
-         of_torch, of_torch_transposed, of_dlpack]
+KINDS = [of_pandas, of_pandas_nullable, of_pandas_categories, of_pandas_objects, of_polars,
+         of_polars_frames, of_polars_objects, of_objects, of_decimals, of_torch,
+         of_torch_transposed, of_dlpack]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -121,6 +147,121 @@ def test_one_example_of_a_series_or_a_tensor():
     assert np.array_equal(column, expected[:, None])
     pairs = [(torch.from_numpy(each), 1) for each in x]
     assert net.evaluate(pairs) == net.evaluate((x, np.ones(N, int)))
+
+
+def test_objects_that_are_numbers():
+    third = fractions.Fraction(1, 3)
+    for values, expected, kind in [
+        ([1, 2.5], [1, 2.5], "float64"), ([third, 2], [1 / 3, 2], "float64"),
+        ([decimal.Decimal("0.1"), np.float32(2)], [0.1, 2], "float64"),
+        ([True, np.False_, np.int8(3)], [1, 0, 3], "int64"), ([2**63, 1], [2**63, 1], "uint64"),
+        ([2**63, -1], [2.0**63, -1], "float64"), ([2**53 + 1], [2**53 + 1], "int64"),
+    ]:
+        array = data.numbers(np.array(values, object), "x")
+        assert array.dtype == kind
+        assert array.tolist() == expected
+
+
+# ---- a DataLoader ----
+
+def loader(*arrays, **settings):
+    torch = pytest.importorskip("torch").utils.data
+    return torch.DataLoader(torch.TensorDataset(*map(pytest.importorskip("torch").from_numpy,
+                                                     arrays)), **settings)
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 7}, {"batch_size": 1}, {"batch_size": 30},
+                                      {"batch_size": None}], ids=str)
+def test_a_data_loader_is_read_as_arrays(settings):
+    x, y = rows()
+    given = loader(x, y, **settings)
+    net, other = network(), network()
+    one = net.SGD((x, y), 2, 7, 0.5, (x, y), evaluation_data=(x, y), class_weight={1: 2.0})
+    two = other.SGD(given, 2, 7, 0.5, given, evaluation_data=given, class_weight={1: 2.0})
+    assert (one.cost, one.accuracy, one.evaluation_cost) == (
+        two.cost, two.accuracy, two.evaluation_cost)
+    assert net.evaluate((x, y)) == other.evaluate(given)
+    assert net.total_cost((x, y)) == other.total_cost(given)
+    net.update_mini_batch((x, y), 0.5)
+    other.update_mini_batch(given, 0.5)
+    assert np.array_equal(net.feedforward(x), other.feedforward(x))
+    first, second, third = (network() for _ in range(3))
+    train_many([first, (second, {"test_data": given})], given, 2, 7, 0.5)
+    third.SGD((x, y), 2, 7, 0.5)
+    assert np.array_equal(first.feedforward(x), third.feedforward(x))
+    assert np.array_equal(second.feedforward(x), third.feedforward(x))
+
+
+def test_a_data_loader_for_the_book_s_network():
+    x, y = rows()
+    nets = [book_network.Network([4, 3]) for _ in range(2)]
+    nets[1].weights, nets[1].biases = copy.deepcopy((nets[0].weights, nets[0].biases))
+    for net, given in zip(nets, (loader(x, np.eye(3)[y], batch_size=7), (x, np.eye(3)[y])),
+                          strict=True):
+        random.seed(0)
+        net.SGD(given, 2, 5, 0.5)
+    assert all(map(np.array_equal, nets[0].weights, nets[1].weights))
+
+
+def test_a_data_loader_of_images_and_of_rows():
+    x, y = rows()
+    images, targets = x.reshape(N, 1, 2, 2), np.eye(3)[y]
+    assert network().total_cost(loader(images, targets, batch_size=8)) == network().total_cost(
+        (x, targets))
+    single = Network([1, 1], seed=0, dtype="float64")
+    assert single.total_cost(loader(x[:, 0], x[:, 1], batch_size=8)) == single.total_cost(
+        (x[:, :1], x[:, 1]))
+
+
+def test_a_data_loader_that_shuffles_is_read_once_for_each_training():
+    torch = pytest.importorskip("torch").utils.data
+    x, y = rows()
+
+    class Counted(torch.Dataset):
+        taken = 0
+
+        def __len__(self):
+            return N
+
+        def __getitem__(self, at):
+            Counted.taken += 1
+            return x[at], y[at]
+
+    net = network()
+    history = net.SGD(torch.DataLoader(Counted(), batch_size=4, shuffle=True), 3, 10, 0.0)
+    assert Counted.taken == N
+    assert (history.rows, history.mini_batch_size) == (N, 10)
+    assert history.cost[-1] == pytest.approx(net.total_cost((x, y)), rel=1e-12)
+
+
+def test_bad_data_loaders():
+    torch = pytest.importorskip("torch").utils.data
+    x, y = rows()
+
+    class Endless(torch.IterableDataset):
+        def __iter__(self):
+            while True:
+                yield x[0], y[0]
+
+    def made(examples, **settings):
+        return torch.DataLoader(examples, **settings)
+
+    ragged = [(np.ones(at % 2 + 3), 1) for at in range(4)]
+    for given, error, match in [
+        (made(Endless()), TypeError, "DataLoader of .* batches that has a length, .*Endless"),
+        (loader(x), TypeError, r"of \(x, y\) batches, got a list of 1$"),
+        (loader(x, y, y), TypeError, r"of \(x, y\) batches, got a list of 3$"),
+        (made([{"x": 1}]), TypeError, r"of \(x, y\) batches, got a dict$"),
+        (loader(x[:0], y[:0]), ValueError, "must hold at least one example, got none$"),
+        (loader(x[:, :3], y), ValueError, r"have sizes\[0\] = 4 columns, got shape \(30, 3\)"),
+        (made(ragged), ValueError, r"^x of training_data must have one shape in every batch, got"),
+        (loader(x, y + 1), ValueError, r"^y of training_data must hold labels in 0\.\.2, got 3$"),
+        (loader(x, y * 1.0), TypeError, "^y of training_data must hold integers"),
+        (made(["a", "b"]), TypeError, r"of \(x, y\) batches, got a list of 1$"),
+    ]:
+        refused(error, match, lambda given=given: network().SGD(given, 1, 1, 0.1))
+    refused(TypeError, "^sample_weight needs examples in arrays, for a DataLoader may shuffle",
+            lambda: network().SGD(loader(x, y), 1, 1, 0.1, sample_weight=np.ones(N)))
 
 
 # ---- without a copy ----
@@ -237,6 +378,28 @@ def test_bad_kinds_of_pandas():
     words = pd.DataFrame({"a": pd.Categorical(["u", "v"]), "b": [1.5, 2.0]})
     refused(TypeError, "^x must hold real numbers, got 'u' in column 'a'$",
             lambda: data.rows(words, 2))
+
+
+@pytest.mark.parametrize("value", ["v", 1j, np.timedelta64(3), [1.0], 2**64,
+                                   fractions.Fraction(10**400)], ids=repr)
+def test_objects_that_are_no_numbers(value):
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    array = np.empty(2, object)
+    array[:] = 1.5, value
+    contents = {"a": [1, 2], "b": array}
+    match = "^x must hold real numbers, got .* in column 'b'$"
+    refused(TypeError, match, lambda: data.rows(pd.DataFrame(contents, dtype=object), 2))
+    columns = [pl.Series(name, list(column), dtype=pl.Object) for name, column in contents.items()]
+    refused(TypeError, match, lambda: data.rows(pl.DataFrame(columns), 2))
+    refused(TypeError, "^x must hold real numbers, got dtype object, holding ",
+            lambda: data.numbers(array, "x"))
+
+
+def test_an_empty_frame_of_objects():
+    pd = pytest.importorskip("pandas")
+    empty = pd.DataFrame({"a": [], "b": []}, dtype=object)
+    refused(ValueError, "^test_data must hold at least one example, got none$",
+            lambda: Network([2, 1]).evaluate((empty, [])))
 
 
 def test_mixed_types_of_columns():

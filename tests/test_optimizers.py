@@ -327,6 +327,30 @@ def test_lbfgs_learns_and_refuses():
     assert same(net, kept)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lbfgs_gives_scipy_numbers_of_the_networks_type(monkeypatch, dtype):
+    """SciPy before 1.12 makes float64 of them, and must get such a gradient."""
+    optimize = pytest.importorskip("scipy.optimize", reason="SciPy is not installed")
+    monkeypatch.setattr("cbackprop.lbfgs.BLOCK", 20)  # of 81 weights
+    minimize, types, costs = optimize.minimize, set(), []
+    exact = 1e-6 if dtype == "float32" else 1e-12
+    for given in (dtype, "float64"):
+        def spied(cost, begin, *, jac, given=given, **how):
+            def gradient(vector):
+                types.add((begin.dtype.name, vector.dtype.name, jac(vector).dtype.name))
+                return jac(vector)
+            return minimize(cost, begin.astype(given), jac=gradient, **how)
+
+        monkeypatch.setattr(optimize, "minimize", spied)
+        net = Network([6, 9, 3], dtype=dtype, seed=1)
+        costs.append(net.LBFGS(data(), 8, lmbda=0.5).cost)
+        squares = sum(float((w.astype(float)**2).sum()) for w in net.weights)
+        assert costs[-1][-1] == pytest.approx(
+            net.total_cost(data()) + 0.5 / len(data()[0]) / 2 * squares, rel=exact)
+    assert types == {(dtype, dtype, dtype), (dtype, "float64", "float64")}
+    np.testing.assert_allclose(costs[0], costs[1], 100 * exact)
+
+
 def test_optimizers_as_pytorchs():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     made = {

@@ -573,3 +573,36 @@ def test_the_page_and_its_pictures(tmp_path, monkeypatch):
         assert page.count(f"](figures/{name})") == 1
         assert 5_000 < (PAGE.parent / "figures" / name).stat().st_size < 200_000
     assert all(f"plot.{name}(" in page for name in plot.__all__)
+
+
+@pytest.mark.parametrize("cost", ["hinge", "squared_hinge", "quadratic"])
+@pytest.mark.parametrize("low", [-1.0, 0.0])
+def test_one_output_of_a_hinge_is_judged_against_0(cost, low):
+    net = Network([1, 1], cost=cost, output_activation="identity", dtype="float64",
+                  initializer=([[[1.0]]], [[[0.0]]]))
+    x = np.array([[-2.0], [-0.1], [0.3], [0.7], [0.0], [0.4], [0.2]])  # and so are the outputs
+    y = np.array([low, 1, 1, 1, low, low, 1])
+    right, counts = (4, [[3, 0], [3, 1]]) if cost == "quadratic" else (5, [[2, 1], [1, 3]])
+    assert net.evaluate((x, y)) == right
+    assert net.accuracy((x, y)) == right / 7
+    history = net.SGD((x, y), 1, 7, 0.0, (x, y))
+    assert history.accuracy == [right / 7]
+    matrix, *_ = plot.confusion(net, (x, y))
+    shares = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
+    np.testing.assert_allclose(matrix.images[0].get_array(), shares)
+    assert matrix.get_title() == f"{right} of 7 right"
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_hinge_agrees_with_the_estimator():
+    ours = pytest.importorskip("cbackprop.sklearn")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 2))
+    y = (x[:, 0] + 0.3 * rng.standard_normal(200) > 0).astype(int)
+    own = ours.MLPClassifier((4,), loss="hinge", max_iter=20, learning_rate_init=0.05,
+                             random_state=0).fit(x, y)
+    score = own.score(x, y)
+    assert np.mean(own.network_.feedforward(x)[:, 0] > 0.5) != np.mean(own.predict(x))
+    assert own.network_.accuracy((x, y)) == score
+    matrix, *_ = plot.confusion(own, (x, y))
+    assert matrix.get_title() == f"{round(200 * score)} of 200 right"

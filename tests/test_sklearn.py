@@ -228,6 +228,50 @@ def test_whoever_keeps_coefs_keeps_them_as_they_are():
     assert own.predict(FEATURES).dtype == np.float64
 
 
+@pytest.mark.parametrize("columns", [1, 7])
+def test_rows_to_predict_are_refused_as_scikit_learn_does(columns):
+    own = MLPRegressor(hidden_layer_sizes=5, max_iter=2).fit(FEATURES[:, :columns], TARGETS)
+    other = theirs(own).fit(FEATURES[:, :columns], TARGETS)
+    good = FEATURES[:3, :columns]
+    for bad in (good.reshape(-1, 1)[:7] if columns > 1 else good.T, good[0], good[:0], good[:, :0],
+                good[None], np.where(good == good[1, 0], np.nan, good),
+                np.where(good == good[1, 0], np.inf, good), good.astype(complex),
+                np.full_like(good, None, object)):
+        with pytest.raises((TypeError, ValueError)) as refused:
+            other.predict(bad)
+        with pytest.raises(refused.type) as own_refused:
+            own.predict(bad)
+        assert str(own_refused.value) == str(refused.value)
+    for given in (good, good.astype("f4"), abs(good).astype("u1"), good.astype("i8"), good[::-1],
+                  np.asfortranarray(good), good.tolist(), good.astype(object)):
+        np.testing.assert_array_equal(own.predict(given), own.predict(np.array(given, float)))
+
+
+def test_sparse_rows_to_predict_are_checked():
+    x = sparse.random(50, 9, 0.3, "csr", random_state=0, dtype="f4")
+    own = MLPRegressor(hidden_layer_sizes=3, max_iter=2).fit(x, x.sum(axis=1).A1)
+    for form in ("csr", "csc", "coo", "lil"):
+        np.testing.assert_allclose(own.predict(x.asformat(form)), own.predict(x.toarray()), 1e-5)
+    for value, message in ((np.nan, "^Input X contains NaN"), (np.inf, "^Input X contains inf"),
+                           (1e300, "^X.* must be finite, got 1e[+]300 at .*, beyond float32")):
+        bad = x.astype(float)
+        bad.data[5] = value
+        for given in (bad, bad.tocsc(), bad.toarray()):
+            with np.errstate(over="ignore"), pytest.raises(ValueError, match=message):
+                own.predict(given)
+    for wrong in (x[:0], x[:, :5]):
+        with pytest.raises(ValueError, match=r"^Found array with 0 sample|^X has 5 features"):
+            own.predict(wrong)
+
+
+def test_rows_without_names_are_warned_of():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    own = MLPRegressor(hidden_layer_sizes=5, max_iter=2)
+    own.fit(pandas.DataFrame(FEATURES, columns=list("abcdefg")), TARGETS)
+    with pytest.warns(UserWarning, match="^X does not have valid feature names"):
+        own.predict(FEATURES)
+
+
 def test_an_optimizer_stays_where_coefs_are_replaced():
     own, other = (MLPRegressor(hidden_layer_sizes=5, random_state=np.random.RandomState(0))
                   for _ in range(2))

@@ -1,5 +1,8 @@
 """Rows whose zeros are skipped train and evaluate as the same rows with their zeros."""
 
+import re
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -277,3 +280,175 @@ class Source(cbackprop.RowSource):
 
     def take(self, indices):
         return self.x[indices], self.y[indices]
+
+
+# ---- sparse x and y of a Network ----
+
+FORMS = ["csr_matrix", "csr_array", "csc_array", "coo_matrix", "lil_array",
+         "dok_matrix", "bsr_array"]
+
+
+def network(sizes=(90, 7, 3), **settings):
+    return cbackprop.Network(sizes, **{"dtype": "float64", "seed": 0} | settings)
+
+
+def labelled(n=61, width=90, outputs=3, share=0.1):
+    x = sparse_rows(n, width, "float64", share)
+    x[3] = 0
+    return x, np.random.default_rng(5).integers(0, outputs, n)
+
+
+def close(*nets):
+    for one, other in zip(*([*net.weights, *net.biases] for net in nets), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_network_takes_sparse_rows_wherever_it_takes_rows(form):
+    x, y = labelled()
+    s, weight = getattr(sparse, form)(x), np.linspace(0, 2, len(x))
+    settings = {"activation": "tanh", "cost": "log_likelihood", "input_scale": np.arange(90) / 50}
+    net, twin = network(**settings), network(**settings)
+    np.testing.assert_allclose(net.feedforward(s), net.feedforward(x), rtol=1e-12)
+    for ours, dense in zip(net.backprop(s, y)[1], twin.backprop(x, y)[1], strict=True):
+        np.testing.assert_allclose(ours, dense, rtol=1e-11, atol=1e-14)
+    one, two = (each.SGD((given, y), 3, 8, 0.3, (given, y), evaluation_data=(given, y),
+                         monitor=["training_cost", "evaluation_accuracy"], optimizer="momentum",
+                         sample_weight=weight, class_weight={0: 3.0}, dropout=0.3)
+                for each, given in ((net, s), (twin, x)))
+    close(net, twin)
+    assert one.cost == pytest.approx(two.cost, rel=1e-11)
+    assert one.training_cost == pytest.approx(two.training_cost, rel=1e-11)
+    assert (one.accuracy, one.evaluation_accuracy) == (two.accuracy, two.evaluation_accuracy)
+    net.update_mini_batch((s, y), 0.5)
+    twin.update_mini_batch((x, y), 0.5)
+    close(net, twin)
+    net.LBFGS((s, y), 5, lmbda=0.1)
+    twin.LBFGS((x, y), 5, lmbda=0.1)
+    np.testing.assert_allclose(net.feedforward(s), twin.feedforward(x), rtol=1e-6)
+    assert net.evaluate((s, y)) == net.evaluate((x, y))
+    assert net.accuracy((s, y)) == net.accuracy((x, y))
+    assert net.total_cost((s, y)) == pytest.approx(net.total_cost((x, y)), rel=1e-12)
+
+
+def test_noise_and_dropout_of_sparse_inputs_are_those_of_dense_ones():
+    x, y = labelled()
+    for settings in ({"noise": 0.1}, {"dropout": [0.2, 0.0]}):
+        net, twin = network(), network()
+        net.SGD((sparse.csr_array(x), y), 2, 8, 0.3, **settings)
+        twin.SGD((x, y), 2, 8, 0.3, **settings)
+        close(net, twin)
+
+
+def test_one_sparse_example():
+    x, _ = labelled()
+    net = network()
+    a = net.feedforward(x[5])
+    for given, expected in [(sparse.csr_array(x[5:6]), a[None]), (sparse.csr_matrix(x[5]), a[None]),
+                            (sparse.coo_matrix(x[5:6].T), a[:, None])]:
+        np.testing.assert_allclose(net.feedforward(given), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("real", ["bool", "int8", "uint64", "float32", "float64"])
+def test_sparse_rows_of_every_type(real):
+    x = (labelled()[0] * 3).astype(real)
+    np.testing.assert_allclose(network().feedforward(sparse.csr_matrix(x)),
+                               network().feedforward(x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("sparse_x", [False, True])
+def test_sparse_targets(form, sparse_x):
+    x, _ = labelled()
+    y = (np.random.default_rng(2).random((len(x), 3)) < 0.3).astype(float)
+    given = getattr(sparse, form)(x) if sparse_x else x, getattr(sparse, form)(y)
+    weight = np.linspace(0, 2, len(x))
+    net, twin = network(cost="cross_entropy"), network(cost="cross_entropy")
+    one, two = (each.SGD(each_given, 3, 8, 0.3, each_given, evaluation_data=each_given,
+                         sample_weight=weight, class_weight="balanced")
+                for each, each_given in ((net, given), (twin, (x, y))))
+    close(net, twin)
+    assert one.cost == pytest.approx(two.cost, rel=1e-11)
+    assert one.accuracy == two.accuracy
+    assert net.evaluate(given) == twin.evaluate((x, y))
+    for sample_weight in (None, weight):
+        assert net.total_cost(given, sample_weight=sample_weight) == pytest.approx(
+            twin.total_cost((x, y), sample_weight=sample_weight), rel=1e-11)
+    for ours, dense in zip(net.backprop(*given)[1], twin.backprop(x, y)[1], strict=True):
+        np.testing.assert_allclose(ours, dense, rtol=1e-10, atol=1e-14)
+    one_output, other = network((90, 1)), network((90, 1))
+    one_output.SGD((given[0], given[1].tocsr()[:, [0]]), 2, 8, 0.3, class_weight={1: 3})
+    other.SGD((x, y[:, :1]), 2, 8, 0.3, class_weight={1: 3})
+    close(one_output, other)
+
+
+def test_sparse_rows_from_a_row_source():
+    x, y = labelled()
+
+    class Source(cbackprop.RowSource):
+        def __len__(self):
+            return len(x)
+
+        def take(self, indices):
+            return sparse.csr_array(x[indices]), sparse.csr_array(np.eye(3)[y[indices]])
+
+    net, twin = network(), network()
+    net.SGD(Source(), 2, 8, 0.3)
+    twin.SGD((x, np.eye(3)[y]), 2, 8, 0.3)
+    close(net, twin)
+    assert net.total_cost(Source()) == pytest.approx(twin.total_cost((x, np.eye(3)[y])), rel=1e-11)
+
+
+def test_sparse_data_are_never_made_dense():
+    n, width, outputs = 2000, 40_000, 6000  # dense 320 MB and 48 MB in float32
+    x = sparse.random(n, width, 0.0005, "csr", np.float32, 0)
+    y = sparse.random(n, outputs, 0.001, "csr", np.float32, 1)
+    net = network((width, 2, outputs), dtype="float32", cost="cross_entropy")
+    tracemalloc.start()
+    try:
+        net.SGD((x, y), 1, 100, 0.1, (x, y))
+        net.total_cost((x, y))
+        net.feedforward(x[:50])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16e6
+
+
+def test_bad_sparse_data():
+    x, y = labelled()
+    s, net = sparse.csr_matrix(x), network()
+    nan, huge, complex_ = s.copy(), s.copy(), s.astype(complex)
+    nan.data[5], huge.data[7] = np.nan, 1e300
+    where = [re.escape(str(np.argwhere(wrong)[0].tolist()))
+             for wrong in (np.isnan(nan.toarray()), huge.toarray() > 1e9)]
+    broken = s.copy()
+    broken.indices = np.where(broken.indices == broken.indices[9], 91, broken.indices)
+    small = network(dtype="float32")
+    before = [w.copy() for w in net.weights]
+    for call, error, match in [
+        (lambda: net.SGD((s[:, :5], y), 1, 1, 0.1), ValueError,
+         r"^x of training_data must have sizes\[0\] = 90 columns, got shape \(61, 5\)$"),
+        (lambda: net.feedforward(s.T), ValueError, r"^a must have sizes.* got shape \(90, 61\)$"),
+        (lambda: net.feedforward(complex_), TypeError, "^a must hold real numbers, got dtype comp"),
+        (lambda: net.feedforward(nan), ValueError, f"^a must be finite, got nan at {where[0]}$"),
+        (lambda: net.evaluate((nan, y)), ValueError,
+         f"^x of test_data must be finite, got nan at {where[0]}$"),
+        (lambda: net.SGD((nan, y), 1, 1, 0.1), ValueError,
+         f"^x of training_data must be finite, got nan at {where[0]}$"),
+        (lambda: small.feedforward(huge), ValueError,
+         f"^a must be finite, got 1e.300 at {where[1]}, beyond float32$"),
+        (lambda: net.feedforward(broken), ValueError, "^a must be a sound sparse matrix: "),
+        (lambda: net.SGD((s[:0], y[:0]), 1, 1, 0.1), ValueError, "must hold at least one example"),
+        (lambda: net.SGD((s, y[:-1]), 1, 1, 0.1), ValueError, "^y of training_data must be 61 lab"),
+        (lambda: net.SGD((s, sparse.csr_matrix((61, 4))), 1, 1, 0.1), ValueError,
+         r"^y of training_data must have shape \(61, 3\) where .* got shape \(61, 4\)$"),
+        (lambda: net.SGD((s, sparse.csr_matrix((61, 3), dtype=complex)), 1, 1, 0.1), TypeError,
+         "^y of training_data must hold real numbers, got dtype complex128$"),
+        (lambda: net.SGD((s, sparse.csr_matrix((61, 3))), 1, 1, 0.1, sample_weight=[1, 2]),
+         ValueError, r"^sample_weight must have shape \(61,\), one for each example, got \(2,\)$"),
+    ]:
+        with pytest.raises(error, match=match) as raised:
+            call()
+        assert "\n" not in str(raised.value)
+    assert all(map(np.array_equal, before, net.weights))

@@ -1,4 +1,4 @@
-"""Those who race in `sgd.py`, `peers.py` and `learning.py`, one in each module."""
+"""Those who race in `peers.py` and `learning.py`, one in each module."""
 
 import importlib
 import importlib.metadata
@@ -36,6 +36,7 @@ class Opponent:
 
 OPPONENTS = {  # by their names on the command line
     "cbackprop": Opponent(OURS, "ours"),
+    "loops": Opponent("plain loops", "plain_loops"),
     "numpy": Opponent("NumPy", "matrix"),
     "book": Opponent("the book's loop", "book"),
     "sklearn": Opponent("scikit-learn", "sklearn_mlp", ("scikit-learn", "scipy")),

@@ -20,6 +20,7 @@ class Book(Contestant):
     """
 
     opponent = "the book's loop"
+    few_in_check = True
 
     def __init__(self, work: Work, examples: Examples) -> None:
         super().__init__(work, examples, "float64", "float64")

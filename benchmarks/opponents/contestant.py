@@ -67,6 +67,8 @@ class Contestant(abc.ABC):
         Of a parameter in one step, at most.
     rows_timed : int
         Of an epoch's: all, or whole mini-batches of it and the time is scaled.
+    few_in_check : bool
+        Whether it is so slow that it is checked on few rows.
     epochs_timed : int
         One after another in a measurement, whose mean counts.
     """
@@ -75,6 +77,7 @@ class Contestant(abc.ABC):
     form = ""
     roundings = 1
     in_part = True  # whether a part of an epoch can be timed
+    few_in_check = False
     steps = 1  # always taken together
 
     def __init__(self, work: Work, examples: Examples, real: str, rows: str) -> None:

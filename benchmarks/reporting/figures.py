@@ -24,7 +24,7 @@ from reporting.words import (
     work_name,
 )
 
-MARKERS = dict(zip(OPPONENTS, "os^DvPXp", strict=True))
+MARKERS = dict(zip(OPPONENTS, "*os^DvPXp", strict=True))
 SPARE_MARKERS = "<>hd8H"
 DASHES = ("-", "--", ":", "-.")
 LEVELS = ("L1", "L2", "L3", "memory")

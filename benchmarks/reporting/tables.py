@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from reporting.words import (
-    BOOK,
+    ONLY_FLOAT64,
     OURS,
     Results,
     call_name,
@@ -43,8 +43,7 @@ def epochs(results: Results, real: str = "float32") -> str:
     works = list(results["works"].values())
     lines = []
     for name in opponents(results, "works"):
-        # the book knows float64 only
-        of = "float64" if name == BOOK else real
+        of = "float64" if name in ONLY_FLOAT64 else real
         label = f"{name}, {of}" if of != real else name
         found = [fastest(work, [name], of) for work in works]
         if any(found) or name in results["absent"]:

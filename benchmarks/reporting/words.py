@@ -6,10 +6,10 @@ from typing import Any
 Results = dict[str, Any]
 
 OURS = "cbackprop"
-BOOK = "the book's loop"
+ONLY_FLOAT64 = LOOPS, BOOK = "plain loops", "the book's loop"
 # In the order of tables and figures; others follow.
 OPPONENTS = (
-    BOOK, "NumPy", "scikit-learn", "PyTorch eager", "PyTorch compiled", "JAX", "Numba",
+    LOOPS, BOOK, "NumPy", "scikit-learn", "PyTorch eager", "PyTorch compiled", "JAX", "Numba",
     "ONNX Runtime",
 )
 ONLY_INFER = {"ONNX Runtime"}

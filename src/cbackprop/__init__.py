@@ -3,9 +3,10 @@
 import importlib
 from typing import Any
 
-from cbackprop import _deprecated, callbacks, datasets, optimizers, schedules  # noqa: F401
+from cbackprop import _deprecated as _deprecated
+from cbackprop import callbacks, datasets, optimizers, schedules
 from cbackprop._endings import DivergenceError
-from cbackprop._version import __version__
+from cbackprop._version import __version__ as __version__
 from cbackprop.config import show_config
 from cbackprop.functions import Activation, Cost
 from cbackprop.history import History
@@ -13,30 +14,19 @@ from cbackprop.many import train_many
 from cbackprop.network import Network
 from cbackprop.rowsource import RowSource
 
-__all__ = [
-    "Activation",
-    "Cost",
-    "DivergenceError",
-    "History",
-    "Network",
-    "RowSource",
-    "__version__",
-    "callbacks",
-    "datasets",
-    "inspect",
-    "optimizers",
-    "plot",
-    "schedules",
-    "show_config",
-    "train_many",
-]
+__all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
+           "callbacks", "chapter2", "convert", "datasets", "inspect", "optimizers", "plot",
+           "schedules", "show_config", "train_many"]  # not sklearn, which not everybody can import
 
-LAZY = ("inspect", "plot")  # most who train do not need them
+LAZY = ("book", "chapter2", "convert", "inspect", "plot", "sklearn")  # most trainings need none
 
 
 def __getattr__(name: str) -> Any:
     if name in LAZY:
-        return importlib.import_module(f"cbackprop.{name}")
+        try:
+            return importlib.import_module(f"cbackprop.{name}")
+        except ModuleNotFoundError as error:  # for hasattr
+            raise AttributeError(str(error), name=name) from error
     raise AttributeError(f"module 'cbackprop' has no attribute {name!r}")
 
 

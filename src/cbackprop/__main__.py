@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import DivergenceError, History, Network, __version__, datasets, show_config, storage
+from cbackprop._check import integer
 from cbackprop.core import _dispatch
-from cbackprop.data import integer
 
 ERRORS = (ValueError, TypeError, OSError, ModuleNotFoundError, MemoryError, OverflowError,
           DivergenceError)

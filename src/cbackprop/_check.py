@@ -26,6 +26,22 @@ def shown(value: object) -> str:
     return line if len(line) <= 80 else f"{line[:77]}..."
 
 
+def items(values: Any, rule: str) -> list[Any]:
+    """
+    Return what an iterable gives; a memoryview, which gives not all that NumPy does, as an array.
+
+    Raises
+    ------
+    TypeError
+        If it is none: the rule, and what came.
+    """
+    try:
+        given = iter(np.asarray(values) if isinstance(values, memoryview) else values)
+    except (TypeError, ValueError):  # a number; a memoryview that was released
+        raise TypeError(f"{rule}, got {shown(values)}") from None
+    return list(given)
+
+
 def integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
     """
     Return an integer of at least `low` and, if n is given, at most n.
@@ -164,7 +180,7 @@ def sizes(given: Any) -> tuple[int, ...]:
     """
     rule = "sizes must be at least two positive integers, inputs first"
     try:
-        found = tuple(operator.index(size) for size in given)
+        found = tuple(map(operator.index, items(given, rule)))
     except TypeError:
         raise TypeError(f"{rule}, got {shown(given)}") from None
     if len(found) < 2 or min(found) < 1:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cbackprop import data, files
+from cbackprop import _check, files
 from cbackprop._check import number
 from cbackprop._endings import StopTraining as StopTraining
 from cbackprop.history import History, smaller_is_better
@@ -186,11 +186,11 @@ class Best(Callback):
     ) -> None:
         if not (callable(metric) or metric in ("cost", "accuracy")):
             raise ValueError(f"metric must be 'cost', 'accuracy' or a callable, "
-                             f"got {data.shown(metric)}")
+                             f"got {_check.shown(metric)}")
         if callable(metric):
-            data.takes("metric", metric, "network", "watched")
+            _check.function("metric", metric, "network", "watched")
         if not (minimize is None or isinstance(minimize, (bool, np.bool_))):
-            raise TypeError(f"minimize must be True, False or None, got {data.shown(minimize)}")
+            raise TypeError(f"minimize must be True, False or None, got {_check.shown(minimize)}")
         self.watched, self.metric = watched, metric
         self.min_delta = number("min_delta", min_delta, 0)
         name = watched if isinstance(watched, str) else metric
@@ -226,7 +226,7 @@ class Best(Callback):
             try:
                 return float(value)
             except (TypeError, ValueError):
-                raise TypeError(f"metric must return a number, got {data.shown(value)}") from None
+                raise TypeError(f"metric must return a number, got {_check.shown(value)}") from None
         cost, accuracy = network.engine.measure(self._examples)
         return cost if self.metric == "cost" else accuracy
 
@@ -281,7 +281,7 @@ class EarlyStopping(Best):
         minimize: bool | None = None,
     ) -> None:
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
-        self.patience = data.integer("patience", patience, 1)
+        self.patience = _check.integer("patience", patience, 1)
         self.restore_best = restore_best
 
     def on_train_begin(self, network: Any, history: History) -> None:
@@ -353,7 +353,7 @@ def _path(path: str | os.PathLike[str]) -> str:
     try:
         return os.fspath(path)
     except TypeError:
-        raise TypeError(f"path must be a str or path-like, got {data.shown(path)}") from None
+        raise TypeError(f"path must be a str or path-like, got {_check.shown(path)}") from None
 
 
 def _less_is_better(metric: Callable[..., object]) -> bool:
@@ -373,7 +373,7 @@ def _less_is_better(metric: Callable[..., object]) -> bool:
         if name.endswith(endings):
             return less
     raise ValueError(f"minimize must be True or False for a metric whose name does not say whether "
-                     f"less is better, as *_error and *_score do, got {data.shown(metric)}")
+                     f"less is better, as *_error and *_score do, got {_check.shown(metric)}")
 
 
 def collected(
@@ -388,26 +388,26 @@ def collected(
         If something in it is no callback, or calls for another number of steps than 1 or more.
     """
     if not (callback is None or callable(callback)):
-        raise TypeError(f"callback must be callable or None, got {data.shown(callback)}")
+        raise TypeError(f"callback must be callable or None, got {_check.shown(callback)}")
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
-        raise TypeError(f"progress must be True, a callable or None, got {data.shown(progress)}")
-    if isinstance(callbacks, (str, bytes)) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be a list of callbacks, got {data.shown(callbacks)}")
+        raise TypeError(f"progress must be True, a callable or None, got {_check.shown(progress)}")
+    if isinstance(callbacks, (str, bytes, memoryview)) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of callbacks, got {_check.shown(callbacks)}")
     found: list[Callback] = []
     if callable(progress):
-        data.takes("progress", progress, "epoch", "done", "rows")
+        _check.function("progress", progress, "epoch", "done", "rows")
     if progress:
         found.append(ProgressBar() if progress is True else OnProgress(progress))
     for one in itertools.chain(callbacks, [] if callback is None else [callback]):
         if not (isinstance(one, Callback) or callable(one)) or isinstance(one, type):
             raise TypeError(f"callbacks must be objects of Callback or functions "
-                            f"(network, history), got {data.shown(one)}")
+                            f"(network, history), got {_check.shown(one)}")
         if not isinstance(one, Callback):
-            data.takes("callback", one, "network", "history")
+            _check.function("callback", one, "network", "history")
             one = OnEpochEnd(one)
         found.append(one)
         if one.every is not None:
-            data.integer(f"every of {type(one).__name__}", one.every, 1)
+            _check.integer(f"every of {type(one).__name__}", one.every, 1)
     return found
 
 

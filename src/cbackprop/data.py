@@ -1,18 +1,14 @@
 """What callers bring, made into the rows and targets that the core takes; or one clear line."""
 
-import inspect
-import operator
-import sys
-from collections.abc import Callable, Iterable
-from numbers import Real
-from typing import Any
+import math
+from collections.abc import Iterable
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import frames
+from cbackprop import _check, frames, objects
 
-REAL = (float, int, Real)  # the first two are found ten times as fast
 ROW_TYPES = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -21,7 +17,8 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     Return an array of real numbers of native byte order, not copied if it is one.
 
     Of arrays, nested lists, DataFrames and Series of pandas and polars, and whatever offers
-    ``__array__`` or DLPack, as the tensors of PyTorch and JAX do.
+    ``__array__`` or DLPack, as the tensors of PyTorch and JAX do. Python's objects become integers
+    if all are, else float64.
 
     Raises
     ------
@@ -35,26 +32,23 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
         if _is_masked(array):
             raise ValueError(f"{name} must not have masked values")
         array = np.asarray(array)
+    if array.dtype == object:
+        odd = objects.odd(array)
+        if odd:
+            raise TypeError(f"{name} must hold real numbers, got dtype object, holding "
+                            f"{_check.shown(odd[0])}")
+        return objects.converted(array)
     if array.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{_odd(array)}")
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _odd(array: NDArray[Any]) -> str:
-    """Say which of an array's objects is no real number, or one beyond NumPy's integers."""
-    for value in array.flat if array.dtype == object else ():
-        if not isinstance(value, REAL) or (
-                isinstance(value, int) and not -2**63 <= value < 2**64):
-            return f", holding {shown(value)}"
-    return ""
 
 
 def _array(values: Any, name: str) -> NDArray[Any]:
     if frames.is_frame(values):
         return frames.array(values, name)
-    if type(values).__module__.startswith("scipy.sparse"):  # NumPy makes one object of it
+    if is_sparse(values):  # NumPy makes one object of it
         raise TypeError(f"{name} must be dense, got a sparse {type(values).__name__}: give its "
-                        f".toarray(), or train by cbackprop.sklearn, which takes it as it is")
+                        f".toarray()")
     try:
         if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
             return np.from_dlpack(values)
@@ -94,61 +88,30 @@ def finite(array: NDArray[Any], real: str, name: str) -> NDArray[Any]:
         converted = np.ascontiguousarray(array, dtype=real).reshape(array.shape)
     if not np.isfinite(converted).all():
         where = np.argwhere(~np.isfinite(converted))[0].tolist()
-        value = array[tuple(where)]
-        beyond = f", beyond {real}" if np.isfinite(value) else ""
-        raise ValueError(f"{name} must be finite, got {value} at {where}{beyond}")
+        raise _not_finite(array[tuple(where)], where, real, name)
     return converted
 
 
-def shown(value: object) -> str:
-    """Show what came, on one line and not too long."""
-    try:
-        line = " ".join(repr(value).split())
-    except Exception:  # of an integer with thousands of digits, or the caller's own
-        return f"a {type(value).__name__} that cannot be shown"
-    return line if len(line) <= 80 else f"{line[:77]}..."
-
-
-def integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
+def stored_finite(matrix: Any, real: str, name: str) -> None:
     """
-    Return an integer of at least `low` and, if n is given, at most n.
+    See that the numbers of a sparse matrix are finite in the core's real type.
 
     Raises
     ------
-    TypeError, ValueError
-        If it is none, or none that an index holds.
+    ValueError
+        If one is not.
     """
-    rule = f"{argument} must be an integer of at least {low}"
-    if n is not None:
-        rule += f" and at most the {n} examples"
-    most = sys.maxsize if n is None else n
-    try:
-        found = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{rule}, got {shown(value)}") from None
-    if found > sys.maxsize:
-        rule += f", no more than {sys.maxsize}" if n is None else ""
-    if not low <= found <= most:
-        raise ValueError(f"{rule}, got {shown(found)}")
-    return found
+    stored = matrix.tocoo()
+    with np.errstate(over="ignore"):
+        wrong = np.flatnonzero(~np.isfinite(stored.data.astype(real)))
+    if wrong.size:
+        at = wrong[0]
+        raise _not_finite(stored.data[at], [int(stored.row[at]), int(stored.col[at])], real, name)
 
 
-def takes(argument: str, function: Callable[..., object], *given: str) -> None:
-    """
-    See that a function of the caller's can be called with so many arguments.
-
-    Raises
-    ------
-    TypeError
-        If it cannot.
-    """
-    try:
-        inspect.signature(function).bind(*given)
-    except TypeError:
-        raise TypeError(f"{argument} must be callable as ({', '.join(given)}), "
-                        f"got {shown(function)}") from None
-    except ValueError:  # written in C, and silent about it
-        pass
+def _not_finite(value: Any, where: list[int], real: str, name: str) -> ValueError:
+    beyond = f", beyond {real}" if np.isfinite(value) else ""
+    return ValueError(f"{name} must be finite, got {value} at {where}{beyond}")
 
 
 def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray[Any]:
@@ -163,14 +126,39 @@ def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray[Any]:
     TypeError, ValueError
         If x is not numbers, or of another shape.
     """
-    array = numbers(x, name)
-    if array.shape in {(width,), (width, 1)} and not (width == 1 and array.ndim == 2):
-        array = array.reshape(1, width)
-    if array.ndim != 2 or array.shape[1] != width:
-        raise ValueError(f"{name} must have sizes[0] = {width} columns, got shape {array.shape}")
+    array = _in_rows(numbers(x, name), width, name)
     if array.dtype not in ROW_TYPES:
         array = array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
     return np.require(array, requirements=("C", "A"))
+
+
+def _in_rows(x: Any, width: int, name: str) -> Any:
+    if x.shape in {(width,), (width, 1)} and not (width == 1 and x.ndim == 2):
+        x = x.reshape(1, width)
+    if x.ndim != 2 or x.shape[1] != width:
+        raise ValueError(f"{name} must have sizes[0] = {width} columns, got shape {x.shape}")
+    return x
+
+
+def is_sparse(values: object) -> TypeGuard[Any]:
+    """Tell a matrix or array of scipy.sparse: by what it can do, for SciPy is not imported."""
+    return hasattr(type(values), "tocsr")
+
+
+def rows_or_sparse(x: Any, width: int, name: str = "x") -> Any:
+    """
+    Return x as `rows` does; of what is sparse a CSR matrix `(n, width)`, not copied if it is one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `rows`.
+    """
+    if not is_sparse(x):
+        return rows(x, width, name)
+    if x.dtype.kind not in "buif":
+        raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}")
+    return _in_rows(x, width, name).tocsr()
 
 
 def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDArray[Any]:
@@ -178,13 +166,19 @@ def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDA
     Return y as labels `(n,)` of C int, or as rows `(n, width)` of the core's real type.
 
     One example may come as a label, as `(width,)`, or as the book's column `(width, 1)`. A network
-    with one output takes `(n,)` numbers. Labels may be the one column of a DataFrame.
+    with one output takes `(n,)` numbers. Labels may be the one column of a DataFrame. What is
+    sparse is made dense, if its shape is right.
 
     Raises
     ------
     TypeError, ValueError
         If y is not numbers, of another shape, not finite, or a label is outside 0..width-1.
     """
+    if is_sparse(y):
+        if y.shape != (n, width):
+            raise ValueError(f"{name} must have shape ({n}, {width}) where it is sparse, "
+                             f"for x has {n} rows, got shape {y.shape}")
+        y = y.toarray()
     array = numbers(y, name)
     if n == 1 and array.shape in {(width,), (width, 1)}:
         array = array.reshape(1, width)
@@ -209,14 +203,15 @@ def targets(y: ArrayLike, n: int, width: int, real: str, name: str = "y") -> NDA
 
 def examples(
     data: Any, sizes: tuple[int, ...], real: str, name: str
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[Any, NDArray[Any]]:
     """
-    Return a data set as rows and targets.
+    Return a data set as rows, perhaps sparse, and targets.
 
     Parameters
     ----------
-    data : (x, y), or an iterable of pairs (x, y) of one example each
-        Arrays, or the book's list of pairs of columns; y of a pair may be a label.
+    data : (x, y), an iterable of pairs (x, y) of one example each, or a DataLoader
+        Arrays, or the book's list of pairs of columns; y of a pair may be a label. A DataLoader of
+        PyTorch gives such pairs of many examples each, and is read to its end.
 
     Raises
     ------
@@ -226,11 +221,11 @@ def examples(
     if isinstance(data, tuple) and len(data) == 2 and not all(map(_is_pair, data)):
         x, y = data
     else:
-        x, y = columns(data, name)
-    x = rows(x, sizes[0], part("x", name))
-    if len(x) == 0:
+        x, y = batches(data, name) if is_loader(data) else columns(data, name)
+    x = rows_or_sparse(x, sizes[0], part("x", name))
+    if x.shape[0] == 0:
         raise ValueError(f"{name or 'x'} must hold at least one example, got none")
-    return x, targets(y, len(x), sizes[-1], real, part("y", name))
+    return x, targets(y, x.shape[0], sizes[-1], real, part("y", name))
 
 
 def part(of: str, name: str) -> str:
@@ -256,6 +251,52 @@ def columns(data: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
         raise ValueError(f"{name} must hold at least one example, got none")
     x, y = zip(*pairs, strict=True)
     return _stack(x, part("x", name)), _stack(y, part("y", name))
+
+
+def is_loader(data: object) -> bool:
+    """Tell a DataLoader of PyTorch, or of a class derived from it, by name: it is not imported."""
+    return any(base.__name__ == "DataLoader" and base.__module__.startswith("torch.utils.data")
+               for base in type(data).__mro__)
+
+
+def batches(loader: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """
+    Read a DataLoader to its end, once, into two arrays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it has no length, and so perhaps no end, or gives anything but pairs (x, y).
+    """
+    rule = f"{name} must be a DataLoader of (x, y) batches"
+    try:
+        len(loader)
+    except TypeError as error:
+        raise TypeError(f"{rule} that has a length, for it is read to its end, got: "
+                        f"{error}") from None
+    if loader.batch_size is None and loader.batch_sampler is None:  # it gives single examples
+        return columns(iter(loader), name)
+    parts: tuple[list[Any], list[Any]] = [], []
+    for batch in loader:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            came = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
+            raise TypeError(f"{rule}, got a {type(batch).__name__}{came}")
+        for values, of, kept in zip(batch, "xy", parts, strict=True):
+            array = numbers(values, part(of, name))
+            if array.ndim == 0:
+                raise ValueError(f"{part(of, name)} must have one value or row for each example "
+                                 "of a batch, got a single number")
+            # A copy: a loader may use its memory again, and its workers' is scarce.
+            kept.append(np.array(array if of == "y" and array.ndim == 1 else array.reshape(
+                len(array), math.prod(array.shape[1:]))))
+    if not parts[0]:
+        raise ValueError(f"{name} must hold at least one example, got none")
+    for arrays, of in zip(parts, "xy", strict=True):
+        shapes = {array.shape[1:] for array in arrays}
+        if len(shapes) > 1:
+            raise ValueError(f"{part(of, name)} must have one shape in every batch, "
+                             f"got {sorted(shapes)[:3]}")
+    return np.concatenate(parts[0]), np.concatenate(parts[1])
 
 
 def _stack(items: tuple[Any, ...], name: str) -> NDArray[Any]:

@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data, functions, optimizers
+from cbackprop import _check, data, functions, optimizers
 from cbackprop import threads as teams
 from cbackprop._endings import DivergenceError
 from cbackprop.core import _dispatch, _runtime
 from cbackprop.parameters import Block, Views, blocks
-from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
+from cbackprop.rowsource import (
+    Examples,
+    InArrays,
+    InParts,
+    RowSource,
+    SparseTargets,
+    listed,
+)
 
 if TYPE_CHECKING:
     from cbackprop.core.builds._baseline_float32 import Core, Rows, Targets
@@ -131,9 +138,26 @@ class Engine:
             if sample_weight is not None or class_weight is not None:
                 raise TypeError("sample_weight and class_weight need examples in arrays, got "
                                 f"{type(examples).__name__}")
-            return InParts(examples, lambda part: self.arrays(part, name, check), name)
-        return InArrays(*self.arrays(
-            examples, name, check, sample_weight, class_weight, skip_zeros))
+        elif isinstance(examples, tuple) and len(examples) == 2 and data.is_sparse(examples[1]):
+            examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
+        else:
+            return InArrays(*self.arrays(
+                examples, name, check, sample_weight, class_weight, skip_zeros))
+        row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
+        return InParts(examples, lambda part: self.arrays(part[:2], name, check, *part[2:]),
+                       name, row_of_y)
+
+    def _sparse_targets(
+        self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
+    ) -> SparseTargets:
+        """Check the shapes of examples whose y is sparse; the rest is checked part by part."""
+        x = data.rows_or_sparse(x, self.sizes[0], data.part("x", name))
+        n, outputs = x.shape[0], self.sizes[-1]
+        if y.shape != (n, outputs):
+            data.targets(y, n, outputs, self.dtype, data.part("y", name))
+        y = y.tocsr()
+        weights = functions.weights(sample_weight, class_weight, y, outputs, self.dtype)
+        return SparseTargets(x, y, weights)
 
     def arrays(
         self, examples: Any, name: str, check: bool = True,
@@ -141,23 +165,32 @@ class Engine:
         skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
+        if sample_weight is not None and data.is_loader(examples):
+            raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
+                            f"them, got {type(examples).__name__}")
         x, y = data.examples(examples, self.sizes, self.dtype, name)
-        rows = self.build.Rows(x, skip_zeros)
+        rows = self.rows(x, data.part("x", name), skip_zeros)
         if check:
-            self.check_finite(rows, name)
+            self.check_finite(rows, data.part("x", name))
         weights = functions.weights(sample_weight, class_weight, y, self.sizes[-1], self.dtype)
         return rows, self.build.Targets(y, weights)
 
-    def rows(self, x: NDArray[Any], name: str = "") -> Rows:
-        """Hand checked rows to the core, and see that they are finite."""
-        rows = self.build.Rows(x)
-        self.check_finite(rows, name)
-        return rows
+    def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
+        """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
+        if data.is_sparse(x):
+            rows: Rows = listed(self.build, x, name)
+            return rows
+        return self.build.Rows(x, skip_zeros)
 
     def check_finite(self, rows: Rows, name: str) -> None:
         """Raise ValueError, which names the first number, if one is not finite."""
         if not rows.all_finite():
-            data.finite(rows.x, self.dtype, data.part("x", name))
+            self.not_finite(rows, name)
+
+    def not_finite(self, rows: Rows, name: str) -> None:
+        """Raise ValueError, which names the first number that is not finite."""
+        look = data.stored_finite if data.is_sparse(rows.x) else data.finite
+        look(rows.x, self.dtype, name)
 
     # ---- what the core computes ----
 
@@ -240,7 +273,7 @@ class Engine:
 
     def diverged(self, what: str, eta: float | None, rows: Rows) -> DivergenceError:
         """Say so; or, if these rows are the cause, that they are not finite."""
-        self.check_finite(rows, "training_data")  # only now: it costs a tenth of an epoch
+        self.check_finite(rows, "x of training_data")  # only now: it costs a tenth of an epoch
         cause = "" if eta is None else f"; eta = {eta:g} may be too large"
         return DivergenceError(
             f"{what}: the cost or a parameter is no longer finite; the parameters from before are "
@@ -276,7 +309,7 @@ class Engine:
 
     def handle(self, mini_batch_size: int) -> Any:
         """Return the capsule that `Network.handle` does."""
-        m = data.integer("mini_batch_size", mini_batch_size, 1)
+        m = _check.integer("mini_batch_size", mini_batch_size, 1)
         handle = self.build.handle(self.core, m)
         if handle is None:
             raise ValueError("handle needs compiled functions: an Activation or a Cost of this "

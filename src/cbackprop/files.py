@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, storage
+from cbackprop import _check, data, storage
 from cbackprop.extras import library
 from cbackprop.history import History
 
@@ -37,7 +37,7 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
     state : dict
         As `Network` is pickled; what the user added to it is left out.
     """
-    check(target, state["settings"])
+    _check_format(target, state["settings"])
     arrays = {f"weights_{layer}": w for layer, w in enumerate(state["weights"])}
     arrays |= {f"biases_{layer}": b for layer, b in enumerate(state["biases"])}
     memory, history, settings = state["memory"], state["history"], dict(state["settings"])
@@ -72,12 +72,16 @@ def check(target: storage.Target, settings: dict[str, Any]) -> None:
     OSError, TypeError, ModuleNotFoundError
         If it cannot.
     """
+    _check_format(target, settings)
+    if storage.is_path(target, "write"):
+        storage.check(target)
+
+
+def _check_format(target: storage.Target, settings: dict[str, Any]) -> None:
     for name in FUNCTIONS:
         _written(settings[name], name)
     if _is_safetensors(target):
         _safetensors("save")
-    if storage.is_path(target, "write"):
-        storage.destination(target)
 
 
 def load(source: storage.Target, max_bytes: int = storage.MAX_BYTES) -> dict[str, Any]:
@@ -94,14 +98,14 @@ def load(source: storage.Target, max_bytes: int = storage.MAX_BYTES) -> dict[str
         Without the library of its format.
     """
     read = _in_safetensors if _is_safetensors(source) else _in_npz
-    max_bytes = data.integer("max_bytes", max_bytes, 0)
+    max_bytes = _check.integer("max_bytes", max_bytes, 0)
     with (storage.opened(source, max_bytes) as file,
           storage.damaged(f"{storage.named(source)} is not a whole {FORMAT} file: ")):
         text, arrays = read(file, max_bytes)
         header = json.loads(text)
         if header["format"] != FORMAT:
-            raise ValueError(f"format {data.shown(header['format'])}")
-        version = data.integer("version", header["version"], 1)
+            raise ValueError(f"format {_check.shown(header['format'])}")
+        version = _check.integer("version", header["version"], 1)
         if version > VERSION:
             raise ValueError(f"version {version}, this cbackprop reads up to {VERSION}")
         return _state(header, arrays)
@@ -114,7 +118,7 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
     for function in FUNCTIONS:
         settings[function] = _read(settings[function])
     if memory:
-        memory["steps"] = data.integer("steps of the optimizer", memory["steps"], 0)
+        memory["steps"] = _check.integer("steps of the optimizer", memory["steps"], 0)
         names = [name for name in arrays if name.startswith("memory_")]
         memory["memory"] = [arrays[f"memory_{at}"] for at in range(len(names))]
     history, random = header.get("history"), header.get("random")
@@ -123,8 +127,8 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
                for layer in range(len(layers))]
     shapes = [w.shape for w in weights]
     if shapes != [(j, k) for k, j in layers]:  # before the sizes ask for any memory
-        raise ValueError(f"weights of shapes {data.shown(shapes)} "
-                         f"for sizes {data.shown(settings['sizes'])}")
+        raise ValueError(f"weights of shapes {_check.shown(shapes)} "
+                         f"for sizes {_check.shown(settings['sizes'])}")
     return {
         "settings": settings,
         "weights": weights,
@@ -169,7 +173,7 @@ def _plain(state: Any) -> Any:
 
 def _generator(state: dict[str, Any]) -> np.random.Generator:
     if state["bit_generator"] not in BIT_GENERATORS:
-        raise ValueError(f"unknown bit generator {data.shown(state['bit_generator'])}")
+        raise ValueError(f"unknown bit generator {_check.shown(state['bit_generator'])}")
     bits = getattr(np.random, state["bit_generator"])(0)
     bits.state = state
     # It keeps what it was given, unless that had no place in it.
@@ -179,7 +183,7 @@ def _generator(state: dict[str, Any]) -> np.random.Generator:
     for name, value in numbers.items():
         if name in MOST and not 0 <= value <= MOST[name]:
             raise ValueError(f"{name} of {state['bit_generator']} must be in 0..{MOST[name]}, "
-                             f"got {data.shown(value)}")
+                             f"got {_check.shown(value)}")
     first, *others = numbers["key"] if "pos" in numbers else [1, 1]
     if numbers.get("inc", 1) % 2 == 0 or not (any(others) or first >= 2**31):
         raise ValueError(f"a state of {state['bit_generator']} that repeats itself")

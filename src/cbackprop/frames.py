@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbackprop import objects
+
 
 def is_frame(values: object) -> bool:
     """Tell what pandas or polars made, or a class derived from it."""
@@ -62,8 +64,11 @@ def _columns(frame: Any) -> list[Any]:
 
 def _numbers(values: Any, name: str, where: str = "") -> NDArray[Any]:
     array = np.asarray(values)
+    if array.dtype == object:
+        odd = objects.odd(array)
+        if odd:
+            raise TypeError(f"{name} must hold real numbers, got {odd[0]!r:.40}{where}")
+        return objects.converted(array)
     if array.dtype.kind not in "buif":
-        first = array.dtype == object and array.size
-        came = f"{array.flat[0]!r:.40}" if first else f"dtype {array.dtype}"
-        raise TypeError(f"{name} must hold real numbers, got {came}{where}")
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{where}")
     return array

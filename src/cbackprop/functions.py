@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
 
 # Irregular: a kink of the user's is at none of them. Whole numbers and halves are where kinks are.
 POINTS = np.array([-3.37, -2.13, -1.31, -0.87, -0.41, -0.13, 0.11, 0.37, 0.83, 1.29, 2.19, 3.41])
@@ -213,7 +213,7 @@ def _address(function: Any, arguments: int, which: str, name: str) -> int | None
         return ctypes.cast(function, ctypes.c_void_p).value
     if not callable(function):
         raise TypeError(f"{name}: {which} must be callable or a compiled function, "
-                        f"got {data.shown(function)}")
+                        f"got {_check.shown(function)}")
     return None
 
 
@@ -240,17 +240,18 @@ def one(argument: str, value: Any, known: Mapping[str, int], build: Any, own: ty
             try:
                 number = float(value[1])
             except (TypeError, ValueError):
-                raise TypeError(f"{rule}, got {data.shown(value[1])}") from None
+                raise TypeError(f"{rule}, got {_check.shown(value[1])}") from None
             except OverflowError:
                 number = math.inf
             if not (math.isfinite(number) and (number > 0 or (may_be_0 and number == 0))):
-                raise ValueError(f"{rule}, got {data.shown(value[1])}")
+                raise ValueError(f"{rule}, got {_check.shown(value[1])}")
             return name, number
         if name in known:
             takes = sorted(name for name in known if name in build.PARAMETERS)
-            raise ValueError(f"{argument}: only {takes} take a parameter, got {data.shown(value)}")
+            raise ValueError(f"{argument}: only {takes} take a parameter, "
+                             f"got {_check.shown(value)}")
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{argument} must be one of {sorted(known)}, got {data.shown(value)}")
+        raise ValueError(f"{argument} must be one of {sorted(known)}, got {_check.shown(value)}")
     return str(value)
 
 
@@ -274,16 +275,16 @@ def layer(argument: str, value: Any, size: int, build: Any) -> Any:
         counts = [count for _, count in runs]
         if not all(isinstance(count, (int, np.integer)) and count > 0 for count in counts):
             raise ValueError(f"{argument}: numbers of neurons must be positive integers, "
-                             f"got {data.shown(value)}")
+                             f"got {_check.shown(value)}")
         if sum(counts) != size:
             raise ValueError(f"{argument} must have {size} neurons, as the layer has, got "
-                             f"{data.shown(sum(counts))} in {data.shown(value)}")
+                             f"{_check.shown(sum(counts))} in {_check.shown(value)}")
     elif isinstance(value, (list, np.ndarray)):
         neurons = [one(argument, function, known, build, Activation)
                    for function in (value.tolist() if isinstance(value, np.ndarray) else value)]
         if len(neurons) != size:
             raise ValueError(f"{argument} must have {size} neurons, as the layer has, got "
-                             f"{len(neurons)} in {data.shown(value)}")
+                             f"{len(neurons)} in {_check.shown(value)}")
         runs = []
         for function in neurons:
             if runs and runs[-1][0] == function:
@@ -295,7 +296,7 @@ def layer(argument: str, value: Any, size: int, build: Any) -> Any:
     whole = [function for function, _ in runs if function in build.WHOLE_LAYER]
     if whole and len(runs) > 1:
         raise ValueError(f"{argument}: {whole[0]!r} must have the whole layer, "
-                         f"got {data.shown(value)}")
+                         f"got {_check.shown(value)}")
     if whole and size == 1:
         raise ValueError(f"{argument} {whole[0]!r} needs two neurons or more, got a layer of 1")
     return runs[0][0] if len(runs) == 1 else [(function, int(count)) for function, count in runs]
@@ -317,11 +318,11 @@ def layers(
         if len(activation) != n:
             raise ValueError(f"activation must have {n} entries, one for each layer of weights, "
                              f"the output included, got {len(activation)}: "
-                             f"{data.shown(activation)}")
+                             f"{_check.shown(activation)}")
         last = activation[-1]
         if output_activation is not None and not _same(output_activation, last):
             raise ValueError(f"output_activation must be None where activation is a list, "
-                             f"got {data.shown(output_activation)}")
+                             f"got {_check.shown(output_activation)}")
         return [layer(f"activation[{at}]", value, sizes[at + 1], build)
                 for at, value in enumerate(activation)], last
     hidden = [layer("activation", activation, size, build) for size in sizes[1:-1]]
@@ -332,6 +333,12 @@ def layers(
         layer("activation", activation, max(sizes[-1], 2), build)
     return [*hidden, layer("output_activation", output_activation, sizes[-1], build)], \
         output_activation
+
+
+def threshold(cost: Any, build: Any) -> float:
+    """Return what a single output, and its target, is a class against: 0 for hinges, else 1/2."""
+    name = cost[0] if isinstance(cost, tuple) else cost
+    return float(build.THRESHOLDS.get(name, 0.5)) if isinstance(name, str) else 0.5
 
 
 def plain(value: Any) -> Any:
@@ -377,9 +384,9 @@ def weights(
     result = None
     if sample_weight is not None:
         array = data.numbers(sample_weight, "sample_weight")
-        if array.shape != (len(y),):
-            raise ValueError(f"sample_weight must have shape ({len(y)},), one for each example, "
-                             f"got {array.shape}")
+        if array.shape != y.shape[:1]:
+            raise ValueError(f"sample_weight must have shape ({y.shape[0]},), one for each "
+                             f"example, got {array.shape}")
         result = data.finite(array, real, "sample_weight")
         if result.min() < 0:
             raise ValueError(f"sample_weight must not be negative, got {result.min():g}")
@@ -393,22 +400,25 @@ def _labels(y: NDArray[Any]) -> NDArray[Any]:
     """Return each example's class: the largest of its targets, or a single one against 1/2."""
     if y.ndim == 1:
         return y
-    return y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(int)
+    if y.shape[1] > 1:
+        return np.asarray(y.argmax(axis=1)).ravel()  # of a sparse matrix it is a column
+    one = y.toarray() if data.is_sparse(y) else y
+    return (one[:, 0] > 0.5).astype(int)
 
 
 def _by_class(class_weight: Any, y: NDArray[Any], outputs: int) -> NDArray[Any]:
     counts = np.bincount(_labels(y), minlength=max(outputs, 2))
     if isinstance(class_weight, str) and class_weight == "balanced":
-        return len(y) / (np.maximum(counts, 1) * np.count_nonzero(counts))
+        return y.shape[0] / (np.maximum(counts, 1) * np.count_nonzero(counts))
     if not isinstance(class_weight, dict):
         raise TypeError(f"class_weight must be 'balanced' or a dict of labels and weights, "
-                        f"got {data.shown(class_weight)}")
+                        f"got {_check.shown(class_weight)}")
     by_class = np.ones(len(counts))
     for label, weight in class_weight.items():
-        real = isinstance(label, (*data.REAL, np.bool_))
+        real = isinstance(label, (*_check.REAL, np.bool_))
         if not (real and 0 <= label < len(counts) and label == int(label)):
             raise ValueError(f"class_weight must be for classes in 0..{len(counts) - 1}, "
-                             f"got {data.shown(label)}")
+                             f"got {_check.shown(label)}")
         known = int(label)
         try:
             by_class[known] = float(weight)
@@ -416,5 +426,5 @@ def _by_class(class_weight: Any, y: NDArray[Any], outputs: int) -> NDArray[Any]:
             by_class[known] = math.nan
         if not (math.isfinite(by_class[known]) and by_class[known] >= 0):
             raise ValueError(f"class_weight must be finite and not negative, "
-                             f"got {data.shown(weight)} for class {known}")
+                             f"got {_check.shown(weight)} for class {known}")
     return by_class

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check
 from cbackprop._check import number
 from cbackprop.history import History
 from cbackprop.model import Model
+
+BLOCK = 2**14  # weights at a time: they stay in the cache, and their float32 sum is exact enough
 
 
 def fit(
@@ -29,7 +31,7 @@ def fit(
     engine = network.engine
     rows, targets = engine.arrays(
         training_data, "training_data", True, sample_weight, class_weight)
-    n, iterations = len(rows), data.integer("iterations", iterations, 1)
+    n, iterations = len(rows), _check.integer("iterations", iterations, 1)
     lmbda, tolerance = number("lmbda", lmbda, 0), number("tolerance", tolerance, 0)
     history = History(recorded=("cost", "seconds", "rows_per_second"), epochs=iterations, rows=n,
                       mini_batch_size=n)
@@ -96,28 +98,36 @@ def minimize(
         for view, part in _parts(parameters, vector):
             view[...] = part
 
-    at: Any = None  # of where the gradient is
+    # In the core's type: then SciPy's many copies of float32 are half as large.
+    begin = np.empty(sum(view.size for view in parameters), core.parameters.dtype)
+    for view, part in _parts(parameters, begin):
+        part[...] = view
+    at = flat = np.empty(0)  # where the gradient is, and it: made once, SciPy copies what it keeps
+
     # Not one function of both, with jac=True: SciPy would keep one more copy of everything.
     def cost(vector: NDArray[Any]) -> float:
-        nonlocal at
+        nonlocal at, flat
         at = vector
+        if flat.dtype != vector.dtype or flat.size != vector.size:
+            flat = np.empty_like(vector)  # SciPy before 1.12 gives float64, and must get it
         put(vector)
         nabla[...] = 0
         mean = gradient_into(rows, targets, nabla)
-        w = vector[:n_weights]
-        np.multiply(w, l2, out=flat[:n_weights])
-        flat[n_weights:] = 0
         for view, part in _parts(derivatives, flat):
-            part += view
-        return scale * mean + l2 / 2 * (w @ w)
+            part[...] = view
+        squares = 0.0
+        for first in range(0, n_weights, BLOCK):
+            block = slice(first, min(first + BLOCK, n_weights))
+            w = vector[block]
+            flat[block] += l2 * w
+            squares += float(w @ w)
+        return scale * mean + l2 / 2 * squares
 
     def gradient(vector: NDArray[Any]) -> NDArray[Any]:
         if not np.array_equal(vector, at):
             cost(vector)
         return flat
 
-    begin = np.concatenate([view.ravel() for view in parameters], dtype=float)
-    flat = np.empty_like(begin)  # once: SciPy copies what it keeps of it
     found = optimize.minimize(cost, begin, jac=gradient, method="L-BFGS-B", callback=callback,
                               options=options)
     put(found.x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cbackprop import data
+from cbackprop import _check, data
 from cbackprop import threads as teams
 from cbackprop._endings import DivergenceError
 from cbackprop._pool import Pool
@@ -62,8 +62,8 @@ def train_many(
     [1, 1, 1]
     """
     chosen = _checked(jobs)
-    args, kwargs = tuple(map(_again, args)), {name: _again(kwargs[name]) for name in kwargs}
-    chosen = [(network, {**kwargs, **{name: _again(own[name]) for name in own}})
+    args, kwargs = tuple(map(_again, args)), {name: _again(kwargs[name], name) for name in kwargs}
+    chosen = [(network, {**kwargs, **{name: _again(own[name], name) for name in own}})
               for network, own in chosen]
     pool = Pool(min(len(chosen), teams.most(teams.checked(threads))))
 
@@ -96,20 +96,23 @@ class _While(Callback):
         return self.pool.ended
 
 
-def _again(value: Any) -> Any:
+def _again(value: Any, name: str = "training_data") -> Any:
     """Return what can be read more than once: by the check and by every training."""
+    if data.is_loader(value):
+        return data.batches(value, name)
     return list(value) if isinstance(value, Iterator) else value
 
 
 def _checked(jobs: Any) -> list[tuple[Network, dict[str, Any]]]:
     rule = "jobs must be a list of networks, or of (network, dict of SGD's arguments)"
     try:
-        pairs = [(job, {}) if isinstance(job, Network) else tuple(job) for job in jobs]
+        pairs = [(job, {}) if isinstance(job, Network) else tuple(_check.items(job, rule))
+                 for job in _check.items(jobs, rule)]
     except TypeError:
-        raise TypeError(f"{rule}, got {data.shown(jobs)}") from None
+        raise TypeError(f"{rule}, got {_check.shown(jobs)}") from None
     for pair in pairs:
         if len(pair) != 2 or not isinstance(pair[0], Network) or not isinstance(pair[1], dict):
-            raise TypeError(f"{rule}, got {data.shown(pair)}")
+            raise TypeError(f"{rule}, got {_check.shown(pair)}")
     if len({id(network) for network, _ in pairs}) < len(pairs):
         raise ValueError(f"{rule}, each network once, got one twice")
     return pairs

@@ -95,6 +95,7 @@ class Network(Model):
         Parameters
         ----------
         a : array of shape (n, in), (in,), or a column (in, 1)
+            Or a sparse matrix of SciPy, which is never made dense.
 
         Returns
         -------
@@ -111,19 +112,19 @@ class Network(Model):
         >>> net.feedforward([[0.0, 1.0], [1.0, 1.0]]).shape
         (2, 1)
         """
-        core = self.engine.core
-        out = core.feedforward(a)
+        engine = self.engine
+        out = engine.core.feedforward(a)
         if out is not None:
             return out
-        array = data.numbers(a, "a")
-        x = data.rows(array, self.sizes[0], "a")
-        out = core.feedforward(x)
+        given: Any = a if data.is_sparse(a) else data.numbers(a, "a")
+        rows = engine.rows(data.rows_or_sparse(given, self.sizes[0], "a"), "a")
+        out = engine.core.feedforward(rows)
         if out is None:
-            data.finite(x, self.dtype, "a")
+            engine.not_finite(rows, "a")
         assert out is not None  # or that has raised
-        if array.ndim == 1:
+        if given.ndim == 1:
             return out.ravel()
-        return out if array.shape[1] == self.sizes[0] else out.T
+        return out if given.shape[1] == self.sizes[0] else out.T
 
     def backprop(
         self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
@@ -155,7 +156,7 @@ class Network(Model):
         >>> [g.shape for g in nabla_w]
         [(3, 2), (1, 3)]
         """
-        x = data.rows(x, self.sizes[0])
+        x = data.rows_or_sparse(x, self.sizes[0])
         engine = self.engine
         rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight)
         nabla = engine.zeros()
@@ -253,10 +254,14 @@ class Network(Model):
 
         Parameters
         ----------
-        training_data : (x, y), a list of pairs, or a RowSource
+        training_data : (x, y), a list of pairs, a RowSource, or a DataLoader
             x of shape (n, in); y one-hot or other targets (n, out), or labels (n,). C-contiguous
-            rows of uint8, float32 or float64 are used where they lie. Or the book's list of pairs
-            of columns. Or what makes rows when they are needed, such as `datasets.expand`.
+            rows of uint8, float32 or float64 are used where they lie; so are SciPy's sparse
+            matrices, in CSR, and x is never made dense, y a few megabytes at a time. DataFrames
+            and arrays of objects may hold numbers. Or the book's list of pairs of columns. Or what
+            makes rows when they are needed, such as `datasets.expand`. Or a DataLoader of PyTorch
+            that gives batches (x, y): it is read once, into arrays, before training, and then
+            `mini_batch_size` and a new order each epoch count, not its own.
         epochs : int
         mini_batch_size : int
             At least 1 and at most n.
@@ -313,7 +318,7 @@ class Network(Model):
             Whether to leave the zeros of x out of the first layer's products, if at most about
             half of its numbers are others: an epoch on MNIST takes 0.35 to 0.75 of its time. Those
             others are copied first, in the time of two epochs at most, and x is not looked at
-            again. Of a RowSource no zeros are left out.
+            again. Of a RowSource no zeros are left out; of sparse rows always.
 
         Returns
         -------
@@ -365,7 +370,7 @@ class Network(Model):
         Parameters
         ----------
         training_data, sample_weight, class_weight
-            As for `SGD`, in arrays.
+            As for `SGD`, in arrays; a sparse y is made dense.
         iterations : int
             At most.
         lmbda : float
@@ -400,8 +405,9 @@ class Network(Model):
         """
         Return how many examples the network classifies correctly.
 
-        The class is the largest output, as in the book; a single output is a class against 1/2. An
-        example with an output of NaN has none, and is wrong.
+        The class is the largest output, as in the book; a single output is a class against 1/2, or,
+        with a hinge for a cost, against 0, as are its targets, 0 or -1 and 1. An example with an
+        output of NaN has none, and is wrong.
 
         Examples
         --------

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def rules(
         optimizer = KNOWN[optimizer]()
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be one of {sorted(KNOWN)}, or made by a class of "
-                         f"cbackprop.optimizers, got {data.shown(optimizer)}")
+                         f"cbackprop.optimizers, got {_check.shown(optimizer)}")
     return Rules(
         optimizer, lmbda=number("lmbda", lmbda, 0), l1=number("l1", l1, 0),
         weight_decay=number("weight_decay", weight_decay, 0), max_norm=_most("max_norm", max_norm),
@@ -200,16 +200,13 @@ def _most(name: str, value: Any) -> float:
 
 
 def _rates(dropout: Any, n_layers: int) -> tuple[float, ...]:
-    if isinstance(dropout, data.REAL):
+    if isinstance(dropout, _check.REAL):
         return 0.0, *[number("dropout", dropout, 0, 1)] * (n_layers - 1)
     rule = (f"dropout must be a number, or {n_layers} of them, of the inputs and of each hidden "
             f"layer")
-    try:
-        rates = list(dropout)
-    except TypeError:
-        raise TypeError(f"{rule}, got {data.shown(dropout)}") from None
+    rates = _check.items(dropout, rule)
     if len(rates) != n_layers or isinstance(dropout, str):
-        raise ValueError(f"{rule}, got {data.shown(dropout)}")
+        raise ValueError(f"{rule}, got {_check.shown(dropout)}")
     return tuple(number(f"dropout[{at}]", rate, 0, 1) for at, rate in enumerate(rates))
 
 
@@ -227,14 +224,14 @@ def number(
     rule = f"{name} must be a number {'above' if above else 'of at least'} {low:g}"
     if high < math.inf:
         rule += f" and below {high:g}"
-    if not isinstance(value, data.REAL) or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{rule}, got {data.shown(value)}")
+    if not isinstance(value, _check.REAL) or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{rule}, got {_check.shown(value)}")
     try:
         checked = float(value)
     except OverflowError:  # of integers and fractions
         checked = math.inf
     if not (low < checked < high if above else low <= checked < high):
-        raise ValueError(f"{rule}, got {data.shown(value) if checked == math.inf else value}")
+        raise ValueError(f"{rule}, got {_check.shown(value) if checked == math.inf else value}")
     return checked
 
 

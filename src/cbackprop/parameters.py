@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
 
 
 class Block(NamedTuple):
@@ -77,9 +77,10 @@ class Views(Sequence[Any]):
 
     def assign(self, values: Iterable[ArrayLike]) -> None:
         """Copy all layers' values, or, if one has the wrong shape, none."""
-        values = list(values)
+        rule = f"{self._name} must be {len(self)} arrays"
+        values = _check.items(values, rule)
         if len(values) != len(self):
-            raise ValueError(f"{self._name} must be {len(self)} arrays, got {len(values)}")
+            raise ValueError(f"{rule}, got {len(values)}")
         checked = [self._checked(layer, value).copy() for layer, value in enumerate(values)]
         for view, value in zip(self._arrays, checked, strict=True):
             view[...] = value

@@ -58,16 +58,41 @@ def listed(build: Any, x: Any, name: str) -> Any:
     ValueError
         If an index is outside the matrix.
     """
-    rows = build.Rows(x.tocsr())
-    if not rows.is_sound():
-        x = x.tocsr(copy=True)
-        try:
-            x.check_format()
-        except ValueError as error:
-            raise ValueError(f"{name} must be a sound sparse matrix: {error}") from None
-        x.sum_duplicates()
-        rows = build.Rows(x)
+    with np.errstate(over="ignore"):  # an infinity is found by who minds it
+        rows = build.Rows(x.tocsr())
+        if not rows.is_sound():
+            x = x.tocsr(copy=True)
+            try:
+                x.check_format()
+            except ValueError as error:
+                raise ValueError(f"{name} must be a sound sparse matrix: {error}") from None
+            x.sum_duplicates()
+            rows = build.Rows(x)
     return rows
+
+
+class SparseTargets(RowSource):
+    """
+    Examples whose y is sparse, and made dense part by part.
+
+    Parameters
+    ----------
+    x : array, or CSR matrix, of shape (n, in)
+    y : CSR matrix of shape (n, out)
+    weights : array of shape (n,), or None
+        Of the examples.
+    """
+
+    def __init__(self, x: Any, y: Any, weights: NDArray[Any] | None) -> None:
+        self.x, self.y, self.weights = x, y, weights
+
+    def __len__(self) -> int:
+        return int(self.y.shape[0])
+
+    def take(self, indices: NDArray[np.intp]) -> tuple[Any, ...]:
+        """Return x, y and weights of these examples."""
+        weights = None if self.weights is None else self.weights[indices]
+        return self.x[indices], self.y[indices], weights
 
 
 class InArrays:
@@ -100,17 +125,19 @@ class InParts:
         What checks a part, and hands it to the core.
     name : str
         Of the data, for errors.
+    row_of_y : int
+        How many bytes the targets of one example may take.
     """
 
     def __init__(
-        self, source: RowSource, admit: Callable[[Any], tuple[Any, Any]], name: str
+        self, source: RowSource, admit: Callable[[Any], tuple[Any, Any]], name: str, row_of_y: int
     ) -> None:
         self.source, self.admit, self.name = source, admit, name
         self.n = len(source)
         if self.n == 0:
             raise ValueError(f"{name} must hold at least one example, got none")
         first, _ = self._take(np.arange(1))
-        self.most = max(1, PART_BYTES // first.x.nbytes)
+        self.most = max(1, PART_BYTES // max(self._row_of(first.x), row_of_y))
 
     def __len__(self) -> int:
         return self.n
@@ -123,6 +150,14 @@ class InParts:
         """Give all rows and targets, part by part."""
         for first in range(0, self.n, self.most):
             yield self._take(np.arange(first, min(self.n, first + self.most)))
+
+    def _row_of(self, x: Any) -> int:
+        """Return how many bytes a row of x takes, about."""
+        if not data.is_sparse(x):
+            return int(x.nbytes)
+        few = np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp))
+        some = self._take(few)[0].x
+        return int(some.data.nbytes + some.indices.nbytes) // len(few)
 
     def _take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
         rows, targets = self.admit(self.source.take(indices))

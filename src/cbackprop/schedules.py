@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check
 from cbackprop._check import integer, number, shown
 from cbackprop._endings import StopTraining
 from cbackprop.history import MEASURED, History, smaller_is_better, stalls
@@ -333,7 +333,7 @@ def schedule(eta: Any) -> Schedule:
     if isinstance(eta, Schedule):
         return eta
     if callable(eta):
-        data.takes("eta", eta, "step")
+        _check.function("eta", eta, "step")
         return Called(eta)
     return Constant(eta)
 

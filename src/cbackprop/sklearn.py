@@ -48,8 +48,8 @@ except ImportError:  # before 1.6 it is a method
         """Check arrays by the estimator's own method."""
         return estimator._validate_data(*arrays, **rules)
 
+from cbackprop import _check, data, functions, lbfgs, optimizers, schedules
 from cbackprop import callbacks as calls
-from cbackprop import data, functions, lbfgs, optimizers, schedules
 from cbackprop._check import number
 from cbackprop.convert import _skl2onnx
 from cbackprop.core import _dispatch, _runtime
@@ -104,8 +104,8 @@ def _weights_of_classes(
     """
     classes, at = np.unique(y, return_inverse=True)
     if isinstance(class_weight, dict) and class_weight and class_weight.keys().isdisjoint(known):
-        raise ValueError(f"class_weight must be for some of the classes {data.shown(known)}, got "
-                         f"{data.shown(class_weight)}")
+        raise ValueError(f"class_weight must be for some of the classes {_check.shown(known)}, got "
+                         f"{_check.shown(class_weight)}")
     if isinstance(class_weight, dict):  # a class that it does not name weighs 1
         return np.array([number(f"class_weight[{c!r}]", class_weight.get(c, 1.0), 0)
                          for c in classes.tolist()])[at]
@@ -363,8 +363,8 @@ class _Perceptron(BaseEstimator, ABC):
         first = self.loss[:1] if isinstance(self.loss, (list, tuple)) else [self.loss]
         if all(isinstance(size, (int, np.integer)) for size in first):
             raise ValueError(f"loss must be a name, (name, number) or a Cost, got "
-                             f"{data.shown(self.loss)}; layers are hidden_layer_sizes="
-                             f"{data.shown(self.loss)}")
+                             f"{_check.shown(self.loss)}; layers are hidden_layer_sizes="
+                             f"{_check.shown(self.loss)}")
         functions.one("loss", self.loss, dict.fromkeys((*build.COSTS, *self._LOSSES), 0), build,
                       functions.Cost)
         out, cost = self._ends(real)
@@ -417,13 +417,17 @@ class _Perceptron(BaseEstimator, ABC):
 
     def _outputs(self, x: Any) -> NDArray[Any]:
         """Return the network's outputs for rows that were checked."""
-        network = self._network()
-        if not issparse(x):
-            return network.feedforward(x)
-        engine = network.engine
-        out = engine.core.feedforward(listed(engine.build, x, "X"))
-        assert out is not None  # they were checked
-        return out
+        out = self._outputs_if_finite(x)
+        if out is not None:
+            return out
+        if issparse(x):  # it was finite, but is not in the network's type
+            data.finite(x.data, self._net.dtype, "X.data")
+        return self._net.feedforward(data.finite(x, self._net.dtype, "X"))
+
+    def _outputs_if_finite(self, x: Any) -> NDArray[Any] | None:
+        """Return the network's outputs, or None if the core cannot take the rows."""
+        engine = self._network().engine
+        return engine.core.feedforward(engine.rows(x, "X") if issparse(x) else x)
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "coefs_"):
@@ -561,12 +565,12 @@ class _Perceptron(BaseEstimator, ABC):
         """Draw parameters (Glorot and Bengio, 2010), in scikit-learn's order."""
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
-        coefs, intercepts = [], []
+        coefs, intercepts, draw = [], [], self._random_state.uniform
         for n_in, out in itertools.pairwise(sizes):
             bound = math.sqrt((2 if self.activation in ("logistic", "sigmoid") else 6)
                               / (n_in + out))
-            coefs.append(self._random_state.uniform(-bound, bound, (n_in, out)).astype(real))
-            intercepts.append(self._random_state.uniform(-bound, bound, out).astype(real))
+            coefs.append(draw(-bound, bound, (n_in, out)).astype(real, copy=False))
+            intercepts.append(draw(-bound, bound, out).astype(real, copy=False))
         self._make(coefs, intercepts)
         for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_"):
             self.__dict__.pop(name, None)
@@ -709,6 +713,15 @@ class _Perceptron(BaseEstimator, ABC):
         """Return the outputs for X as callers bring it."""
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
+        # For few rows, scikit-learn's checks cost ten times what the outputs do. The core makes
+        # these itself; what does not pass them, scikit-learn finds a message for.
+        plain = type(X) is np.ndarray or (
+            issparse(X) and X.format in ("csr", "csc") and X.dtype.char in "fd")
+        if (plain and X.ndim == 2 and X.shape[0] and X.shape[1] == self.n_features_in_
+                and not hasattr(self, "feature_names_in_")):
+            out = self._outputs_if_finite(X)
+            if out is not None:
+                return out
         return self._outputs(
             validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
 
@@ -846,7 +859,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
             each = [each] * len(columns)
         elif y.ndim == 1 or not isinstance(each, list) or len(each) != len(columns):
             raise ValueError(f"class_weight must be 'balanced' or {rule}, for y has shape "
-                             f"{y.shape}, got {data.shown(each)}")
+                             f"{y.shape}, got {_check.shown(each)}")
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
         known = self.classes_.tolist() if y.ndim == 1 else [0, 1]
         for class_weight, column in zip(each, columns, strict=True):

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check
 
 if sys.platform != "win32":
     import fcntl
@@ -57,24 +57,22 @@ def replacing(target: Target) -> Iterator[BinaryIO]:
     path = destination(target)
     _remove_leftovers(path)
     old = os.stat(path) if path.exists() else None
-    unfinished, descriptor = _claimed(path, 0o666 if old is None else 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            if old is not None and sys.platform != "win32":
-                _keep_mode_and_owner(descriptor, old)
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-            if sys.platform != "win32":  # while it is claimed
+    with _by_its_name(path):
+        unfinished, descriptor = _claimed(path, 0o666 if old is None else 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                if old is not None and sys.platform != "win32":
+                    _keep_mode_and_owner(descriptor, old)
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+                if sys.platform != "win32":  # while it is claimed
+                    os.replace(unfinished, path)
+            if sys.platform == "win32":  # which replaces no open file
                 os.replace(unfinished, path)
-        if sys.platform == "win32":  # which replaces no open file
-            os.replace(unfinished, path)
-    except BaseException as error:
-        unfinished.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:
-            # By the name that the caller knows.
-            raise OSError(error.errno, error.strerror, str(path)) from None
-        raise
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
     with suppress(OSError):  # some systems cannot: the name may then not survive a power cut
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -113,6 +111,22 @@ def destination(path: Path_) -> Path:
     return path
 
 
+def check(path: Path_) -> None:
+    """
+    See that a file of this name can be made, by making the unfinished one.
+
+    Raises
+    ------
+    OSError
+        As `destination`; or if nothing can be made there.
+    """
+    path = destination(path)
+    with _by_its_name(path):
+        unfinished, descriptor = _claimed(path, 0o600)
+        os.close(descriptor)
+        unfinished.unlink()
+
+
 def is_path(given: Any, method: str) -> TypeGuard[Path_]:
     """
     Tell a path from a file object, which has this method.
@@ -142,6 +156,17 @@ def _write(file: Any, content: memoryview) -> None:
     while content:
         written = file.write(content)  # one without a buffer may take less
         content = content[len(content) if written is None else written:]
+
+
+@contextmanager
+def _by_its_name(path: Path) -> Iterator[None]:
+    """Have errors name the file by which the caller knows it, and not the unfinished one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _stem(path: Path) -> str:
@@ -234,7 +259,7 @@ def read_bytes(path: Path_, max_bytes: int) -> bytes:
     ValueError
         If it does not unpack, or to more bytes than this.
     """
-    max_bytes = data.integer("max_bytes", max_bytes, 0)
+    max_bytes = _check.integer("max_bytes", max_bytes, 0)
     packed = Path(path).read_bytes()
     if not packed.startswith(b"\x1f\x8b"):
         return packed

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, optimizers, schedules
+from cbackprop import _check, optimizers, schedules
 from cbackprop import threads as teams
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
@@ -47,8 +47,8 @@ def prepare(
     engine = network.engine
     examples = engine.examples(
         training_data, "training_data", False, sample_weight, class_weight, skip_zeros)
-    epochs = data.integer("epochs", epochs, 0)
-    m = data.integer("mini_batch_size", mini_batch_size, 1, len(examples))
+    epochs = _check.integer("epochs", epochs, 0)
+    m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
     eta = schedules.schedule(eta)
     evaluation, test = (
         None if given is None else engine.examples(given, name)
@@ -213,14 +213,11 @@ def monitors(
     if isinstance(names, str):
         names = (names,)
     rule = f"monitor must be names out of {list(MONITORS)}"
-    try:
-        names = tuple(names)
-    except TypeError:
-        raise TypeError(f"{rule}, got {data.shown(names)}") from None
+    names = _check.items(names, rule)
     measured = {} if test is None else {"accuracy": test}
     for name in names:
-        if name not in MONITORS:
-            raise ValueError(f"{rule}, got {data.shown(name)}")
+        if not isinstance(name, str) or name not in MONITORS:
+            raise ValueError(f"{rule}, got {_check.shown(name)}")
         examples = training if name.startswith("training") else evaluation
         if examples is None:
             raise ValueError(f"monitor {name!r} needs evaluation_data, got None")

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data, optimizers
+from cbackprop import _check, optimizers
 from cbackprop.book import few
 from cbackprop.book.formulas import column, is_correct
 from cbackprop.book.pairs import REAL, Pairs
@@ -145,7 +145,7 @@ def widths(net: Learner) -> tuple[int, ...]:
     """Return the sizes as `weights` have them: after its initializers the book asks no others."""
     try:
         return (net.weights[0].shape[1], *[len(w) for w in net.weights])
-    except (AttributeError, IndexError, TypeError):  # lists of lists, or what the core refuses
+    except (AttributeError, IndexError, NotImplementedError, TypeError):  # lists, or worse
         return tuple(map(int, net.sizes))
 
 
@@ -233,8 +233,8 @@ def run_epochs(
         remedy = "; this iterator has been used up: list(training_data) would keep it"
         raise ValueError("training_data must hold at least one example, got none"
                          + training_data.used_up * remedy)
-    count = data.integer("epochs", count, 0)
-    m = min(n, data.integer("mini_batch_size", mini_batch_size, 1))
+    count = _check.integer("epochs", count, 0)
+    m = min(n, _check.integer("mini_batch_size", mini_batch_size, 1))
     regularisation = () if lmbda is None else (lmbda, n)
 
     def in_core() -> bool:  # asked anew: what is called between epochs may replace something

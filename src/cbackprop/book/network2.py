@@ -8,13 +8,14 @@ import json
 import os
 import random
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data, storage
+from cbackprop import _check, data, storage
 from cbackprop.book import learner
 from cbackprop.book.formulas import sigmoid, target, vectorized_result
 from cbackprop.book.learner import Learner
@@ -124,7 +125,7 @@ class Network(Learner):
         super().__init__(sizes)
         if cost is not None and not any(
                 callable(getattr(cost, name, None)) for name in ("fn", "delta")):
-            raise TypeError(f"cost must have fn, as QuadraticCost has, got {data.shown(cost)}")
+            raise TypeError(f"cost must have fn, as QuadraticCost has, got {_check.shown(cost)}")
         self.default_weight_initializer()
         self.cost = cost
 
@@ -189,8 +190,8 @@ class Network(Learner):
                            learner.widths(self))
         if not evaluation and (monitor_evaluation_cost or monitor_evaluation_accuracy):
             raise ValueError("monitor_evaluation_cost and monitor_evaluation_accuracy need "
-                             f"evaluation_data, got {data.shown(evaluation_data)}")
-        if data.integer("early_stopping_n", early_stopping_n, 0) and not (
+                             f"evaluation_data, got {_check.shown(evaluation_data)}")
+        if _check.integer("early_stopping_n", early_stopping_n, 0) and not (
                 monitor_evaluation_accuracy or monitor_training_accuracy):
             raise ValueError("early_stopping_n needs monitor_evaluation_accuracy or "
                              "monitor_training_accuracy")
@@ -300,7 +301,15 @@ class Network(Learner):
         ------
         OSError
             If the file cannot be written; one that was there is kept.
+
+        Warns
+        -----
+        RuntimeWarning
+            If a weight or a bias is not finite, which `load` refuses.
         """
+        if not learner.all_finite(self):
+            warnings.warn("network2.save writes weights or biases that are NaN or infinite, as the "
+                          "book's code does; load refuses them", RuntimeWarning, stacklevel=2)
         text = json.dumps({
             "sizes": [int(size) for size in self.sizes],
             "weights": [np.asarray(w).tolist() for w in self.weights],
@@ -312,6 +321,12 @@ class Network(Learner):
             return
         with storage.replacing(cast(storage.Target, filename)) as file:
             file.write(text.encode())
+
+
+def _only_numbers(name: str, values: Any, kinds: set[type]) -> None:
+    """See that JSON has numbers there, of which NumPy would make them of strings and booleans."""
+    if not isinstance(values, list) or not set(map(type, values)) <= kinds:
+        raise ValueError(f"{name} must hold numbers, got {_check.shown(values)}")
 
 
 def known(table: tuple[tuple[Callable[..., Any], Any], ...], function: Any) -> Any:
@@ -367,8 +382,8 @@ def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
     OSError
         If the file cannot be read.
     ValueError
-        If it is not such a file, holds numbers that are not finite, or its cost is not one of this
-        module's.
+        If it is not such a file, holds strings or booleans for numbers or such as are not finite,
+        or its cost is not one of this module's.
 
     Examples
     --------
@@ -389,13 +404,18 @@ def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
         cost = getattr(sys.modules[__name__], name, None)
         if not hasattr(cost, "delta"):
             raise ValueError(f"its cost {name!r} is unknown: network2.{name} = {name} tells it")
+        _only_numbers("sizes", saved["sizes"], {int})
+        for parameters in ("weights", "biases"):
+            for layer, array in enumerate(saved[parameters]):
+                for row in array:
+                    _only_numbers(f"{parameters}[{layer}]", row, {int, float})
         weights, biases = (
             [data.finite(np.array(array, dtype=np.float64), "float64", f"{name}[{layer}]")
              for layer, array in enumerate(saved[name])] for name in ("weights", "biases"))
         shapes = [w.shape for w in weights]
         if shapes != [(j, k) for k, j in itertools.pairwise(saved["sizes"])]:
-            raise ValueError(f"weights of shapes {data.shown(shapes)} "
-                             f"for sizes {data.shown(saved['sizes'])}")
+            raise ValueError(f"weights of shapes {_check.shown(shapes)} "
+                             f"for sizes {_check.shown(saved['sizes'])}")
         net = Network(saved["sizes"], cost=cost)  # only now: it draws as many numbers as sizes say
         net.weights, net.biases = weights, biases
         net._in_core()  # which sees that all fits

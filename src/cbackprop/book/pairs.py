@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
 from cbackprop.book.shuffling import shuffle
 from cbackprop.core import _dispatch
 
@@ -23,7 +23,7 @@ class Pairs:
 
     Parameters
     ----------
-    given : list, or another iterable, of pairs; or (x, y) arrays
+    given : list, or another iterable, of pairs; (x, y) arrays; or a DataLoader
         A list is used itself, so that who shuffles `pairs` shuffles the caller's.
     name : str
         For errors.
@@ -37,6 +37,8 @@ class Pairs:
 
     def __init__(self, given: Any, name: str, sizes: Sequence[int]) -> None:
         self.name, self.sizes = name, tuple(map(int, sizes))
+        if data.is_loader(given):
+            given = data.batches(given, name)
         if isinstance(given, tuple) and len(given) == 2 and all(
                 isinstance(part, np.ndarray) for part in given):
             x = data.rows(given[0], self.sizes[0], data.part("x", name))
@@ -46,9 +48,9 @@ class Pairs:
             given = list(zip(x[:, :, None], given[1], strict=True))
         elif isinstance(given, np.ndarray):
             given = [tuple(np.atleast_1d(pair)) for pair in given]
-        if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        if isinstance(given, (str, bytes, memoryview)) or not isinstance(given, Iterable):
             raise TypeError(f"{name} must be a list of (x, y) pairs, or (x, y) arrays, "
-                            f"got {data.shown(given)}")
+                            f"got {_check.shown(given)}")
         self.pairs = given if isinstance(given, list) else list(given)
         self.used_up = hasattr(given, "__next__") and not self.pairs  # an iterator, that is
         self.order = np.arange(len(self.pairs))  # which row of the arrays each pair is

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from cbackprop._check import shown
 from cbackprop.convert import layers
-from cbackprop.data import shown
 from cbackprop.extras import library
 from cbackprop.inspect import given
 from cbackprop.network import Network
@@ -88,7 +88,7 @@ def to_keras(net: Network) -> Any:
     Parameters
     ----------
     net : Network or estimator
-        `input_scale` is multiplied into the first weights.
+        `input_scale` becomes `Rescaling`.
 
     Returns
     -------
@@ -123,6 +123,9 @@ def to_keras(net: Network) -> Any:
     named = {ours: theirs for theirs, ours in FUNCTIONS.items() if isinstance(ours, str)}
     kinds, collected = keras.layers, layers.of(net, "to_keras")
     model = keras.Sequential([keras.Input((net.sizes[0],), dtype=net.dtype)])
+    scale = layers.scale_of(net)
+    if scale is not None:
+        model.add(kinds.Rescaling(scale.tolist(), dtype=net.dtype))
     for w, b, runs in collected:
         run = layers.only(runs, "to_keras")
         dense = kinds.Dense(len(w), named.get(run.activation), dtype=net.dtype,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, functions
+from cbackprop import _check, functions
 from cbackprop.core import _dispatch
 from cbackprop.functions import Activation
 from cbackprop.inspect import given
@@ -40,7 +40,7 @@ class Layer(NamedTuple):
 
 def of(net: Any, by: str) -> list[Layer]:
     """
-    Return copies of a network's layers, `input_scale` multiplied into the first weights.
+    Return copies of a network's layers; `scale_of` says what their inputs are multiplied by.
 
     Raises
     ------
@@ -55,8 +55,17 @@ def of(net: Any, by: str) -> list[Layer]:
         runs = activation if isinstance(activation, list) else [(activation, len(b))]
         layers.append(Layer(np.array(w, order="C"), np.array(b[:, 0]),
                             [_run(net, function, neurons, by) for function, neurons in runs]))
-    layers[0].w[...] *= net.input_scale
     return layers
+
+
+def scale_of(net: Any) -> NDArray[Any] | None:
+    """
+    Return `input_scale`, a number or one for each input, in the network's dtype; None if it is 1.
+
+    Neighbours multiply inputs by it, as we do: in the first weights it would round them.
+    """
+    net = given.network(net)
+    return None if np.all(net.input_scale == 1) else np.array(net.input_scale, net.dtype)
 
 
 def _run(net: Network, activation: Any, neurons: int, by: str) -> Run:
@@ -261,7 +270,7 @@ class Chain:
             initializer=(self.weights, [b.reshape(-1, 1) for b in self.biases]), seed=seed)
 
     def _named(self, thing: Any) -> str:
-        return thing if isinstance(thing, str) else data.shown(thing)
+        return thing if isinstance(thing, str) else _check.shown(thing)
 
     def _goes_on(self) -> None:
         if self.ended_by is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, storage
+from cbackprop import _check, storage
 from cbackprop.convert import layers
 from cbackprop.core import _dispatch
 from cbackprop.extras import library
@@ -47,7 +47,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     Parameters
     ----------
     net : Network or estimator
-        `input_scale` is multiplied into the first weights.
+        `input_scale` becomes a `Mul` before the first layer.
     path : str, path-like or binary file object
 
     Raises
@@ -70,11 +70,12 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     """
     onnx = library("onnx", "export_onnx", "onnx")
     net = given.network(net, "export_onnx")
-    collected = layers.of(net, "export_onnx")
+    collected, scale = layers.of(net, "export_onnx"), layers.scale_of(net)
     if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
     graph = Graph(onnx, net.dtype)
-    feedforward(graph.value("x"), collected)
+    x = graph.value("x")
+    feedforward(x if scale is None else x * graph.constant(scale, "input_scale"), collected)
     content = graph.model(net.sizes[0], net.sizes[-1]).SerializeToString()
     with storage.replacing(path) as file:
         file.write(content)
@@ -352,7 +353,7 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     if isinstance(model, (bytes, io.TextIOBase)) or not (
             isinstance(model, (str, os.PathLike, onnx.ModelProto)) or hasattr(model, "read")):
         raise TypeError("from_onnx takes a path, a binary file object or an onnx.ModelProto, "
-                        f"got {data.shown(model)}")
+                        f"got {_check.shown(model)}")
     thing = "model" if isinstance(model, onnx.ModelProto) else storage.named(model)
     try:
         if not isinstance(model, onnx.ModelProto):
@@ -488,7 +489,7 @@ class Reader:
                   if each.name in read and each.name not in self.values]
         if len(inputs) != 1:
             raise self.chain.refuse("model", "must have one input, got "
-                                             f"{data.shown([each.name for each in inputs])}")
+                                             f"{_check.shown([each.name for each in inputs])}")
         self.dims = [dim.dim_value or -1 for dim in inputs[0].type.tensor_type.shape.dim]
         self.values[inputs[0].name] = self.new(
             self.terms.term("input", ()), len(self.dims) or 2, f"input {inputs[0].name!r}")
@@ -521,7 +522,7 @@ class Reader:
         if len(outputs) != 1:
             names = [each.name for each in outputs]
             raise self.chain.refuse("model", "must have one output that is of floats, "
-                                             f"got {data.shown(names)}")
+                                             f"got {_check.shown(names)}")
         return outputs[0].name
 
     def needed(self, output: str) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cbackprop import data
+from cbackprop import _check
 from cbackprop.convert import layers
 from cbackprop.extras import library
 from cbackprop.inspect import given
@@ -56,7 +56,7 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
         return Network(**settings, initializer=(list(net.weights), list(net.biases)), seed=seed)
     if not isinstance(mlp, (neural.MLPClassifier, neural.MLPRegressor)):
         raise TypeError(f"from_sklearn takes an MLPClassifier or MLPRegressor, "
-                        f"got {data.shown(mlp)}")
+                        f"got {_check.shown(mlp)}")
     chain = layers.Chain("from_sklearn")
     if not hasattr(mlp, "coefs_"):
         raise chain.refuse(mlp, "must be fitted")
@@ -113,6 +113,7 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     binarizer = getattr(net, "_label_binarizer", None) if classes is None else None
     net = given.network(net, "to_sklearn")
     collected = layers.of(net, "to_sklearn")
+    collected[0].w[...] *= net.input_scale
     activations = [layers.only(layer.runs, "to_sklearn").activation for layer in collected]
     *hidden, output = activations
     if len(set(hidden)) > 1 or not set(hidden) <= set(ACTIVATIONS):
@@ -136,7 +137,7 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     if output in NUMBERS:
         if classes is not None:
             raise ValueError("to_sklearn: classes must be None where outputs are numbers, "
-                             f"got {data.shown(classes)}")
+                             f"got {_check.shown(classes)}")
         return mlp
     if binarizer is not None:  # an estimator's: rows of several labels too
         mlp._label_binarizer, mlp.classes_ = copy.deepcopy(binarizer), binarizer.classes_.copy()
@@ -146,6 +147,6 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     mlp.classes_ = np.arange(count) if classes is None else np.asarray(classes)
     if mlp.classes_.shape != (count,) or not np.array_equal(np.unique(mlp.classes_), mlp.classes_):
         raise ValueError(f"to_sklearn: classes must be {count} labels in rising order, "
-                         f"got {data.shown(classes)}")
+                         f"got {_check.shown(classes)}")
     mlp._label_binarizer = preprocessing.LabelBinarizer().fit(mlp.classes_)
     return mlp

@@ -5,12 +5,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from cbackprop._check import shown
 from cbackprop.convert import layers
-from cbackprop.data import shown
 from cbackprop.extras import library
 from cbackprop.network import Network
 
@@ -74,7 +75,8 @@ def to_torch(net: Network) -> Any:
     Parameters
     ----------
     net : Network or estimator
-        `input_scale` is multiplied into the first weights.
+        `input_scale` becomes an `InputScale` of this package, a module that multiplies by a buffer
+        and is not trained.
 
     Returns
     -------
@@ -102,14 +104,39 @@ def to_torch(net: Network) -> Any:
     )
     """
     torch = library("torch", "to_torch", "torch")
-    modules = []
-    for w, b, runs in layers.of(net, "to_torch"):
+    collected, scale = layers.of(net, "to_torch"), layers.scale_of(net)
+    modules = [] if scale is None else [_input_scale()(scale)]
+    for w, b, runs in collected:
         activation = layers.made(layers.only(runs, "to_torch"), MODULES, torch.nn, "to_torch")
         linear = torch.nn.Linear(w.shape[1], w.shape[0], device="meta")  # draws no numbers
         linear.weight = torch.nn.Parameter(torch.from_numpy(w))
         linear.bias = torch.nn.Parameter(torch.from_numpy(b))
         modules += [linear] if type(activation) is torch.nn.Identity else [linear, activation]
     return torch.nn.Sequential(*modules)
+
+
+@cache
+def _input_scale() -> Any:
+    torch = library("torch", "InputScale", "torch")
+
+    class InputScale(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """x times a number, or times one for each column."""
+
+        def __init__(self, scale: Any) -> None:
+            super().__init__()
+            self.register_buffer("scale", torch.tensor(scale))
+
+        def forward(self, x: Any) -> Any:
+            return x * self.scale
+
+    InputScale.__qualname__ = "InputScale"  # by which it is pickled
+    return InputScale
+
+
+def __getattr__(name: str) -> Any:
+    if name == "InputScale":  # made when it is asked for: PyTorch is not imported before
+        return _input_scale()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def from_torch(module: Any, *, cost: Any = None, seed: Any = None) -> Network:

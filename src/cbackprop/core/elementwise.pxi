@@ -81,8 +81,10 @@ GOES_WITH = {                   # a cost's output activation; else the hidden la
     "poisson": "softplus",
     "kl_divergence": "softmax",
 }
-
-
+THRESHOLDS = {                  # what a single output is a class against; else 1/2
+    "hinge": 0.0,
+    "squared_hinge": 0.0,
+}
 WHOLE_LAYER = {"softmax"}       # activations that depend on every z of their layer
 
 
@@ -107,6 +109,7 @@ cdef struct Sigma:              # the activation of neurons first to last of a l
 cdef struct CostFunction:
     Cost kind
     real p
+    real threshold              # what a single output is a class against
     OfTwo f, f_prime            # COMPILED_COST: of a and y
     void* own                   # NUMPY_COST
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data, functions
+from cbackprop import _check, functions
 from cbackprop._check import generator, number
 from cbackprop.inspect import given
 from cbackprop.inspect.tracing import SLICE, trace
@@ -252,7 +252,7 @@ def _are_smooth(net: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bo
 def _sampled(total: int, sample: int | None, seed: Any) -> Any:
     if sample is None:
         return range(total)
-    sample = data.integer("sample", sample, 1)
+    sample = _check.integer("sample", sample, 1)
     return np.sort(generator(seed).choice(total, min(sample, total), replace=False))
 
 

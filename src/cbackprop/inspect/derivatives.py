@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
 from cbackprop.inspect import given
 
 Parameters = tuple[Sequence[ArrayLike], Sequence[ArrayLike]]
@@ -145,7 +145,7 @@ def _put(v: Any, weights: list[NDArray[Any]], biases: list[NDArray[Any]]) -> Non
     """Copy a direction into the views of an arena."""
     if not isinstance(v, (tuple, list)) or len(v) != 2:
         raise TypeError(f"v must be (biases, weights), as backprop returns them, "
-                        f"got {data.shown(v)}")
+                        f"got {_check.shown(v)}")
     for at, views in enumerate((biases, weights)):
         if len(v[at]) != len(views):
             raise ValueError(f"v[{at}] must be {len(views)} arrays, got {len(v[at])}")

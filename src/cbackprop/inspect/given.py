@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
 from cbackprop._check import index
 from cbackprop.network import Network
 
@@ -30,7 +30,7 @@ def network(net: Any, by: str | None = None) -> Network:
     found = net.network_ if hasattr(type(net), "network_") else net
     if not isinstance(found, Network):
         rule = "net must be a Network" if by is None else f"{by} takes a cbackprop.Network"
-        raise TypeError(f"{rule}, got {data.shown(net)}")
+        raise TypeError(f"{rule}, got {_check.shown(net)}")
     return found
 
 
@@ -77,7 +77,7 @@ def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     checked = data.rows(x, net.sizes[0])
     if len(checked) == 0:
         raise ValueError("x must hold at least one example, got none")
-    net.engine.rows(checked)
+    net.engine.check_finite(net.engine.rows(checked, "x"), "x")
     return checked
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check
 from cbackprop._check import index, instance
 from cbackprop.inspect import Trace, given
 from cbackprop.network import Network
@@ -70,9 +70,9 @@ def weights(
         raise ValueError(f"shape must be given where inputs are no square, got None for the "
                          f"{w.shape[1]} of layer {layer}")
     if neurons is not None:
-        if not isinstance(neurons, Iterable) or not (neurons := list(neurons)):
-            raise TypeError(f"neurons must be a sequence of at least one integer, "
-                            f"got {data.shown(neurons)}")
+        rule = "neurons must be a sequence of at least one integer"
+        if not (neurons := _check.items(neurons, rule)):
+            raise TypeError(f"{rule}, got {_check.shown(neurons)}")
         w = w[[given.neuron(net, "each of neurons", layer, j) for j in neurons]]
     # Tens, so that a row's number plus a column's is easy to add.
     columns = len(w) if neurons is not None else min(len(w), 10 * math.ceil(len(w)**0.5 / 10))

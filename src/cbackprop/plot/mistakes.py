@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check, data, functions
 from cbackprop.inspect import given
 from cbackprop.network import Network
 from cbackprop.plot import canvas
@@ -68,13 +68,14 @@ def confusion(
         names = getattr(net, "classes_", None)
     net, test_data = given.network(net), given.data_set(net, test_data)
     classes = max(2, net.sizes[-1])
-    names = [str(name) for name in (range(classes) if names is None else names)]
+    rule = f"names must be {classes}, one for each class"
+    names = list(map(str, range(classes) if names is None else _check.items(names, rule)))
     if len(names) != classes:
-        raise ValueError(f"names must be {classes}, one for each class, got {len(names)}")
+        raise ValueError(f"{rule}, got {len(names)}")
     pixels = canvas.image_shape(shape, net.sizes[0], canvas.LEAST_IMAGE)
     if mistakes is None:
         mistakes = MISTAKES if pixels else 0
-    mistakes = data.integer("mistakes", mistakes, 0)
+    mistakes = _check.integer("mistakes", mistakes, 0)
     if mistakes and pixels is None:
         raise ValueError(f"shape must be given where the {net.sizes[0]} inputs are no square of "
                          f"{canvas.LEAST_IMAGE} or more, got None")
@@ -90,7 +91,9 @@ def confusion(
     _draw_counts(matrix, counts, names)
     if len(worst):
         rows, _, order, first, last = examples.part(worst, 0, len(worst))
-        for spot, image, caption in zip(spots, rows.x[order[first:last]], captions, strict=True):
+        images = rows.x[order[first:last]]
+        images = images.toarray() if data.is_sparse(images) else images
+        for spot, image, caption in zip(spots, images, captions, strict=True):
             canvas.bare(spot)
             spot.imshow(image.reshape(pixels), cmap=canvas.INK, interpolation="nearest")
             spot.set_xlabel(caption, fontsize="small", labelpad=2)
@@ -101,27 +104,31 @@ def _examples(net: Network, test_data: Any) -> Examples:
     """Check a data set, as far as it is there."""
     def admit(part: Any) -> tuple[Any, NDArray[Any]]:
         x, y = data.examples(part, net.sizes, net.dtype, "test_data")
-        return net.engine.rows(x, "test_data"), y
+        rows = net.engine.rows(x, "x of test_data")
+        net.engine.check_finite(rows, "x of test_data")
+        return rows, y
 
     if isinstance(test_data, RowSource):
-        return InParts(test_data, admit, "test_data")
+        row_of_y = net.sizes[-1] * np.dtype(net.dtype).itemsize
+        return InParts(test_data, admit, "test_data", row_of_y)
     return InArrays(*admit(test_data))
 
 
 def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:
     """Give each example's class, the class that the network sees, and its output for that."""
-    judged = []
+    judged, threshold = [], functions.threshold(net.cost, net.engine.build)
     for rows, y in examples.all():
         a = net.feedforward(rows.x)
-        seen = _classes(a)
-        of_both = np.hstack((1 - a, a)) if a.shape[1] == 1 else a
-        judged.append((y if y.ndim == 1 else _classes(y), seen, of_both[np.arange(len(a)), seen]))
+        seen = _classes(a, threshold)
+        of_both = np.hstack((2 * threshold - a, a)) if a.shape[1] == 1 else a
+        actual = y if y.ndim == 1 else _classes(y, threshold)
+        judged.append((actual, seen, of_both[np.arange(len(a)), seen]))
     return map(np.concatenate, zip(*judged, strict=True))
 
 
-def _classes(a: NDArray[Any]) -> NDArray[Any]:
+def _classes(a: NDArray[Any], threshold: float) -> NDArray[Any]:
     """Return the class of each row, as `Network.evaluate` finds it."""
-    return (a[:, 0] > 0.5).astype(np.intp) if a.shape[1] == 1 else a.argmax(axis=1)
+    return (a[:, 0] > threshold).astype(np.intp) if a.shape[1] == 1 else a.argmax(axis=1)
 
 
 def _places(ax: Any, captions: list[str], names: list[str]) -> tuple[Any, list[Any]]:

@@ -446,9 +446,11 @@ cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) n
 
 cdef int set_cost(CostFunction* to, function) except -1:
     cdef size_t f, f_prime
+    to.threshold = 0.5
     if isinstance(function, str):
         function = function, PARAMETERS.get(function, (None, 0.0))[1]
     if isinstance(function, tuple):
+        to.threshold = THRESHOLDS.get(function[0], 0.5)
         to.kind, to.p = COSTS[function[0]], function[1]
     elif function.addresses is None:
         to.kind, to.own = NUMPY_COST, <void*>function

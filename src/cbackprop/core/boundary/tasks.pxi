@@ -85,6 +85,7 @@ cdef int infer_slice(InferenceTask* task, Pass* p, Py_ssize_t part) except -1 no
     cdef Py_ssize_t first = task.rows.n * part // task.parts
     cdef Py_ssize_t last = task.rows.n * (part + 1) // task.parts
     cdef Py_ssize_t J = p.net.layers[p.net.n_layers - 1].J, i, correct = 0
+    cdef real threshold = p.net.cost.threshold
     cdef LayerState* at = &p.layers[p.net.n_layers - 1]
     share_examples(p, last - first)
     gather_rows(p, task.rows, NULL, first, task.rows.n)
@@ -96,8 +97,8 @@ cdef int infer_slice(InferenceTask* task, Pass* p, Py_ssize_t part) except -1 no
         return 0
     gather_own_targets(p, task.targets, NULL, first)
     for i in range(p.m):
-        correct += (decision(at.a + i * at.example_stride, J, at.neuron_stride)
-                    == decision(p.y + i * at.example_stride, J, at.neuron_stride))
+        correct += (decision(at.a + i * at.example_stride, J, at.neuron_stride, threshold)
+                    == decision(p.y + i * at.example_stride, J, at.neuron_stride, threshold))
     task.costs[part] = cost_of_slice(p)
     add_to(&task.correct, correct)
     return 0
@@ -134,9 +135,11 @@ cdef void copy_examples(
             out[i * J + j] = a[i + j * at.ld]
 
 
-cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J, Py_ssize_t step) noexcept nogil:
-    # The class an output stands for: the largest, the first of equals; a single one against 1/2.
-    # -1 if one is NaN: that is no class.
+cdef inline Py_ssize_t decision(
+    const real* a, Py_ssize_t J, Py_ssize_t step, real threshold,
+) noexcept nogil:
+    # The class an output stands for: the largest, the first of equals; a single one against the
+    # cost's threshold. -1 if one is NaN: that is no class.
     cdef Py_ssize_t j, best = 0
     cdef bint nan = a[0] != a[0]
     for j in range(1, J):
@@ -145,4 +148,4 @@ cdef inline Py_ssize_t decision(const real* a, Py_ssize_t J, Py_ssize_t step) no
             best = j
     if nan:
         return -1
-    return a[0] > <real>0.5 if J == 1 else best
+    return a[0] > threshold if J == 1 else best

@@ -15,6 +15,7 @@ OPTIMIZERS: dict[str, int]
 PARAMETERS: dict[str, tuple[str, float, bool]]
 REAL: str
 STEPS: tuple[str, ...]
+THRESHOLDS: dict[str, float]
 WHOLE_LAYER: set[str]
 
 class Rows:

@@ -1,0 +1,98 @@
+"""
+What every change must pass: `.ci/run` runs all of it, .github/workflows/ci.yml each step as a job.
+
+The core, minutes of compiling, is compiled once. `readme` does it, in an unpacked sdist, and what
+comes after proves something about that one build.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "venv"
+
+BENCHMARKS = ["peers", "threads", "kernels", "growth", "backprop_vs_differences", "sklearn_fit",
+              "sparse_fit", "one_row", "book", "report"]
+CONSTRAINTS = ["-c", "benchmarks/constraints.txt"]
+AT_ONCE = ["-n", "auto", "--dist", "worksteal"]  # tests, by pytest-xdist
+
+
+def dist(session: nox.Session) -> Path:
+    """Return the folder for what is built; the unpacked sdist is in its folder `sdist`."""
+    return Path(session.cache_dir, "dist")
+
+
+def wheel_of(session: nox.Session) -> str:
+    """Return the path of the wheel."""
+    (wheel,) = dist(session).glob("*.whl")
+    return str(wheel)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style and the types; nothing is compiled."""
+    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    session.install("numpy", *extras["lint"], *extras["test"])
+    session.run("ruff", "check", ".")
+    session.run("cython-lint", "src", "examples")
+    session.run("mypy")
+    session.run("lint-imports", env={"PYTHONPATH": "src"})
+
+
+@nox.session
+def sdist(session: nox.Session) -> None:
+    """Build an sdist, and see that nothing is missing from it."""
+    shutil.rmtree(dist(session), ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(dist(session)))
+    (archive,) = dist(session).glob("*.tar.gz")
+    shutil.unpack_archive(archive, dist(session))
+    Path(str(archive).removesuffix(".tar.gz")).rename(dist(session) / "sdist")
+    tracked = session.run("git", "ls-files", external=True, silent=True).splitlines()
+    missing = [name for name in tracked
+               if not name.startswith(".") and not (dist(session) / "sdist" / name).is_file()]
+    if missing:
+        session.error(f"not in the sdist: {missing}")
+
+
+@nox.session(requires=["sdist"])
+def readme(session: nox.Session) -> None:
+    """README's two commands, as they stand there."""
+    session.chdir(dist(session) / "sdist")
+    commands = re.findall(r"^pip install.*", Path("README.md").read_text(encoding="utf-8"),
+                          re.MULTILINE)
+    if len(commands) != 2:
+        session.error(f"README has the commands {commands}")
+    session.install("pytest-xdist")
+    for command in commands:
+        session.run("bash", "-euc", command, external=True,
+                    env={"PYTEST_ADDOPTS": " ".join(AT_ONCE)})
+
+
+@nox.session(requires=["sdist"])
+def wheel(session: nox.Session) -> None:
+    """Install the wheel with NumPy alone, and train in an empty directory."""
+    session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(dist(session)),
+                str(dist(session) / "sdist"))
+    session.install(wheel_of(session))
+    session.chdir(session.create_tmp())
+    session.run("cbackprop", "train")
+
+
+@nox.session(requires=["wheel"])
+def neighbours(session: nox.Session) -> None:
+    """Every benchmark at a tiny size, and the tests that compare with other libraries."""
+    wheel = wheel_of(session)
+    session.install(f"{wheel}[lint,test]", *CONSTRAINTS)
+    session.run("pytest", "-q", "tests/test_typing.py", "tests/test_packaging.py")
+    session.run("python", "benchmarks/peers.py", "--tiny")  # with none of the opponents
+    session.install(f"{wheel}[bench,neighbours]", *CONSTRAINTS)
+    for name in BENCHMARKS:
+        session.run("python", f"benchmarks/{name}.py", "--tiny")
+    session.run("python", "benchmarks/learning.py", "--tiny", "--work", "8-16-16-1")
+    session.run("pytest", "-q", *AT_ONCE, "tests/test_optimizers.py", "tests/test_sklearn.py",
+                "tests/test_convert.py", "tests/test_frames.py", "tests/test_files.py")
+    session.run("pytest", "-q", "tests/test_benchmarks.py", "-k", "peers")

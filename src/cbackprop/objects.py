@@ -1,0 +1,38 @@
+"""Arrays of Python's objects, made into arrays of numbers where that is what the objects are."""
+
+from numbers import Complex, Number, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def odd(array: NDArray[Any]) -> list[Any]:
+    """Return, in a list, the first object that is no real number, or beyond NumPy's integers."""
+    return next(([value] for value in array.flat if not _is_real(value)), [])
+
+
+def converted(array: NDArray[Any]) -> NDArray[Any]:
+    """Return integers as such if all are, else float64, of objects of which none is odd."""
+    kinds = set(map(type, array.flat))
+    if kinds and all(issubclass(kind, (int, np.integer, np.bool_)) for kind in kinds):
+        for whole in (np.int64, np.uint64):
+            if np.iinfo(whole).min <= min(array.flat) and max(array.flat) <= np.iinfo(whole).max:
+                return array.astype(whole)
+    with np.errstate(over="ignore"):  # a longdouble's infinity is found by who minds it
+        return array.astype(np.float64)
+
+
+def _is_real(value: Any) -> bool:
+    if isinstance(value, int):
+        return -2**63 <= value < 2**64
+    if isinstance(value, (float, np.bool_)):
+        return True
+    if isinstance(value, np.timedelta64) or not isinstance(value, Number) or (
+            isinstance(value, Complex) and not isinstance(value, Real)):
+        return False
+    try:
+        float(value)  # type: ignore[arg-type]  # a Decimal is said to be no more than a Number
+    except (OverflowError, TypeError, ValueError):
+        return False
+    return True
