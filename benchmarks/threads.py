@@ -31,7 +31,7 @@ from opponents.contestant import Examples  # noqa: E402
 from opponents.ours import Cbackprop  # noqa: E402
 
 import cbackprop  # noqa: E402
-from cbackprop import threads as teams  # noqa: E402
+from cbackprop import thread_choice as teams  # noqa: E402
 from cbackprop.core import _runtime  # noqa: E402
 
 INFERENCE = {  # of so many rows

@@ -113,9 +113,9 @@ def work():
 }
 
 TEAM = """
-from cbackprop import threads
-threads.Pace.threads = lambda pace, asked: 2
-threads.for_reading = lambda asked, multiplications: 2
+from cbackprop import thread_choice
+thread_choice.ThreadTuner.threads = lambda pace, asked: 2
+thread_choice.for_reading = lambda asked, multiplications: 2
 """
 
 AROUND = """

@@ -10,9 +10,9 @@ from cbackprop._version import __version__ as __version__
 from cbackprop.config import show_config
 from cbackprop.functions import Activation, Cost
 from cbackprop.history import History
-from cbackprop.many import train_many
 from cbackprop.network import Network
-from cbackprop.rowsource import RowSource
+from cbackprop.sources import RowSource
+from cbackprop.sweep import train_many
 
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
            "callbacks", "chapter2", "convert", "datasets", "inspect", "optimizers", "plot",

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data, functions, optimizers
-from cbackprop import threads as teams
+from cbackprop import _check, data, functions, optimizers, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop.core import _dispatch, _runtime
 from cbackprop.parameters import Block, Views, blocks
-from cbackprop.rowsource import (
+from cbackprop.sources import (
+    ArrayExamples,
     Examples,
-    InArrays,
-    InParts,
     RowSource,
     SparseTargets,
+    StreamedExamples,
     listed,
 )
+from cbackprop.thread_choice import ThreadTuner
 
 if TYPE_CHECKING:
     from cbackprop.core.builds._baseline_float32 import Core, Rows, Targets
@@ -109,14 +109,14 @@ class Engine:
 
     @threads.setter
     def threads(self, threads: int | None) -> None:
-        self._threads = teams.checked(threads)
-        self.core.threads_for = functools.partial(teams.for_reading, self._threads)
-        self._tuners: dict[int, teams.Pace] = {}
+        self._threads = thread_choice.checked(threads)
+        self.core.threads_for = functools.partial(thread_choice.for_reading, self._threads)
+        self._tuners: dict[int, ThreadTuner] = {}
 
-    def tuner(self, m: int) -> teams.Pace:
+    def tuner(self, m: int) -> ThreadTuner:
         """Return what is known of mini-batches of m, from earlier trainings too."""
         if m not in self._tuners:
-            self._tuners[m] = teams.Pace(self.sizes, m, self.core.parameters.itemsize)
+            self._tuners[m] = ThreadTuner(self.sizes, m, self.core.parameters.itemsize)
         return self._tuners[m]
 
     # ---- examples ----
@@ -141,11 +141,11 @@ class Engine:
         elif isinstance(examples, tuple) and len(examples) == 2 and data.is_sparse(examples[1]):
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
-            return InArrays(*self.arrays(
+            return ArrayExamples(*self.arrays(
                 examples, name, check, sample_weight, class_weight, skip_zeros))
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
-        return InParts(examples, lambda part: self.arrays(part[:2], name, check, *part[2:]),
-                       name, row_of_y)
+        return StreamedExamples(
+            examples, lambda part: self.arrays(part[:2], name, check, *part[2:]), name, row_of_y)
 
     def _sparse_targets(
         self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check, data, storage
-from cbackprop.extras import library
+from cbackprop._extras import library
 from cbackprop.history import History
 
 FORMAT = "cbackprop network"

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, optimizers, schedules
-from cbackprop import threads as teams
+from cbackprop import _check, optimizers, schedules, thread_choice
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.history import MEASURED, MONITORS, History
 from cbackprop.model import Model
-from cbackprop.rowsource import Examples
+from cbackprop.sources import Examples
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
 FIRST_CHUNK = 3e7  # weights times examples: a few milliseconds
@@ -57,7 +56,7 @@ def prepare(
         network, examples, epochs, m, eta, optimizers.rules(len(network.sizes) - 1, **options),
         monitors=monitors(monitor, examples, evaluation, test),
         callbacks=collected(callbacks, callback, progress),
-        threads=engine.threads if threads is None else teams.checked(threads))
+        threads=engine.threads if threads is None else thread_choice.checked(threads))
     if callback is not None:
         warnings.warn("callback is deprecated, and will go in the next version: callbacks=[f] "
                       "takes the same function", DeprecationWarning, stacklevel=3)
@@ -123,7 +122,7 @@ class Training:
             self.history = History(
                 recorded=tuple(name for name in MEASURED if name in recorded),
                 epochs=self.epochs, rows=len(self.examples), mini_batch_size=self.m)
-            with suppress(StopTraining), teams.running(), ExitStack() as ends:
+            with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
                 for callback in self.callbacks:
                     callback.on_train_begin(self.network, self.history)
                     ends.callback(callback.on_train_end, self.network, self.history)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbackprop._extras import library
 from cbackprop.convert import layers
 from cbackprop.convert.onnx import OPSET, Graph, Value, feedforward
-from cbackprop.extras import library
 
 ALIAS = "Cbackprop"
 

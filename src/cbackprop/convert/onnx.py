@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check, storage
+from cbackprop._extras import library
 from cbackprop.convert import layers
 from cbackprop.core import _dispatch
-from cbackprop.extras import library
 from cbackprop.inspect import given
 from cbackprop.network import Network
 

@@ -1,7 +1,7 @@
 """skl2onnx: estimators of `cbackprop.sklearn` in ONNX, alone and as parts of pipelines."""
 
+from cbackprop._extras import library
 from cbackprop.convert import _skl2onnx
-from cbackprop.extras import library
 
 
 def register() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cbackprop import _check
+from cbackprop._extras import library
 from cbackprop.convert import layers
-from cbackprop.extras import library
 from cbackprop.inspect import given
 from cbackprop.network import Network
 

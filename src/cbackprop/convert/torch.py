@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from cbackprop._check import shown
+from cbackprop._extras import library
 from cbackprop.convert import layers
-from cbackprop.extras import library
 from cbackprop.network import Network
 
 MODULES: layers.Table = {

@@ -13,7 +13,7 @@ from cbackprop import _check, data, functions
 from cbackprop.inspect import given
 from cbackprop.network import Network
 from cbackprop.plot import canvas
-from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
+from cbackprop.sources import ArrayExamples, Examples, RowSource, StreamedExamples
 
 MOST_COUNTED = 25  # classes; with more, counts would touch each other
 MISTAKES = 12
@@ -110,8 +110,8 @@ def _examples(net: Network, test_data: Any) -> Examples:
 
     if isinstance(test_data, RowSource):
         row_of_y = net.sizes[-1] * np.dtype(net.dtype).itemsize
-        return InParts(test_data, admit, "test_data", row_of_y)
-    return InArrays(*admit(test_data))
+        return StreamedExamples(test_data, admit, "test_data", row_of_y)
+    return ArrayExamples(*admit(test_data))
 
 
 def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:

@@ -19,7 +19,6 @@ from cbackprop.callbacks import collected
 from cbackprop.convert import _skl2onnx
 from cbackprop.core import _dispatch
 from cbackprop.network import Network
-from cbackprop.rowsource import InArrays, listed
 from cbackprop.sklearn._compat import (
     BaseEstimator,
     ClassifierMixin,
@@ -38,6 +37,7 @@ from cbackprop.sklearn._compat import (
     warn,
 )
 from cbackprop.sklearn._stochastic_fit import Epochs, Order
+from cbackprop.sources import ArrayExamples, listed
 from cbackprop.training import Training
 
 OURS = {"logistic": "sigmoid", "exp": "exponential"}  # where scikit-learn has another name
@@ -400,7 +400,7 @@ class Perceptron(BaseEstimator, ABC):
 
     def _examples(
         self, network: Network, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None
-    ) -> InArrays:
+    ) -> ArrayExamples:
         """Hand examples to the core."""
         build = network.engine.build
         if targets.ndim == 2:
@@ -409,7 +409,7 @@ class Perceptron(BaseEstimator, ABC):
             weights = np.ascontiguousarray(weights, network.dtype)
         rows = listed(build, x, "X") if issparse(x) else build.Rows(
             np.require(x, requirements=("C", "A")), skip_zeros=True)
-        return InArrays(rows, build.Targets(targets, weights))
+        return ArrayExamples(rows, build.Targets(targets, weights))
 
     @property
     def _outputs_of_a_loss(self) -> int:

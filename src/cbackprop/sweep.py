@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cbackprop import _check, data
-from cbackprop import threads as teams
+from cbackprop import _check, data, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop._pool import Pool
 from cbackprop.callbacks import Callback
@@ -65,7 +64,7 @@ def train_many(
     args, kwargs = tuple(map(_again, args)), {name: _again(kwargs[name], name) for name in kwargs}
     chosen = [(network, {**kwargs, **{name: _again(own[name], name) for name in own}})
               for network, own in chosen]
-    pool = Pool(min(len(chosen), teams.most(teams.checked(threads))))
+    pool = Pool(min(len(chosen), thread_choice.most(thread_choice.checked(threads))))
 
     def prepare(job: tuple[Network, dict[str, Any]]) -> Training:
         network, own = job

@@ -209,7 +209,7 @@ def exchanged(sizes: tuple[int, ...], m: int, threads: int, itemsize: int) -> fl
     return numbers * itemsize * (threads - 1) / threads
 
 
-class Pace:
+class ThreadTuner:
     """
     How many threads train a network with mini-batches of one size, from one chunk to the next.
 
