@@ -15,7 +15,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 
 BENCHMARKS = ["peers", "threads", "kernels", "growth", "backprop_vs_differences", "sklearn_fit",
-              "sparse_fit", "one_row", "book", "report"]
+              "sparse_fit", "one_row", "book"]
 CONSTRAINTS = ["-c", "benchmarks/constraints.txt"]
 AT_ONCE = ["-n", "auto", "--dist", "worksteal"]  # tests, by pytest-xdist
 
@@ -80,6 +80,28 @@ def wheel(session: nox.Session) -> None:
     session.install(wheel_of(session))
     session.chdir(session.create_tmp())
     session.run("cbackprop", "train")
+
+
+@nox.session(requires=["wheel"])
+def docs(session: nox.Session) -> None:
+    """Draw the figures, and build the pages: DIR to keep them is the argument."""
+    session.install(f"{wheel_of(session)}[plot]", "mkdocs>=1.6")
+    site = Path(session.posargs[0] if session.posargs else session.create_tmp(), "site").resolve()
+    work = dist(session) / "docs"
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree("docs", work / "docs")
+    index = Path("README.md").read_text(encoding="utf-8").replace("](docs/", "](")
+    (work / "docs" / "index.md").write_text(index, encoding="utf-8")
+    figures = str(work / "docs" / "figures")
+    pages = work / "docs" / "benchmarks.md"
+    session.run("python", "benchmarks/report.py", "--readme", str(work / "docs" / "index.md"),
+                "--page", str(pages), "--figures", figures)
+    if pages.read_text(encoding="utf-8") != Path("docs/benchmarks.md").read_text(encoding="utf-8"):
+        session.error("docs/benchmarks.md is not what benchmarks/report.py makes of the results")
+    session.run("python", "tools/make_pictures.py", figures)
+    shutil.copy("mkdocs.yml", work)
+    session.run("mkdocs", "build", "--strict", "--config-file", str(work / "mkdocs.yml"),
+                "--site-dir", str(site))
 
 
 @nox.session(requires=["wheel"])

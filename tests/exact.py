@@ -2,7 +2,8 @@
 
 import mpmath as mp
 
-ALPHA, SCALE = mp.mpf("1.6732632423543772"), mp.mpf("1.0507009873554805")  # as in the core
+with mp.workdps(40):
+    ALPHA, SCALE = mp.mpf("1.6732632423543772848"), mp.mpf("1.0507009873554804935")
 ONE_PERCENT = mp.mpf(0.01)
 
 
@@ -37,10 +38,15 @@ def one(z):
     return mp.mpf(1)
 
 
+def softplus(z):
+    return mp.log1p(mp.exp(z)) if z < 0 else z + mp.log1p(mp.exp(-z))
+
+
 ACTIVATIONS = {  # sigma and sigma', of z
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
     "tanh": (mp.tanh, lambda z: mp.sech(z) ** 2),
     "relu": (lambda z: max(z, mp.mpf(0)), lambda z: mp.mpf(z > 0)),
+    "relu6": (lambda z: min(max(z, mp.mpf(0)), mp.mpf(6)), lambda z: mp.mpf(0 < z < 6)),
     "leaky_relu": (lambda z: z if z > 0 else ONE_PERCENT * z,
                    lambda z: mp.mpf(1) if z > 0 else ONE_PERCENT),
     "elu": (lambda z: z if z > 0 else mp.expm1(z), lambda z: one(z) if z > 0 else mp.exp(z)),
@@ -49,10 +55,13 @@ ACTIVATIONS = {  # sigma and sigma', of z
     "gelu": (lambda z: z * normal_cdf(z), lambda z: normal_cdf(z) + z * density(z)),
     "gelu_tanh": (lambda z: z * sigmoid(gelu_tanh_argument(z)), gelu_tanh_prime),
     "silu": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) * (1 + z * sigmoid(-z))),
-    "softplus": (lambda z: mp.log1p(mp.exp(z)) if z < 0 else z + mp.log1p(mp.exp(-z)), sigmoid),
+    "mish": (lambda z: z * mp.tanh(softplus(z)),
+             lambda z: mp.tanh(softplus(z)) + z * sigmoid(z) * mp.sech(softplus(z)) ** 2),
+    "softplus": (softplus, sigmoid),
     "softsign": (lambda z: z / (1 + abs(z)), lambda z: 1 / (1 + abs(z)) ** 2),
     "hard_sigmoid": (lambda z: min(max(z + 3, mp.mpf(0)), mp.mpf(6)) / 6,
                      lambda z: mp.mpf(abs(z) < 3) / 6),
+    "hard_tanh": (lambda z: min(max(z, mp.mpf(-1)), mp.mpf(1)), lambda z: mp.mpf(abs(z) < 1)),
     "exponential": (mp.exp, mp.exp),
     "gaussian": (lambda z: mp.exp(-z * z), lambda z: -2 * z * mp.exp(-z * z)),
     "sine": (mp.sin, mp.cos),
@@ -77,14 +86,23 @@ def log_times(y, x):
     return y * log(x) if y else mp.mpf(0)
 
 
+def focal_slope(a):
+    """Return the slope of -(1 - a)^2 ln a, 0 outside its range."""
+    return 2 * (1 - a) * mp.log(a) - (1 - a) ** 2 / a if 0 < a < 1 else mp.mpf(0)
+
+
 COSTS = {  # C and dC/da, of a and y
     "quadratic": (lambda a, y: (a - y) ** 2 / 2, lambda a, y: a - y),
     "cross_entropy": (lambda a, y: -log_times(y, a) - log_times(1 - y, 1 - a),
                       lambda a, y: (1 - y) * slope(1 - a) - y * slope(a)),
+    "focal": (lambda a, y: (-max(1 - a, mp.mpf(0)) ** 2 * log_times(y, a)
+                            - max(a, mp.mpf(0)) ** 2 * log_times(1 - y, 1 - a)),
+              lambda a, y: y * focal_slope(a) - (1 - y) * focal_slope(1 - a)),
     "log_likelihood": (lambda a, y: -log_times(y, a), lambda a, y: -y * slope(a)),
     "absolute": (lambda a, y: abs(a - y), lambda a, y: mp.sign(a - y)),
     "huber": (lambda a, y: (a - y) ** 2 / 2 if abs(a - y) < 1 else abs(a - y) - mp.mpf(1) / 2,
               lambda a, y: min(max(a - y, mp.mpf(-1)), mp.mpf(1))),
+    "quantile": (lambda a, y: abs(a - y) / 2, lambda a, y: mp.sign(a - y) / 2),
     "log_cosh": (lambda a, y: abs(a - y) + mp.log1p(mp.exp(-2 * abs(a - y))) - mp.log(2),
                  lambda a, y: mp.tanh(a - y)),
     "hinge": (lambda a, y: max(1 - side(y) * a, mp.mpf(0)),

@@ -45,10 +45,14 @@ ACTIVATIONS = {  # sigma(z), and sigma'(z) where a neuron depends on its own z a
                   lambda z: sigmoid(gelu_tanh_argument(z)) + z * sigmoid_prime(
                       gelu_tanh_argument(z)) * ROOT_8_PI * (1 + 0.134145 * z**2)),
     "silu": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) + z * sigmoid_prime(z)),
+    "mish": (lambda z: z * np.tanh(np.logaddexp(0, z)),
+             lambda z: np.tanh(np.logaddexp(0, z)) + z * sigmoid(z) / np.cosh(
+                 np.minimum(np.logaddexp(0, z), 300)) ** 2),
     "softplus": (lambda z: np.logaddexp(0, z), sigmoid),
     "softsign": (lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
     "hard_sigmoid": (lambda z: np.clip(z + 3, 0, 6) / 6,
                      lambda z: np.where(np.abs(z) < 3, 1 / 6, 0)),
+    "hard_tanh": (lambda z: np.clip(z, -1, 1), lambda z: np.where(np.abs(z) < 1, 1, 0)),
     "exponential": (np.exp, np.exp),
     "gaussian": (lambda z: np.exp(-z**2), lambda z: -2 * z * np.exp(-z**2)),
     "sine": (np.sin, np.cos),
@@ -86,6 +90,11 @@ COSTS = {  # C(a, y) of each example, and dC/da
                           y * np.log(np.maximum(a, floor))
                           + (1 - y) * np.log(np.maximum(1 - a, floor)))),
                       lambda a, y, floor=0.0: (a - y) / (a * (1 - a))),
+    "focal": (each(lambda a, y, gamma=2.0: -y * (1 - a) ** gamma * np.log(a)
+                   - (1 - y) * a**gamma * np.log(1 - a)),
+              lambda a, y, gamma=2.0:
+              y * (gamma * (1 - a) ** (gamma - 1) * np.log(a) - (1 - a) ** gamma / a)
+              + (1 - y) * (a**gamma / (1 - a) - gamma * a ** (gamma - 1) * np.log(1 - a))),
     "log_likelihood": (each(lambda a, y, floor=0.0: -y * np.log(np.maximum(a, floor))),
                        lambda a, y, floor=0.0: -y / a),
     "absolute": (each(lambda a, y: np.abs(a - y)),
@@ -94,6 +103,8 @@ COSTS = {  # C(a, y) of each example, and dC/da
                   np.abs(a - y) < delta, 0.5 * (a - y) ** 2,
                   delta * (np.abs(a - y) - delta / 2))),
               lambda a, y, delta=1.0: np.clip(a - y, -delta, delta)),
+    "quantile": (each(lambda a, y, tau=0.5: np.where(a < y, tau * (y - a), (1 - tau) * (a - y))),
+                 lambda a, y, tau=0.5: np.where(a < y, -tau, np.where(a > y, 1 - tau, 0))),
     "log_cosh": (each(lambda a, y: log_cosh(a - y)),
                  lambda a, y: np.tanh(a - y)),
     "hinge": (each(lambda a, y: np.maximum(1 - side(y) * a, 0)),
@@ -111,10 +122,28 @@ COSTS = {  # C(a, y) of each example, and dC/da
 }
 
 
+SMOOTHED = {"cross_entropy": lambda J: 1 / 2, "log_likelihood": lambda J: 1 / J}
+
+
+def smoothed(cost):
+    """A cost of (a, y, floor, label_smoothing), of targets moved towards equal ones."""
+    share = SMOOTHED[cost]
+    f, f_prime = COSTS[cost]
+
+    def moved(y, s):
+        return y * (1 - s) + s * share(y.shape[1])
+
+    return (lambda a, y, floor=0.0, s=0.0: f(a, moved(y, s), floor),
+            lambda a, y, floor=0.0, s=0.0: f_prime(a, moved(y, s), floor))
+
+
+COSTS |= {cost: smoothed(cost) for cost in SMOOTHED}
+
+
 def of_name(table, function, which):
     """Return a function of a table, by its name or by (name, parameter)."""
     if isinstance(function, tuple):
-        return lambda *arguments: table[function[0]][which](*arguments, function[1])
+        return lambda *arguments: table[function[0]][which](*arguments, *function[1:])
     return table[function][which]
 
 
@@ -258,51 +287,66 @@ def mask(rate, seed, step, layer, shape):
     return np.where(random < rate * 2**24, 0, 1 / (1 - rate))
 
 
-def sgd(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
+def sgd(w, g, state, step, eta):
     return w - eta * g
 
 
-def momentum(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["v"] = decay * memory.get("v", 0) + g
-    return w - eta * memory["v"]
+def momentum(w, g, state, step, eta, momentum):
+    state["v"] = momentum * state.get("v", 0) + g
+    return w - eta * state["v"]
 
 
-def nesterov(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["v"] = decay * memory.get("v", 0) + g
-    return w - eta * (g + decay * memory["v"])
+def nesterov(w, g, state, step, eta, momentum):
+    state["v"] = momentum * state.get("v", 0) + g
+    return w - eta * (g + momentum * state["v"])
 
 
-def adagrad(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["s"] = memory.get("s", 0) + g**2
-    return w - eta * g / (np.sqrt(memory["s"]) + epsilon)
+def adagrad(w, g, state, step, eta, epsilon):
+    state["s"] = state.get("s", 0) + g**2
+    return w - eta * g / (np.sqrt(state["s"]) + epsilon)
 
 
-def rmsprop(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["s"] = square_decay * memory.get("s", 0) + (1 - square_decay) * g**2
-    return w - eta * g / (np.sqrt(memory["s"]) + epsilon)
+def rmsprop(w, g, state, step, eta, rho, epsilon):
+    state["s"] = rho * state.get("s", 0) + (1 - rho) * g**2
+    return w - eta * g / (np.sqrt(state["s"]) + epsilon)
 
 
-def adam(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    memory["m"] = decay * memory.get("m", 0) + (1 - decay) * g
-    memory["v"] = square_decay * memory.get("v", 0) + (1 - square_decay) * g**2
-    m, v = memory["m"] / (1 - decay**step), memory["v"] / (1 - square_decay**step)
-    return w - eta * m / (np.sqrt(v) + epsilon + largest / np.sqrt(1 - square_decay**step))
+def adam(w, g, state, step, eta, beta1, beta2, epsilon, epsilon_hat):
+    state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
+    state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g**2
+    m, v = state["m"] / (1 - beta1**step), state["v"] / (1 - beta2**step)
+    return w - eta * m / (np.sqrt(v) + epsilon + epsilon_hat / np.sqrt(1 - beta2**step))
 
 
-def rprop(w, g, memory, step, eta, decay, square_decay, epsilon, largest):
-    agree = np.sign(g * memory.get("g", np.zeros_like(g)))
-    factor = np.where(agree > 0, square_decay, np.where(agree < 0, decay, 1))
-    memory["step"] = np.clip(memory.get("step", np.full_like(g, eta)) * factor, epsilon, largest)
-    memory["g"] = np.where(agree < 0, 0, g)
-    return w - np.sign(memory["g"]) * memory["step"]
+def rprop(w, g, state, step, eta, shrink, grow, smallest, largest):
+    agree = np.sign(g * state.get("g", np.zeros_like(g)))
+    factor = np.where(agree > 0, grow, np.where(agree < 0, shrink, 1))
+    state["length"] = np.clip(state.get("length", np.full_like(g, eta)) * factor, smallest, largest)
+    state["g"] = np.where(agree < 0, 0, g)
+    return w - np.sign(state["g"]) * state["length"]
 
 
-OPTIMIZERS = {f.__name__: f for f in (sgd, momentum, nesterov, adagrad, rmsprop, adam, rprop)}
+def lion(w, g, state, step, eta, beta1, beta2):
+    m = state.get("m", 0)
+    state["m"] = beta2 * m + (1 - beta2) * g
+    return w - eta * np.sign(beta1 * m + (1 - beta1) * g)
 
 
-def optimized(reference, memory, x, y, step, eta, optimizer, decays, *, l2=0.0, l1=0.0,
+def nadam(w, g, state, step, eta, beta1, beta2, epsilon, momentum_decay):
+    mu = beta1 * (1 - 0.5 * 0.96**(momentum_decay * np.arange(1, step + 2)))  # mu_1 to mu_step+1
+    state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
+    state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g**2
+    m = mu[-1] * state["m"] / (1 - mu.prod()) + (1 - mu[-2]) * g / (1 - mu[:-1].prod())
+    return w - eta * m / (np.sqrt(state["v"] / (1 - beta2**step)) + epsilon)
+
+
+OPTIMIZERS = {f.__name__: f for f in (
+    sgd, momentum, nesterov, adagrad, rmsprop, adam, rprop, lion, nadam)}
+
+
+def optimized(reference, states, x, y, step, eta, optimizer, numbers, *, l2=0.0, l1=0.0,
               weight_decay=0.0, clip_value=np.inf, clip_norm=np.inf, max_norm=np.inf, masks=None):
-    """One mini-batch as an optimizer sees it; memory is a list of one dictionary per array."""
+    """One mini-batch as an optimizer sees it; states is a list of one dictionary per array."""
     nabla_b, nabla_w = reference.backprop(x, y, masks=masks)
     norm = np.sqrt(sum((g**2).sum() for g in nabla_b + nabla_w))
     scale = min(1, clip_norm / norm)
@@ -310,9 +354,9 @@ def optimized(reference, memory, x, y, step, eta, optimizer, decays, *, l2=0.0, 
         w, b = reference.weights[layer], reference.biases[layer]
         g_w, g_b = (np.clip(scale * g, -clip_value, clip_value) for g in (g_w, g_b))
         g_w = g_w + l2 * w + l1 * np.sign(w)
-        w = OPTIMIZERS[optimizer](w * (1 - eta * weight_decay), g_w, memory[2 * layer], step, eta,
-                                  *decays)
+        w = OPTIMIZERS[optimizer](w * (1 - eta * weight_decay), g_w, states[2 * layer], step, eta,
+                                  **numbers)
         norms = np.sqrt((w**2).sum(axis=1, keepdims=True))
         reference.weights[layer] = w * np.minimum(1, max_norm / norms)
         reference.biases[layer] = OPTIMIZERS[optimizer](
-            b, g_b, memory[2 * layer + 1], step, eta, *decays)
+            b, g_b, states[2 * layer + 1], step, eta, **numbers)

@@ -244,9 +244,9 @@ def core_calls(build):
     real = build.REAL
     core = build.Core((INPUTS, 4, OUTPUTS), ["sigmoid", "sigmoid"], "quadratic", 1.0)
     rows, targets = build.Rows(X.astype(real)), build.Targets(LABELS.astype(np.intc))
-    learning = build.Learning(core, "adam")
+    state = build.OptimizerState(core, "momentum")
     rates = np.zeros(2, real)
-    learning.set(0.9, 0.999, 1e-8, 0, 0, 0, 0, np.inf, np.inf, np.inf, 1, rates, 0.0)
+    state.set({"momentum": 0.9}, rates)
     arena = np.zeros_like(core.parameters)
     a = np.ones((N, OUTPUTS), real)
     return {
@@ -254,14 +254,13 @@ def core_calls(build):
         "Targets": (build.Targets, [a, WEIGHTS.astype(real)]),
         "Core": (lambda sizes, scales: build.Core(sizes, ["sigmoid"], "quadratic", scales),
                  [(2, 1), np.ones(2, real)]),
-        "Learning": (lambda core: build.Learning(core, "adam"), [core]),
-        "set": (lambda rates: learning.set(
-            0.9, 0.999, 1e-8, 0, 0, 0, 0, np.inf, np.inf, np.inf, 1, rates, 0.0), [rates]),
+        "OptimizerState": (lambda core: build.OptimizerState(core, "adam"), [core]),
+        "set": (lambda rates: state.set({"momentum": 0.9}, rates), [rates]),
         "views": (core.views, [arena]),
         "evaluate": (core.evaluate, [rows, targets]),
         "backprop": (core.backprop, [rows, targets, arena]),
-        "sgd": (lambda rows, targets, order, etas, learning: core.sgd(
-            rows, targets, order, 1, etas, 0, N, learning), [rows, targets, ORDER, ETAS, learning]),
+        "sgd": (lambda rows, targets, order, etas, state: core.sgd(
+            rows, targets, order, 1, etas, 0, N, state), [rows, targets, ORDER, ETAS, state]),
         "cost_derivative": (core.cost_derivative, [a, a]),
         "trace": (lambda core, rows: build.trace(core, rows, targets), [core, rows]),
         "input_gradient": (build.input_gradient, [core, rows, targets]),
@@ -287,7 +286,7 @@ def wrong(build):
         np.ones(N, np.float16), X.astype(">f8"), structured(X), Hostile(raises),
         np.ones((N, 9), real)[:, ::2], np.zeros(other.parameters.shape, real),
         build.Rows(ones), build.Targets(np.full(N, 7, np.intc)), build.Targets(ones),
-        build.Targets(np.zeros(1, np.intc)), build.Learning(other, "adam"),
+        build.Targets(np.zeros(1, np.intc)), build.OptimizerState(other, "adam"),
         build.Targets(np.zeros(N, np.intc), np.ones(1, real)), read_only(np.zeros(0, real)),
     ]
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from cbackprop import Activation, Network, convert, datasets
-from cbackprop.core import _dispatch
+from cbackprop.core import table
 
 REALS = ["float32", "float64"]
 TOLERANCES = {"float32": {"rtol": 1e-5, "atol": 2e-6}, "float64": {"rtol": 1e-12, "atol": 1e-13}}
-ACTIVATIONS = [*_dispatch.load("float64").ACTIVATIONS, ("leaky_relu", 0.2), ("leaky_relu", 1.5),
+ACTIVATIONS = [*(row.name for row in table.ACTIVATIONS), ("leaky_relu", 0.2), ("leaky_relu", 1.5),
                ("elu", 0.7)]
 CUBE = Activation(lambda z: z**3, lambda z: 3 * z**2, name="cube")
 
@@ -162,7 +162,7 @@ def test_onnx_there_and_back(activation, real, tmp_path):
     assert (back.dtype, back.sizes) == (real, net.sizes)
 
 
-def onnx_model(nodes, constants=(), columns=(7,), outputs=("y",), real="float64", opset=17):
+def onnx_model(nodes, constants=(), columns=(7,), outputs=("y",), real="float64", opset=18):
     """Make a model of x; nodes are (operator, inputs, output, attributes)."""
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(real))
@@ -189,6 +189,7 @@ def drawn(*shape):
     ([("Gemm", "x wt b", "z"), ("BatchNormalization", "z s b m v", "n", {"epsilon": 0.25}),
       ("Clip", "n zero six", "a"), ("BatchNormalization", "a s b m v", "k"),
       ("Gemm", "k square row", "y")], (7,)),
+    ([("Gemm", "x wt b", "z"), ("Mish", "z", "y")], (7,)),
     ([("Div", "x x7", "u"), ("MatMul", "u wt", "z"), ("PRelu", "z slopes", "y")], (7,)),
     ([("BatchNormalization", "x s3 s3 s3 v3", "k"), ("Flatten", "k", "f"),
       ("MatMul", "f w12", "y")], (3, 4)),
@@ -229,7 +230,7 @@ def test_from_onnx_refuses(tmp_path):
     of, dense, relu = convert.from_onnx, ("MatMul", "x w", "z"), ("Relu", "z", "a")
     w = {"w": drawn(7, 7), "u": drawn(7, 7), "one": 1.0, "flat": np.array([-1]), "long": drawn(6)}
     for nodes, match in [
-        ([dense, ("Mish", "z", "y")], "^from_onnx: Mish 'y' has no equal in cbackprop$"),
+        ([dense, ("Sign", "z", "y")], "^from_onnx: Sign 'y' has no equal in cbackprop$"),
         ([dense, ("Add", "x z", "y")], "^from_onnx: Add 'y' joins branches"),
         ([dense, relu, ("Add", "z a", "y")], "^from_onnx: Add 'y' has no equal"),
         ([dense, relu, ("Mul", "a one", "b"), ("Relu", "b", "y")], "Mul 'b' must be beside a l"),
@@ -344,7 +345,8 @@ def test_onnx_that_pytorch_exports(real, tmp_path):
     module = drawn_norms(nn.Sequential(
         nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.GELU("tanh"), nn.Linear(6, 6),
         nn.SiLU(), nn.Linear(6, 5), nn.Softsign(), nn.Dropout(), nn.Linear(5, 5), nn.PReLU(),
-        nn.Linear(5, 4), nn.LogSoftmax(dim=1))).to(getattr(torch, real))
+        nn.Linear(5, 4), nn.Mish(), nn.Linear(4, 4), nn.Hardtanh(), nn.Linear(4, 4),
+        nn.LogSoftmax(dim=1))).to(getattr(torch, real))
     x = torch.from_numpy(drawn(9, 3, 4).astype(real))
     for opset in (14, 20):
         path = str(tmp_path / f"{opset}.onnx")
@@ -353,7 +355,8 @@ def test_onnx_that_pytorch_exports(real, tmp_path):
             torch.onnx.export(module, (x,), path, dynamo=False, opset_version=opset,
                               input_names=["x"], dynamic_axes={"x": {0: "n"}})
         net = convert.from_onnx(path)
-        assert net.activation == ["gelu_tanh", "silu", "softsign", ("leaky_relu", 0.25), "softmax"]
+        assert net.activation == ["gelu_tanh", "silu", "softsign", ("leaky_relu", 0.25), "mish",
+                                  "hard_tanh", "softmax"]
         assert net.dtype == real
         np.testing.assert_allclose(np.log(net.feedforward(x.numpy().reshape(9, -1))),
                                    module(x).detach().numpy(), **TOLERANCES[real])
@@ -379,7 +382,7 @@ def test_onnx_that_scikit_learns_converter_exports(neural):
 
 # ---- PyTorch ----
 
-NOT_IN_TORCH = ("exponential", "gaussian", "sine")
+NOT_IN_TORCH = [row.name for row in table.ACTIVATIONS if not (row.torch and row.torch[0].kind)]
 
 
 @pytest.mark.parametrize("real", REALS)
@@ -469,7 +472,7 @@ def test_torch_refuses():
     refused("^from_torch takes a torch.nn.Module, got 3$", lambda: of(3), TypeError)
     refused("^from_torch needs at least one layer of weights", lambda: of(nn.Sequential()))
     for modules, match in [
-        ([linear, nn.Mish()], r"^from_torch: Mish\(\) has no equal in cbackprop$"),
+        ([linear, nn.Tanhshrink()], r"^from_torch: Tanhshrink\(\) has no equal in cbackprop$"),
         ([nn.Conv1d(1, 1, 1)], r"^from_torch: Conv1d\(.*has no equal"),
         ([linear, nn.BatchNorm1d(7)], r"BatchNorm1d.*must be in evaluation mode: call eval\(\)"),
         ([linear, nn.BatchNorm1d(7, track_running_stats=False)], "has no running statistics"),
@@ -477,7 +480,7 @@ def test_torch_refuses():
         ([linear, nn.ReLU(), nn.BatchNorm1d(7).eval(), nn.ReLU()], "BatchNorm1d.*must be beside"),
         ([linear, nn.BatchNorm1d(6).eval()], "BatchNorm1d.*takes rows of 6, and gets rows of 7"),
         ([linear, nn.LayerNorm(7)], "LayerNorm.*has no equal"),
-        ([linear, nn.Hardtanh()], "Hardtanh.*has no equal"),
+        ([linear, nn.Hardtanh(-2, 1)], "Hardtanh.*has no equal"),
         ([linear, nn.CELU(0.5)], r"CELU\(alpha=0.5\) has no equal"),
         ([linear, nn.LogSoftmax(1), nn.Linear(7, 2)], r"LogSoftmax\(dim=1\) must be the output$"),
         ([linear, nn.ReLU(), linear], "Linear.*shares its weights with a layer before it"),
@@ -540,10 +543,10 @@ def test_torch_activations_by_other_names():
     net = same_as(drawn_norms(nn.Sequential(
         nn.Linear(7, 5), nn.ReLU6(), nn.Linear(5, 5), nn.PReLU(), nn.Linear(5, 4), slopes,
         nn.Linear(4, 4), nn.CELU(), nn.Linear(4, 4), nn.Hardtanh(0, 0.2), nn.Flatten(),
-        nn.Linear(4, 3), nn.LogSoftmax(dim=1))), x, log=True)
+        nn.Linear(4, 4), nn.Hardtanh(), nn.Linear(4, 3), nn.LogSoftmax(dim=1))), x, log=True)
     assert net.activation[0] == "relu6"
     assert net.activation[1] == ("leaky_relu", 0.25)
-    assert net.activation[3:] == ["elu", ("relu6", 0.2), "softmax"]
+    assert net.activation[3:] == ["elu", ("relu6", 0.2), "hard_tanh", "softmax"]
     assert net.cost == "log_likelihood"  # NLLLoss
 
 
@@ -600,7 +603,7 @@ def test_torch_forward_refuses():
         (lambda s, x: F.dropout(s.a(x)), "dropout in Own.forward drops at inference too"),
         (lambda s, x: s.a(x).squeeze(1), "squeeze in Own.forward takes rows of 1, and gets rows "),
         (lambda s, x: s.b(s.one(x).squeeze(1)), "squeeze in Own.forward must be the output$"),
-        (lambda s, x: F.mish(s.a(x)), "mish in Own.forward has no equal"),
+        (lambda s, x: F.tanhshrink(s.a(x)), "tanhshrink in Own.forward has no equal"),
         (lambda s, x: s.a(x).view(-1), r"view in Own.forward must make rows: \(-1, columns\)"),
         (lambda s, x: s.a(x) * x.size(1), "mul in Own.forward has no equal"),
         (lambda s, x: s.b(s.a(x).T), "getattr in Own.forward has no equal"),

@@ -385,9 +385,12 @@ def test_neurons_of_one_layer_may_differ(build, outputs, weighted):
 @pytest.mark.parametrize(("cost", "output"), [
     (("huber", 0.2), "tanh"), ("quadratic", ("leaky_relu", 0.3)), ("quadratic", ("relu6", 0.3)),
     ("absolute", ("elu", 0.25)), (("cross_entropy", 0.45), "sigmoid"),
-    (("poisson", 1.0), "exponential")])
+    (("poisson", 1.0), "exponential"), (("quantile", 0.9), "identity"),
+    (("focal", 0.5), "sigmoid"), (("focal", 0.0), "softmax"), (("focal", 3.25), "softmax"),
+    (("cross_entropy", 0.0, 0.1), "sigmoid"), (("cross_entropy", 0.0, 0.1), "softmax"),
+    (("log_likelihood", 0.0, 0.3), "softmax"), (("log_likelihood", 0.0, 0.3), "sigmoid")])
 def test_parameters_of_functions(build, cost, output):
-    for j in (1, lanes(build) + 1):
+    for j in (2 if output == "softmax" else 1, lanes(build) + 1):
         case = Case(build, [4, j], output=output, cost=cost)
         z, a = (v[-1] for v in case.reference.forward(case.x))
         case.close(case.trace()[0]["delta"][0], output_error(cost, output, z, case.y))
@@ -489,8 +492,8 @@ def test_a_step_alone_leaves_the_parameters(build, outputs):
     case = Case(build, [6, 5, outputs], n=30)
     before = case.core.parameters.copy()
     seconds = {
-        (step, layer): build.step_seconds(
-            case.core, case.rows, case.targets, np.arange(30), 10, step, layer, 3)
+        (step, layer): build.step_seconds(case.core, case.rows, case.targets, np.arange(30), 10,
+                                          step, layer, 3)
         for step in build.STEPS for layer in range(2)}
     only_first = {"gather", "BP2", "sigma_prime"}
     only_last = {"targets", "BP1", "cost"}

@@ -248,11 +248,54 @@ def test_what_functions_raise_comes_through():
     ({"activation": ["relu", "tanh"], "output_activation": "relu"},
      "^output_activation must be None where activation is a list, got 'relu'$"),
     ({"cost": ("huber", 0)}, "^cost: delta of 'huber' must be finite and positive, got 0$"),
+    ({"cost": ("quantile", 1)},
+     "^cost: tau of 'quantile' must be finite and between 0 and 1, got 1$"),
+    ({"cost": ("huber", {"dleta": 1})},
+     r"^cost: the parameters of 'huber' are \['delta'\], got \{'dleta': 1\}$"),
+    ({"cost": ("huber", 1, 2)}, r"^cost: 'huber' takes \['delta'\], got \('huber', 1, 2\)$"),
     ({"cost": "hubert"}, r"^cost must be one of \['absolute', .*, got 'hubert'$"),
 ], ids=str)
 def test_bad_names_and_lists(settings, match):
     with one_line(ValueError, match):
         Network([4, 6, 3], **settings)
+
+
+def test_parameters_by_name():
+    same(trained(cost=("huber", {"delta": 0.1})), trained(cost=("huber", 0.1)))
+    same(trained(cost=("huber", {})), trained(cost="huber"))
+    same(trained(activation=("elu", {"alpha": 0.3})), trained(activation=("elu", 0.3)))
+
+
+def test_label_smoothing_moves_the_targets(tmp_path):
+    """Towards 1 / outputs, or 1 / 2 where each output is two classes; labels and rows alike."""
+    smoothing = {"label_smoothing": 0.3}
+    one_hot = np.eye(3)[LABELS]
+    for cost, share in (("log_likelihood", 1 / 3), ("cross_entropy", 1 / 2)):
+        moved = Network([4, 3], cost=cost, dtype="float64", seed=0)
+        moved.SGD((X, one_hot * 0.7 + 0.3 * share), 1, 10, 0.1)
+        for y in (LABELS, one_hot):
+            net = Network([4, 3], cost=(cost, smoothing), dtype="float64", seed=0)
+            net.SGD((X, y), 1, 10, 0.1)
+            same(net, moved)
+        assert net.total_cost((X, LABELS)) == pytest.approx(
+            moved.total_cost((X, one_hot * 0.7 + 0.3 * share)))
+        assert net.accuracy((X, LABELS)) == moved.accuracy((X, LABELS))
+        np.testing.assert_allclose(
+            net.cost_derivative([[0.2, 0.3, 0.5]], [[0.0, 0, 1]]),
+            moved.cost_derivative([[0.2, 0.3, 0.5]], [np.array([0, 0, 0.7]) + 0.3 * share]))
+        assert net.cost == (cost, 0.0, 0.3)
+        net.save(tmp_path / "net.npz")
+        assert Network.load(tmp_path / "net.npz").cost == net.cost
+
+
+def test_the_quantile_cost_finds_quantiles():
+    """Its least is at the quantile of the targets: one bias, as many targets as there are."""
+    y = np.random.default_rng(7).standard_normal((999, 1))
+    for tau in (0.1, 0.5, 0.9):
+        net = Network([1, 1], cost=("quantile", tau), output_activation="identity",
+                      dtype="float64", initializer="zeros")
+        net.SGD((np.zeros((999, 1)), y), 300, 999, 0.1)
+        assert net.biases[0][0, 0] == pytest.approx(np.quantile(y, tau), abs=0.02)
 
 
 def test_a_parameter_must_be_a_number():

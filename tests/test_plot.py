@@ -571,7 +571,7 @@ def test_the_page_and_its_pictures(tmp_path, monkeypatch):
     assert len(made) == page.count("![") == len(plot.__all__)
     for name in made:
         assert page.count(f"](figures/{name})") == 1
-        assert 5_000 < (PAGE.parent / "figures" / name).stat().st_size < 200_000
+        assert 5_000 < (tmp_path / name).stat().st_size < 200_000
     assert all(f"plot.{name}(" in page for name in plot.__all__)
 
 

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 from reference import ACTIVATIONS, COSTS, Reference, jacobian, of_name, sigma
 
+from cbackprop.core import table
+
 UNIT = {"sigmoid", "softmax"}
 POSITIVE = UNIT | {"softplus", "exponential", "gaussian"}
-DOMAIN = {"cross_entropy": UNIT, "log_likelihood": POSITIVE, "poisson": POSITIVE,
-          "kl_divergence": POSITIVE}
+DOMAIN = {row.name: POSITIVE if row.logarithms == 1 else UNIT
+          for row in table.COSTS if row.logarithms}
 PAIRS = [(cost, activation) for cost in COSTS for activation in ACTIVATIONS
          if activation in DOMAIN.get(cost, ACTIVATIONS)]
 SOME_PAIRS = [(cost, activation) for cost, activation in PAIRS
               if cost == "quadratic" or activation in UNIT]
-KINKS = {"relu", "relu6", "leaky_relu", "hard_sigmoid", "selu", "absolute", "hinge",
-         "squared_hinge", "huber"}
+KINKS = {row.name for row in [*table.ACTIVATIONS, *table.COSTS] if row.kinks}
 # away from kinks
 Z = np.array([[-3.3, -2.1, -1.2, -0.6], [-0.3, -0.1, 0.2, 0.4], [0.7, 1.1, 2.3, 3.4]])
 
@@ -46,7 +47,9 @@ def test_jacobians_against_finite_differences(activation):
         lambda z: sigma(activation, z), Z), rtol=5e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("cost", [*COSTS, ("huber", 0.25)], ids=str)
+@pytest.mark.parametrize("cost", [
+    *COSTS, ("huber", 0.25), ("quantile", 0.9), ("focal", 0.0), ("focal", 1.5),
+    ("cross_entropy", 0.0, 0.2), ("log_likelihood", 0.0, 0.2)], ids=str)
 def test_cost_gradients_against_finite_differences(cost):
     rng = np.random.default_rng(2)
     a, y = 0.1 + 0.8 * rng.random((9, 4)), rng.random((9, 4))
@@ -67,6 +70,11 @@ def test_backprop_against_finite_differences(cost, activation, hidden):
                                   strict=True):
             for e, n in zip(exact, numeric, strict=True):
                 np.testing.assert_allclose(e, n, rtol=5e-6, atol=1e-8)
+
+
+def test_every_function_has_a_reference():
+    assert set(ACTIVATIONS) == {row.name for row in table.ACTIVATIONS}
+    assert set(COSTS) == {row.name for row in table.COSTS}
 
 
 def test_finite_differences_see_a_wrong_gradient():

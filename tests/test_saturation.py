@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import cbackprop
+from cbackprop.core import table
 
 mp = pytest.importorskip("mpmath")
 exact = pytest.importorskip("exact")
@@ -15,6 +16,7 @@ RTOL = {"float32": 1e-5, "float64": 1e-12}
 NEAR, FAR = ([z * sign for z in magnitudes for sign in (1, -1)]
              for magnitudes in ((2**-10, 0.375, 5, 17, 37, 88.5, 200, 720), (1e3, 1e4)))
 Y = 0.0, 1.0, 3.0, -1.0
+LOGARITHMS = {row.name for row in table.COSTS if row.logarithms}
 CLASSES = [([0, 100], [1, 0]), ([0, 100], [0, 1]), ([0, 18, -3], [1, 0, 0]),
            ([0, 40, 3], [0, 1, 0]),
            ([0, 0.5, 1], [0, 0.25, 0.75]), ([-500, 500, 3], [1, 0, 0]),
@@ -57,7 +59,7 @@ def test_every_pair(activation, zs):
     outputs = [exact.output(activation, x) for x in zs]
     wrong = []
     for cost, y in itertools.product(exact.COSTS, Y):
-        if y < 0 and cost in ("cross_entropy", "log_likelihood", "poisson", "kl_divergence"):
+        if y < 0 and cost in LOGARITHMS:
             continue
         deltas, costs = [], []
         for x, (a, a_prime) in zip(zs, outputs, strict=True):
@@ -89,7 +91,31 @@ def test_softmax(z, y, cost, real):
     assert not list(mistakes([net.total_cost(([[0.0]], [y]))], [right], real))
 
 
-@pytest.mark.parametrize("activation", [*exact.ACTIVATIONS, "relu6", "softmax"])
+@pytest.mark.parametrize("real", RTOL)
+def test_label_smoothing(real):
+    cost = ("cross_entropy", {"label_smoothing": 0.125})
+    for activation, y in itertools.product(["sigmoid", "tanh", "softplus"], [0.0, 1.0]):
+        outputs = [exact.output(activation, x) for x in NEAR]
+        moved = mp.mpf(0.0625 + 0.875 * y)
+        right = []
+        for x, (a, a_prime) in zip(NEAR, outputs, strict=True):
+            with mp.workdps(exact.digits(x)):
+                right.append(exact.COSTS["cross_entropy"][1](a, moved) * a_prime)
+        found = delta(NEAR, np.full(len(NEAR), y), cost, activation, real)
+        assert not list(mistakes(found, right, real)), (activation, y)
+    cost = ("log_likelihood", {"label_smoothing": 0.125})
+    for z, y in [([0, 100], [1, 0]), ([-500, 500, 3, 4], [1, 0, 0, 0]), ([0, 40], [0, 1])]:
+        moved = [0.125 / len(z) + 0.875 * t for t in y]
+        found = delta(z, y, cost, "softmax", real)
+        assert not list(mistakes(found, exact.softmax_delta("log_likelihood", z, moved), real))
+        with mp.workdps(exact.digits(max(z) - min(z))):
+            right = mp.fsum(exact.COSTS["log_likelihood"][0](a, mp.mpf(t))
+                            for a, t in zip(exact.softmax(z), moved, strict=True))
+        net = with_biases(z, cost, "softmax", real)
+        assert not list(mistakes([net.total_cost(([[0.0]], [y]))], [right], real))
+
+
+@pytest.mark.parametrize("activation", [*exact.ACTIVATIONS, "softmax"])
 def test_a_nan_stays_one(build, activation):
     """In outputs, costs, errors, and the gradients before them; and no class is right."""
     neurons = 2 if activation == "softmax" else 1

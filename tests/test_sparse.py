@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cbackprop
+from cbackprop import optimizers
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -105,11 +106,12 @@ def test_nan_is_not_a_zero(build):
     assert not net.all_finite()
 
 
-def learning(build, net, optimizer, deviation=0.0):
-    made = build.Learning(net, optimizer)
-    made.set(0.9, 0.999 if optimizer != "rprop" else 1.2, 1e-6, 50.0, 0.1, 0.01, 0.01, 0.1, np.inf,
-             1.5, 0, np.zeros(len(net.views(net.parameters)[0]), build.REAL), deviation)
-    return made
+def state_of(build, net, optimizer, noise=0.0):
+    state = build.OptimizerState(net, optimizer)
+    state.set(optimizers.KNOWN[optimizer]().hyperparameters(),
+              np.zeros(len(net.views(net.parameters)[0]), build.REAL), l2=0.1, l1=0.01,
+              weight_decay=0.01, clip_value=0.1, max_norm=1.5, noise=noise)
+    return state
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "rprop"])
@@ -123,7 +125,7 @@ def test_optimizers_take_the_gradient_of_all_weights(build, optimizer, sizes, m)
         net = core(build, sizes)
         order = np.random.default_rng(3).permutation(n)
         net.sgd(build.Rows(x, skip_zeros), build.Targets(y), order, m, np.full(2, 0.01), 0, n,
-                learning(build, net, optimizer))
+                state_of(build, net, optimizer))
         found.append(net.parameters)
     assert not np.array_equal(net.parameters, core(build, sizes).parameters)
     # the sign of a derivative of nearly nothing decides where rprop goes
@@ -141,7 +143,7 @@ def test_threads_leave_the_bits_alone(build, optimizer, m, sizes):
     found = []
     for threads in (1, 2, 3, 5):
         net = core(build, sizes, hidden="relu" if optimizer else "sigmoid")
-        how = learning(build, net, optimizer) if optimizer else None
+        how = state_of(build, net, optimizer) if optimizer else None
         rows, targets, first = build.Rows(x, True), build.Targets(y), 0
         while first < n:        # threads that wait too long for each other leave sooner
             first, _ = net.sgd(rows, targets, np.arange(n), m, np.full(3, 0.1), first, n, how, 0.0,
@@ -157,7 +159,7 @@ def test_noise_falls_on_zeros_too(build):
     for skip_zeros in (True, False):
         net = core(build, sizes)
         net.sgd(build.Rows(x, skip_zeros), build.Targets(np.zeros(n, np.intc)), np.arange(n), 10,
-                np.full(3, 0.5), 0, n, learning(build, net, "sgd", 0.1))
+                np.full(3, 0.5), 0, n, state_of(build, net, "sgd", 0.1))
         found.append(net.parameters)
     np.testing.assert_array_equal(*found)
 
@@ -178,7 +180,7 @@ def test_listed_rows_are_the_same_rows(build, sizes, m, optimizer):
     y, found = np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL), []
     for rows in (build.Rows(csr(x)), build.Rows(x)):
         net = core(build, sizes, hidden="relu" if optimizer else "sigmoid")
-        how = learning(build, net, optimizer) if optimizer else None
+        how = state_of(build, net, optimizer) if optimizer else None
         order = np.random.default_rng(3).permutation(n)
         net.sgd(rows, build.Targets(y), order, m, np.full(n, 0.1), 0, n, how)
         nabla = np.zeros_like(net.parameters)
@@ -197,7 +199,7 @@ def test_threads_leave_the_bits_of_listed_rows_alone(build, optimizer):
     targets = build.Targets(np.random.default_rng(2).random((n, 10)).astype(build.REAL))
     for threads in (1, 2, 3):
         net, first = core(build, sizes), 0
-        how = learning(build, net, optimizer) if optimizer else None
+        how = state_of(build, net, optimizer) if optimizer else None
         while first < n:
             first, _ = net.sgd(rows, targets, np.arange(n), 30, np.full(3, 0.1), first, n, how,
                                0.0, threads)
@@ -216,11 +218,10 @@ def test_listed_rows_are_scaled_and_disturbed(build, how):
     rates = np.array([how == "dropout of x", how == "dropout"], build.REAL) / 4
     for rows in (build.Rows(csr(x)), build.Rows(x)):
         net = core(build, sizes, scales)
-        made = build.Learning(net, "momentum")
-        made.set(0.9, 0.999, 1e-6, 50.0, 0.1, 0, 0, np.inf, np.inf, np.inf, 7, rates,
-                 0.1 * (how == "noise"))
+        state = build.OptimizerState(net, "momentum")
+        state.set({"momentum": 0.9}, rates, l2=0.1, seed=7, noise=0.1 * (how == "noise"))
         order = np.arange(n)[::-1].copy()
-        net.sgd(rows, build.Targets(np.zeros(n, np.intc)), order, 10, np.full(3, 0.5), 0, n, made)
+        net.sgd(rows, build.Targets(np.zeros(n, np.intc)), order, 10, np.full(3, 0.5), 0, n, state)
         found += [net.parameters, net.feedforward(rows)]
     np.testing.assert_allclose(found[0], found[2], **tolerance(build))
     np.testing.assert_allclose(found[1], found[3], **tolerance(build))

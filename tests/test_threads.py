@@ -59,18 +59,18 @@ def everything(build, sizes, m, n, team, *, uint8=False, labels=True, weighted=F
     x, y = data(n, sizes, build.REAL, labels)
     rows = build.Rows(np.abs(100 * x).astype(np.uint8) if uint8 else x)
     targets = build.Targets(y, rng.random(n).astype(build.REAL) if weighted else None)
-    memory = optimizers.Memory(build, core, optimizer)
-    memory.set(optimizers.rules(len(sizes) - 1, optimizer, **rules), n, 0.05, 7)
+    memory = optimizers.OptimizerState(build, core, optimizer)
+    memory.set(optimizers.training_options(len(sizes) - 1, optimizer, **rules), n, 0.05, 7)
     order, done, total = rng.permutation(n), 0, 0.0
     etas = np.full(-(-n // m), 0.05)
     while done < n:  # a team may leave
-        done, total = core.sgd(rows, targets, order, m, etas[done // m:], done, n, memory.learning,
+        done, total = core.sgd(rows, targets, order, m, etas[done // m:], done, n, memory.in_core,
                                total, team)
     nabla = np.zeros_like(core.parameters)
     mean = core.backprop(rows, targets, nabla, team)
     core.threads_for = lambda multiplications: team
     return (core.parameters.tobytes(), total, nabla.tobytes(), mean, core.evaluate(rows, targets),
-            core.feedforward(rows.x).tobytes(), [m.tobytes() for m in memory.learning.memory])
+            core.feedforward(rows.x).tobytes(), [m.tobytes() for m in memory.in_core.slots])
 
 
 CASES = {

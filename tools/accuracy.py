@@ -9,6 +9,7 @@ their zeros and extrema. Points whose exact value is no normal number are left o
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop.core import _dispatch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import exact
 
 TABLE = Path(__file__).parents[1] / "docs/accuracy.md"
 MOST = 4  # ulp
@@ -33,54 +37,28 @@ test measures again. What BP1 and the costs make of saturated outputs has tests 
 """
 
 mp.mp.dps = 40
-half = mp.mpf(1) / 2
-
-
-def normal_cdf(z: mp.mpf) -> mp.mpf:
-    return mp.erfc(-z / mp.sqrt(2)) / 2
-
-
-def logistic(z: mp.mpf) -> mp.mpf:
-    return 1 / (1 + mp.exp(-z))
-
-
-def elu(z: mp.mpf) -> mp.mpf:
-    return z if z > 0 else mp.expm1(z)
-
-
-ALPHA, SCALE = mp.mpf("1.6732632423543772848170429916717"), mp.mpf(
-    "1.0507009873554804934193349852946")
 
 # exact value, and the working range: in both types, or in float32 and float64
 Exact = Callable[[mp.mpf], mp.mpf]
 EXP = (-87, 88), (-708, 709)
 BOTH = (-30, 30), (-30, 30)
+FAR = (-1e4, 1e4), (-1e4, 1e4)
+RANGES: dict[str, Any] = {  # of activations, else BOTH
+    "sigmoid": EXP, "silu": EXP, "mish": EXP, "softplus": EXP, "exponential": EXP, "sine": FAR,
+    "gelu": ((-12.5, 30), (-37, 40)), "gelu_tanh": ((-9.5, 30), (-20, 40)),
+    "gaussian": ((-9.3, 9.3), (-26.6, 26.6)),
+}
 FUNCTIONS: dict[str, tuple[Exact, Any]] = {
     "exp": (mp.exp, EXP),
     "expm1": (mp.expm1, EXP),
     "log": (mp.log, ((2e-38, 3e38), (3e-308, 1e308))),
     "log1p": (lambda x: mp.log(1 + x), ((0, 1), (0, 1))),
     "log_cosh": (lambda x: mp.log(mp.cosh(x)), BOTH),
-    "normal_cdf": (normal_cdf, ((-12.5, 12.5), (-37, 37))),
-    "sin": (mp.sin, ((-1e4, 1e4), (-1e4, 1e4))),
-    "cos": (mp.cos, ((-1e4, 1e4), (-1e4, 1e4))),
-    "sigmoid": (logistic, ((-87, 88), (-708, 709))),
-    "tanh": (mp.tanh, BOTH),
-    "relu": (lambda z: max(z, mp.mpf(0)), BOTH),
-    "relu6": (lambda z: min(max(z, mp.mpf(0)), mp.mpf(6)), BOTH),
-    "leaky_relu": (lambda z: z if z > 0 else z * mp.mpf("0.01"), BOTH),
-    "elu": (elu, BOTH),
-    "selu": (lambda z: SCALE * (z if z > 0 else ALPHA * mp.expm1(z)), BOTH),
-    "gelu": (lambda z: z * normal_cdf(z), ((-12.5, 30), (-37, 40))),
-    "gelu_tanh": (lambda z: z / (1 + mp.exp(-mp.sqrt(8 / mp.pi) * (z + mp.mpf("0.044715") * z**3))),
-                  ((-9.5, 30), (-20, 40))),
-    "silu": (lambda z: z * logistic(z), ((-87, 88), (-708, 709))),
-    "softplus": (lambda z: mp.log1p(mp.exp(z)), ((-87, 88), (-708, 709))),
-    "softsign": (lambda z: z / (1 + abs(z)), BOTH),
-    "hard_sigmoid": (lambda z: min(max(z + 3, mp.mpf(0)), mp.mpf(6)) / 6, BOTH),
-    "exponential": (mp.exp, EXP),
-    "gaussian": (lambda z: mp.exp(-z * z), ((-9.3, 9.3), (-26.6, 26.6))),
-    "sine": (mp.sin, ((-1e4, 1e4), (-1e4, 1e4))),
+    "normal_cdf": (exact.normal_cdf, ((-12.5, 12.5), (-37, 37))),
+    "sin": (mp.sin, FAR),
+    "cos": (mp.cos, FAR),
+    **{name: (functions[0], RANGES.get(name, BOTH))
+       for name, functions in exact.ACTIVATIONS.items() if name != "identity"},
 }
 
 
@@ -116,13 +94,13 @@ def exact_values(name: str, x: NDArray) -> list[mp.mpf]:
     return [function(mp.mpf(float(value))) for value in x]
 
 
-def ulps(actual: NDArray, exact: list[mp.mpf]) -> float:
+def ulps(actual: NDArray, right: list[mp.mpf]) -> float:
     """Return the largest error, in units of the last place."""
     tiny = float(np.finfo(actual.dtype).tiny)
     worst = 0.0
-    rounded = np.array([float(value) for value in exact]).astype(actual.dtype)
+    rounded = np.array([float(value) for value in right]).astype(actual.dtype)
     spacing = np.spacing(np.abs(rounded)).astype(float)
-    for value, true, unit in zip(actual.astype(float), exact, spacing, strict=True):
+    for value, true, unit in zip(actual.astype(float), right, spacing, strict=True):
         if abs(true) >= tiny:
             worst = max(worst, float(abs(mp.mpf(value) - true) / unit))
     return worst
@@ -133,11 +111,11 @@ def errors(n: int, names: list[str] | None = None) -> Iterator[tuple[str, str, s
     for name in names or list(FUNCTIONS):
         for real in _dispatch.REALS:
             x = points(name, real, n)
-            exact = exact_values(name, x)
+            right = exact_values(name, x)
             for isa in _dispatch.BUILT:
                 if isa in _dispatch.SUPPORTED:
                     found = measured(_dispatch.load(real, isa), name, x)
-                    yield name, real, isa, ulps(found, exact)
+                    yield name, real, isa, ulps(found, right)
 
 
 def written(found: dict[tuple[str, str, str], float]) -> str:

@@ -7,9 +7,9 @@ repo=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$repo"
-cp -r pyproject.toml setup.py README.md LICENSE src tests "$work"
+cp -r pyproject.toml setup.py README.md LICENSE src tests tools "$work"
 cd "$work"
-rm -f src/cbackprop/core/*.so src/cbackprop/core/_*_float*.c
+find src \( -name "*.so" -o -name "*.c" \) -delete
 CBACKPROP_SANITIZE=thread python setup.py -q build_ext --inplace
 
 # libgomp is not instrumented: what it hands to the threads of a region (the arguments of run_team)

@@ -14,7 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import DivergenceError, History, Network, __version__, datasets, show_config, storage
+from cbackprop import (
+    DivergenceError,
+    History,
+    Network,
+    __version__,
+    datasets,
+    layers,
+    show_config,
+    storage,
+)
 from cbackprop._check import integer
 from cbackprop.core import _dispatch
 
@@ -65,7 +74,7 @@ def train(args: argparse.Namespace) -> None:
     (x, y), (test_x, test_y) = _training_and_test(args.data, args.seed)
     sizes = args.sizes or [x.shape[1], 30, _outputs(y, test_y)]
     classes = _are_classes(y, sizes[-1])
-    unbounded = not classes and args.cost not in _dispatch.load(args.dtype).GOES_WITH
+    unbounded = not classes and layers.default_output(args.cost) is None
     net = Network(
         sizes,
         activation=args.activation,

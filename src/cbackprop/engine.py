@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data, functions, optimizers, thread_choice
+from cbackprop import _check, data, example_weights, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop.core import _dispatch, _runtime
+from cbackprop.optimizer_state import OptimizerState
+from cbackprop.optimizers import TrainingOptions
 from cbackprop.parameters import Block, Views, blocks
 from cbackprop.sources import (
     ArrayExamples,
@@ -58,7 +60,7 @@ class Engine:
     stored : str
         The type of the parameters; the same as `dtype`.
     weights, biases : Views
-    optimizer_state : Memory or None
+    optimizer_state : OptimizerState or None
         What an optimizer carries from one training to the next.
     """
 
@@ -70,7 +72,7 @@ class Engine:
         self.dtype, self.stored, self.input_scale = dtype, dtype, input_scale
         self.build = _dispatch.load(dtype)
         self.random = random
-        self.optimizer_state: optimizers.Memory | None = None
+        self.optimizer_state: OptimizerState | None = None
         self._set_up()
         self.threads = threads
 
@@ -156,7 +158,7 @@ class Engine:
         if y.shape != (n, outputs):
             data.targets(y, n, outputs, self.dtype, data.part("y", name))
         y = y.tocsr()
-        weights = functions.weights(sample_weight, class_weight, y, outputs, self.dtype)
+        weights = example_weights.weights(sample_weight, class_weight, y, outputs, self.dtype)
         return SparseTargets(x, y, weights)
 
     def arrays(
@@ -172,7 +174,8 @@ class Engine:
         rows = self.rows(x, data.part("x", name), skip_zeros)
         if check:
             self.check_finite(rows, data.part("x", name))
-        weights = functions.weights(sample_weight, class_weight, y, self.sizes[-1], self.dtype)
+        weights = example_weights.weights(
+            sample_weight, class_weight, y, self.sizes[-1], self.dtype)
         return rows, self.build.Targets(y, weights)
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
@@ -216,14 +219,14 @@ class Engine:
     # ---- training ----
 
     def prepare(
-        self, options: optimizers.Rules, n: int, eta: float, by_weight: float | None = None
+        self, options: TrainingOptions, n: int, eta: float, by_weight: float | None = None
     ) -> None:
         """
         Set up the core's optimizer: the last one if it is the same, none if none is needed.
 
         Parameters
         ----------
-        options : Rules
+        options : TrainingOptions
         n : int
             How many examples `lmbda` is divided by; by_weight divides by what they weigh.
         eta : float
@@ -236,12 +239,12 @@ class Engine:
             return
         name = options.optimizer.NAME
         if self.optimizer_state is None or self.optimizer_state.optimizer != name:
-            self.optimizer_state = optimizers.Memory(self.build, self.core, name)
+            self.optimizer_state = OptimizerState(self.build, self.core, name)
         noisy = options.noise or any(options.dropout)
         self.optimizer_state.set(
             options, n if by_weight is None else 1, eta, self.seed() if noisy else 0)
         if by_weight is not None:
-            self.optimizer_state.learning.weigh(by_weight)
+            self.optimizer_state.in_core.divide_by_weight(by_weight)
 
     def train(
         self, rows: Rows, targets: Targets, order: NDArray[Any], m: int, etas: NDArray[Any],
@@ -250,7 +253,7 @@ class Engine:
         """Train on mini-batches in order[first:last]; return where to go on, and add up costs."""
         state = self.optimizer_state
         return self.core.sgd(rows, targets, order, m, etas, first, last,
-                             state.learning if state else None, cost, threads)
+                             state.in_core if state else None, cost, threads)
 
     def seed(self) -> int:
         """Draw a seed."""
@@ -298,7 +301,7 @@ class Engine:
         self.biases.assign(state["biases"])
         self.random = copy.deepcopy(state["random"]) or self.random
         if state.get("memory"):
-            self.optimizer_state = optimizers.Memory.of(self.build, self.core, state["memory"])
+            self.optimizer_state = OptimizerState.of(self.build, self.core, state["memory"])
 
     def check_parameters(self) -> None:
         """Raise ValueError, which names the first number, if one is not finite."""

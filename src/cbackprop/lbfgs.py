@@ -1,4 +1,8 @@
-"""L-BFGS on all examples at once: SciPy's, with costs and gradients from the core."""
+"""
+L-BFGS on all examples at once: SciPy's, with costs and gradients from the core.
+
+Zhu, Byrd, Lu, Nocedal, *ACM Transactions on Mathematical Software* 23, 1997.
+"""
 
 import math
 import time

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from cbackprop import data, files, functions, initializers, storage
+from cbackprop import data, files, functions, initializers, layers, storage
 from cbackprop._check import choice, generator
 from cbackprop._check import sizes as checked_sizes
-from cbackprop.core import _dispatch
+from cbackprop.core import _dispatch, table
 from cbackprop.engine import Engine
 from cbackprop.history import History
 from cbackprop.parameters import Views
@@ -43,12 +43,11 @@ class Model:
         self.sizes = checked_sizes(sizes)
         self.num_layers = len(self.sizes)
         self.dtype = choice("dtype", _real(dtype), _dispatch.REALS)
-        build = _dispatch.load(self.dtype)
-        self.cost = functions.one("cost", cost, build.COSTS, build, functions.Cost)
-        activations, output_activation = functions.layers(
-            activation, output_activation, cost, self.sizes, build)
-        self.activation = functions.plain(activation)
-        self.output_activation = functions.plain(output_activation)
+        self.cost = layers.resolve_function("cost", cost, table.COSTS, functions.Cost)
+        activations, output_activation = layers.resolve_layers(
+            activation, output_activation, cost, self.sizes)
+        self.activation = layers.without_arrays(activation)
+        self.output_activation = layers.without_arrays(output_activation)
         self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
         self.engine = Engine(self.sizes, activations, self.cost, self.dtype, self.input_scale,
                              generator(seed), threads)

@@ -20,26 +20,25 @@ class Network(Model):
     """
     A dense feedforward network, trained by stochastic gradient descent and backpropagation.
 
+    Notation and equations are chapter 2's of M. Nielsen, *Neural Networks and Deep Learning*.
+
     Parameters
     ----------
     sizes : sequence of int
         Neurons in each layer, inputs first: at least two layers of at least one.
     activation : str, (str, float), Activation, or dict; or a list of them
-        Of the hidden layers; or, as a list, of every layer of weights, the output included. One of
-        "sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh",
-        "silu", "softplus", "softsign", "hard_sigmoid", "exponential", "gaussian", "sine",
-        "identity", "softmax"; or with its parameter, ("relu6", 6.0), ("leaky_relu", 0.01) or
-        ("elu", 1.0); or the user's own `Activation`. A layer's
-        neurons may differ: {"relu": 20, "tanh": 10}, in this order, or, in a list of layers, a list
-        of one for each neuron. docs/functions.md has the formulas.
+        Of the hidden layers; or, as a list, of every layer of weights, the output included. By
+        name, such as "sigmoid", "relu" or "softmax": docs/functions.md has all with their formulas,
+        and the error for an unknown one lists them. With its parameter, ("leaky_relu", 0.01), if it
+        has one; or the user's own `Activation`. A layer's neurons may differ: {"relu": 20,
+        "tanh": 10}, in this order, or, in a list of layers, a list of one for each neuron.
     output_activation : as activation, optional
-        Of the output layer. By default what the cost goes with: "sigmoid" for "cross_entropy",
-        "softmax" for "log_likelihood" and "kl_divergence", "softplus" for "poisson", "identity" for
-        hinges, else `activation`.
-    cost : str, (str, float), or Cost
-        "quadratic", "cross_entropy", "log_likelihood", "absolute", "huber" or ("huber", delta),
-        "log_cosh", "hinge", "squared_hinge", "poisson", "kl_divergence", "cosine", with any output
-        activation; or the user's own.
+        Of the output layer. By default what the cost goes with, such as "sigmoid" for
+        "cross_entropy" and "softmax" for "log_likelihood"; for some, `activation`.
+    cost : str, (str, float...), (str, dict), or Cost
+        By name, such as "quadratic" or "cross_entropy", with any output activation:
+        docs/functions.md has all. With its parameters, ("huber", 0.5) or ("huber", {"delta": 0.5}),
+        if it has any; or the user's own.
     dtype : {"float32", "float64"}
         Of parameters and arithmetic.
     input_scale : float or array of shape (sizes[0],)
@@ -73,10 +72,6 @@ class Network(Model):
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, outside its range, or an unknown name.
-
-    Notes
-    -----
-    Notation and equations follow chapter 2 of M. Nielsen, *Neural Networks and Deep Learning*.
 
     Examples
     --------
@@ -220,30 +215,17 @@ class Network(Model):
         return core.cost_derivative(a.reshape(rows), wanted.reshape(rows)).reshape(a.shape)
 
     def SGD(  # noqa: N802  the book's name
-        self,
-        training_data: Any,
-        epochs: int,
-        mini_batch_size: int,
-        eta: float | schedules.Schedule | Callable[[int], float],
-        test_data: Any = None,
-        *,
-        optimizer: str | optimizers.Optimizer = "sgd",
-        lmbda: float = 0.0,
-        l1: float = 0.0,
-        weight_decay: float = 0.0,
-        max_norm: float | None = None,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        dropout: float | Sequence[float] = 0.0,
-        noise: float = 0.0,
-        evaluation_data: Any = None,
-        monitor: Iterable[str] | None = None,
+        self, training_data: Any, epochs: int, mini_batch_size: int,
+        eta: float | schedules.Schedule | Callable[[int], float], test_data: Any = None, *,
+        optimizer: str | optimizers.Optimizer = "sgd", lmbda: float = 0.0, l1: float = 0.0,
+        weight_decay: float = 0.0, max_norm: float | None = None, clip_value: float | None = None,
+        clip_norm: float | None = None, dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
+        evaluation_data: Any = None, monitor: Iterable[str] | None = None,
         progress: bool | calls.Report | None = None,
         callback: Callable[[Network, History], object] | None = None,
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
         sample_weight: ArrayLike | None = None,
-        class_weight: str | dict[int, float] | None = None,
-        threads: int | None = None,
+        class_weight: str | dict[int, float] | None = None, threads: int | None = None,
         skip_zeros: bool = False,
     ) -> History:
         """
@@ -271,27 +253,11 @@ class Network(Model):
         test_data : as training_data, optional
             Evaluated after every epoch.
         optimizer : str or cbackprop.optimizers.Optimizer
-            What a step does with the average gradient g: "sgd", "momentum", "nesterov", "adagrad",
-            "rmsprop", "adam", "rprop"; or one of its class, with other numbers. What it remembers
-            survives until a call with another, and is saved.
-        lmbda : float
-            The book's L2 regularisation: lmbda / n w is added to g, so that "sgd" scales w by
-            1 - eta lmbda / n. Biases are left alone, here and in the next three.
-        l1 : float
-            l1 sign(w) is added to g.
-        weight_decay : float
-            Decoupled: w is scaled by 1 - eta weight_decay before the step ("adam": AdamW).
-        max_norm : float, optional
-            The most that the weights of one neuron may measure together.
-        clip_value, clip_norm : float, optional
-            The most that one derivative, or the whole gradient, may measure; before the former. A
-            longer gradient is scaled to exactly `clip_norm`; PyTorch's ``clip_grad_norm_`` divides
-            by its length + 1e-6.
-        dropout : float or sequence of float
-            The probability that an activation is left out; a number for the hidden layers, or one
-            for the inputs and each hidden layer. The others are scaled up (inverted dropout).
-        noise : float
-            The standard deviation of what is added to the inputs.
+            What a step does with the average gradient g: a name that `cbackprop.optimizers.KNOWN`
+            has, such as "momentum" or "adam"; or one of its class, with other numbers. What it
+            remembers survives until a call with another, and is saved. docs/functions.md has all.
+        lmbda, l1, weight_decay, max_norm, clip_value, clip_norm, dropout, noise
+            Regularisation: `cbackprop.optimizers.TrainingOptions` says what each of them does.
         evaluation_data : as training_data, optional
             Validation data for monitors.
         monitor : names out of training_cost, training_accuracy, evaluation_cost, \
@@ -301,10 +267,9 @@ class Network(Model):
         progress : True, or callable (epoch, rows done, rows), optional
             True shows a bar (extra ``progress``). A callable hears of every chunk of some tens of
             milliseconds; its first epoch is 0.
-        callback : callable (network, history), optional
-            Called after every epoch; training stops when it returns True.
-        callbacks : list of Callback, or of such functions
-            See `cbackprop.callbacks`.
+        callbacks : list of Callback, or of callables (network, history)
+            See `cbackprop.callbacks`. A callable is called after every epoch; training stops when
+            it returns True. The argument `callback`, which took one of them, is deprecated.
         sample_weight : array of shape (n,), optional
             What each example's cost and gradient are multiplied by. A mini-batch whose examples
             all weigh 0 takes no step: nothing decays, and the optimizer does not count it.
@@ -315,10 +280,9 @@ class Network(Model):
         threads : int, optional
             The most to use in this call, as for `Network`.
         skip_zeros : bool
-            Whether to leave the zeros of x out of the first layer's products, if at most about
-            half of its numbers are others: an epoch on MNIST takes 0.35 to 0.75 of its time. Those
-            others are copied first, in the time of two epochs at most, and x is not looked at
-            again. Of a RowSource no zeros are left out; of sparse rows always.
+            Whether to leave the zeros of x out of the first layer's products, if half of it are
+            zeros: an epoch on MNIST takes 0.35 to 0.75 of its time. The others are copied first, in
+            the time of two epochs at most. Of a RowSource none are left out; of sparse rows all.
 
         Returns
         -------
@@ -346,9 +310,7 @@ class Network(Model):
 
     def prepare(self, *args: Any, **kwargs: Any) -> training.Training:
         """
-        Check the arguments of `SGD`, and return the training that they ask for; nothing is changed.
-
-        Its `run` is the rest of `SGD`, and returns the `History`.
+        Check the arguments of `SGD`, change nothing, and return the training: `run` is the rest.
 
         Examples
         --------
@@ -391,15 +353,9 @@ class Network(Model):
             Without SciPy.
         DivergenceError
             If the cost is no longer finite; the parameters from before are kept.
-
-        References
-        ----------
-        Zhu, Byrd, Lu, Nocedal, *ACM Transactions on Mathematical Software* 23, 1997.
         """
         return lbfgs.fit(self, training_data, iterations, lmbda, tolerance, sample_weight,
                          class_weight)
-
-    # ---- evaluation ----
 
     def evaluate(self, test_data: Any) -> int:
         """

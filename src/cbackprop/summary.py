@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cbackprop._text import table
-from cbackprop.functions import described
+from cbackprop.layers import described
 
 
 class LayerSummary(NamedTuple):

@@ -53,7 +53,8 @@ def prepare(
         None if given is None else engine.examples(given, name)
         for given, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
     training = Training(
-        network, examples, epochs, m, eta, optimizers.rules(len(network.sizes) - 1, **options),
+        network, examples, epochs, m, eta,
+        optimizers.training_options(len(network.sizes) - 1, **options),
         monitors=monitors(monitor, examples, evaluation, test),
         callbacks=collected(callbacks, callback, progress),
         threads=engine.threads if threads is None else thread_choice.checked(threads))
@@ -73,7 +74,7 @@ class Training:
     examples : Examples
     epochs, mini_batch_size : int
     eta : Schedule
-    options : Rules
+    options : TrainingOptions
         What a step does, and regularisation.
     monitors : dict
         Name of an entry of the history -> the examples that it is measured on.
@@ -89,7 +90,7 @@ class Training:
 
     def __init__(
         self, network: Model, examples: Examples, epochs: int, mini_batch_size: int,
-        eta: schedules.Schedule, options: optimizers.Rules, *,
+        eta: schedules.Schedule, options: optimizers.TrainingOptions, *,
         monitors: dict[str, Examples] | None = None, callbacks: Sequence[Callback] = (),
         threads: int | None = None, order: Callable[[], NDArray[Any]] | None = None,
         by_weight: float | None = None,

@@ -292,7 +292,7 @@ def train_in_core(
     etas = np.full(-(-len(order) // m), eta)
     fast = net._in_core()
     engine, core = fast.engine, fast.engine.core
-    engine.prepare(optimizers.rules(len(net.weights), lmbda=lmbda), n, eta)
+    engine.prepare(optimizers.training_options(len(net.weights), lmbda=lmbda), n, eta)
     try:
         engine.train(rows, targets, order, m, etas, 0, len(order))
     finally:    # where Ctrl-C ends it, the mini-batches before that are done

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop._extras import library
-from cbackprop.convert import layers
+from cbackprop.convert import chains
 from cbackprop.convert.onnx import OPSET, Graph, Value, feedforward
 
 ALIAS = "Cbackprop"
@@ -58,8 +58,8 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     real = "float64" if "Double" in type(operator.inputs[0].type).__name__ else "float32"
     graph = _InContainer(scope, container, real)
     x = graph.value(operator.inputs[0].full_name).to("Cast", to=graph.kind(real))
-    a = feedforward(x, [layers.Layer(w.astype(real), b.astype(real), runs)
-                        for w, b, runs in layers.of(net, "skl2onnx")])
+    a = feedforward(x, [chains.Layer(w.astype(real), b.astype(real), runs)
+                        for w, b, runs in chains.of(net, "skl2onnx")])
     if not hasattr(net, "classes_"):
         graph.end(a, operator.outputs[0])
         return

@@ -8,29 +8,24 @@ import numpy as np
 
 from cbackprop._check import shown
 from cbackprop._extras import library
-from cbackprop.convert import layers
+from cbackprop.convert import chains
+from cbackprop.core import table
 from cbackprop.inspect import given
 from cbackprop.network import Network
 
-FUNCTIONS = {  # of keras.activations, with the parameters that they have there
-    "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "relu6": ("relu6", 6.0),
-    "leaky_relu": ("leaky_relu", 0.2), "elu": ("elu", 1.0), "selu": "selu", "gelu": "gelu",
-    "silu": "silu", "softplus": "softplus", "softsign": "softsign", "hard_sigmoid": "hard_sigmoid",
-    "linear": "identity", "exponential": "exponential", "softmax": "softmax",
+# Functions of keras.activations, with the parameters that they have there.
+FUNCTIONS: dict[str, Any] = {
+    **{each.function: row.name if each.parameter is None else (row.name, each.parameter)
+       for row in table.ACTIVATIONS for each in row.keras if each.function},
     "log_softmax": "log_softmax",
 }
-LAYERS: layers.Table = {
-    "relu": ("ReLU", {"max_value": (None,), "negative_slope": (0,), "threshold": (0,)}),
-    "relu6": ("ReLU", {"max_value": layers.ALPHA, "negative_slope": (0,), "threshold": (0,)}),
-    "leaky_relu": ("LeakyReLU", {"negative_slope": layers.ALPHA}),
-    "elu": ("ELU", {"alpha": layers.ALPHA}),
-    "softmax": ("Softmax", {"axis": (-1, 1)}),
-    "identity": ("Identity", {}),
-}
-OTHERS: layers.Table = {  # read, but not written
-    "leaky_relu": ("ReLU", {"max_value": (None,), "negative_slope": layers.ALPHA,
-                            "threshold": (0,)}),
-}
+# Classes of keras.layers: what each activation is written as, and all that are read.
+WRITTEN: dict[str, chains.Class] = {
+    row.name: (row.keras[0].layer, row.keras[0].attributes)
+    for row in table.ACTIVATIONS if row.keras and row.keras[0].layer}
+READ: list[tuple[str, chains.Class]] = [
+    (row.name, (each.layer, each.attributes))
+    for row in table.ACTIVATIONS for each in row.keras if each.layer]
 NOTHING = ("InputLayer", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout",
            "SpatialDropout1D", "ActivityRegularization")  # at inference
 
@@ -76,7 +71,7 @@ def from_keras(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     (2, 3)
     """
     keras = _keras_3("from_keras")
-    chain = layers.Chain("from_keras")
+    chain = chains.Chain("from_keras")
     _collect(chain, model, keras)
     return chain.network(cost, seed)
 
@@ -121,13 +116,13 @@ def to_keras(net: Network) -> Any:
     keras = _keras_3("to_keras")
     net = given.network(net, "to_keras")
     named = {ours: theirs for theirs, ours in FUNCTIONS.items() if isinstance(ours, str)}
-    kinds, collected = keras.layers, layers.of(net, "to_keras")
+    kinds, collected = keras.layers, chains.of(net, "to_keras")
     model = keras.Sequential([keras.Input((net.sizes[0],), dtype=net.dtype)])
-    scale = layers.scale_of(net)
+    scale = chains.scale_of(net)
     if scale is not None:
         model.add(kinds.Rescaling(scale.tolist(), dtype=net.dtype))
     for w, b, runs in collected:
-        run = layers.only(runs, "to_keras")
+        run = chains.only(runs, "to_keras")
         dense = kinds.Dense(len(w), named.get(run.activation), dtype=net.dtype,
                             kernel_initializer="zeros")  # draws no numbers
         model.add(dense)
@@ -137,7 +132,8 @@ def to_keras(net: Network) -> Any:
                              f"{keras.config.backend()!r} does not have; JAX has it after "
                              "jax.config.update('jax_enable_x64', True)")
         if run.activation not in named:
-            model.add(layers.made(run, LAYERS, kinds, "to_keras", dtype=net.dtype))
+            model.add(chains.made(run, WRITTEN.get(run.activation), kinds, "to_keras",
+                                  dtype=net.dtype))
     return model
 
 
@@ -148,7 +144,7 @@ def _keras_3(by: str) -> Any:
     return keras
 
 
-def _collect(chain: layers.Chain, model: Any, keras: Any) -> None:
+def _collect(chain: chains.Chain, model: Any, keras: Any) -> None:
     functional = type(model).__name__ == "Functional" and isinstance(model, keras.Model)
     if not functional and type(model) is not keras.Sequential:
         raise TypeError(f"from_keras takes a Sequential or Functional model, got {shown(model)}")
@@ -167,7 +163,7 @@ def _collect(chain: layers.Chain, model: Any, keras: Any) -> None:
             _add(chain, layer, keras)
 
 
-def _add(chain: layers.Chain, layer: Any, keras: Any) -> None:
+def _add(chain: chains.Chain, layer: Any, keras: Any) -> None:
     kinds = keras.layers
     if type(layer) is kinds.Dense:
         if len(layer.input.shape) > 2:
@@ -198,16 +194,15 @@ def _add(chain: layers.Chain, layer: Any, keras: Any) -> None:
         pass
     elif type(layer) is not kinds.Flatten and type(layer) not in [
             getattr(kinds, name) for name in NOTHING]:
-        chain.activate(layers.known(layer, LAYERS, kinds) or layers.known(layer, OTHERS, kinds),
-                       layer)
+        chain.activate(chains.known(layer, READ, kinds), layer)
 
 
-def _activate(chain: layers.Chain, activation: Any, layer: Any, keras: Any) -> None:
+def _activate(chain: chains.Chain, activation: Any, layer: Any, keras: Any) -> None:
     if isinstance(activation, keras.layers.Layer):
         _add(chain, activation, keras)
         return
     ours = [name for theirs, name in FUNCTIONS.items()
-            if activation is getattr(keras.activations, theirs)]
+            if activation is getattr(keras.activations, theirs, None)]
     named = getattr(activation, "__name__", activation)
     chain.activate(ours[0] if ours else None, f"activation {named} of {layer}")
 

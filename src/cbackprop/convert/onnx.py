@@ -15,26 +15,18 @@ from numpy.typing import NDArray
 
 from cbackprop import _check, storage
 from cbackprop._extras import library
-from cbackprop.convert import layers
-from cbackprop.core import _dispatch
+from cbackprop.convert import chains
+from cbackprop.core import table
 from cbackprop.inspect import given
 from cbackprop.network import Network
 
 OPSET, IR_VERSION = 13, 7  # of 2020: the first whose softmax is of one axis
 MOST_BYTES = 2**31 - 2**20  # what one message of protocol buffers holds, less some room
 
-# Standard operators. ONNX Runtime has the second kind in float32 alone, and ONNX rounds their
-# attributes to it: in float64, and where there is none, `formula` stands for them.
-OPERATORS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "sine": "Sin",
-             "exponential": "Exp"}
-FLOAT32: dict[str, tuple[str, dict[str, Any]]] = {
-    "leaky_relu": ("LeakyRelu", {"alpha": layers.ALPHA}),
-    "elu": ("Elu", {"alpha": layers.ALPHA}),
-    "selu": ("Selu", {}),
-    "softplus": ("Softplus", {}),
-    "softsign": ("Softsign", {}),
-    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
-}
+# Standard operators. ONNX Runtime has some in float32 alone, and ONNX rounds their attributes to
+# that: in float64, and where there is none, `formula` stands for them.
+OPERATORS = {row.name: row.onnx for row in table.ACTIVATIONS
+             if row.onnx is not None and row.onnx.since <= OPSET}
 
 
 def export_onnx(net: Network, path: storage.Target) -> None:
@@ -70,7 +62,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     """
     onnx = library("onnx", "export_onnx", "onnx")
     net = given.network(net, "export_onnx")
-    collected, scale = layers.of(net, "export_onnx"), layers.scale_of(net)
+    collected, scale = chains.of(net, "export_onnx"), chains.scale_of(net)
     if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
     graph = Graph(onnx, net.dtype)
@@ -81,7 +73,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
         file.write(content)
 
 
-def feedforward(a: Value, collected: list[layers.Layer]) -> Value:
+def feedforward(a: Value, collected: list[chains.Layer]) -> Value:
     """Return the output for a, equation (25)."""
     graph = a.graph
     for at, (w, b, runs) in enumerate(collected):
@@ -97,31 +89,29 @@ def feedforward(a: Value, collected: list[layers.Layer]) -> Value:
     return a
 
 
-def activated(z: Value, run: layers.Run) -> Value:
+def activated(z: Value, run: chains.Run) -> Value:
     """Return sigma(z)."""
     if run.activation == "identity":
         return z
-    if run.activation == "softmax":
-        return z.to("Softmax", axis=1)
-    if run.activation == "relu6":
-        return z.to("Clip", 0.0, run.alpha or 0.0)
-    if run.activation in OPERATORS:
-        return z.to(OPERATORS[run.activation])
-    if run.activation in FLOAT32 and z.graph.real == "float32":
-        return operator(z, run)
+    theirs = OPERATORS.get(run.activation)
+    if theirs is not None and (theirs.float64 or z.graph.real == "float32"):
+        return operator(z, run, theirs)
     return formula(z, run)
 
 
-def operator(z: Value, run: layers.Run) -> Value:
-    """Return sigma(z) from an operator that ONNX Runtime has in float32 alone."""
-    kind, attributes = FLOAT32[run.activation]
-    return z.to(kind, **{name: run.alpha if value is layers.ALPHA else value
-                         for name, value in attributes.items()})
+def operator(z: Value, run: chains.Run, theirs: table.Onnx) -> Value:
+    """Return sigma(z) from one operator."""
+    return z.to(theirs.operator, **{name: run.alpha if values is table.PARAMETER else values[0]
+                                    for name, values in theirs.attributes.items()})
 
 
-def formula(z: Value, run: layers.Run) -> Value:
+def formula(z: Value, run: chains.Run) -> Value:
     """Return sigma(z) from what ONNX Runtime has in both real types."""
     name, alpha = run.activation, run.alpha or 0.0
+    if name == "relu6":
+        return z.to("Clip", 0.0, alpha)
+    if name == "hard_tanh":
+        return z.to("Clip", -1.0, 1.0)
     if name == "leaky_relu":
         return z.to("Relu") + z.to("Min", 0.0) * alpha
     if name == "elu":
@@ -129,7 +119,9 @@ def formula(z: Value, run: layers.Run) -> Value:
     if name == "selu":
         return z.to("Relu") * 1.0507009873554805 + expm1_below_0(z) * 1.7580993408473769
     if name == "softplus":
-        return z.to("Relu") + (z.to("Abs").to("Neg").to("Exp") + 1.0).to("Log")
+        return softplus(z)
+    if name == "mish":
+        return z * softplus(z).to("Tanh")
     if name == "softsign":
         return z / (z.to("Abs") + 1.0)
     if name == "hard_sigmoid":
@@ -145,6 +137,11 @@ def formula(z: Value, run: layers.Run) -> Value:
     if name == "gelu":
         return z.to("Relu") - z.to("Abs") * half_erfc(z.to("Abs") / math.sqrt(2))
     raise ValueError(f"export_onnx: activation {name!r} has no formula in ONNX")
+
+
+def softplus(z: Value) -> Value:
+    """Return ln(1 + e^z)."""
+    return z.to("Relu") + (z.to("Abs").to("Neg").to("Exp") + 1.0).to("Log")
 
 
 def expm1_below_0(z: Value) -> Value:
@@ -289,10 +286,12 @@ SPELLINGS: list[tuple[str, Callable[[Value], Value]]] = [
     ("gelu_tanh", lambda z: z * (tanh_of_cubic(z, z * (z * z)) + 1.0) * 0.5),
     ("gelu_tanh", lambda z: z * 0.5 * (tanh_of_cubic(z, z.to("Pow", 3.0)) + 1.0)),
     ("silu", lambda z: z.to("Swish", alpha=1.0)),
+    ("mish", lambda z: z * z.to("Softplus").to("Tanh")),
     ("softplus", lambda z: (z.to("Exp") + 1.0).to("Log")),
     ("elu", lambda z: z.to("Celu", alpha=1.0)),
     ("hard_sigmoid", lambda z: (z + 3.0).to("Clip", 0.0, 6.0) / 6.0),
     ("hard_sigmoid", lambda z: (z + 3.0).to("Clip", 0.0, 6.0) * (1 / 6)),
+    ("hard_tanh", lambda z: z.to("Max", -1.0).to("Min", 1.0)),
     ("log_softmax", lambda z: z.to("LogSoftmax", axis=1)),
     ("log_softmax", lambda z: z.to("Softmax", axis=1).to("Log")),
 ]
@@ -349,7 +348,7 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     ['tanh', 'tanh']
     """
     onnx = library("onnx", "from_onnx", "onnx")
-    chain = layers.Chain("from_onnx")
+    chain = chains.Chain("from_onnx")
     if isinstance(model, (bytes, io.TextIOBase)) or not (
             isinstance(model, (str, os.PathLike, onnx.ModelProto)) or hasattr(model, "read")):
         raise TypeError("from_onnx takes a path, a binary file object or an onnx.ModelProto, "
@@ -361,7 +360,7 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
                 model = onnx.load_model(file, format="protobuf")
         with np.errstate(all="ignore"):  # numbers are looked at when they become a layer's
             steps = Reader(onnx, model, chain).steps()
-    except (layers.RefusedError, OSError):
+    except (chains.RefusedError, OSError):
         raise
     except Exception as error:  # a stranger's file may say anything
         why = " ".join(f"{type(error).__name__}: {error}".split())[:120]
@@ -430,14 +429,14 @@ def plain(value: Any) -> Any:
 
 def spellings(z: Value, numbers: list[float]) -> Iterator[tuple[Any, Value]]:
     """Yield our activations and what may be written for them, the parameter one of the numbers."""
-    build = _dispatch.load("float32")
-    for name in build.ACTIVATIONS:
-        for alpha in numbers if name in build.PARAMETERS else [None]:
-            run = layers.Run(name, alpha, 0)
-            ours = name if alpha is None else (name, shortest(alpha, z.graph.real))
+    for row in table.ACTIVATIONS:
+        for alpha in numbers if row.parameters else [None]:
+            run = chains.Run(row.name, alpha, 0)
+            ours = row.name if alpha is None else (row.name, shortest(alpha, z.graph.real))
             yield ours, activated(z, run)
-            if name in FLOAT32:
-                yield ours, operator(z, run)
+            if row.onnx is not None:
+                yield ours, operator(z, run, row.onnx)
+            if row.onnx is None or not row.onnx.float64:
                 yield ours, formula(z, run)
     for name, spelled in SPELLINGS:
         yield name, spelled(z)
@@ -462,7 +461,7 @@ class Reader:
     chain : Chain
     """
 
-    def __init__(self, onnx: Any, model: Any, chain: layers.Chain) -> None:
+    def __init__(self, onnx: Any, model: Any, chain: chains.Chain) -> None:
         self.onnx, self.graph, self.chain = onnx, model.graph, chain
         self.opsets = {opset.domain or "": opset.version for opset in model.opset_import}
         opset = self.opsets.get("", self.opsets.get("ai.onnx", 0))

@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike
 
 from cbackprop import _check
 from cbackprop._extras import library
-from cbackprop.convert import layers
+from cbackprop.convert import chains
+from cbackprop.core import table
 from cbackprop.inspect import given
 from cbackprop.network import Network
 
-ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu", "identity": "identity"}
-OUTPUTS = {"sigmoid": "logistic", "softmax": "softmax", "identity": "identity",
-           "exponential": "exp"}
+HIDDEN = {row.name: row.sklearn[0] for row in table.ACTIVATIONS if row.sklearn[0]}
+OUTPUTS = {row.name: row.sklearn[1] for row in table.ACTIVATIONS if row.sklearn[1]}
 NUMBERS = ("identity", "exponential")  # of regressors
 
 
@@ -57,14 +57,14 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
     if not isinstance(mlp, (neural.MLPClassifier, neural.MLPRegressor)):
         raise TypeError(f"from_sklearn takes an MLPClassifier or MLPRegressor, "
                         f"got {_check.shown(mlp)}")
-    chain = layers.Chain("from_sklearn")
+    chain = chains.Chain("from_sklearn")
     if not hasattr(mlp, "coefs_"):
         raise chain.refuse(mlp, "must be fitted")
     hidden, output = mlp.activation, mlp.out_activation_
     for at, (coef, intercept) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
         chain.dense(coef.T, intercept)
         last = at == len(mlp.coefs_) - 1
-        theirs, table = (output, OUTPUTS) if last else (hidden, ACTIVATIONS)
+        theirs, table = (output, OUTPUTS) if last else (hidden, HIDDEN)
         ours = [name for name, other in table.items() if other == theirs]
         chain.activate(ours[0] if ours else None, f"activation {theirs!r}")
     if cost is None and output == "exp":
@@ -112,19 +112,19 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     neural = library("sklearn.neural_network", "to_sklearn", "sklearn")
     binarizer = getattr(net, "_label_binarizer", None) if classes is None else None
     net = given.network(net, "to_sklearn")
-    collected = layers.of(net, "to_sklearn")
+    collected = chains.of(net, "to_sklearn")
     collected[0].w[...] *= net.input_scale
-    activations = [layers.only(layer.runs, "to_sklearn").activation for layer in collected]
+    activations = [chains.only(layer.runs, "to_sklearn").activation for layer in collected]
     *hidden, output = activations
-    if len(set(hidden)) > 1 or not set(hidden) <= set(ACTIVATIONS):
-        raise ValueError(f"to_sklearn needs one of {sorted(ACTIVATIONS)} in all hidden layers, "
+    if len(set(hidden)) > 1 or not set(hidden) <= set(HIDDEN):
+        raise ValueError(f"to_sklearn needs one of {sorted(HIDDEN)} in all hidden layers, "
                          f"got {hidden}")
     if output not in OUTPUTS:
         raise ValueError(f"to_sklearn needs one of {sorted(OUTPUTS)} at the output, "
                          f"got {output!r}")
     kind = neural.MLPRegressor if output in NUMBERS else neural.MLPClassifier
     mlp = kind(hidden_layer_sizes=net.sizes[1:-1],
-               activation=ACTIVATIONS[hidden[0]] if hidden else "relu",
+               activation=HIDDEN[hidden[0]] if hidden else "relu",
                **({"loss": "poisson"} if output == "exponential" else {}))
     mlp.coefs_ = [np.ascontiguousarray(layer.w.T) for layer in collected]
     mlp.intercepts_ = [layer.b for layer in collected]

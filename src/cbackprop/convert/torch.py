@@ -12,58 +12,34 @@ import numpy as np
 
 from cbackprop._check import shown
 from cbackprop._extras import library
-from cbackprop.convert import layers
+from cbackprop.convert import chains
+from cbackprop.core import table
 from cbackprop.network import Network
 
-MODULES: layers.Table = {
-    "sigmoid": ("Sigmoid", {}),
-    "tanh": ("Tanh", {}),
-    "relu": ("ReLU", {}),
-    "relu6": ("Hardtanh", {"min_val": (0.0,), "max_val": layers.ALPHA}),
-    "leaky_relu": ("LeakyReLU", {"negative_slope": layers.ALPHA}),
-    "elu": ("ELU", {"alpha": layers.ALPHA}),
-    "selu": ("SELU", {}),
-    "gelu": ("GELU", {"approximate": ("none",)}),
-    "gelu_tanh": ("GELU", {"approximate": ("tanh",)}),
-    "silu": ("SiLU", {}),
-    "softplus": ("Softplus", {"beta": (1,), "threshold": (40, 20)}),  # 20: to 2e-9, its default
-    "softsign": ("Softsign", {}),
-    "hard_sigmoid": ("Hardsigmoid", {}),
-    "identity": ("Identity", {}),
-    "softmax": ("Softmax", {"dim": (-1, 1, None)}),
-}
-OTHERS: layers.Table = {  # read, but not written
-    "relu6": ("ReLU6", {}),
-    "elu": ("CELU", {"alpha": (1,)}),
-    "log_softmax": ("LogSoftmax", {"dim": (-1, 1, None)}),
-}
+# Our activations as classes of torch.nn: what each is written as, and all that are read.
+WRITTEN: dict[str, chains.Class] = {
+    row.name: (row.torch[0].kind, row.torch[0].attributes)
+    for row in table.ACTIVATIONS if row.torch and row.torch[0].kind}
+READ: list[tuple[str, chains.Class]] = [
+    *((row.name, (each.kind, each.attributes))
+      for row in table.ACTIVATIONS for each in row.torch if each.kind),
+    ("log_softmax", ("LogSoftmax", {"dim": (-1, 1, None)})),
+]
 NOTHING = ("Dropout", "AlphaDropout", "FeatureAlphaDropout")  # at inference
 
 # Functions and methods: the class of module that does the same, and the names of their arguments
 # after the first where it has them in this order.
-FUNCTIONS = {
-    "sigmoid": ("Sigmoid", ()),
-    "tanh": ("Tanh", ()),
-    "relu": ("ReLU", ("inplace",)),
-    "relu6": ("ReLU6", ("inplace",)),
-    "hardtanh": ("Hardtanh", ("min_val", "max_val", "inplace")),
-    "leaky_relu": ("LeakyReLU", ("negative_slope", "inplace")),
-    "elu": ("ELU", ("alpha", "inplace")),
-    "celu": ("CELU", ("alpha", "inplace")),
-    "selu": ("SELU", ("inplace",)),
-    "gelu": ("GELU", ("approximate",)),
-    "silu": ("SiLU", ("inplace",)),
-    "softplus": ("Softplus", ("beta", "threshold")),
-    "softsign": ("Softsign", ()),
-    "hardsigmoid": ("Hardsigmoid", ("inplace",)),
-    "softmax": ("Softmax", ("dim", "_stacklevel", "dtype")),
+FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    **{each.function: (each.kind, each.arguments) for row in table.ACTIVATIONS
+       for each in row.torch if each.function and each.kind},
     "log_softmax": ("LogSoftmax", ("dim", "_stacklevel", "dtype")),
     "flatten": ("Flatten", ("start_dim", "end_dim")),
     "dropout": ("Dropout", ("p", "training", "inplace")),
     "alpha_dropout": ("AlphaDropout", ("p", "training", "inplace")),
     "feature_alpha_dropout": ("FeatureAlphaDropout", ("p", "training", "inplace")),
 }
-BARE = {"exp": "exponential", "sin": "sine"}  # functions that no module has
+BARE = {each.function: row.name for row in table.ACTIVATIONS  # functions that no module has
+        for each in row.torch if each.function and each.kind is None}
 ARITHMETIC = {operator.add: "+", operator.iadd: "+", operator.sub: "-", operator.isub: "-",
               operator.mul: "*", operator.imul: "*", operator.truediv: "/", operator.itruediv: "/"}
 
@@ -104,10 +80,11 @@ def to_torch(net: Network) -> Any:
     )
     """
     torch = library("torch", "to_torch", "torch")
-    collected, scale = layers.of(net, "to_torch"), layers.scale_of(net)
+    collected, scale = chains.of(net, "to_torch"), chains.scale_of(net)
     modules = [] if scale is None else [_input_scale()(scale)]
     for w, b, runs in collected:
-        activation = layers.made(layers.only(runs, "to_torch"), MODULES, torch.nn, "to_torch")
+        run = chains.only(runs, "to_torch")
+        activation = chains.made(run, WRITTEN.get(run.activation), torch.nn, "to_torch")
         linear = torch.nn.Linear(w.shape[1], w.shape[0], device="meta")  # draws no numbers
         linear.weight = torch.nn.Parameter(torch.from_numpy(w))
         linear.bias = torch.nn.Parameter(torch.from_numpy(b))
@@ -203,7 +180,7 @@ class Reader:
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
-        self.chain = layers.Chain("from_torch")
+        self.chain = chains.Chain("from_torch")
 
     def module(self, module: Any) -> None:
         """Add what a module does to rows."""
@@ -241,8 +218,7 @@ class Reader:
         elif type(module) is nn.Flatten and module.start_dim == 1 and module.end_dim in (-1, 1):
             self.flatten(module)
         elif type(module) not in [getattr(nn, name) for name in NOTHING]:
-            chain.activate(layers.known(module, MODULES, nn) or layers.known(module, OTHERS, nn),
-                           module)
+            chain.activate(chains.known(module, READ, nn), module)
 
     def numbers(self, values: Any, module: Any) -> Any:
         """Return a tensor as an array, None as None."""

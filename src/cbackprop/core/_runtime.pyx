@@ -141,19 +141,19 @@ cdef struct Crossings:
 cdef void cross_often(void* work, int thread, int threads) noexcept nogil:
     cdef Crossings* crossings = <Crossings*>work
     cdef long long waited = 0, start
-    cdef Py_ssize_t i
+    cdef Py_ssize_t _
     if threads == 1:
         return
     wait_at(&crossings.barrier, threads, &waited)
     start = now()
-    for i in range(crossings.times):
+    for _ in range(crossings.times):
         wait_at(&crossings.barrier, threads, &waited)
     if thread == 0:
         crossings.nanoseconds = now() - start
 
 
 def barrier_latency(int threads, Py_ssize_t times):
-    """How long it takes that many threads to meet; the mean of so many times."""
+    """Return the seconds that a barrier takes so many threads: the mean of so many times."""
     cdef Crossings crossings
     memset(&crossings, 0, sizeof(crossings))
     crossings.times = times

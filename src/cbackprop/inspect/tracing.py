@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop._check import index
 from cbackprop._text import elided, table
-from cbackprop.functions import described
 from cbackprop.inspect import given
+from cbackprop.layers import described
 
 SLICE = 512  # rows that the core takes at a time
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, data, functions
+from cbackprop import _check, data, layers
 from cbackprop.inspect import given
 from cbackprop.network import Network
 from cbackprop.plot import canvas
@@ -116,7 +116,7 @@ def _examples(net: Network, test_data: Any) -> Examples:
 
 def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:
     """Give each example's class, the class that the network sees, and its output for that."""
-    judged, threshold = [], functions.threshold(net.cost, net.engine.build)
+    judged, threshold = [], layers.threshold(net.cost)
     for rows, y in examples.all():
         a = net.feedforward(rows.x)
         seen = _classes(a, threshold)

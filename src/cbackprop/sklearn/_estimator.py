@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data, functions, lbfgs, optimizers
+from cbackprop import _check, data, functions, layers, lbfgs, optimizers
 from cbackprop._endings import DivergenceError
 from cbackprop.callbacks import collected
 from cbackprop.convert import _skl2onnx
-from cbackprop.core import _dispatch
+from cbackprop.core import table
 from cbackprop.network import Network
 from cbackprop.sklearn._compat import (
     BaseEstimator,
@@ -40,7 +40,8 @@ from cbackprop.sklearn._stochastic_fit import Epochs, Order
 from cbackprop.sources import ArrayExamples, listed
 from cbackprop.training import Training
 
-OURS = {"logistic": "sigmoid", "exp": "exponential"}  # where scikit-learn has another name
+OURS = {theirs: row.name for row in table.ACTIVATIONS  # where scikit-learn has another name
+        for theirs in row.sklearn if theirs not in (None, row.name)}
 TIMES = ("seconds", "rows_per_second")  # of a history
 NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may contain large "
               "values and need to be preprocessed.")
@@ -165,19 +166,17 @@ class Perceptron(BaseEstimator, ABC):
         """Make a network of these parameters."""
         sizes = [len(coefs[0]), *(len(b) for b in intercepts)]
         real = _real(coefs[0])
-        build = _dispatch.load(np.dtype(real).name)
         first = self.loss[:1] if isinstance(self.loss, (list, tuple)) else [self.loss]
         if all(isinstance(size, (int, np.integer)) for size in first):
             raise ValueError(f"loss must be a name, (name, number) or a Cost, got "
                              f"{_check.shown(self.loss)}; layers are hidden_layer_sizes="
                              f"{_check.shown(self.loss)}")
-        functions.one("loss", self.loss, dict.fromkeys((*build.COSTS, *self._LOSSES), 0), build,
-                      functions.Cost)
+        layers.resolve_function("loss", self.loss, table.COSTS, functions.Cost, self._LOSSES)
         out, cost = self._ends(real)
         activation = self.activation
         if isinstance(activation, (str, tuple)):
-            functions.one("activation", activation, dict.fromkeys((*build.ACTIVATIONS, *OURS), 0),
-                          build, functions.Activation)
+            layers.resolve_function(
+                "activation", activation, table.ACTIVATIONS, functions.Activation, OURS)
         if not isinstance(activation, list):
             activation = [activation] * (len(sizes) - 2)
         if len(activation) == len(sizes) - 2:
@@ -416,14 +415,14 @@ class Perceptron(BaseEstimator, ABC):
         """Over how many outputs scikit-learn takes the mean of a loss; of its gradient, never."""
         return self.n_outputs_ if self.loss == "squared_error" else 1
 
-    def _rules(self) -> optimizers.Rules:
+    def _rules(self) -> optimizers.TrainingOptions:
         optimizer: optimizers.Optimizer
         if self.solver == "adam":
             optimizer = optimizers.Adam(self.beta_1, self.beta_2, 0.0, self.epsilon)
         else:
             kind = optimizers.Nesterov if self.nesterovs_momentum else optimizers.Momentum
             optimizer = kind(min(self.momentum, math.nextafter(1, 0)))
-        return optimizers.rules(self.n_layers_ - 1, optimizer, lmbda=self.alpha,
+        return optimizers.training_options(self.n_layers_ - 1, optimizer, lmbda=self.alpha,
                                 dropout=self.dropout)
 
     def _mini_batch_size(self, n: int) -> int:
@@ -483,7 +482,7 @@ class Perceptron(BaseEstimator, ABC):
         """Go on with another rate; scikit-learn's velocities have the rates of their time."""
         memory = self._net.engine.optimizer_state
         if memory is not None and memory.optimizer != optimizers.Adam.NAME:
-            memory.learning.memory[0][...] *= self._rate / eta
+            memory.in_core.slots[0][...] *= self._rate / eta
         self._rate = eta
 
     def _first_rate(self) -> float:

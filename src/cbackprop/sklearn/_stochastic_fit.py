@@ -89,7 +89,7 @@ class Epochs(Callback):
     def on_train_begin(self, network: Network, history: History) -> None:
         """Begin to count the rows that are passed over, for their mini-batch weighs 0."""
         self.state = network.engine.optimizer_state
-        self.passed_over = self.state.learning.passed_over if self.state else 0
+        self.passed_over = self.state.in_core.passed_over if self.state else 0
 
     def on_epoch_end(self, network: Network, history: History) -> bool:
         """Record the epoch, change the rate, and tell whether training is over."""
@@ -99,7 +99,7 @@ class Epochs(Callback):
         state = network.engine.optimizer_state
         assert state is not None
         before = self.passed_over if state is self.state else 0  # training began another
-        self.state, self.passed_over = state, state.learning.passed_over
+        self.state, self.passed_over = state, state.in_core.passed_over
         counted = self.n - (self.passed_over - before)
         own.loss_ = history.cost[-1] / own._outputs_of_a_loss * self.n / max(1, counted)
         own.loss_curve_.append(own.loss_)

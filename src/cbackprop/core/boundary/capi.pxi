@@ -63,7 +63,8 @@ cdef void let_go(capsule) noexcept:
 cdef RowArray rows_at(const Handle* handle, const real* x, Py_ssize_t n) noexcept nogil:
     cdef RowArray rows
     memset(&rows, 0, sizeof(rows))
-    rows.data, rows.n, rows.K, rows.itemsize = <const char*>x, n, handle.inputs, sizeof(real)
+    rows.data, rows.n, rows.K = <const char*>x, n, handle.inputs
+    rows.type, rows.itemsize = real_rows(), REAL_BYTES
     return rows
 
 

@@ -48,7 +48,8 @@ cdef class Core:
             if not isinstance(runs, list):
                 runs = [(runs, layer.J)]
             layer.n_runs = len(runs)
-            layer.runs = <Sigma*>PyMem_Calloc(layer.n_runs, sizeof(Sigma))
+            layer.runs = <ActivationRun*>PyMem_Calloc(
+                layer.n_runs, sizeof(ActivationRun))
             if layer.runs == NULL:
                 raise MemoryError
             set_runs(layer.runs, runs)
@@ -100,7 +101,7 @@ cdef class Core:
         return weights, biases
 
     cdef Workspace workspace(
-        self, Py_ssize_t m, bint training, Learning learning=None, int threads=1,
+        self, Py_ssize_t m, bint training, OptimizerState optimizer=None, int threads=1,
         const RowArray* rows=NULL,
     ):
         # From the pool if one there suffices. Two callers never share one: who takes it removes it.
@@ -111,11 +112,11 @@ cdef class Core:
         memset(&needs, 0, sizeof(needs))
         needs.rows, needs.threads, needs.training = min(m, <Py_ssize_t>SLICE), threads, training
         needs.sums = training and (
-            m > SLICE or learning is not None and learning.how.clip_norm < INFINITY)
-        needs.drops = learning is not None and learning.drops
+            m > SLICE or optimizer is not None and optimizer.options.clip_norm < INFINITY)
+        needs.drops = optimizer is not None and optimizer.drops
         needs.expands = (rows == NULL or rows.columns == NULL or self.net.scales != NULL
-                         or learning is not None and learning.noisy
-                         and corrupts_inputs(&learning.noise))
+                         or optimizer is not None and optimizer.noisy
+                         and corrupts_inputs(&optimizer.noise))
         with cython.critical_section(self):
             if self.pool:
                 workspace = self.pool.pop()
@@ -125,8 +126,8 @@ cdef class Core:
         for t in range(threads):
             workspace.passes[t].training = training
             workspace.passes[t].noise = NULL
-            if learning is not None and learning.noisy:
-                workspace.passes[t].own_noise = learning.noise
+            if optimizer is not None and optimizer.noisy:
+                workspace.passes[t].own_noise = optimizer.noise
                 workspace.passes[t].noise = &workspace.passes[t].own_noise
         if workspace.has.drops:
             workspace.route_dropout()
@@ -159,7 +160,7 @@ cdef class Core:
 
     def all_finite(self):
         """Whether no parameter is NaN or infinite."""
-        return all_finite(<const char*>self.net.parameters, self.net.size, REAL_BYTES)
+        return all_finite(<const char*>self.net.parameters, self.net.size, real_rows())
 
     def feedforward(self, x):
         """
@@ -261,12 +262,12 @@ cdef class Core:
 
     def sgd(
         self, Rows rows not None, Targets targets not None, order, Py_ssize_t mini_batch_size,
-        etas, Py_ssize_t first, Py_ssize_t last, Learning learning=None, double cost=0,
+        etas, Py_ssize_t first, Py_ssize_t last, OptimizerState optimizer=None, double cost=0,
         int threads=1,
     ):
         """
         Train on the mini-batches that begin in order[first:last], each with its own of the etas: by
-        plain descent, or as learning says.
+        plain descent, or as the optimizer does.
 
         Returns the row to go on with, sooner than `last` if threads wait too long for each other;
         and `cost` plus the costs, each before its update: summed up in one order, whatever the
@@ -277,8 +278,8 @@ cdef class Core:
         cdef const double[::1] each = of_numbers(etas)
         cdef Py_ssize_t n = which.shape[0]
         self.admit(rows, targets)
-        if learning is not None and learning.core is not self:
-            raise ValueError("learning must be of this core, got another's")
+        if optimizer is not None and optimizer.core is not self:
+            raise ValueError("optimizer must be of this core, got another's")
         if not (mini_batch_size >= 1 and 0 <= first < last <= n
                 and each.shape[0] > (last - first - 1) // mini_batch_size):
             raise ValueError(f"order[first:last] must be mini-batches with an eta each, got "
@@ -292,27 +293,27 @@ cdef class Core:
         task.batch.rows, task.batch.targets = &rows.array, &targets.array
         task.batch.order, task.batch.n, task.batch.first = &which[0], n, first
         task.etas, task.mini_batch_size, task.last = &each[0], mini_batch_size, last
-        task.how = &learning.how if learning is not None else NULL
-        cost = self.train(&task, learning, cost, threads)
+        task.options = &optimizer.options if optimizer is not None else NULL
+        cost = self.train(&task, optimizer, cost, threads)
         return task.batch.first, cost
 
     cdef double train(
-        self, TrainingTask* task, Learning learning, double cost, int threads,
+        self, TrainingTask* task, OptimizerState optimizer, double cost, int threads,
     ) except? -1:
         # Returns cost plus the costs.
         if self.needs_gil:
             threads = 1
         threads = max(1, min(threads, <int>MOST_THREADS))
         cdef Workspace workspace = self.workspace(
-            task.mini_batch_size, True, learning, threads, task.batch.rows)
+            task.mini_batch_size, True, optimizer, threads, task.batch.rows)
         task.passes = workspace.passes
         workspace.passes.cost = cost
         if threads == 1:
             with nogil:
                 if self.needs_gil:      # the user's functions may want subnormal numbers
-                    run_training_ieee(task, workspace.passes, task.how)
+                    run_training_ieee(task, workspace.passes, task.options)
                 else:
-                    run_training(task, workspace.passes, task.how)
+                    run_training(task, workspace.passes, task.options)
         else:
             errors = []
             task.errors = <void*>errors
@@ -336,14 +337,15 @@ cdef class Core:
         for i in range(n if J else 0):
             memcpy(&padded[0, 0], &a_rows[i, 0], J * sizeof(real))
             memcpy(&padded[1, 0], &y_rows[i, 0], J * sizeof(real))
+            smooth_targets(&self.net.cost, &padded[1, 0], ld, 1, 1, J)
             cost_gradient(&self.net.cost, &padded[2, 0], &padded[0, 0], &padded[1, 0], 1, 1, J, ld)
             memcpy(&grad[i, 0], &padded[2, 0], J * sizeof(real))
         return out
 
 
-cdef class Learning:
+cdef class OptimizerState:
     """
-    An optimizer, and what it remembers of one network.
+    An optimizer, and its state for one network.
 
     Parameters
     ----------
@@ -353,86 +355,91 @@ cdef class Learning:
 
     Attributes
     ----------
-    memory : tuple of arenas
+    slots : tuple of arenas
+        The state: as many arrays as the optimizer's row in table.py says.
     """
 
-    cdef Optimization how
+    cdef OptimizerOptions options
     cdef Core core
     cdef Noise noise
     cdef bint noisy, drops
-    cdef const real[::1] rates
-    cdef readonly tuple memory
+    cdef const real[::1] dropout
+    cdef readonly tuple slots
 
     def __cinit__(self, Core core not None, optimizer):
         cdef real[::1] view
         cdef int k
         self.core = core
-        self.how.kind = OPTIMIZERS[optimizer]
-        self.how.parameters = core.net.parameters
-        self.memory = tuple(aligned(core.net.size) for k in range(memories(self.how.kind)))
-        for k in range(memories(self.how.kind)):
-            view = self.memory[k]
-            self.how.memory[k] = &view[0]
+        self.options.kind = OPTIMIZERS[optimizer]
+        self.options.parameters = core.net.parameters
+        self.slots = tuple(aligned(core.net.size) for k in range(n_slots(self.options.kind)))
+        for k in range(n_slots(self.options.kind)):
+            view = self.slots[k]
+            self.options.slots[k] = &view[0]
 
-    def set(self, double decay, double square_decay, double epsilon, double largest, double l2,
-            double l1, double weight_decay, double clip_value, double clip_norm, double max_norm,
-            uint64_t seed, rates, double deviation):
+    def set(self, dict numbers not None, dropout, *, double l2=0, double l1=0,
+            double weight_decay=0, double clip_value=INFINITY, double clip_norm=INFINITY,
+            double max_norm=INFINITY, uint64_t seed=0, double noise=0):
         """
-        Set everything but what is remembered.
+        Set everything but the state.
 
         Parameters
         ----------
-        rates : array (layers of weights,)
-            Of dropout: of x, then of the hidden layers.
+        numbers : dict
+            The optimizer's own, by name: those of its row in table.py.
+        dropout : array (layers of weights,)
+            Rates: of x, then of the hidden layers.
+        noise : float
+            The standard deviation of what is added to x.
         """
         cdef Py_ssize_t l
-        cdef const real[::1] each = of_numbers(rates)
-        if each.shape[0] != self.core.net.n_layers:
-            raise ValueError(f"rates must be {self.core.net.n_layers}, got {each.shape[0]}")
-        self.how.decay, self.how.square_decay = decay, square_decay
-        self.how.epsilon, self.how.largest = epsilon, largest
-        self.how.l2, self.how.l1, self.how.weight_decay = l2, l1, weight_decay
-        self.how.clip_value, self.how.clip_norm = clip_value, clip_norm
-        self.how.max_norm = max_norm
-        self.how.by_weight, self.how.penalty = False, 0
-        self.how.plain = (self.how.kind == SGD and l2 == l1 == weight_decay == 0
-                          and clip_value == clip_norm == max_norm == INFINITY)
-        self.rates = each
-        self.noise.seed, self.noise.deviation = seed, deviation
-        self.noise.rates = &each[0]
+        cdef const real[::1] rates = of_numbers(dropout)
+        cdef OptimizerOptions* options = &self.options
+        if rates.shape[0] != self.core.net.n_layers:
+            raise ValueError(f"dropout must be {self.core.net.n_layers} rates, "
+                             f"got {rates.shape[0]}")
+        set_numbers(&options.numbers, options.kind, numbers)
+        options.l2, options.l1, options.weight_decay = l2, l1, weight_decay
+        options.clip_value, options.clip_norm, options.max_norm = clip_value, clip_norm, max_norm
+        options.by_weight, options.penalty = False, 0
+        options.plain = (options.kind == SGD and l2 == l1 == weight_decay == 0
+                         and clip_value == clip_norm == max_norm == INFINITY)
+        self.dropout = rates
+        self.noise.seed, self.noise.deviation = seed, noise
+        self.noise.rates = &rates[0]
         self.drops = False
-        for l in range(1, each.shape[0]):
-            self.drops = self.drops or each[l] > 0
-        self.noisy = self.drops or each[0] > 0 or deviation > 0
+        for l in range(1, rates.shape[0]):
+            self.drops = self.drops or rates[l] > 0
+        self.noisy = self.drops or rates[0] > 0 or noise > 0
 
-    def weigh(self, double penalty):
+    def divide_by_weight(self, double penalty):
         """
         From now on take weighted means: divide a mini-batch's gradient, its l2 and its cost, to
         which penalty times the sum of squares of all w is added, by what its examples weigh.
 
         That cost counts for each of its examples. An optimizer other than plain descent is needed.
         """
-        self.how.by_weight, self.how.penalty = True, penalty
+        self.options.by_weight, self.options.penalty = True, penalty
 
     def follow(self, Core core not None):
         """Train this core of the same sizes from now on."""
         if not alike(&core.net, &self.core.net):
             raise ValueError("core must have the sizes of the one it takes the place of")
-        self.core, self.how.parameters = core, core.net.parameters
+        self.core, self.options.parameters = core, core.net.parameters
 
     @property
     def steps(self):
         """How many were taken."""
-        return self.how.steps
+        return self.options.steps
 
     @steps.setter
     def steps(self, Py_ssize_t steps):
-        self.how.steps = steps
+        self.options.steps = steps
 
     @property
     def passed_over(self):
         """How many examples were in mini-batches that weigh nothing, and took no step."""
-        return self.how.passed_over
+        return self.options.passed_over
 
 
 cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) noexcept nogil:
@@ -442,39 +449,3 @@ cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) n
     for i in range(count):
         good &= <size_t>numbers[i] < <size_t>n
     return good
-
-
-cdef int set_cost(CostFunction* to, function) except -1:
-    cdef size_t f, f_prime
-    to.threshold = 0.5
-    if isinstance(function, str):
-        function = function, PARAMETERS.get(function, (None, 0.0))[1]
-    if isinstance(function, tuple):
-        to.threshold = THRESHOLDS.get(function[0], 0.5)
-        to.kind, to.p = COSTS[function[0]], function[1]
-    elif function.addresses is None:
-        to.kind, to.own = NUMPY_COST, <void*>function
-    else:
-        f, f_prime = function.addresses
-        to.kind, to.f, to.f_prime = COMPILED_COST, <OfTwo>f, <OfTwo>f_prime
-    return 0
-
-
-cdef int set_runs(Sigma* run, list runs) except -1:
-    cdef Py_ssize_t first = 0
-    cdef size_t f, f_prime
-    for function, count in runs:
-        if isinstance(function, str):
-            function = function, PARAMETERS.get(function, (None, 0.0))[1]
-        if isinstance(function, tuple):
-            run.kind, run.p = ACTIVATIONS[function[0]], function[1]
-        elif function.addresses is None:
-            run.kind, run.own = NUMPY_SIGMA, <void*>function
-        else:
-            f, f_prime = function.addresses
-            run.kind, run.f, run.f_prime = COMPILED_SIGMA, <OfOne>f, <OfOne>f_prime
-        run.first = first
-        first += count
-        run.last = first
-        run += 1
-    return 0

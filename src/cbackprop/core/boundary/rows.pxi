@@ -1,6 +1,14 @@
 # The caller's examples as Python objects: they are kept alive, checked, and not copied.
 
 
+cdef RowType row_type_of(x):
+    # Other types count as uint8, whose memoryview refuses them.
+    cdef int numpys = cnp.PyArray_TYPE(x)
+    if numpys == cnp.NPY_FLOAT32:
+        return FLOAT32
+    return FLOAT64 if numpys == cnp.NPY_FLOAT64 else UINT8
+
+
 cdef class Rows:
     """
     Rows of x: a C-contiguous array of uint8, float32 or float64, kept alive and not copied.
@@ -25,13 +33,13 @@ cdef class Rows:
             self.list_nonzeros()
             return
         self.x = of_numbers(x)
-        array.itemsize = cnp.PyArray_ITEMSIZE(x)
+        array.type, array.itemsize = row_type_of(x), cnp.PyArray_ITEMSIZE(x)
         # Sizes are the buffers': what a subclass says of itself may be wrong.
-        if array.itemsize == 1:
+        if array.type == UINT8:
             self.uint8_rows = x
             array.n, array.K = self.uint8_rows.shape[0], self.uint8_rows.shape[1]
             array.data = <const char*>&self.uint8_rows[0, 0] if array.n else NULL
-        elif array.itemsize == 4:
+        elif array.type == FLOAT32:
             self.float32_rows = x
             array.n, array.K = self.float32_rows.shape[0], self.float32_rows.shape[1]
             array.data = <const char*>&self.float32_rows[0, 0] if array.n else NULL
@@ -67,7 +75,7 @@ cdef class Rows:
         self.starts = np.ascontiguousarray(self.x.indptr, np.intp)
         self.columns = np.ascontiguousarray(self.x.indices, np.intc)
         self.values = np.ascontiguousarray(self.x.data, REAL)
-        array.data, array.itemsize = NULL, REAL_BYTES
+        array.data, array.type, array.itemsize = NULL, real_rows(), REAL_BYTES
         array.starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
         array.columns = <int*>cnp.PyArray_DATA(self.columns)
         array.values = <real*>cnp.PyArray_DATA(self.values)
@@ -159,7 +167,8 @@ cdef bint needs_no_conversion(RowArray* rows, object x, Py_ssize_t K):
     else:
         return False
     rows.data = <const char*>cnp.PyArray_DATA(x)
-    rows.K, rows.itemsize, rows.nonzeros = K, cnp.PyArray_ITEMSIZE(x), NULL
+    rows.type, rows.itemsize = row_type_of(x), cnp.PyArray_ITEMSIZE(x)
+    rows.K, rows.nonzeros = K, NULL
     rows.columns = NULL
     return True
 

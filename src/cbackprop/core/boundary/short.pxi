@@ -59,7 +59,7 @@ cdef bint is_finite_matrix(x, Py_ssize_t rows, Py_ssize_t columns):
             or cnp.PyArray_DIM(x, 1) != columns):
         return False
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
-        return all_finite(<const char*>cnp.PyArray_DATA(x), rows * columns, 4)
+        return all_finite(<const char*>cnp.PyArray_DATA(x), rows * columns, FLOAT32)
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT64:
-        return all_finite(<const char*>cnp.PyArray_DATA(x), rows * columns, 8)
+        return all_finite(<const char*>cnp.PyArray_DATA(x), rows * columns, FLOAT64)
     return False

@@ -3,7 +3,7 @@
 
 cdef struct TrainingTask:       # the mini-batches of an epoch, or one gradient
     Pass* passes                # one for each thread
-    Optimization* how           # NULL for plain descent
+    OptimizerOptions* options   # NULL for plain descent
     MiniBatch batch             # IN, OUT: where it begins, and where to go on
     Py_ssize_t mini_batch_size
     const double* etas          # one for each mini-batch
@@ -12,15 +12,15 @@ cdef struct TrainingTask:       # the mini-batches of an epoch, or one gradient
     void* errors                # a list
 
 
-cdef int run_training(TrainingTask* task, Pass* p, Optimization* how) except -1 nogil:
+cdef int run_training(TrainingTask* task, Pass* p, OptimizerOptions* options) except -1 nogil:
     cdef uint64_t before = flush_subnormals()
     try:
-        return run_training_ieee(task, p, how)
+        return run_training_ieee(task, p, options)
     finally:
         keep_subnormals(before)
 
 
-cdef int run_training_ieee(TrainingTask* task, Pass* p, Optimization* how) except -1 nogil:
+cdef int run_training_ieee(TrainingTask* task, Pass* p, OptimizerOptions* options) except -1 nogil:
     # With subnormal numbers, which functions of the user in NumPy may want.
     cdef MiniBatch batch = task.batch
     cdef Sink average
@@ -28,7 +28,7 @@ cdef int run_training_ieee(TrainingTask* task, Pass* p, Optimization* how) excep
         average.to, average.step = task.nabla, <real>(1.0 / batch.n)
         average.of_w = average.of_b = NULL
         return sum_gradients(p, &batch, &average)
-    sgd(p, &batch, how, task.mini_batch_size, task.etas, task.last)
+    sgd(p, &batch, options, task.mini_batch_size, task.etas, task.last)
     if p.thread == 0:
         task.batch.first = batch.first
     return 0
@@ -38,23 +38,23 @@ cdef void training_worker(void* work, int thread, int threads) noexcept nogil:
     # Only the first, which is the caller's, can meet with an error.
     cdef TrainingTask* task = <TrainingTask*>work
     cdef Pass* p = &task.passes[thread]
-    cdef Optimization own
-    cdef Optimization* how = task.how
+    cdef OptimizerOptions own
+    cdef OptimizerOptions* options = task.options
     if p.threads != threads:        # fewer than were asked for
         p.threads, p.m = threads, 0
     if thread == 0:
         training_worker_0(task)
         return
-    if how != NULL:
-        own = how[0]
-        how = &own
-    run_training(task, p, how)
+    if options != NULL:
+        own = options[0]
+        options = &own
+    run_training(task, p, options)
 
 
 cdef void training_worker_0(TrainingTask* task) noexcept with gil:
     try:
         with nogil:
-            run_training(task, task.passes, task.how)
+            run_training(task, task.passes, task.options)
     except BaseException as error:
         (<list>task.errors).append(error)
 

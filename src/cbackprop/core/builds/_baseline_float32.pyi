@@ -8,15 +8,12 @@ from numpy.typing import NDArray
 
 ACTIVATIONS: dict[str, int]
 COSTS: dict[str, int]
+DEFAULTS: dict[str, tuple[float, ...]]
 DIFFERENCE: float
 ELEMENTARY: tuple[str, ...]
-GOES_WITH: dict[str, str]
 OPTIMIZERS: dict[str, int]
-PARAMETERS: dict[str, tuple[str, float, bool]]
 REAL: str
 STEPS: tuple[str, ...]
-THRESHOLDS: dict[str, float]
-WHOLE_LAYER: set[str]
 
 class Rows:
     @property
@@ -48,25 +45,25 @@ class Core:
     ) -> float: ...
     def sgd(
         self, rows: Rows, targets: Targets, order: NDArray[np.intp], mini_batch_size: int,
-        etas: NDArray[np.float64], first: int, last: int, learning: Learning | None = ...,
+        etas: NDArray[np.float64], first: int, last: int, optimizer: OptimizerState | None = ...,
         cost: float = ..., threads: int = ...,
     ) -> tuple[int, float]: ...
     def cost_derivative(self, a: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]: ...
 
-class Learning:
+class OptimizerState:
     steps: int
     @property
     def passed_over(self) -> int: ...
     @property
-    def memory(self) -> tuple[NDArray[Any], ...]: ...
-    def __new__(cls, core: Core, optimizer: str) -> Learning: ...
+    def slots(self) -> tuple[NDArray[Any], ...]: ...
+    def __new__(cls, core: Core, optimizer: str) -> OptimizerState: ...
     def set(
-        self, decay: float, square_decay: float, epsilon: float, largest: float, l2: float,
-        l1: float, weight_decay: float, clip_value: float, clip_norm: float, max_norm: float,
-        seed: int, rates: NDArray[Any], deviation: float,
+        self, numbers: dict[str, float], dropout: NDArray[Any], *, l2: float = ...,
+        l1: float = ..., weight_decay: float = ..., clip_value: float = ...,
+        clip_norm: float = ..., max_norm: float = ..., seed: int = ..., noise: float = ...,
     ) -> None: ...
     def follow(self, core: Core) -> None: ...
-    def weigh(self, penalty: float) -> None: ...
+    def divide_by_weight(self, penalty: float) -> None: ...
 
 class Workspace: ...
 class Owner: ...

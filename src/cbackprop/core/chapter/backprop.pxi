@@ -32,7 +32,7 @@ cdef int output_error(Pass* p, real step) except -1 nogil:
     # two would cancel or overflow.
     cdef const Layer* layer = &p.net.layers[p.net.n_layers - 1]
     cdef LayerState* at = &p.own[p.net.n_layers - 1]
-    output_error_of(&p.net.cost, layer, at.delta, at.a, at.z,
+    output_error_of(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                     p.y + p.first_own * at.example_stride, step, at.rows, at.columns, at.ld)
     if p.weighted:                      # each example's delta, by its weight
         weigh(at.delta, p.weights + p.first_own, layer.narrow, at.rows, at.columns, at.ld)
@@ -92,11 +92,13 @@ cdef double cost_of_slice(const Pass* p) except? -1 nogil:
     cdef Py_ssize_t i, by = at.example_stride
     cdef double total = 0
     if not p.weighted:
-        return sum_of_costs(&p.net.cost, layer, at.a, at.z, p.y, at.rows, at.columns, at.ld)
+        return sum_of_costs(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.a, at.z, p.y,
+                            at.rows, at.columns, at.ld)
     for i in range(p.m):
         if p.weights[i] > 0:    # 0 times an infinite cost is no number
             total += p.weights[i] * sum_of_costs(
-                &p.net.cost, layer, at.a + i * by, at.z + i * by, p.y + i * by,
+                &p.net.cost, layer.runs, layer.n_runs, layer.narrow,
+                at.a + i * by, at.z + i * by, p.y + i * by,
                 1 if at.neuron_stride == 1 else layer.J, layer.J if at.neuron_stride == 1 else 1,
                 at.ld)
     return total

@@ -7,18 +7,18 @@
 
 
 cdef int update_mini_batch(
-    Pass* p, const MiniBatch* batch, Optimization* how, double eta,
+    Pass* p, const MiniBatch* batch, OptimizerOptions* options, double eta,
 ) except -1 nogil:
     # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
     cdef Sink descent
     if weighs_nothing(batch):               # no reason for a step
-        if how != NULL:
-            how.passed_over += batch.m
+        if options != NULL:
+            options.passed_over += batch.m
         return 0
     if p.noise != NULL:
-        p.noise.step = how.steps + 1
-    if how != NULL and not how.plain:
-        optimize_mini_batch(p, batch, how, eta)
+        p.noise.step = options.steps + 1
+    if options != NULL and not options.plain:
+        optimize_mini_batch(p, batch, options, eta)
     else:
         descent.to, descent.of_w, descent.of_b = p.net.parameters, NULL, NULL
         descent.step = <real>(-eta / batch.m)       # minus: the sums are subtracted
@@ -26,8 +26,8 @@ cdef int update_mini_batch(
             sum_gradients(p, batch, &descent)
         else:
             add_sums(p, batch, &descent)
-    if how != NULL:
-        how.steps += 1          # only now: a signal may have kept it from being taken
+    if options != NULL:
+        options.steps += 1          # only now: a signal may have kept it from being taken
     return 0
 
 
@@ -67,43 +67,43 @@ cdef int add_sums(Pass* p, const MiniBatch* batch, const Sink* into) except -1 n
 
 
 cdef int optimize_mini_batch(
-    Pass* p, const MiniBatch* batch, Optimization* how, double eta,
+    Pass* p, const MiniBatch* batch, OptimizerOptions* options, double eta,
 ) except -1 nogil:
     # What an optimizer makes of the average gradient: tile by tile from BP4's product, or, where it
     # must be complete first, from an arena.
     cdef Sink step
-    cdef Update of_w, of_b
+    cdef Step of_w, of_b
     cdef int l
     cdef double weight = batch.m, before = p.cost
-    if how.by_weight:
+    if options.by_weight:
         weight = total_weight(batch)
         p.cost = 0
-        if how.penalty:
+        if options.penalty:
             if not barrier(p):          # another may still be at the last step
                 return 0
             if p.thread == 0:
-                p.cost = how.penalty * sum_of_squares(p.net)
-    next_step(how, eta, weight, &of_w, &of_b)
-    if batch.m <= SLICE and how.clip_norm == INFINITY:
+                p.cost = options.penalty * sum_of_squares(p.net)
+    next_step(options, eta, weight, &of_w, &of_b)
+    if batch.m <= SLICE and options.clip_norm == INFINITY:
         step.to, step.step = p.net.parameters, <real>(1 / weight)
         step.of_w, step.of_b = &of_w, &of_b
         sum_gradients(p, batch, &step)
     else:
         sum_apart(p, batch, <real>(1 / weight))
-        if how.clip_norm < INFINITY:
-            clip_to_norm(p, how.clip_norm)
+        if options.clip_norm < INFINITY:
+            clip_to_norm(p, options.clip_norm)
         if is_set(&p.team.barrier.stopped):
             return 0
         for l in range(p.net.n_layers):
             update_layer(p, l, &of_w, &of_b)
-    if how.max_norm < INFINITY and barrier(p):
-        hold_norms(p, how.max_norm)
-    if how.by_weight:
+    if options.max_norm < INFINITY and barrier(p):
+        hold_norms(p, options.max_norm)
+    if options.by_weight:
         p.cost = before + batch.m / weight * p.cost
     return 0
 
 
-cdef void update_layer(Pass* p, int l, const Update* of_w, const Update* of_b) noexcept nogil:
+cdef void update_layer(Pass* p, int l, const Step* of_w, const Step* of_b) noexcept nogil:
     cdef const Layer* layer = &p.net.layers[l]
     update_part(of_w, p.net.parameters + layer.w, p.sums + layer.w,
                 part(size_of_w(layer), LINE // sizeof(real), p))
@@ -112,7 +112,7 @@ cdef void update_layer(Pass* p, int l, const Update* of_w, const Update* of_b) n
 
 
 cdef inline void update_part(
-    const Update* step, real* w, const real* g, Range own,
+    const Step* step, real* w, const real* g, Range own,
 ) noexcept nogil:
     update(step, w + own.first, 0, g + own.first, 0, 1, own.last - own.first)
 
@@ -123,7 +123,7 @@ cdef bint weighs_nothing(const MiniBatch* batch) noexcept nogil:
 
 cdef int sgd(
     Pass* p, MiniBatch* batch,      # IN, OUT batch.first, batch.m
-    Optimization* how, Py_ssize_t mini_batch_size,
+    OptimizerOptions* options, Py_ssize_t mini_batch_size,
     const double* eta,              # IN  one for each mini-batch
     Py_ssize_t last,
 ) except -1 nogil:
@@ -131,7 +131,7 @@ cdef int sgd(
     # be shorter: the step divides by its own length.
     while batch.first < last and not p.team.leaves:
         batch.m = min(mini_batch_size, batch.n - batch.first)
-        update_mini_batch(p, batch, how, eta[0])
+        update_mini_batch(p, batch, options, eta[0])
         if is_set(&p.team.barrier.stopped):
             break
         batch.first += batch.m

@@ -9,13 +9,13 @@ cdef inline void convert_row(
     real* out,              # OUT (K)
     const char* row,        # IN  (K)
     const real* scale,      # IN  (K), or NULL
-    Py_ssize_t K, Py_ssize_t itemsize,
+    Py_ssize_t K, RowType row_type,
 ) noexcept nogil:
     cdef Py_ssize_t v, k
     for v in range(K // LANES):
-        store(out + v * LANES, load_row(row, v * LANES, itemsize))
+        store(out + v * LANES, load_row(row, v * LANES, row_type))
     for k in range(K // LANES * LANES, K):
-        out[k] = one_of_row(row, k, itemsize)
+        out[k] = one_of_row(row, k, row_type)
     if scale != NULL:
         for k in range(K):
             out[k] *= scale[k]
@@ -44,7 +44,7 @@ cdef void gather(
 ) noexcept nogil:
     cdef Py_ssize_t i
     cdef Py_ssize_t row_bytes = rows.K * rows.itemsize
-    cdef bint in_place = rows.itemsize == REAL_BYTES and scale == NULL and not copies
+    cdef bint in_place = rows.type == real_rows() and scale == NULL and not copies
     cdef const char* row
     cdef real* x_i
     cdef Py_ssize_t which
@@ -60,12 +60,12 @@ cdef void gather(
             continue
         x_i = buffer + i * ld
         x[i] = x_i
-        if rows.itemsize == 1:
-            convert_row(x_i, row, scale, rows.K, 1)
-        elif rows.itemsize == 4:
-            convert_row(x_i, row, scale, rows.K, 4)
+        if rows.type == UINT8:
+            convert_row(x_i, row, scale, rows.K, UINT8)
+        elif rows.type == FLOAT32:
+            convert_row(x_i, row, scale, rows.K, FLOAT32)
         else:
-            convert_row(x_i, row, scale, rows.K, 8)
+            convert_row(x_i, row, scale, rows.K, FLOAT64)
 
 
 cdef void gather_targets(
@@ -153,6 +153,8 @@ cdef void gather_own_targets(
     gather_targets(p.y + p.first_own * output.example_stride, output.example_stride,
                    output.neuron_stride, targets, order, first + p.first_own, p.m_own,
                    p.net.layers[p.net.n_layers - 1].J)
+    smooth_targets(&p.net.cost, p.y + p.first_own * output.example_stride, output.example_stride,
+                   output.neuron_stride, p.m_own, p.net.layers[p.net.n_layers - 1].J)
     p.weighted = gather_weights(p.weights + p.first_own, targets, order, first + p.first_own,
                                 p.m_own)
 

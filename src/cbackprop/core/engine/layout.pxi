@@ -19,7 +19,7 @@ cdef enum:
 cdef struct Layer:
     Py_ssize_t K, J
     bint narrow
-    Sigma* runs             # of neurons with one activation
+    ActivationRun* runs     # of neurons with one activation
     int n_runs
     Py_ssize_t w, b         # where they begin in an arena
     Py_ssize_t ld           # of w: (K, ld), or narrow (J, ld)
@@ -28,7 +28,7 @@ cdef struct Layer:
 cdef struct Network:
     int n_layers
     Layer* layers
-    CostFunction cost
+    Cost cost
     real* parameters        # an arena
     Py_ssize_t size         # of an arena
     real scale              # of every input, ...
@@ -110,7 +110,7 @@ cdef inline Py_ssize_t stride_of(Py_ssize_t J) noexcept nogil:
     return lines * per_line
 
 
-cdef bint is_narrow(const Layer* layer, int l, int last, Cost cost) noexcept nogil:
+cdef bint is_narrow(const Layer* layer, int l, int last, CostKind cost) noexcept nogil:
     cdef int k
     for k in range(layer.n_runs):
         if layer.runs[k].kind == SOFTMAX or layer.runs[k].kind == NUMPY_SIGMA:
@@ -126,7 +126,7 @@ cdef bint keeps_z(const Layer* layer) noexcept nogil:
     return False
 
 
-cdef bint is_numpy(const Layer* layer, Cost cost) noexcept nogil:
+cdef bint is_numpy(const Layer* layer, CostKind cost) noexcept nogil:
     cdef int k
     for k in range(layer.n_runs):
         if layer.runs[k].kind == NUMPY_SIGMA:

@@ -21,8 +21,8 @@ cdef struct LayerProduct:
 cdef struct Sink:               # where a gradient goes
     real* to                    # an arena: it is added to that, ...
     real step                   # ... times this; delta carries the factor from BP1 on
-    const Update* of_w          # or an optimizer takes it, and `to` are the parameters; or NULL
-    const Update* of_b
+    const Step* of_w            # or an optimizer takes it, and `to` are the parameters; or NULL
+    const Step* of_b
 
 
 cdef inline void compute(LayerProduct* product) noexcept nogil:
@@ -127,8 +127,8 @@ cdef inline void weight_gradient_operands(
         product.form = TILES_WITH_EPILOGUE
         dense.initial, dense.ld_initial = p.zeros, 0
         dense.epilogue, dense.context, dense.tile = update, into.of_w, p.tile
-        for k in range(memories(into.of_w.kind)):
-            dense.epilogue_operands[k] = into.of_w.memory[k] + (w - into.of_w.w)
+        for k in range(min(n_slots(into.of_w.kind), <int>EPILOGUE_OPERANDS)):
+            dense.epilogue_operands[k] = into.of_w.slots[k] + (w - into.of_w.w)
     if p.sparse and l == 0:
         product.form = ZEROS_SKIPPED_TRANSPOSED
 
@@ -176,7 +176,7 @@ cdef inline void activate_layer(Pass* p, int l) noexcept nogil:
     cdef const Layer* layer = &p.net.layers[l]
     cdef LayerState* at = &p.own[l]
     if l == 0 and not p.training:
-        p.finite = all_finite(<const char*>at.z, at.rows * at.ld, REAL_BYTES)
+        p.finite = all_finite(<const char*>at.z, at.rows * at.ld, real_rows())
     if not product_rectifies(p, at, l):
         activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns, at.ld)
     if at.handed_on != at.a:

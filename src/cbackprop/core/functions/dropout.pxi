@@ -11,8 +11,8 @@ cdef struct Noise:
 
 
 cdef inline uint64_t key_of(const Noise* noise, int layer) noexcept nogil:
-    return splitmix64(splitmix64(noise.seed + <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>noise.step)
-                 + <uint64_t>layer)
+    cdef uint64_t step = <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>noise.step
+    return splitmix64(splitmix64(noise.seed + step) + <uint64_t>layer)
 
 
 cdef void apply_dropout(

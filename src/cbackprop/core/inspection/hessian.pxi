@@ -63,12 +63,12 @@ cdef int r_output_error(
     cdef const Layer* layer = &net.layers[net.n_layers - 1]
     cdef LayerState* at = &s.own[net.n_layers - 1]
     cdef LayerState* to = &r.own[net.n_layers - 1]
-    cdef Cost cost = net.cost.kind
-    cdef Activation kind = layer.runs[0].kind
-    cdef CostFunction quadratic
+    cdef CostKind cost = net.cost.kind
+    cdef ActivationKind kind = layer.runs[0].kind
+    cdef Cost quadratic
     if layer.n_runs == 1 and kind == SIGMOID and cost == CROSS_ENTROPY:
         output_error(s, step)
-        quadratic.kind, quadratic.p = QUADRATIC, 0
+        quadratic.kind, quadratic.parameters[0] = QUADRATIC, 0
         return cost_curvature(&quadratic, to.delta, at.a, to.a, s.y, step, at.rows, at.columns,
                               at.ld)
     if kind == SOFTMAX and (cost == LOG_LIKELIHOOD or cost == KL_DIVERGENCE):

@@ -4,7 +4,8 @@
 cdef enum:
     NR_VECTORS = 2          # of a panel of b
     KC = 256                # of a block of p: a panel of b is at most 32 KB
-    PREFETCH_C_FROM = 64    # of a depth: only then there is time to fetch a tile's part of c
+    PREFETCH_C_FROM = 64    # of a depth: only then there is time to fetch a tile's part of c, ...
+    EPILOGUE_OPERANDS = 2   # ... and of so many arrays besides
 
 
 cdef enum Multipliers:
@@ -42,7 +43,7 @@ cdef struct Product:
     Epilogue epilogue        # only for multiply_with_epilogue; then initial is zeros
     const void* context
     real* tile               # (MR, NR_VECTORS * LANES) for the epilogue
-    const real* epilogue_operands[2]    # what else it reads, laid out as c; or NULL
+    const real* epilogue_operands[EPILOGUE_OPERANDS]    # what else it reads, laid out as c; or NULL
 
 
 cdef struct Panel:           # what the micro-panels of A share, for one block of p
@@ -263,15 +264,17 @@ cdef void micropanels_with_epilogue(
     cdef Py_ssize_t height = of.n_rows // n_micropanels
     cdef Py_ssize_t taller = of.n_rows - height * n_micropanels
     cdef Py_ssize_t b_rows = g.b_rows_ahead, s, r, R, at, first = 0
-    cdef const real* used[3]
+    cdef const real* used[1 + EPILOGUE_OPERANDS]
     cdef int k
-    used[0], used[1], used[2] = of.c, of.epilogue_operands[0], of.epilogue_operands[1]
+    used[0] = of.c
+    for k in range(EPILOGUE_OPERANDS):
+        used[1 + k] = of.epilogue_operands[k]
     g.c, g.ldc = of.tile, V * LANES
     for s in range(n_micropanels):
         R = height + (s < taller)
         at = first * of.ldc + column
         if g.depth >= PREFETCH_C_FROM:
-            for k in range(3):
+            for k in range(1 + EPILOGUE_OPERANDS):
                 for r in range(R if used[k] != NULL else 0):
                     prefetch(used[k] + at + r * of.ldc)
                     prefetch(used[k] + at + r * of.ldc + (V - 1) * LANES)

@@ -30,12 +30,12 @@ cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) except -1 no
     for i in range(rows.n):
         for word in range(words_of(rows.K)):
             k = min(rows.K - word * WORD, <Py_ssize_t>WORD)
-            if rows.itemsize == 1:
-                bits[0] = nonzeros_in(row + word * WORD, k, 1)
-            elif rows.itemsize == 4:
-                bits[0] = nonzeros_in(row + word * WORD * 4, k, 4)
+            if rows.type == UINT8:
+                bits[0] = nonzeros_in(row + word * WORD, k, UINT8)
+            elif rows.type == FLOAT32:
+                bits[0] = nonzeros_in(row + word * WORD * 4, k, FLOAT32)
             else:
-                bits[0] = nonzeros_in(row + word * WORD * 8, k, 8)
+                bits[0] = nonzeros_in(row + word * WORD * 8, k, FLOAT64)
             count += count_bits(bits[0])
             bits += 1
         row += rows.K * rows.itemsize
@@ -46,14 +46,14 @@ cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) except -1 no
 
 
 cdef inline uint64_t nonzeros_in(
-    const char* x, Py_ssize_t count, Py_ssize_t itemsize,
+    const char* x, Py_ssize_t count, RowType row_type,
 ) noexcept nogil:
     cdef Py_ssize_t v, k
     cdef uint64_t bits = 0
     for v in range(count // LANES):
-        bits |= nonzero_bits(load_row(x, v * LANES, itemsize)) << (v * LANES)
+        bits |= nonzero_bits(load_row(x, v * LANES, row_type)) << (v * LANES)
     for k in range(count // LANES * LANES, count):
-        bits |= <uint64_t>(one_of_row(x, k, itemsize) != 0) << k
+        bits |= <uint64_t>(one_of_row(x, k, row_type) != 0) << k
     return bits
 
 
@@ -74,12 +74,12 @@ cdef int copy_nonzeros(
             while left:
                 k = word * WORD + lowest_bit(left)
                 left &= left - 1
-                if rows.itemsize == 1:
-                    values[at] = one_of_row(row, k, 1)
-                elif rows.itemsize == 4:
-                    values[at] = one_of_row(row, k, 4)
+                if rows.type == UINT8:
+                    values[at] = one_of_row(row, k, UINT8)
+                elif rows.type == FLOAT32:
+                    values[at] = one_of_row(row, k, FLOAT32)
                 else:
-                    values[at] = one_of_row(row, k, 8)
+                    values[at] = one_of_row(row, k, FLOAT64)
                 at += 1
             bits += 1
         row += rows.K * rows.itemsize

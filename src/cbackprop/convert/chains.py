@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, functions
-from cbackprop.core import _dispatch
+from cbackprop import _check
+from cbackprop import layers as resolved
+from cbackprop.core.table import PARAMETER
 from cbackprop.functions import Activation
 from cbackprop.inspect import given
 from cbackprop.network import Network
 
-# A neighbour's classes of activations, by our names: the class, and its attributes with the values
-# that make it ours. The first value is what we write; ALPHA is our parameter, whatever it is.
-Table = Mapping[str, tuple[str, dict[str, Any]]]
-ALPHA = object()
-
-GOES_WITH = {"sigmoid": "cross_entropy", "softmax": "log_likelihood"}  # costs; else quadratic
+# A neighbour's class of an activation, and its attributes with the values that make it ours, of
+# which the first is written; PARAMETER is our parameter, whatever it is.
+Class: TypeAlias = tuple[str, dict[str, Any]]
 
 
 class Run(NamedTuple):
@@ -71,10 +69,8 @@ def scale_of(net: Any) -> NDArray[Any] | None:
 def _run(net: Network, activation: Any, neurons: int, by: str) -> Run:
     if isinstance(activation, Activation):
         raise ValueError(f"{by} needs activations known by name, got {activation.name}")
-    parameters = net.engine.build.PARAMETERS
-    name, alpha = activation if isinstance(activation, tuple) else (activation, None)
-    if alpha is None and name in parameters:
-        alpha = parameters[name][1]
+    name = activation[0] if isinstance(activation, tuple) else activation
+    (alpha,) = resolved.parameters(activation) or (None,)
     return Run(name, alpha, neurons)
 
 
@@ -93,7 +89,7 @@ def only(runs: list[Run], by: str) -> Run:
     return runs[0]
 
 
-def made(run: Run, table: Table, namespace: Any, by: str, **settings: Any) -> Any:
+def made(run: Run, spelled: Class | None, namespace: Any, by: str, **settings: Any) -> Any:
     """
     Make a neighbour's object of an activation, with settings that do not change it.
 
@@ -102,23 +98,23 @@ def made(run: Run, table: Table, namespace: Any, by: str, **settings: Any) -> An
     ValueError
         If the neighbour has none.
     """
-    if run.activation not in table:
+    if spelled is None:
         raise ValueError(f"{by}: activation {run.activation!r} has no equal there")
-    kind, attributes = table[run.activation]
+    kind, attributes = spelled
     return getattr(namespace, kind)(**{
-        name: run.alpha if values is ALPHA else values[0] for name, values in attributes.items()},
-        **settings)
+        name: run.alpha if values is PARAMETER else values[0]
+        for name, values in attributes.items()}, **settings)
 
 
-def known(thing: Any, table: Table, namespace: Any) -> Any:
+def known(thing: Any, classes: Iterable[tuple[str, Class]], namespace: Any) -> Any:
     """Return our activation for a neighbour's object, None if there is none."""
-    for name, (kind, attributes) in table.items():
-        if type(thing) is not getattr(namespace, kind):
+    for name, (kind, attributes) in classes:
+        if type(thing) is not getattr(namespace, kind, None):
             continue
         theirs = [(getattr(thing, attribute), values) for attribute, values in attributes.items()]
-        if all(value is not None if values is ALPHA else value in values
+        if all(value is not None if values is PARAMETER else value in values
                for value, values in theirs):
-            alphas = [float(value) for value, values in theirs if values is ALPHA]
+            alphas = [float(value) for value, values in theirs if values is PARAMETER]
             return (name, *alphas) if alphas else name
     return None
 
@@ -225,9 +221,8 @@ class Chain:
             raise self.refuse(thing, "must follow a layer of weights")
         if activation == "log_softmax":
             activation, self.ended_by = "softmax", thing
-        self.activations[-1] = functions.layer(
-            f"{self.by}: {self._named(thing)}", activation, len(self.weights[-1]),
-            _dispatch.load("float32"))
+        self.activations[-1] = resolved.resolve_layer(
+            f"{self.by}: {self._named(thing)}", activation, len(self.weights[-1]))
 
     def squeeze(self, thing: Any) -> None:
         """Add that the one output is no column, as it stays here."""
@@ -258,8 +253,7 @@ class Chain:
         if not self.kinds <= {"bfloat16", "float16", "float32", "float64"}:
             raise ValueError(f"{self.by} needs weights that are floats, got {sorted(self.kinds)}")
         if cost is None:
-            last = self.activations[-1]
-            cost = GOES_WITH.get(last, "quadratic") if isinstance(last, str) else "quadratic"
+            cost = resolved.default_cost(self.activations[-1])
         return Network(
             [self.weights[0].shape[1], *map(len, self.weights)],
             activation=[

@@ -1,0 +1,374 @@
+"""
+The functions that there are many of: one row each, which everything else is made from.
+
+setup.py renders the core's ladders (`*.pxi.tp`) from these rows; Python takes names, parameters and
+defaults from them, the documentation its tables, and the converters what a function is called
+elsewhere. It imports nothing of ours, so that setup.py can read it before anything is built.
+
+A row leaves nothing to a default: what a function does not have, it says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+PARAMETER = object()  # where another library has a function's parameter
+
+
+class Parameter(NamedTuple):
+    """A number that a function takes."""
+
+    name: str
+    default: float
+    rule: str  # one of RULES
+
+
+RULES: dict[str, Any] = {  # of finite numbers
+    "positive": lambda number: number > 0,
+    "not negative": lambda number: number >= 0,
+    "between 0 and 1": lambda number: 0 < number < 1,
+    "from 0 to below 1": lambda number: 0 <= number < 1,
+}
+
+
+# ---- activations ----
+
+
+class Activation(NamedTuple):
+    """An activation: its block is in functions/activations.pxi, softmax's in softmax.pxi."""
+
+    name: str
+    parameters: tuple[Parameter, ...]  # one at most
+    formula: str  # for the documentation
+    prime_from: str  # what sigma' is found from: "a", "z"; "1" where it is that
+    kinks: bool  # whether sigma' jumps anywhere
+    curved: bool  # whether sigma'' is more than 0, so that there is a formula for it
+    whole_layer: bool  # whether an output depends on every z of its layer
+    from_z: tuple[str, ...] | None  # its own forms for outputs; None where a says everything
+    default_cost: str  # of an output, where a network comes without one
+    torch: tuple[Torch, ...]  # the first is written, all are read
+    keras: tuple[Keras, ...]
+    onnx: Onnx | None  # None: only as a formula, in convert/onnx.py
+    sklearn: tuple[str | None, str | None]  # hidden layers, outputs
+
+
+# A parameter's place among attributes is held by PARAMETER. Elsewhere a tuple holds the values with
+# which a class of another library is ours; the first is written.
+
+
+class Torch(NamedTuple):
+    """A class of torch.nn, and the function that does the same."""
+
+    kind: str | None
+    attributes: dict[str, Any]
+    function: str | None  # of torch or torch.nn.functional, a method too
+    arguments: tuple[str, ...]  # of the function, after the first
+
+
+class Keras(NamedTuple):
+    """A function of keras.activations, and a class of keras.layers."""
+
+    function: str | None
+    parameter: float | None  # ours, as the function has it
+    layer: str | None
+    attributes: dict[str, Any]
+
+
+class Onnx(NamedTuple):
+    """A standard operator."""
+
+    operator: str
+    attributes: dict[str, Any]
+    float64: bool  # whether ONNX Runtime has it in both real types; else a formula stands for it
+    since: int  # its opset
+
+
+INPLACE = ("inplace",)
+BELOW = "below_above"  # 1 - a and 1 + a
+ACTIVATIONS = [
+    Activation(
+        "sigmoid", (), "1 / (1 + e^-z)",
+        prime_from="a", kinks=False, curved=True, whole_layer=False,
+        from_z=("compare", "slope", "slope_of_log", "slope_of_log_below", "log_of_output",
+                "log_below_output"),
+        default_cost="cross_entropy",
+        torch=(Torch("Sigmoid", {}, "sigmoid", ()),), keras=(Keras("sigmoid", None, None, {}),),
+        onnx=Onnx("Sigmoid", {}, True, 6), sklearn=("logistic", "logistic")),
+    Activation(
+        "tanh", (), "tanh z",
+        prime_from="a", kinks=False, curved=True, whole_layer=False,
+        from_z=("compare", "slope", "slope_of_log_below", "log_below_output"),
+        default_cost="quadratic",
+        torch=(Torch("Tanh", {}, "tanh", ()),), keras=(Keras("tanh", None, None, {}),),
+        onnx=Onnx("Tanh", {}, True, 6), sklearn=("tanh", None)),
+    Activation(
+        "relu", (), "max(z, 0)",
+        prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
+        default_cost="quadratic",
+        torch=(Torch("ReLU", {}, "relu", INPLACE),),
+        keras=(Keras("relu", None, "ReLU", {
+            "max_value": (None,), "negative_slope": (0,), "threshold": (0,)}),),
+        onnx=Onnx("Relu", {}, True, 6), sklearn=("relu", None)),
+    Activation(
+        "relu6", (Parameter("ceiling", 6.0, "positive"),), "min(max(z, 0), ceiling)",
+        prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=(),
+        default_cost="quadratic",
+        torch=(Torch("Hardtanh", {"min_val": (0.0,), "max_val": PARAMETER}, "hardtanh",
+                     ("min_val", "max_val", "inplace")),
+               Torch("ReLU6", {}, "relu6", INPLACE)),
+        keras=(Keras("relu6", 6.0, "ReLU", {
+            "max_value": PARAMETER, "negative_slope": (0,), "threshold": (0,)}),),
+        onnx=None, sklearn=(None, None)),
+    Activation(
+        "leaky_relu", (Parameter("alpha", 0.01, "not negative"),),
+        "z for z > 0, else alpha z",
+        prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
+        default_cost="quadratic",
+        torch=(Torch("LeakyReLU", {"negative_slope": PARAMETER}, "leaky_relu",
+                     ("negative_slope", "inplace")),),
+        keras=(Keras("leaky_relu", 0.2, "LeakyReLU", {"negative_slope": PARAMETER}),
+               Keras(None, None, "ReLU", {
+                   "max_value": (None,), "negative_slope": PARAMETER, "threshold": (0,)})),
+        onnx=Onnx("LeakyRelu", {"alpha": PARAMETER}, False, 6), sklearn=(None, None)),
+    Activation(
+        "elu", (Parameter("alpha", 1.0, "not negative"),),
+        "z for z > 0, else alpha (e^z - 1)",
+        prime_from="a", kinks=False, curved=True, whole_layer=False, from_z=(BELOW, "slope"),
+        default_cost="quadratic",
+        torch=(Torch("ELU", {"alpha": PARAMETER}, "elu", ("alpha", "inplace")),
+               Torch("CELU", {"alpha": (1,)}, "celu", ("alpha", "inplace"))),
+        keras=(Keras("elu", 1.0, "ELU", {"alpha": PARAMETER}),),
+        onnx=Onnx("Elu", {"alpha": PARAMETER}, False, 6), sklearn=(None, None)),
+    Activation(
+        "selu", (), "1.0507... z for z > 0, else 1.0507... 1.6732... (e^z - 1)",
+        prime_from="a", kinks=True, curved=True, whole_layer=False, from_z=("slope",),
+        default_cost="quadratic",
+        torch=(Torch("SELU", {}, "selu", INPLACE),), keras=(Keras("selu", None, None, {}),),
+        onnx=Onnx("Selu", {}, False, 6), sklearn=(None, None)),
+    Activation(
+        "gelu", (), "z P(normal < z)",
+        prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
+        default_cost="quadratic",
+        torch=(Torch("GELU", {"approximate": ("none",)}, "gelu", ("approximate",)),),
+        keras=(Keras("gelu", None, None, {}),), onnx=None, sklearn=(None, None)),
+    Activation(
+        "gelu_tanh", (), "z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))) / 2",
+        prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
+        default_cost="quadratic",
+        torch=(Torch("GELU", {"approximate": ("tanh",)}, "gelu", ("approximate",)),),
+        keras=(), onnx=None, sklearn=(None, None)),
+    Activation(
+        "silu", (), "z / (1 + e^-z)",
+        prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
+        default_cost="quadratic",
+        torch=(Torch("SiLU", {}, "silu", INPLACE),), keras=(Keras("silu", None, None, {}),),
+        onnx=None, sklearn=(None, None)),
+    Activation(
+        "mish", (), "z tanh(ln(1 + e^z))",
+        prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
+        default_cost="quadratic",
+        torch=(Torch("Mish", {}, "mish", INPLACE),), keras=(Keras("mish", None, None, {}),),
+        onnx=Onnx("Mish", {}, False, 18), sklearn=(None, None)),
+    Activation(
+        "softplus", (), "ln(1 + e^z)",
+        prime_from="a", kinks=False, curved=True, whole_layer=False,
+        from_z=("slope_of_log", "log_of_output"), default_cost="quadratic",
+        # 20: to 2e-9, its default
+        torch=(Torch("Softplus", {"beta": (1,), "threshold": (40, 20)}, "softplus",
+                     ("beta", "threshold")),),
+        keras=(Keras("softplus", None, None, {}),),
+        onnx=Onnx("Softplus", {}, False, 1), sklearn=(None, None)),
+    Activation(
+        "softsign", (), "z / (1 + abs(z))",
+        prime_from="a", kinks=False, curved=True, whole_layer=False, from_z=(BELOW, "slope"),
+        default_cost="quadratic",
+        torch=(Torch("Softsign", {}, "softsign", ()),), keras=(Keras("softsign", None, None, {}),),
+        onnx=Onnx("Softsign", {}, False, 1), sklearn=(None, None)),
+    Activation(
+        "hard_sigmoid", (), "min(max(z + 3, 0), 6) / 6",
+        prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=(BELOW,),
+        default_cost="quadratic",
+        torch=(Torch("Hardsigmoid", {}, "hardsigmoid", INPLACE),),
+        keras=(Keras("hard_sigmoid", None, None, {}),),
+        onnx=Onnx("HardSigmoid", {"alpha": (1 / 6,), "beta": (0.5,)}, False, 6),
+        sklearn=(None, None)),
+    Activation(
+        "hard_tanh", (), "min(max(z, -1), 1)",
+        prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
+        default_cost="quadratic",
+        torch=(Torch("Hardtanh", {"min_val": (-1.0,), "max_val": (1.0,)}, "hardtanh",
+                     ("min_val", "max_val", "inplace")),),
+        keras=(Keras("hard_tanh", None, None, {}),), onnx=None, sklearn=(None, None)),
+    Activation(
+        "exponential", (), "e^z",
+        prime_from="a", kinks=False, curved=True, whole_layer=False,
+        from_z=(BELOW, "slope", "slope_of_log", "log_of_output"), default_cost="quadratic",
+        torch=(Torch(None, {}, "exp", ()),), keras=(Keras("exponential", None, None, {}),),
+        onnx=Onnx("Exp", {}, True, 6), sklearn=(None, "exp")),
+    Activation(
+        "gaussian", (), "e^(-z^2)",
+        prime_from="z", kinks=False, curved=True, whole_layer=False,
+        from_z=(BELOW, "slope_of_log", "slope_of_log_below", "log_of_output", "log_below_output"),
+        default_cost="quadratic", torch=(), keras=(), onnx=None, sklearn=(None, None)),
+    Activation(
+        "sine", (), "sin z",
+        prime_from="z", kinks=False, curved=True, whole_layer=False,
+        from_z=(BELOW, "slope_of_log_below"), default_cost="quadratic",
+        torch=(Torch(None, {}, "sin", ()),), keras=(),
+        onnx=Onnx("Sin", {}, True, 7), sklearn=(None, None)),
+    Activation(
+        "identity", (), "z",
+        prime_from="1", kinks=False, curved=False, whole_layer=False, from_z=None,
+        default_cost="quadratic",
+        torch=(Torch("Identity", {}, None, ()),),
+        keras=(Keras("linear", None, "Identity", {}),), onnx=Onnx("Identity", {}, True, 1),
+        sklearn=("identity", "identity")),
+    Activation(
+        "softmax", (), "e^z_j / sum_k e^z_k, over the whole layer",
+        prime_from="a", kinks=False, curved=True, whole_layer=True, from_z=("compare",),
+        default_cost="log_likelihood",
+        torch=(Torch("Softmax", {"dim": (-1, 1, None)}, "softmax",
+                     ("dim", "_stacklevel", "dtype")),),
+        keras=(Keras("softmax", None, "Softmax", {"axis": (-1, 1)}),),
+        onnx=Onnx("Softmax", {"axis": (1,)}, True, 13), sklearn=(None, "softmax")),
+]
+
+
+def with_form(form: str) -> list[Activation]:
+    """Return the activations whose outputs have a form of their own, one of `from_z`."""
+    return [row for row in ACTIVATIONS if form in (row.from_z or ())]
+
+
+# ---- costs ----
+
+
+class Cost(NamedTuple):
+    """A cost: its block is in functions/costs.pxi."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    formula: str  # of one output, for the documentation
+    targets: str
+    default_output: str | None  # the output's activation; None: as the hidden layers'
+    threshold: float  # what a single output is a class against
+    kinks: bool  # whether C or dC/da has any
+    logarithms: int  # 0; 1, of a; 2, of a and of 1 - a. With one, BP1 has a form of its own
+    by_output: bool  # whether it is a sum over outputs; else it is of the whole row
+    pairs: tuple[str, ...]  # outputs with which BP1 has one formula, compiled apart
+    with_softmax: str | None  # BP1 there: "minus", of -y ln a; "two classes", of both logarithms;
+    # None, of which nothing cancels: softmax's Jacobian times dC/da
+    of_classes: bool  # whether behind softmax an output with y = 0 costs nothing
+    torch: str | None  # its class there, perhaps of logits or means
+    keras: str | None
+
+
+FLOOR = Parameter("floor", 0.0, "not negative")
+SMOOTHING = Parameter("label_smoothing", 0.0, "from 0 to below 1")  # of targets, as they are read
+COSTS = [
+    Cost("quadratic", (), "(a - y)^2 / 2", "any", None,
+         threshold=0.5, kinks=False, logarithms=0, by_output=True,
+         pairs=("sigmoid", "tanh"), with_softmax=None,
+         of_classes=False, torch="MSELoss", keras="MeanSquaredError"),
+    Cost("cross_entropy", (FLOOR, SMOOTHING),
+         "-y ln a - (1 - y) ln(1 - a), logarithms of at least floor, for y (1 - label_smoothing) + "
+         "label_smoothing / 2", "0 to 1, or labels", "sigmoid",
+         threshold=0.5, kinks=False, logarithms=2, by_output=True,
+         pairs=("sigmoid",),
+         with_softmax="two classes", of_classes=False,
+         torch="BCELoss", keras="BinaryCrossentropy"),
+    Cost("log_likelihood", (FLOOR, SMOOTHING),
+         "-y ln a, likewise, for y (1 - label_smoothing) + label_smoothing / outputs",
+         "0 to 1, or labels", "softmax",
+         threshold=0.5, kinks=False, logarithms=1, by_output=True,
+         pairs=(), with_softmax="minus",
+         of_classes=True, torch="CrossEntropyLoss", keras="CategoricalCrossentropy"),
+    Cost("focal", (Parameter("gamma", 2.0, "not negative"),),
+         "-y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a)", "0 to 1, or labels", "sigmoid",
+         threshold=0.5, kinks=False, logarithms=2, by_output=True,
+         pairs=(), with_softmax="two classes",
+         of_classes=False, torch=None, keras="BinaryFocalCrossentropy"),
+    Cost("absolute", (), "abs(a - y)", "any", None,
+         threshold=0.5, kinks=True, logarithms=0, by_output=True,
+         pairs=(), with_softmax=None, of_classes=False,
+         torch="L1Loss", keras="MeanAbsoluteError"),
+    Cost("huber", (Parameter("delta", 1.0, "positive"),),
+         "d^2 / 2 for d = abs(a - y) < delta, else delta (d - delta / 2)", "any", None,
+         threshold=0.5, kinks=True, logarithms=0, by_output=True,
+         pairs=(), with_softmax=None, of_classes=False,
+         torch="HuberLoss", keras="Huber"),
+    Cost("quantile", (Parameter("tau", 0.5, "between 0 and 1"),),
+         "tau (y - a) for a < y, else (1 - tau) (a - y)", "any", None,
+         threshold=0.5, kinks=True, logarithms=0, by_output=True,
+         pairs=(), with_softmax=None, of_classes=False,
+         torch=None, keras=None),
+    Cost("log_cosh", (), "ln cosh(a - y)", "any", None,
+         threshold=0.5, kinks=False, logarithms=0, by_output=True,
+         pairs=(), with_softmax=None, of_classes=False,
+         torch=None, keras="LogCosh"),
+    Cost("hinge", (), "max(1 - s a, 0), with s = 1 where y > 0, else -1",
+         "0 and 1, or -1 and 1; or labels", "identity",
+         threshold=0.0, kinks=True, logarithms=0, by_output=True,
+         pairs=(), with_softmax=None, of_classes=False,
+         torch=None, keras="Hinge"),
+    Cost("squared_hinge", (), "max(1 - s a, 0)^2", "0 and 1, or -1 and 1; or labels", "identity",
+         threshold=0.0, kinks=True, logarithms=0, by_output=True,
+         pairs=(), with_softmax=None, of_classes=False,
+         torch=None, keras="SquaredHinge"),
+    Cost("poisson", (Parameter("constant", 0.0, "not negative"),),
+         "a - y ln a + constant (y ln y - y), half the deviance for constant = 1",
+         "0 or more", "softplus",
+         threshold=0.5, kinks=False, logarithms=1, by_output=True,
+         pairs=(), with_softmax="minus",
+         of_classes=False, torch="PoissonNLLLoss", keras="Poisson"),
+    Cost("kl_divergence", (), "y ln(y / a)", "0 to 1", "softmax",
+         threshold=0.5, kinks=False, logarithms=1, by_output=True,
+         pairs=(), with_softmax="minus",
+         of_classes=True, torch="KLDivLoss", keras="KLDivergence"),
+    Cost("cosine", (), "1 - a.y / (abs(a) abs(y)), of the whole row", "any", None,
+         threshold=0.5, kinks=False, logarithms=0, by_output=False,
+         pairs=(), with_softmax=None, of_classes=False,
+         torch="CosineEmbeddingLoss", keras="CosineSimilarity"),
+]
+
+
+# ---- optimizers: blocks in functions/optimizers.pxi.tp, classes in cbackprop/optimizers.py ----
+
+
+class Number(NamedTuple):
+    """A finite number of an optimizer. Its default is its class's."""
+
+    name: str
+    low: float  # the least that it may be, ...
+    below: float  # ... and what it stays below
+
+
+class Optimizer(NamedTuple):
+    """What the core has to know of an optimizer, beside its block."""
+
+    name: str
+    numbers: tuple[Number, ...]  # as the class has them
+    n_slots: int  # state arrays, of a number for each parameter
+    derived: tuple[str, ...]  # numbers of a step that its `prepare` function computes
+    starts_at_eta: tuple[int, ...]  # the slots that begin at the learning rate, not at zero
+
+
+INFINITY = float("inf")
+MOMENTUM = Number("momentum", 0, 1)
+BETA1, BETA2 = Number("beta1", 0, 1), Number("beta2", 0, 1)
+EPSILON = Number("epsilon", 0, INFINITY)
+
+OPTIMIZERS = [
+    Optimizer("sgd", (), n_slots=0, derived=(), starts_at_eta=()),
+    Optimizer("momentum", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("nesterov", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("adagrad", (EPSILON,), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("rmsprop", (Number("rho", 0, 1), EPSILON), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("adam", (BETA1, BETA2, EPSILON, Number("epsilon_hat", 0, INFINITY)),
+              n_slots=2, derived=("root_scale",), starts_at_eta=()),
+    Optimizer("rprop", (Number("shrink", 0, 1), Number("grow", 1, INFINITY),
+                        Number("smallest", 0, INFINITY), Number("largest", 0, INFINITY)),
+              n_slots=2, derived=(), starts_at_eta=(1,)),
+    Optimizer("lion", (BETA1, BETA2), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("nadam", (BETA1, BETA2, EPSILON, Number("momentum_decay", 0, INFINITY)),
+              n_slots=2, derived=("eta_g", "eta_m", "root_scale"), starts_at_eta=()),
+]
