@@ -39,6 +39,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("cython-lint", "src", "examples")
     session.run("mypy")
+    session.run("lint-imports", env={"PYTHONPATH": "src"})
 
 
 @nox.session

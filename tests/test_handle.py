@@ -121,7 +121,7 @@ def test_it_outlives_the_network_and_lets_go(dtype):
     x = np.ones((1, 5), dtype)
     expected, capsule = net.feedforward(x), net.handle()
     gone = weakref.ref(net)
-    arena = weakref.ref(net._core.parameters)
+    arena = weakref.ref(net.engine.core.parameters)
     del net
     gc.collect()
     assert gone() is None
