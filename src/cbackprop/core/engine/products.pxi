@@ -171,7 +171,7 @@ cdef inline bint product_rectifies(const Pass* p, const LayerState* at, int l) n
     return (l == 0 and p.sparse and p.training and is_relu(p.net.layers) and at.z == at.a)
 
 
-cdef inline void activate_layer(Pass* p, int l) noexcept nogil:
+cdef inline int activate_layer(Pass* p, int l) except -1 nogil:
     # a = sigma(z), and what dropout leaves of it.
     cdef const Layer* layer = &p.net.layers[l]
     cdef LayerState* at = &p.own[l]
@@ -181,6 +181,7 @@ cdef inline void activate_layer(Pass* p, int l) noexcept nogil:
         activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns, at.ld)
     if at.handed_on != at.a:
         apply_dropout(at.handed_on, at.a, p.noise, l + 1, at.rows, at.columns, at.ld)
+    return 0
 
 
 cdef inline int times_sigma_prime_of_layer(Pass* p, int l) except -1 nogil:
