@@ -9,12 +9,12 @@
 #
 #     delta_X(kind, sigma_p, o, z, y, p)      dC/da sigma'(z) of any activation: where C has a
 #                                             logarithm, its quotient and sigma' are one
+#     delta_X_of_Y(o)                         the same of one activation, Y, compiled apart, as are
+#                                             sums of these costs: they are the most frequent
 #     equal_share_X(J)                        what each of J outputs' targets would have if all were
 #                                             equal: label smoothing moves them there
 #     a_grad_a_X(a, below, y, p)              a dC/da, of softmax's a; and
 #     a_grad_a_below_X(a, below, y, p)        (1 - a) times that, where a is near 1
-#     delta_X_of_Y(o)                         the same of one activation, Y, compiled apart, as are
-#                                             sums of these costs: they are the most frequent
 #
 # A cost of the whole row, such as cosine, has X_rows and X_curvature_rows instead.
 
