@@ -16,6 +16,7 @@ from reference import (
 )
 from test_reference import PAIRS, SOME_PAIRS, UNIT
 
+from cbackprop import layers
 from cbackprop.core import _runtime
 
 MIXED = [("relu", 2), ("tanh", 1), (("leaky_relu", 0.2), 1), ("gelu", 1)]  # a layer of 5
@@ -234,7 +235,8 @@ def test_narrow_outputs(build, cost, activation):
         case.close(case.core.feedforward(case.x), case.reference.forward(case.x)[1][-1])
         a = case.reference.forward(case.x)[1][-1]
         correct, total = case.core.evaluate(case.rows, case.targets)
-        decided = [(v > 0.5)[:, 0] if j == 1 else v.argmax(axis=1) for v in (a, case.y)]
+        threshold = layers.threshold(cost)
+        decided = [(v > threshold)[:, 0] if j == 1 else v.argmax(axis=1) for v in (a, case.y)]
         assert correct == (decided[0] == decided[1]).sum()
         case.close(total / n, COSTS[cost][0](a, case.y).mean(), terms=100)
         case.core.sgd(case.rows, case.targets, np.arange(n), 40, etas(0.1), 0, n)
