@@ -5,8 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
+from cases import Case, lanes
 from reference import OPTIMIZERS, mask, optimized
-from test_core import Case, lanes
 
 import cbackprop
 from cbackprop import Network, optimizers
