@@ -15,7 +15,7 @@ import cbackprop
 from cbackprop import chapter2
 
 SOURCE = importlib.resources.files("cbackprop.chapter2").joinpath("chapter2.pyx")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "chapter2.md"
 CORE = ROOT / "src" / "cbackprop" / "core" / "chapter"
 SHAPES = [  # sizes, examples

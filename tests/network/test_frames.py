@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pytest
+import refusals
 
 from cbackprop import Network, data, train_many
 from cbackprop.book import network as book_network
@@ -279,8 +280,9 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np, jax
 from cbackprop import Network, data
-from test_frames import refused, rows
-x, y = abs(rows()[0]).astype("float32"), rows()[1]
+from refusals import one_line
+rng = np.random.default_rng(0)
+x, y = rng.random((30, 4), "float32"), rng.integers(0, 3, 30)
 for each in (x, x.astype("uint8")):
     array = jax.numpy.asarray(each)
     assert data.rows(array, 4).ctypes.data == array.unsafe_buffer_pointer()
@@ -288,10 +290,10 @@ net, other = (Network([4, 5, 3], seed=0) for _ in range(2))
 xs, ys = jax.numpy.asarray(x), jax.numpy.asarray(y)
 assert net.SGD((x, y), 2, 7, 0.5).cost == other.SGD((xs, ys), 2, 7, 0.5).cost
 assert np.array_equal(net.feedforward(x), other.feedforward(xs))
-refused(TypeError, "^a must hold real numbers, got dtype bfloat16",
-        lambda: net.feedforward(jax.numpy.ones(4, "bfloat16")))
-refused(TypeError, "^a must be readable by NumPy, got a .*Tracer: ",
-        lambda: jax.jit(net.feedforward)(jax.numpy.ones(4)))
+with one_line(TypeError, "^a must hold real numbers, got dtype bfloat16"):
+    net.feedforward(jax.numpy.ones(4, "bfloat16"))
+with one_line(TypeError, "^a must be readable by NumPy, got a .*Tracer: "):
+    jax.jit(net.feedforward)(jax.numpy.ones(4))
 print("done")
 """
 
@@ -300,7 +302,7 @@ def test_jax():
     """In a process of its own: JAX's threads make every later fork a warning."""
     if importlib.util.find_spec("jax") is None:
         pytest.skip("needs JAX")
-    run = subprocess.run([sys.executable, "-c", JAX, os.path.dirname(__file__)],
+    run = subprocess.run([sys.executable, "-c", JAX, os.path.dirname(refusals.__file__)],
                          capture_output=True, text=True, timeout=120, check=False)
     assert (run.stdout, run.returncode) == ("done\n", 0), run.stderr
 
