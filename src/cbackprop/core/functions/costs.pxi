@@ -7,9 +7,8 @@
 # p is the first parameter. BP1 is dC/da sigma'(z). For some pairs of a cost and an output this
 # cancels, overflows or is 0 / 0; they have further forms:
 #
-#     delta_X(kind, sigma_p, o, z, y, p)      dC/da sigma'(z) for any activation, if C has
-#     logarithms:
-#                                             their quotient and sigma' are one formula
+#     delta_X(kind, sigma_p, o, z, y, p)      dC/da sigma'(z) for any activation, if C has a
+#                                             logarithm: its quotient and sigma' are one formula
 #     delta_X_of_Y(o)                         dC/da sigma'(z) for the activation Y. These frequent
 #                                             pairs, and their sums of costs, have their own loops
 #     a_grad_a_X(a, below, y, p)              a dC/da for softmax
@@ -321,10 +320,10 @@ cdef double cosine_rows(
     real* delta,            # OUT (m, J)  step dC/da, or NULL
     const real* a, const real* y, real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    # C = 1 - u.v with u = a / |a|, v = y / |y|;  dC/da_j = (u_j u.v - v_j) / |a|. Lengths are
-    # clamped to at least 1e-8; the derivative then treats |a| as a constant. Both cancel if a is
-    # close to a target along one axis b. Then 1 - u.v = |u - v|^2 / 2, with u_b - v_b from the
-    # squares of the other axes, and dC/da_b uses |a|^2 - a_b^2 in the same way.
+    # C = 1 - u.v with u = a / |a|, v = y / |y|;  dC/da_j = (u_j u.v - v_j) / |a|
+    # Lengths are clamped to at least 1e-8; the derivative then treats |a| as a constant. Both
+    # formulas cancel if a is close to a target along one axis b. Then 1 - u.v = |u - v|^2 / 2, with
+    # u_b - v_b from the squares of the other axes, and dC/da_b from |a|^2 - a_b^2, their sum.
     cdef Py_ssize_t i, v, at
     cdef vec ay, aa, yy, a_v, y_v, other_ay, other_aa, other_yy, distance
     cdef double total = 0, cosine, a_length, y_length, b, difference, of_a, of_y

@@ -14,9 +14,9 @@ cdef enum:
 cdef void softmax_rows(
     real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    # a_j = e^(z_j - max z) / sum_k e^(z_k - max z) With few neurons, lanes would be idle and sums
-    # over lanes slow. Examples are the lanes then, if there are enough of them. The bits are the
-    # same.
+    # a_j = e^(z_j - max z) / sum_k e^(z_k - max z)
+    # With few neurons, lanes would be idle and sums over lanes slow. Then examples are the lanes,
+    # if there are enough of them; the bits are the same.
     cdef Py_ssize_t i, v, at, n, first = 0
     cdef vec highest, total
     while vectors(J) <= MAX_TRANSPOSED_VECTORS and m - first >= LANES // 2:

@@ -58,8 +58,8 @@ cdef inline vec exp(vec x) noexcept nogil:
 
 
 cdef inline vec exp_in_halves(vec x, vec low, vec* rest) noexcept nogil:
-    # e^(x + low) as a product of two factors. Neither overflows or underflows if their product
-    # does, so a third factor multiplied in between may bring the result back into range.
+    # e^(x + low) as a product of two factors. Neither overflows or underflows, even if their
+    # product does, so a factor multiplied in between may bring the result back into range.
     cdef vec t, n, half
     x = at_most(at_least(x, splat(2 * LN_SMALLEST)), splat(2 * LN_LARGEST_POWER - 1))
     t = x * splat(<real>1.4426950408889634) + splat(ROUND_TO_INT)
@@ -212,8 +212,8 @@ cdef inline vec softplus(vec z) noexcept nogil:
 # ---- the normal distribution ----
 
 cdef inline vec normal_cdf(vec z, vec* bell) noexcept nogil:
-    # P(normal < z), and e^(-z^2/2) in `bell`. With x = |z|, the tail is e^(-x^2/2) q(t) / (1 + 0.75
-    # x) for t = (x - 4) / (x + 4). The 0.75 makes q flat near x = 0, where t's rounding matters
+    # P(normal < z), and e^(-z^2/2) in `bell`. With x = |z| and t = (x - 4) / (x + 4), the tail is
+    # e^(-x^2/2) q(t) / (1 + 0.75 x). The 0.75 makes q flat near x = 0, where t's rounding matters
     # most.
     cdef vec x = at_most(absolute(z), splat(14 if REAL_BYTES == 4 else 39))
     cdef vec t = (x - 4) / (x + 4)

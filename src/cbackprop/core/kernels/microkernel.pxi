@@ -36,7 +36,7 @@ cdef struct Product:
     Py_ssize_t n_rows_total  # n_rows of all threads together, which sets the order of sums
     Py_ssize_t ldc, ld_initial, ldb
     real alpha               # 1 if a_transposed
-    const real* relu_mask    # (n_rows, columns), laid out as c; or NULL. NULL if `streams`
+    const real* relu_mask    # (n_rows, columns), laid out as c; or NULL, always if `streams`
     bint a_transposed, b_transposed
     bint streams             # rows are in memory, not in a cache: prefetch them
     Prefetcher* prefetcher   # or NULL

@@ -135,7 +135,7 @@ INLINE mask first_lanes(intptr_t n) { return (mask){LANE_NUMBERS} < (mask){0} + 
 INLINE mask less(vec a, vec b) { return a < b; }
 INLINE vec select_lanes(mask m, vec yes, vec no) {
 #if defined(__SSE2__) && !defined(__SSE4_1__)
-    /* GCC 12 crashes (in gimple_expand_vec_cond_expr) if it knows that m is one of two comparisons. */
+    /* GCC 12 crashes (gimple_expand_vec_cond_expr) if it knows that m is one of two comparisons. */
     __asm__("" : "+x"(m));
 #endif
     return (vec)((m & (mask)yes) | (~m & (mask)no));
