@@ -12,7 +12,7 @@
 # functions run on the caller's thread, do not call Python and allocate no memory: the handle owns
 # it.
 #
-# - `handle` owns the memory behind `core` and keeps the parameters alive, even without the Network.
+# - `handle` owns the memory of `core` and keeps the parameters alive, even without the Network.
 #   Both share the same parameters: a step here changes the Network, and the other way round.
 # - There are no locks. One handle serves one thread at a time. Several threads, each with its own
 #   handle, may feed forward at the same time; during a step, here or in SGD, no other thread may

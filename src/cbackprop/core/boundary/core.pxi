@@ -289,7 +289,7 @@ cdef class Core:
             raise ValueError(f"order[first:last] must be mini-batches with an eta each, got "
                              f"[{first}:{last}] of {n} in {mini_batch_size} and "
                              f"{each.shape[0]} etas")
-        # The last mini-batch ends after `last`, and its successor is prefetched.
+        # The last mini-batch may extend past `last`, and the rows of the next one are prefetched.
         if not all_below(rows.array.n, &which[0] + first, min(n, (
                 last + min(mini_batch_size, n) + SLICE)) - first):
             raise ValueError(f"order must be of row numbers below {rows.array.n}, got others")

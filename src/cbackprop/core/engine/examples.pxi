@@ -131,7 +131,7 @@ cdef void gather_examples(
 
 cdef void gather_rows(
     Pass* p, const RowArray* rows,
-    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,    # the thread's first row of n
+    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,    # this thread's first, of n
 ) noexcept nogil:
     cdef const real* scales = p.net.scales
     p.sparse = ((p.noise == NULL or rows.columns != NULL and not corrupts_inputs(p.noise))

@@ -141,7 +141,8 @@ cdef inline Py_ssize_t size_of_w(const Layer* layer) noexcept nogil:
 cdef Py_ssize_t rows_per_slice(const Network* net, const RowArray* rows) noexcept nogil:
     cdef int l
     cdef Py_ssize_t largest = 1
-    for l in range(1 if rows.columns != NULL else 0, net.n_layers):     # x is sparse
+    # CSR rows skip zeros in the first layer, so its product is small.
+    for l in range(1 if rows.columns != NULL else 0, net.n_layers):
         largest = max(largest, size_of_w(&net.layers[l]))
     return max(<Py_ssize_t>MIN_SLICE, min(<Py_ssize_t>SLICE, <Py_ssize_t>MAX_PRODUCT // largest))
 

@@ -183,7 +183,7 @@ cdef inline void activate_layer(Pass* p, int l) noexcept nogil:
 
 
 cdef inline int times_sigma_prime_of_layer(Pass* p, int l) except -1 nogil:
-    # delta times sigma'(z), times dropout's factors of a.
+    # Multiply delta by sigma'(z), and by the factors with which dropout multiplied a.
     cdef const Layer* layer = &p.net.layers[l]
     cdef LayerState* at = &p.own[l]
     if at.handed_on != at.a:

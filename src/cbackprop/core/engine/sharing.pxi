@@ -22,7 +22,7 @@ cdef inline int share_by_neurons(Pass* p, int l, int w, ByNeurons product) excep
     # Compute a product with the weights of layer w for the neurons of layer l: for this thread's
     # examples, or, between two barriers, for its neurons. False if another thread has stopped.
     if p.threads > 1 and by_neurons(p.net, w):
-        if w > 0 and not barrier(p):    # before the first layer, the slice has just had one
+        if w > 0 and not barrier(p):    # at the first layer, the threads have just passed one
             return False
         product(p, &p.layers[l], l, neurons_of(p, l))
         if not barrier(p):

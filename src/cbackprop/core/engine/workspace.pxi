@@ -105,7 +105,7 @@ cdef class Workspace:
         cdef int l
         cdef Layer* layer
         cdef LayerState at
-        cdef const real** a_rows = self.reserve_rows(base, m)   # rows of x in place
+        cdef const real** a_rows = self.reserve_rows(base, m)   # pointers to rows of x
         for l in range(net.n_layers):
             layer = &net.layers[l]
             memset(&at, 0, sizeof(at))

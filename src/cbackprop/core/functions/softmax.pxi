@@ -42,7 +42,7 @@ cdef void softmax_rows(
 cdef void softmax_transposed(
     real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,      # m <= LANES
 ) noexcept nogil:
-    cdef vec x[MAX_TRANSPOSED_VECTORS * LANES]  # by neuron
+    cdef vec x[MAX_TRANSPOSED_VECTORS * LANES]  # x[j]: neuron j of each example
     cdef vec total[LANES]
     cdef vec highest = splat(-LARGEST)
     cdef Py_ssize_t i, j, v

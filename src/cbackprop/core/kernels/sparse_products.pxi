@@ -394,7 +394,7 @@ cdef void add_from_lists(
 cdef void multiply_nonzeros_transposed(
     const Product* product,                 # as for A_TRANSPOSED; `initial` is c, or zeros
     const Nonzeros* x, const real* values,  # IN  (depth) instead of its rows
-    Py_ssize_t* cursor,                       # (depth) the next nonzero of each row
+    Py_ssize_t* cursor,                     # (depth) the next nonzero of each row
 ) noexcept nogil:
     cdef Py_ssize_t i, j, group, V, k_first, k_last, ld, ldb = product.ldb, m = product.depth
     cdef bint listed = x.columns != NULL

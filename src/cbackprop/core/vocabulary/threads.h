@@ -63,7 +63,7 @@ static size_t stack_size(void) { /* stack size of OpenMP's threads; 0 for the sy
     return 0;
 }
 
-static void *wait_for_all(void *gate) {    /* until all have started */
+static void *wait_for_all(void *gate) { /* until all have started */
     pthread_mutex_lock((pthread_mutex_t *)gate);
     pthread_mutex_unlock((pthread_mutex_t *)gate);
     return NULL;
