@@ -1,9 +1,9 @@
 # Chapter 2: feedforward (25) and the four equations. `cbackprop.chapter2` is the same chapter in
 # plain loops, under the same names.
 #
-# `p` is a slice of a mini-batch on its way through the network, as one thread sees it. `at` is what
-# the slice leaves in a layer: z, a and delta of its examples. A product is shared among threads by
-# neurons, and finds its operands in engine/products.pxi.
+# `p` is one thread's pass over a slice of a mini-batch. `at` is the state of a layer: z, a and
+# delta of the slice's examples. Threads share a product by neurons; engine/products.pxi selects its
+# operands.
 
 
 cdef int feedforward(Pass* p) except -1 nogil:
@@ -27,14 +27,14 @@ cdef int output_error(Pass* p, real step) except -1 nogil:
     # BP1   delta^L = grad_a C * sigma'(z^L)
     # (37)  delta^L_j = sum_k dC/da_k da_k/dz_j, where every a_k depends on z_j: softmax, for which
     #       da_k/dz_j = a_k (1[j = k] - a_j), so that delta_j = a_j (dC/da_j - sum_k dC/da_k a_k)
-    # Every equation after BP1 is linear in delta, so delta takes the step here: -eta/m makes BP4
-    # the update, 1/m the average gradient, 1 the book's. Cost and activation are one formula where
-    # two would cancel or overflow.
+    # Every later equation is linear in delta, so delta is multiplied by the step here: with -eta/m
+    # BP4 is the update, with 1/m the average gradient, with 1 the book's sum. Some pairs of a cost
+    # and an activation share one formula, because two would cancel or overflow.
     cdef const Layer* layer = &p.net.layers[p.net.n_layers - 1]
     cdef LayerState* at = &p.own[p.net.n_layers - 1]
     output_error_of(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                     p.y + p.first_own * at.example_stride, step, at.rows, at.columns, at.ld)
-    if p.weighted:                      # each example's delta, by its weight
+    if p.weighted:                      # multiply each example's delta by its weight
         apply_weights(at.delta, p.weights + p.first_own, layer.narrow, at.rows, at.columns, at.ld)
     return 0
 
@@ -68,7 +68,7 @@ cdef void add_weight_gradient(Pass* p, int l, const Sink* into) noexcept nogil:
 
 
 cdef int backprop(Pass* p, const Sink* into) except -1 nogil:
-    # BP1 to BP4 for one slice. No parameter changes before every delta is known.
+    # BP1 to BP4 for one slice. No parameter changes before all deltas are known.
     cdef int l
     feedforward(p)
     output_error(p, into.step)                              # BP1
@@ -76,7 +76,7 @@ cdef int backprop(Pass* p, const Sink* into) except -1 nogil:
         backpropagate_error(p, l)                           # BP2
     if not barrier(p):
         return 0
-    if p.thread == 0:           # in one order, however many threads there are
+    if p.thread == 0:           # one thread, so that the order of the sum is fixed
         p.cost += cost_of_slice(p)
     for l in range(p.net.n_layers):
         add_bias_gradient(p, l, into)                       # BP3
@@ -86,7 +86,7 @@ cdef int backprop(Pass* p, const Sink* into) except -1 nogil:
 
 
 cdef double cost_of_slice(const Pass* p) except? -1 nogil:
-    # (26)  C = sum_x C_x, each with its weight
+    # (26)  C = sum_x C_x, each C_x times the weight of x
     cdef const LayerState* at = &p.layers[p.net.n_layers - 1]
     cdef const Layer* layer = &p.net.layers[p.net.n_layers - 1]
     cdef Py_ssize_t i, stride = at.example_stride
@@ -95,7 +95,7 @@ cdef double cost_of_slice(const Pass* p) except? -1 nogil:
         return sum_of_costs(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.a, at.z, p.y,
                             at.rows, at.columns, at.ld)
     for i in range(p.m):
-        if p.weights[i] > 0:    # 0 times an infinite cost is no number
+        if p.weights[i] > 0:    # 0 times an infinite cost is NaN
             total += p.weights[i] * sum_of_costs(
                 &p.net.cost, layer.runs, layer.n_runs, layer.narrow,
                 at.a + i * stride, at.z + i * stride, p.y + i * stride,
