@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, data, storage
+from cbackprop import _check, storage
 from cbackprop._extras import library
+from cbackprop.arrays import numbers
 from cbackprop.history import History
 
 FORMAT = "cbackprop network"
@@ -123,7 +124,7 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         memory["memory"] = [arrays[f"memory_{at}"] for at in range(len(names))]
     history, random = header.get("history"), header.get("random")
     layers = list(itertools.pairwise(settings["sizes"]))
-    weights = [data.numbers(arrays[f"weights_{layer}"], f"weights_{layer}")
+    weights = [numbers(arrays[f"weights_{layer}"], f"weights_{layer}")
                for layer in range(len(layers))]
     shapes = [w.shape for w in weights]
     if shapes != [(j, k) for k, j in layers]:  # before the sizes ask for any memory

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import arrays
 from cbackprop.optimizers import KNOWN, ROWS, TrainingOptions
 
 
@@ -73,7 +73,7 @@ class OptimizerState:
         made = cls(build, core, saved["optimizer"])
         made.in_core.steps = saved["steps"]
         for view, given in zip(made.views(), saved["memory"], strict=True):
-            array = data.numbers(given, "an optimizer's memory")
+            array = arrays.numbers(given, "an optimizer's memory")
             if view.shape != array.shape:
                 raise ValueError(f"an optimizer's memory of shape {array.shape} for parameters of "
                                  f"shape {view.shape}")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data
+from cbackprop import _check, arrays
 
 
 class Block(NamedTuple):
@@ -87,7 +87,7 @@ class Views(Sequence[Any]):
 
     def _checked(self, layer: int, value: ArrayLike) -> NDArray[Any]:
         name, shape = f"{self._name}[{layer}]", self._arrays[layer].shape
-        array = data.numbers(value, name)
+        array = arrays.numbers(value, name)
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
         return array
