@@ -40,7 +40,7 @@ def resolve_function(
     if isinstance(value, own):
         return value
     known = dict.fromkeys(others, ()) | {row.name: row.parameters for row in rows}
-    name, *given = value if isinstance(value, tuple) else (value,)
+    name, *given = value if isinstance(value, tuple) and value else (value,)
     if not isinstance(name, str) or name not in known or (isinstance(value, tuple) and not given):
         raise ValueError(f"{argument} must be one of {sorted(known)}, got {_check.shown(value)}")
     if not given:

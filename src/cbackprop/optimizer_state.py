@@ -44,7 +44,7 @@ class OptimizerState:
     def follow(self, core: Any) -> None:
         """Train another core, of the same sizes, from now on."""
         self._core = core
-        self.in_core.follow(core)
+        self.in_core.attach(core)
 
     def copies(self) -> tuple[int, list[NDArray[Any]]]:
         """Return steps and arenas, to put back with `restore`."""

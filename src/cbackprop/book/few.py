@@ -49,7 +49,7 @@ def stepped(
         weights = [(w if decay == 1 else decay * w) - step * g
                    for w, g in zip(net.weights, nabla_w, strict=True)]
         biases = [b - step * g for b, g in zip(net.biases, nabla_b, strict=True)]
-    return (weights, biases) if _core.fit_sizes(weights, biases, sizes) else None
+    return (weights, biases) if _core.arrays_match(weights, biases, sizes) else None
 
 
 def correct(net: Lists, sizes: tuple[int, ...], pairs: Any) -> int | None:
@@ -69,5 +69,5 @@ def correct(net: Lists, sizes: tuple[int, ...], pairs: Any) -> int | None:
 def _are_few(net: Lists, sizes: tuple[int, ...], pairs: Any) -> bool:
     """Whether these are a few pairs, whether they fit the network, and it itself."""
     return (type(pairs) is type(net.weights) is type(net.biases) is list
-            and 0 < len(pairs) <= MOST and _core.fit_pairs(pairs, sizes[0], sizes[-1])
-            and _core.fit_sizes(net.weights, net.biases, sizes))
+            and 0 < len(pairs) <= MOST and _core.pairs_match(pairs, sizes[0], sizes[-1])
+            and _core.arrays_match(net.weights, net.biases, sizes))

@@ -27,7 +27,7 @@ def _shuffle(random_state: np.random.RandomState, order: NDArray[np.intp]) -> No
 
 
 def _compiled_shuffle(random_state: np.random.RandomState, order: NDArray[np.intp]) -> None:
-    _runtime.shuffle_alike(random_state._bit_generator, order)
+    _runtime.shuffle_as_numpy(random_state._bit_generator, order)
 
 
 @cache
