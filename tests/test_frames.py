@@ -278,7 +278,7 @@ JAX = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np, jax
-from cbackprop import Network, data
+from cbackprop import Network, arrays
 from test_frames import refused, rows
 x, y = abs(rows()[0]).astype("float32"), rows()[1]
 for each in (x, x.astype("uint8")):

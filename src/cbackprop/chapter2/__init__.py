@@ -218,7 +218,7 @@ def _examples(x: ArrayLike, y: ArrayLike, w: Arrays) -> tuple[NDArray[Any], NDAr
 
 
 def _rate(eta: Any) -> float:
-    return _check.number("eta", eta, 0)
+    return _check.number("eta", eta, 0, boolean=True)
 
 
 def _indices(order: ArrayLike, n: int) -> NDArray[Any]:
