@@ -17,7 +17,7 @@ from cbackprop._endings import DivergenceError
 from cbackprop.core import _dispatch, _runtime
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.optimizers import TrainingOptions
-from cbackprop.parameters import Block, Views, blocks
+from cbackprop.parameters import KINDS, Views, blocks
 from cbackprop.sources import (
     ArrayExamples,
     Examples,
@@ -59,6 +59,8 @@ class Engine:
     core : Core
     stored : str
         The type of the parameters; the same as `dtype`.
+    blocks : tuple of Block
+        All parameters: the weights of every layer, then the biases.
     weights, biases : Views
     optimizer_state : OptimizerState or None
         What an optimizer carries from one training to the next.
@@ -80,8 +82,10 @@ class Engine:
         """Make a core, and let nobody be training it."""
         self.core: Core = self.build.Core(
             self.sizes, self.activations, self.cost, self.input_scale)
-        weights, biases = self.core.views(self.core.parameters)
-        self.weights, self.biases = Views("weights", weights), Views("biases", biases)
+        self.blocks = blocks(self.core)
+        self.weights, self.biases = (
+            Views(kind, [block.view(self.core.parameters) for block in self.blocks
+                         if block.kind == kind]) for kind in KINDS)
         self._in_training = threading.Lock()
         self._trained_by: int | None = None  # a thread's number
 
@@ -98,11 +102,6 @@ class Engine:
         if made.optimizer_state is not None:
             made.optimizer_state.follow(made.core)
         return made
-
-    @functools.cached_property
-    def blocks(self) -> tuple[Block, ...]:
-        """All parameters: the weights of every layer, then the biases."""
-        return blocks(self.core)
 
     @property
     def threads(self) -> int | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cbackprop import arrays
 from cbackprop.optimizers import KNOWN, ROWS, TrainingOptions
+from cbackprop.parameters import blocks
 
 
 class OptimizerState:
@@ -57,9 +58,8 @@ class OptimizerState:
             arena[...] = saved
 
     def views(self) -> list[NDArray[Any]]:
-        """Return live views of all slots, each layer by layer: weights, then biases."""
-        return [view for arena in self.in_core.slots
-                for views in self._core.views(arena) for view in views]
+        """Return live views of all slots, each block by block, as the parameters are."""
+        return [block.view(arena) for arena in self.in_core.slots for block in blocks(self._core)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer, "steps": self.in_core.steps,
