@@ -95,5 +95,5 @@ cdef double sgd_step_of(
     handle.passes.training, handle.passes.cost = True, 0
     batch.rows, batch.targets, batch.order = &rows, &targets, NULL
     batch.n, batch.first, batch.m = m, 0, m
-    update_mini_batch(handle.passes, &batch, NULL, eta)
+    take_step(handle.passes, &batch, NULL, eta)
     return handle.passes.cost / m

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 ACTIVATIONS: dict[str, int]
 COSTS: dict[str, int]
-DEFAULTS: dict[str, tuple[float, ...]]
 DIFFERENCE: float
 ELEMENTARY: tuple[str, ...]
 OPTIMIZERS: dict[str, int]

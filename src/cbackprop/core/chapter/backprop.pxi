@@ -85,20 +85,26 @@ cdef int backprop(Pass* p, const Sink* into) except -1 nogil:
     return 0
 
 
-cdef double cost_of_slice(const Pass* p) except? -1 nogil:
-    # (26)  C = sum_x C_x, each C_x times the weight of x
-    cdef const LayerState* at = &p.layers[p.net.n_layers - 1]
-    cdef const Layer* layer = &p.net.layers[p.net.n_layers - 1]
-    cdef Py_ssize_t i, stride = at.example_stride
-    cdef double total = 0
-    if not p.weighted:
-        return sum_of_costs(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.a, at.z, p.y,
-                            at.rows, at.columns, at.ld)
-    for i in range(p.m):
-        if p.weights[i] > 0:    # 0 times an infinite cost is NaN
-            total += p.weights[i] * sum_of_costs(
-                &p.net.cost, layer.runs, layer.n_runs, layer.narrow,
-                at.a + i * stride, at.z + i * stride, p.y + i * stride,
-                1 if at.neuron_stride == 1 else layer.J, layer.J if at.neuron_stride == 1 else 1,
-                at.ld)
-    return total
+cdef int update_mini_batch(Pass* p, const MiniBatch* batch, double eta) except -1 nogil:
+    # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
+    cdef Sink parameters
+    parameters.to, parameters.w_step, parameters.b_step = p.net.parameters, NULL, NULL
+    parameters.step = <real>(-eta / batch.m)        # minus: BP3 and BP4 subtract from b and w
+    return sum_gradients(p, batch, &parameters)
+
+
+cdef int sum_gradients(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
+    # SLICE rows at a time, so that memory does not grow with the data. Each slice prefetches the
+    # rows of the next slice or mini-batch.
+    cdef Py_ssize_t first = batch.first, end = batch.first + batch.m, max_rows = SLICE
+    if batch.m > SLICE:
+        max_rows = rows_per_slice(p.net, batch.rows)
+    while first < end:
+        share_examples(p, min(max_rows, end - first))
+        gather_examples(p, batch, first)
+        first += p.m
+        plan_prefetch(&p.prefetcher, batch, first, min(batch.n, first + p.m))
+        if not barrier(p):
+            return 0
+        backprop(p, into)
+    return 0

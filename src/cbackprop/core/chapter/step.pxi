@@ -1,16 +1,14 @@
-# Gradient descent: the update of a mini-batch, and the mini-batches of an epoch.
+# The steps of an epoch: plain descent, or what an optimizer makes of the gradient.
 #
-# A mini-batch goes through the network SLICE rows at a time, so memory does not grow with the data.
-# If it fits in one slice, BP3 and BP4 subtract directly from the parameters, and nabla_w is never
-# stored. A mini-batch is applied completely or not at all: signals are checked between its
+# If a mini-batch fits in one slice, BP3 and BP4 subtract directly from the parameters, and nabla_w
+# is never stored. A mini-batch is applied completely or not at all: signals are checked between its
 # products, but not after the parameters have begun to change.
 
 
-cdef int update_mini_batch(
+cdef int take_step(
     Pass* p, const MiniBatch* batch, OptimizerOptions* options, double eta,
 ) except -1 nogil:
-    # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
-    cdef Sink descent
+    # Plain descent if options are NULL or `plain`, else an optimizer's step.
     if is_weightless(batch):                # its gradient is 0
         if options != NULL:
             options.passed_over += batch.m
@@ -19,31 +17,12 @@ cdef int update_mini_batch(
         p.noise.step = options.steps + 1
     if options != NULL and not options.plain:
         optimize_mini_batch(p, batch, options, eta)
+    elif batch.m <= SLICE:
+        update_mini_batch(p, batch, eta)
     else:
-        descent.to, descent.w_step, descent.b_step = p.net.parameters, NULL, NULL
-        descent.step = <real>(-eta / batch.m)       # minus: the sums are subtracted
-        if batch.m <= SLICE:
-            sum_gradients(p, batch, &descent)
-        else:
-            add_sums(p, batch, &descent)
+        add_sums(p, batch, <real>(-eta / batch.m))
     if options != NULL:
         options.steps += 1          # only now, because a signal may have prevented the step
-    return 0
-
-
-cdef int sum_gradients(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
-    # Slice by slice. Each slice prefetches the rows of the next slice or mini-batch.
-    cdef Py_ssize_t first = batch.first, end = batch.first + batch.m, max_rows = SLICE
-    if batch.m > SLICE:
-        max_rows = rows_per_slice(p.net, batch.rows)
-    while first < end:
-        share_examples(p, min(max_rows, end - first))
-        gather_examples(p, batch, first)
-        first += p.m
-        plan_prefetch(&p.prefetcher, batch, first, min(batch.n, first + p.m))
-        if not barrier(p):
-            return 0
-        backprop(p, into)
     return 0
 
 
@@ -58,11 +37,12 @@ cdef int sum_into_arena(Pass* p, const MiniBatch* batch, real step) except -1 no
     return sum_gradients(p, batch, &arena)
 
 
-cdef int add_sums(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
+cdef int add_sums(Pass* p, const MiniBatch* batch, real step) except -1 nogil:
+    # As update_mini_batch, for more rows than a slice has.
     cdef Range own = part_of_arena(p)
-    sum_into_arena(p, batch, into.step)
+    sum_into_arena(p, batch, step)
     if not is_set(&p.team.barrier.stopped):
-        add_arena(into.to + own.first, p.sums + own.first, own.last - own.first)
+        add_arena(p.net.parameters + own.first, p.sums + own.first, own.last - own.first)
     return 0
 
 
@@ -131,7 +111,7 @@ cdef int sgd(
     # may be shorter; the step then divides by its length.
     while batch.first < last and not p.team.oversubscribed:
         batch.m = min(mini_batch_size, batch.n - batch.first)
-        update_mini_batch(p, batch, options, eta[0])
+        take_step(p, batch, options, eta[0])
         if is_set(&p.team.barrier.stopped):
             break
         batch.first += batch.m

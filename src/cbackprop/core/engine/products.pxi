@@ -170,7 +170,7 @@ cdef inline bint product_rectifies(const Pass* p, const LayerState* at, int l) n
     return (l == 0 and p.sparse and p.training and is_relu(p.net.layers) and at.z == at.a)
 
 
-cdef inline void activate_layer(Pass* p, int l) noexcept nogil:
+cdef inline int activate_layer(Pass* p, int l) except -1 nogil:
     # a = sigma(z), then dropout.
     cdef const Layer* layer = &p.net.layers[l]
     cdef LayerState* at = &p.own[l]
@@ -180,6 +180,7 @@ cdef inline void activate_layer(Pass* p, int l) noexcept nogil:
         activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns, at.ld)
     if at.handed_on != at.a:
         apply_dropout(at.handed_on, at.a, p.noise, l + 1, at.rows, at.columns, at.ld)
+    return 0
 
 
 cdef inline int times_sigma_prime_of_layer(Pass* p, int l) except -1 nogil:
@@ -192,3 +193,22 @@ cdef inline int times_sigma_prime_of_layer(Pass* p, int l) except -1 nogil:
         return 0
     return times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                              at.rows, at.columns, at.ld)
+
+
+cdef double cost_of_slice(const Pass* p) except? -1 nogil:
+    # (26)  C = sum_x C_x, each C_x times the weight of x
+    cdef const LayerState* at = &p.layers[p.net.n_layers - 1]
+    cdef const Layer* layer = &p.net.layers[p.net.n_layers - 1]
+    cdef Py_ssize_t i, stride = at.example_stride
+    cdef double total = 0
+    if not p.weighted:
+        return sum_of_costs(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.a, at.z, p.y,
+                            at.rows, at.columns, at.ld)
+    for i in range(p.m):
+        if p.weights[i] > 0:    # 0 times an infinite cost is NaN
+            total += p.weights[i] * sum_of_costs(
+                &p.net.cost, layer.runs, layer.n_runs, layer.narrow,
+                at.a + i * stride, at.z + i * stride, p.y + i * stride,
+                1 if at.neuron_stride == 1 else layer.J, layer.J if at.neuron_stride == 1 else 1,
+                at.ld)
+    return total
