@@ -3,8 +3,8 @@ The table of activations, costs and optimizers, with one row for each.
 
 setup.py renders the core's choices by kind (`*.pxi.tp`) from these rows. Python takes names,
 parameters and defaults from them, the documentation its tables, and the converters the names of
-other libraries.
-The module imports nothing from this package, so that setup.py can read it before the build.
+other libraries. The module imports nothing from this package, so that setup.py can read it before
+the build.
 
 Rows have no default values: each states explicitly which properties the function lacks.
 """

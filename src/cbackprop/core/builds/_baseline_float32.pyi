@@ -13,7 +13,6 @@ ELEMENTARY: tuple[str, ...]
 OPTIMIZERS: dict[str, int]
 REAL: str
 STEPS: tuple[str, ...]
-THRESHOLDS: dict[str, float]
 
 class Rows:
     @property

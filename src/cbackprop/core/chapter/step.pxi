@@ -1,4 +1,4 @@
-# The steps of an epoch: plain descent, or what an optimizer makes of the gradient.
+# The steps of an epoch: plain gradient descent, or the steps of an optimizer.
 #
 # If a mini-batch fits in one slice, BP3 and BP4 subtract directly from the parameters, and nabla_w
 # is never stored. A mini-batch is applied completely or not at all: signals are checked between its

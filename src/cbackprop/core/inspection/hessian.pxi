@@ -1,7 +1,7 @@
 # ---- Hessian times vector: Pearlmutter's R-operator ----
 #
 # R{f} is the derivative of f in the direction v of the parameters. R{f} has the layout of f: the
-# pass s holds z, a and delta; a second pass, r, holds R{z}, R{a} and R{delta}. R of the inputs is 0.
+# pass s holds z, a and delta; a second pass, r, holds R{z}, R{a} and R{delta}. R is 0 for inputs.
 
 
 cdef void add_weighted(
