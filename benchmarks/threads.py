@@ -31,7 +31,7 @@ from opponents.contestant import Examples  # noqa: E402
 from opponents.ours import Cbackprop  # noqa: E402
 
 import cbackprop  # noqa: E402
-from cbackprop import threads as teams  # noqa: E402
+from cbackprop import thread_choice as teams  # noqa: E402
 from cbackprop.core import _runtime  # noqa: E402
 
 INFERENCE = {  # of so many rows
@@ -86,7 +86,7 @@ def training(work: Work, real: str) -> Iterator[Case]:
         one = Cbackprop(work, examples, real, real)
         one.net.threads = count
         yield Case(lambda one=one: (one.begin(), one.epoch()), partial(bits_of, one),
-                   lambda one=one: one.net._pace(work.mini_batch_size).last)
+                   lambda one=one: one.net.engine.tuner(work.mini_batch_size).last)
 
 
 def inference(sizes: tuple[int, ...], rows: int, real: str) -> Iterator[Case]:
@@ -96,7 +96,7 @@ def inference(sizes: tuple[int, ...], rows: int, real: str) -> Iterator[Case]:
         net = cbackprop.Network(sizes, dtype=real, seed=3, threads=count)
         yield Case(lambda net=net: net.feedforward(x),
                    lambda net=net: net.feedforward(x).tobytes(),
-                   lambda net=net: net._core.threads_for(rows * net._core.parameters.size))
+                   lambda core=net.engine.core: core.threads_for(rows * core.parameters.size))
 
 
 def many(work: Work, real: str) -> Iterator[Case]:

@@ -17,8 +17,8 @@ net = cbackprop.Network([784, 100, 10], cost="cross_entropy", input_scale=1 / 25
 history = net.SGD(
     (x, y), epochs=int(sys.argv[1]) if len(sys.argv) > 1 else 60, mini_batch_size=10, eta=0.1,
     lmbda=5.0, test_data=test_data,
-    callback=lambda net, history: print(
-        f"epoch {len(history):2}  cost {history.cost[-1]:.4f}  {history.accuracy[-1]:.2%}"))
+    callbacks=[lambda net, history: print(
+        f"epoch {len(history):2}  cost {history.cost[-1]:.4f}  {history.accuracy[-1]:.2%}")])
 
 print(f"{len(x)} images: {history.accuracy[-1]:.2%} after {len(history)} epochs, the best "
       f"{max(history.accuracy):.2%}, in {sum(history.seconds):.1f} s of training")

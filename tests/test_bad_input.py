@@ -459,7 +459,7 @@ def test_bad_test_data_is_found_before_training(nets):
     for net in nets:
         with one_line(ValueError, "^y of test_data must hold labels"):
             net.SGD(data(), 2, 5, 0.1, (data()[0], data()[1] + 1),
-                    progress=lambda *_: calls.append(1), callback=lambda *_: calls.append(2))
+                    progress=lambda *_: calls.append(1), callbacks=[lambda *_: calls.append(2)])
         assert calls == []
 
 

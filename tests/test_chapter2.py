@@ -163,7 +163,7 @@ def test_network_trains_the_same():
     case = Case((7, 6, 4), 21)
     net = case.network()
     rng = np.random.default_rng(5)
-    rng.bit_generator.state = net._random.bit_generator.state
+    rng.bit_generator.state = net.engine.random.bit_generator.state
     net.SGD((case.x, case.y), 2, 4, 0.5)
     weights, biases = case.weights, case.biases
     for _ in range(2):

@@ -13,7 +13,7 @@ import pytest
 
 import cbackprop
 from cbackprop import inspect
-from cbackprop.__main__ import main
+from cbackprop.cli import main
 from cbackprop.core import _dispatch
 
 COMMAND = [sys.executable, "-W", "error", "-m", "cbackprop"]

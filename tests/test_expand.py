@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cbackprop import History, Network, RowSource, callbacks, datasets
-from cbackprop.rowsource import PART_BYTES
+from cbackprop.sources import PART_BYTES
 
 SIZES = [12, 6, 3]
 

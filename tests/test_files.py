@@ -216,8 +216,8 @@ def test_the_history_is_of_the_last_training(path):
         net.SGD((data()[0], np.full((40, 3), 1e30)), 2, 7, 1e30)
     assert len(net.history) == 2  # no epoch was finished: the parameters are those it belongs to
     seen = []
-    net.SGD(data(), 3, 7, 0.1, callback=lambda *_: (net.save(path),
-                                                    seen.append(len(Network.load(path).history))))
+    net.SGD(data(), 3, 7, 0.1, callbacks=[
+        lambda *_: (net.save(path), seen.append(len(Network.load(path).history)))])
     assert seen == [1, 2, 3]
     twin = net.copy()
     twin.SGD(data(), 1, 7, 0.1)
@@ -440,8 +440,8 @@ def test_a_checkpoint_that_cannot_be_made_is_found_out_before_the_first_epoch(
     monkeypatch.setattr("cbackprop.storage._claimed", lambda *_: os.open(tmp_path / "no/no", 0))
     epochs = []
     with pytest.raises(FileNotFoundError, match=r"net.npz'$"):
-        network().SGD(data(), 3, 5, 0.1, callback=lambda *_: epochs.append(1),
-                      callbacks=[Checkpoint(tmp_path / "net.npz")])
+        network().SGD(data(), 3, 5, 0.1, callbacks=[
+            Checkpoint(tmp_path / "net.npz"), lambda *_: epochs.append(1)])
     assert epochs == []
 
 

@@ -314,7 +314,7 @@ def test_training_reads_a_tensor_in_place():
         seen.append(history.cost[-1])
         tensor.zero_()
 
-    net.SGD((tensor, y), 2, N, 0.0, callback=change)
+    net.SGD((tensor, y), 2, N, 0.0, callbacks=[change])
     assert seen[0] != seen[1] == pytest.approx(net.total_cost((np.zeros((N, 4)), y)))
 
 

@@ -252,6 +252,8 @@ def test_what_functions_raise_comes_through():
      "^cost: tau of 'quantile' must be finite and between 0 and 1, got 1$"),
     ({"cost": ("huber", {"dleta": 1})},
      r"^cost: the parameters of 'huber' are \['delta'\], got \{'dleta': 1\}$"),
+    ({"cost": ()}, r"^cost must be one of \['absolute', .*, got \(\)$"),
+    ({"cost": ("huber",)}, r"^cost must be one of \['absolute', .*, got \('huber',\)$"),
     ({"cost": ("huber", 1, 2)}, r"^cost: 'huber' takes \['delta'\], got \('huber', 1, 2\)$"),
     ({"cost": "hubert"}, r"^cost must be one of \['absolute', .*, got 'hubert'$"),
 ], ids=str)

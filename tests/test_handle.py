@@ -121,7 +121,7 @@ def test_it_outlives_the_network_and_lets_go(dtype):
     x = np.ones((1, 5), dtype)
     expected, capsule = net.feedforward(x), net.handle()
     gone = weakref.ref(net)
-    arena = weakref.ref(net._core.parameters)
+    arena = weakref.ref(net.engine.core.parameters)
     del net
     gc.collect()
     assert gone() is None
@@ -174,6 +174,6 @@ def test_the_control_loop(tmp_path):
 def test_the_declarations_are_installed():
     folder = Path(_dispatch.__file__).parent
     assert (folder / "__init__.pxd").exists()
-    stubs = {path.stem for path in folder.glob("*.pyi")}
+    stubs = {path.stem for path in folder.glob("builds/*.pyi")}
     assert {f"_{isa}_{real}" for isa in _dispatch.BUILT for real in _dispatch.REALS} <= stubs
     assert (folder.parent / "py.typed").exists()

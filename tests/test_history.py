@@ -7,6 +7,7 @@ import pytest
 
 from cbackprop import History, Network
 from cbackprop.history import MEASURED, MONITORS, stalls
+from cbackprop.plot import learning_curves
 
 SIZES = [5, 4, 3]
 
@@ -32,9 +33,9 @@ def test_monitors_are_what_evaluation_gives():
     net, seen = network(), []
     history = net.SGD(
         data(), 3, 5, 0.5, data(9, 1), evaluation_data=data(11, 2), monitor=MONITORS,
-        callback=lambda net, _: seen.append((
+        callbacks=[lambda net, _: seen.append((
             net.total_cost(data()), net.accuracy(data()),
-            net.total_cost(data(11, 2)), net.accuracy(data(11, 2)))))
+            net.total_cost(data(11, 2)), net.accuracy(data(11, 2))))])
     assert list(zip(*(history.series(name) for name in MONITORS), strict=True)) == seen
     assert history.accuracy[-1] == net.accuracy(data(9, 1))
     assert history.recorded == MEASURED
@@ -64,7 +65,7 @@ def test_monitors_do_not_change_the_training():
 
 
 def test_what_was_asked_for():
-    history = network().SGD(data(), 7, 5, 0.5, callback=lambda *_: True)
+    history = network().SGD(data(), 7, 5, 0.5, callbacks=[lambda *_: True])
     assert (len(history), history.epochs, history.rows, history.mini_batch_size) == (1, 7, 23, 5)
 
 
@@ -126,14 +127,16 @@ def test_without_pandas(monkeypatch):
 
 def test_plot(pyplot):
     history = everything()
-    ax = history.plot()
+    with pytest.warns(DeprecationWarning, match=r"cbackprop\.plot\.learning_curves") as warned:
+        ax = history.plot()
+    assert warned[0].filename == __file__
     assert list(ax.lines[0].get_ydata()) == history.cost
     assert len(ax.get_legend().get_texts()) == 6
     _, other = pyplot.subplots()
-    assert history.plot(other) is other
+    assert learning_curves(history, other) is other
 
 
 def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ModuleNotFoundError, match=r"^plot needs .*'cbackprop\[plot\]'$"):
-        everything().plot()
+        learning_curves(everything())

@@ -88,7 +88,7 @@ x, y = np.zeros((600_000, 400), np.uint8), np.zeros(600_000, np.intc)
 x[:, ::7] = 1
 def work():
     while True:
-        net._build.Rows(x, True)
+        net.engine.build.Rows(x, True)
 """,
     "an order of many": """
 net = Network([8, 2], seed=0)
@@ -113,9 +113,9 @@ def work():
 }
 
 TEAM = """
-from cbackprop import threads
-threads.Pace.threads = lambda pace, asked: 2
-threads.for_reading = lambda asked, multiplications: 2
+from cbackprop import thread_choice
+thread_choice.ThreadTuner.threads = lambda pace, asked: 2
+thread_choice.for_reading = lambda asked, multiplications: 2
 """
 
 AROUND = """
@@ -233,7 +233,7 @@ def diverge(net, training_data, mini_batch_size, eta):
     states = [parameters(net)]
     with pytest.raises(DivergenceError) as raised:
         net.SGD(training_data, 10_000, mini_batch_size, eta,
-                callback=lambda net, _: states.append(parameters(net)))
+                callbacks=[lambda net, _: states.append(parameters(net))])
     return raised.value, states
 
 

@@ -759,15 +759,16 @@ def test_callback_sees_every_epoch():
     seen = []
     net = network()
     history = net.SGD((x, y), 4, 10, 1.0, (x, y),
-                      callback=lambda which, so_far: seen.append(
-                          (which is net, len(so_far), so_far.accuracy[-1])))
+                      callbacks=[lambda which, so_far: seen.append(
+                          (which is net, len(so_far), so_far.accuracy[-1]))])
     assert seen == [(True, epoch + 1, history.accuracy[epoch]) for epoch in range(4)]
 
 
 @pytest.mark.parametrize("true", [True, np.True_, np.float64(2) > 1])
 def test_callback_stops(true):
     net, twin = network(), network()
-    history = net.SGD(digits(30), 9, 10, 1.0, callback=lambda _, h: true if len(h) == 3 else None)
+    history = net.SGD(digits(30), 9, 10, 1.0,
+                      callbacks=[lambda _, h: true if len(h) == 3 else None])
     assert len(history) == 3
     twin.SGD(digits(30), 3, 10, 1.0)
     assert np.array_equal(parameters(net), parameters(twin))
@@ -785,7 +786,7 @@ def test_callback_may_look_at_everything(tmp_path):
         seen.append((net.evaluate((x, y)), net.feedforward(x[0]).shape, len(nabla_b)))
 
     net, twin = network(), network()
-    net.SGD((x, y), 2, 10, 1.0, callback=callback)
+    net.SGD((x, y), 2, 10, 1.0, callbacks=[callback])
     twin.SGD((x, y), 2, 10, 1.0)
     assert [one[1:] for one in seen] == [((4,), 2)] * 2
     assert np.array_equal(parameters(net), parameters(twin))
@@ -798,18 +799,19 @@ def test_callback_may_change_parameters():
         net.biases[0][...] = 0
         return True
 
-    net.SGD(digits(30), 2, 10, 1.0, callback=callback)
+    net.SGD(digits(30), 2, 10, 1.0, callbacks=[callback])
     assert not net.biases[0].any()
 
 
-@pytest.mark.parametrize("where", ["callback", "progress"])
-def test_an_error_in_the_callers_function_passes(where):
-    def fail(*_):
-        raise ZeroDivisionError("mine")
+def fail(*_):
+    raise ZeroDivisionError("mine")
 
+
+@pytest.mark.parametrize("where", [{"callbacks": [fail]}, {"progress": fail}])
+def test_an_error_in_the_callers_function_passes(where):
     net = network()
     with pytest.raises(ZeroDivisionError, match="mine"):
-        net.SGD(digits(30), 2, 10, 1.0, **{where: fail})
+        net.SGD(digits(30), 2, 10, 1.0, **where)
     assert len(net.SGD(digits(30), 1, 10, 1.0)) == 1
 
 

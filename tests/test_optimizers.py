@@ -216,7 +216,7 @@ def test_means_that_underflow_become_zero(real, threads):
     rules = {"optimizer": optimizers.Momentum(0.5), "threads": threads}
     net.SGD((x + 1, np.zeros(steps, int)), 1, 1, 0.1, **rules)
     net.SGD((x, np.zeros(steps, int)), 1, 1, 0.1, **rules)
-    means = abs(net._memory.in_core.slots[0])
+    means = abs(net.engine.optimizer_state.in_core.slots[0])
     assert (means == 0).any()
     assert (means > 0).any()
     assert not ((means > 0) & (means < tiny)).any()
@@ -233,14 +233,14 @@ def test_memory_survives_calls_copies_pickles_and_files(tmp_path):
     net = trained(calls=2, optimizer="adam")
     net.save(tmp_path / "net.npz")
     loaded = Network.load(tmp_path / "net.npz")
-    loaded._random = copy.deepcopy(net._random)  # files do not hold it
+    loaded.engine.random = copy.deepcopy(net.engine.random)  # files do not hold it
     loaded.SGD(data(), 2, 7, 0.1, optimizer="adam")
     assert same(loaded, whole)
 
 
 def test_another_optimizer_begins_anew():
     net, twin = trained(optimizer="adam"), trained(optimizer="adam")
-    twin._memory = None
+    twin.engine.optimizer_state = None
     for each in (net, twin):
         each.SGD(data(), 1, 7, 0.1, optimizer="momentum")
     assert same(net, twin)
@@ -310,7 +310,8 @@ def test_lion_as_its_paper_has_it():
         net.SGD(([[1.0]], [[y]]), 1, 1, 0.05, optimizer="lion")
         assert net.weights[0][0, 0] == w - 0.05 * direction
         if mean is not None:
-            np.testing.assert_allclose(net._memory.in_core.slots[0][0], mean, rtol=1e-12)
+            state = net.engine.optimizer_state.in_core
+            np.testing.assert_allclose(state.slots[0][0], mean, rtol=1e-12)
 
 
 def test_lbfgs_finds_the_least_squares():
@@ -471,7 +472,7 @@ def test_mini_batches_that_weigh_nothing_take_no_step(rules, skip_zeros):
     nets[1].SGD((x, y), 3, 7, 0.1, sample_weight=np.zeros(40), **rules)
     for one, other in zip(nets[0].weights, nets[1].weights, strict=True):
         assert np.array_equal(one, other)
-    states = [net._memory and net._memory.__getstate__() for net in nets]
+    states = [net.engine.state()["memory"] for net in nets]
     if states[0] is not None:
         assert states[0]["steps"] == states[1]["steps"] == 1
         for one, other in zip(states[0]["memory"], states[1]["memory"], strict=True):
@@ -480,7 +481,7 @@ def test_mini_batches_that_weigh_nothing_take_no_step(rules, skip_zeros):
     history = nets[1].SGD((x, y), 2, 1, 0.1, sample_weight=np.arange(40) % 2, **rules)
     assert np.isfinite(history.cost).all()
     if states[0] is not None:
-        assert nets[1]._memory.in_core.steps == 1 + 2 * 20
+        assert nets[1].engine.optimizer_state.in_core.steps == 1 + 2 * 20
 
 
 @pytest.mark.parametrize("real", ["float32", "float64"])

@@ -400,7 +400,7 @@ def test_confusion(form):
 
 
 def test_confusion_of_parts_of_a_source(monkeypatch):
-    monkeypatch.setattr("cbackprop.rowsource.PART_BYTES", 7 * 64 * 8)
+    monkeypatch.setattr("cbackprop.sources.PART_BYTES", 7 * 64 * 8)
     matrix, spot = plot.confusion(network(), Source(), mistakes=1)
     counts, mistakes = counted(network(), *examples(300))
     assert np.array_equal(written(matrix), counts)

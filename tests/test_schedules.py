@@ -149,7 +149,7 @@ def test_every_mini_batch_has_its_rate():
         orders = []
         net.SGD((x, y), 2, 5, lambda step, only=only: 0.5 * (step == only))
         for _ in range(2):
-            seed = twin._random.integers(2**64, dtype=np.uint64)
+            seed = twin.engine.random.integers(2**64, dtype=np.uint64)
             orders.append(_runtime.random_order(23, seed))
         first = only % 5 * 5
         batch = orders[only // 5][first:first + 5]
@@ -192,24 +192,24 @@ def test_a_callable_may_stop_the_training():
 
 
 @pytest.mark.parametrize(("make", "error", "rule"), [
-    (lambda: Step(-1.0, every=3), ValueError, "^eta must be finite and not negative, got -1.0$"),
-    (lambda: Step("1", every=3), TypeError, "^eta must be a number, got '1'$"),
-    (lambda: Step(math.nan, every=3), ValueError, "^eta must be finite and not negative, got nan$"),
+    (lambda: Step(-1.0, every=3), ValueError, "^eta must be a number of at least 0, got -1.0$"),
+    (lambda: Step("1", every=3), TypeError, "^eta must be a number of at least 0, got '1'$"),
+    (lambda: Step(math.nan, every=3), ValueError, "^eta must be a number of at least 0, got nan$"),
     (lambda: Step(1.0, every=0), ValueError, "^every must be an integer of at least 1, got 0$"),
     (lambda: Step(1.0, every=2.0), TypeError, r"^every must be an integer of at least 1, got 2\.0"),
-    (lambda: Step(1.0, 3, factor=0), ValueError, "^factor must be above 0 and at most 1, got 0$"),
-    (lambda: Exponential(1.0, 3, 1.5), ValueError, "^factor must be above 0 and at most 1, got 1."),
-    (lambda: InverseTime(1.0, -0.5), ValueError, "^decay must be finite and not negative, got -0."),
+    (lambda: Step(1.0, 3, factor=0), ValueError, "^factor must be a number above 0 and .*, got 0$"),
+    (lambda: Exponential(1.0, 3, 1.5), ValueError, "^factor must be a number above 0"),
+    (lambda: InverseTime(1.0, -0.5), ValueError, "^decay must be a number of at least 0, got -0."),
     (lambda: Cosine(1.0, 0), ValueError, "^steps must be an integer of at least 1, got 0$"),
     (lambda: Cosine(1.0, 5, 5), ValueError, "^warmup must be shorter than the 5 steps, got 5$"),
     (lambda: Cosine(1.0, 5, -1), ValueError, "^warmup must be an integer of at least 0, got -1$"),
-    (lambda: Cosine(1.0, 5, end=2), ValueError, r"^end must be in 0\.\.1, got 2$"),
-    (lambda: OneCycle(1.0, 5, rise=None), TypeError, "^rise must be a number, got None$"),
-    (lambda: OneCycle(1.0, 5, start=25), ValueError, r"^start must be in 0\.\.1, got 25$"),
+    (lambda: Cosine(1.0, 5, end=2), ValueError, "^end must be a number .*, got 2$"),
+    (lambda: OneCycle(1.0, 5, rise=None), TypeError, "^rise must be a number .*, got None$"),
+    (lambda: OneCycle(1.0, 5, start=25), ValueError, "^start must be a number .*, got 25$"),
     (lambda: ReduceOnPlateau(1.0, "loss"), ValueError, r"^watched must be one of \[.*\], got 'lo"),
     (lambda: ReduceOnPlateau(1.0, patience=0), ValueError, "^patience must be an integer of at le"),
-    (lambda: ReduceOnPlateau(1.0, min_delta=-1), ValueError, "^min_delta must be finite and not n"),
-    (lambda: HalveOnStall(1.0, stop=2), ValueError, r"^stop must be in 0\.\.1, got 2$"),
+    (lambda: ReduceOnPlateau(1.0, min_delta=-1), ValueError, "^min_delta must be a number of"),
+    (lambda: HalveOnStall(1.0, stop=2), ValueError, "^stop must be a number .*, got 2$"),
 ])
 def test_bad_schedules(make, error, rule):
     with pytest.raises(error, match=rule) as raised:
@@ -223,10 +223,10 @@ class Wrong(schedules.Schedule):
 
 
 @pytest.mark.parametrize(("eta", "error", "rule"), [
-    (lambda step: -1, ValueError, "^eta at step 0 must be finite and not negative, got -1$"),
+    (lambda step: -1, ValueError, "^eta at step 0 must be a number of at least 0, got -1$"),
     (lambda step: math.nan if step == 3 else 0.5, ValueError, r"^eta at step 3 must be .*nan$"),
-    (lambda step: "fast", TypeError, "^eta at step 0 must be a number, got 'fast'$"),
-    (lambda step: None, TypeError, "^eta at step 0 must be a number, got None$"),
+    (lambda step: "fast", TypeError, "^eta at step 0 must be a number of at least 0, got 'fast'$"),
+    (lambda step: None, TypeError, "^eta at step 0 must be a number of at least 0, got None$"),
     (lambda: 0.5, TypeError, r"^eta must be callable as \(step\), got <function"),
     (ReduceOnPlateau(0.5, "accuracy"), ValueError, r"must be one of \['eta', 'cost', .*'accuracy'"),
     (HalveOnStall(0.5), ValueError, r"must be one of \['eta', 'cost', .*\], got 'accuracy'; te"),

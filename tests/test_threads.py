@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cbackprop
-from cbackprop import DivergenceError, Network, optimizers, threads, train_many
+from cbackprop import DivergenceError, Network, optimizers, thread_choice, train_many
 from cbackprop.core import _dispatch, _runtime
 
 COUNTS = (2, 3, 5, 8)
@@ -41,8 +41,8 @@ def data(n, sizes, real="float32", labels=True, seed=0):
 
 def two_threads(monkeypatch, count=2):
     """Have networks train in so many threads, whatever machine this is."""
-    monkeypatch.setattr(threads.Pace, "threads", lambda pace, asked: count)
-    monkeypatch.setattr(threads, "for_reading", lambda asked, multiplications: count)
+    monkeypatch.setattr(thread_choice.ThreadTuner, "threads", lambda pace, asked: count)
+    monkeypatch.setattr(thread_choice, "for_reading", lambda asked, multiplications: count)
 
 
 # ---- the same bits ----
@@ -202,35 +202,35 @@ def test_bad_threads_are_one_line(threads_, error):
 @pytest.mark.parametrize("value", ["0", "-1", "many", "2.0", "2000"])
 def test_a_bad_environment_variable_is_one_line(value, monkeypatch):
     monkeypatch.setenv("CBACKPROP_NUM_THREADS", value)
-    threads.default.cache_clear()
+    thread_choice.default.cache_clear()
     try:
         with pytest.raises(ValueError, match="CBACKPROP_NUM_THREADS must be an integer from 1 to"):
             Network([2, 1]).SGD(data(4, [2, 1]), 1, 2, 0.1)
     finally:
-        threads.default.cache_clear()
+        thread_choice.default.cache_clear()
 
 
 def test_the_environment_and_the_argument_limit_threads(monkeypatch):
-    monkeypatch.setattr(threads, "cores", lambda: 16)
+    monkeypatch.setattr(thread_choice, "cores", lambda: 16)
     build = _dispatch.load("float32")
     openmp = max(1, build.openmp_threads())
-    threads.default.cache_clear()
-    assert threads.most() == min(16, openmp)
-    assert threads.most(1) == 1
+    thread_choice.default.cache_clear()
+    assert thread_choice.most() == min(16, openmp)
+    assert thread_choice.most(1) == 1
     monkeypatch.setenv("CBACKPROP_NUM_THREADS", "1")
-    threads.default.cache_clear()
-    assert threads.most() == 1
-    assert threads.most(2) == min(2, openmp)  # who asks in the call is heard
-    threads.default.cache_clear()
+    thread_choice.default.cache_clear()
+    assert thread_choice.most() == 1
+    assert thread_choice.most(2) == min(2, openmp)  # who asks in the call is heard
+    thread_choice.default.cache_clear()
 
 
 def test_trainings_divide_the_cores(monkeypatch):
-    monkeypatch.setattr(threads, "cores", lambda: 2)
-    with threads.running():
-        alone = threads.most()
-        with threads.running():
-            assert threads.most() == 1
-        assert threads.most() == alone
+    monkeypatch.setattr(thread_choice, "cores", lambda: 2)
+    with thread_choice.running():
+        alone = thread_choice.most()
+        with thread_choice.running():
+            assert thread_choice.most() == 1
+        assert thread_choice.most() == alone
 
 
 @pytest.mark.parametrize(("files", "cores"), [
@@ -248,7 +248,7 @@ def test_control_groups(files, cores, tmp_path):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert threads._quota.__wrapped__(str(tmp_path)) == cores
+    assert thread_choice._quota.__wrapped__(str(tmp_path)) == cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
@@ -256,7 +256,7 @@ def test_affinity():
     mask = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(mask)})
-        assert threads.cores() == threads.most() == 1
+        assert thread_choice.cores() == thread_choice.most() == 1
     finally:
         os.sched_setaffinity(0, mask)
 
@@ -264,13 +264,13 @@ def test_affinity():
 @pytest.fixture
 def pace(monkeypatch):
     """Return a way to make one on a machine of 8 free cores where threads meet in 0.1 us."""
-    monkeypatch.setattr(threads, "most", lambda asked: asked or 8)
-    monkeypatch.setattr(threads, "cores", lambda: 8)
-    monkeypatch.setattr(threads, "taken", lambda: 0)
-    monkeypatch.setattr(threads, "meeting", lambda count: 1e-7)
+    monkeypatch.setattr(thread_choice, "most", lambda asked: asked or 8)
+    monkeypatch.setattr(thread_choice, "cores", lambda: 8)
+    monkeypatch.setattr(thread_choice, "taken", lambda: 0)
+    monkeypatch.setattr(thread_choice, "meeting", lambda count: 1e-7)
 
     def make(sizes, m, itemsize):
-        one = threads.Pace(sizes, m, itemsize)
+        one = thread_choice.ThreadTuner(sizes, m, itemsize)
         assert one.threads(None) == 1  # until it is known how long that takes
         weights = sum(k * j for k, j in itertools.pairwise(sizes))
         one.record(1, 10, 10 * 3 * weights * m * itemsize / 1.6e11, False)
@@ -290,19 +290,19 @@ def test_large_mini_batches_get_all(pace):
 
 
 def test_cores_that_others_use_are_left_to_them(pace, monkeypatch):
-    monkeypatch.setattr(threads, "taken", lambda: 6)
+    monkeypatch.setattr(thread_choice, "taken", lambda: 6)
     assert pace([784, 2048, 2048, 10], 256, 4).threads(None) == 2
-    monkeypatch.setattr(threads, "taken", lambda: 60)
+    monkeypatch.setattr(thread_choice, "taken", lambda: 60)
     assert pace([784, 2048, 2048, 10], 256, 4).threads(None) == 1
 
 
 @pytest.mark.parametrize("left", [True, False])
 def test_a_slow_team_steps_back_for_a_while(pace, left, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(threads.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(thread_choice.time, "monotonic", lambda: clock[0])
     one = pace([784, 512, 512, 10], 128, 4)
     one.record(1, 10, 0.04, False)
-    patience = threads.PATIENCE[0]
+    patience = thread_choice.PATIENCE[0]
     for _ in range(3):
         assert one.threads(None) == 8
         one.record(8, 10, 0.001 if left else 0.05, left)
@@ -316,7 +316,7 @@ def test_a_slow_team_steps_back_for_a_while(pace, left, monkeypatch):
         assert one.patience == patience
         one.record(8, 10, 0.01, False)
         patience /= 2
-    assert one.patience == threads.PATIENCE[0]
+    assert one.patience == thread_choice.PATIENCE[0]
 
 
 def test_a_team_is_judged_by_enough_of_its_work(pace):
@@ -329,7 +329,7 @@ def test_a_team_is_judged_by_enough_of_its_work(pace):
 
 
 def test_a_gradient_is_timed_too(pace):
-    one, seen = threads.Pace([784, 512, 512, 10], 5_000, 4), []
+    one, seen = thread_choice.ThreadTuner([784, 512, 512, 10], 5_000, 4), []
     for _ in range(2):
         assert one.timed(None, lambda count: seen.append(count) or time.sleep(0.05) or 3.0) == 3.0
     assert seen == [1, 8]
@@ -340,27 +340,27 @@ def test_a_gradient_is_timed_too(pace):
 @openmp
 def test_a_meeting_in_a_crowd_is_measured_again(monkeypatch):
     clock, seconds = [0.0], iter([2e-5] * 5 + [1e-7] * 5)
-    monkeypatch.setattr(threads.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(threads, "_met", {})
-    monkeypatch.setattr(threads, "cores", lambda: 8)
-    monkeypatch.setattr(threads, "taken", lambda: 7)
+    monkeypatch.setattr(thread_choice.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(thread_choice, "_met", {})
+    monkeypatch.setattr(thread_choice, "cores", lambda: 8)
+    monkeypatch.setattr(thread_choice, "taken", lambda: 7)
     monkeypatch.setattr(_runtime, "barrier_latency", lambda count, times: next(seconds))
-    assert threads.meeting(2) == threads.CROWDED  # not measured at all
-    clock[0] += threads.PATIENCE[0]
-    monkeypatch.setattr(threads, "taken", lambda: 0)
-    assert threads.meeting(2) == threads.meeting(2) == 2e-5
-    clock[0] += threads.PATIENCE[1]
-    assert threads.meeting(2) == 1e-7
+    assert thread_choice.meeting(2) == thread_choice.CROWDED  # not measured at all
+    clock[0] += thread_choice.PATIENCE[0]
+    monkeypatch.setattr(thread_choice, "taken", lambda: 0)
+    assert thread_choice.meeting(2) == thread_choice.meeting(2) == 2e-5
+    clock[0] += thread_choice.PATIENCE[1]
+    assert thread_choice.meeting(2) == 1e-7
     clock[0] += 1e6
-    assert threads.meeting(2) == 1e-7
+    assert thread_choice.meeting(2) == 1e-7
 
 
 def test_the_largest_share():
-    assert threads.largest_share((784, 32, 10), 10, 1, 16) == 1
+    assert thread_choice.largest_share((784, 32, 10), 10, 1, 16) == 1
     # z of half of the first layer's neurons, half of the examples, and of BP4 half of one layer
     # and all of the other
     w = 784 * 32, 32 * 10
-    assert threads.largest_share((784, 32, 10), 10, 2, 16) == pytest.approx(
+    assert thread_choice.largest_share((784, 32, 10), 10, 2, 16) == pytest.approx(
         (w[0] / 2 + 2 * w[1] / 2 + w[0] / 2 + w[1]) / (2 * w[0] + 3 * w[1]))
 
 
@@ -377,8 +377,8 @@ def in_a_process(code, *arguments, **variables):
 SHORT = """
 import json, os, resource, threading
 import numpy as np
-from cbackprop import Network, threads
-threads.Pace.threads = lambda pace, asked: 3
+from cbackprop import Network, thread_choice
+thread_choice.ThreadTuner.threads = lambda pace, asked: 3
 rng = np.random.default_rng(0)
 x, y = rng.random((60, 20)), rng.integers(0, 5, 60)
 def train(times):
@@ -403,11 +403,11 @@ def test_a_thousand_short_trainings_leave_nothing_behind():
 FORKED = """
 import json, os, sys
 import numpy as np
-from cbackprop import Network, threads
-threads.taken = lambda: %d  # cores that other programs have: in a crowd no meeting is timed
-threads.meeting(2)
-threads.Pace.threads = lambda pace, asked: 2
-threads.for_reading = lambda asked, multiplications: 2
+from cbackprop import Network, thread_choice
+thread_choice.taken = lambda: %d  # cores that other programs have: in a crowd no meeting is timed
+thread_choice.meeting(2)
+thread_choice.ThreadTuner.threads = lambda pace, asked: 2
+thread_choice.for_reading = lambda asked, multiplications: 2
 rng = np.random.default_rng(0)
 x, y = rng.random((300, 20)), rng.integers(0, 5, 300)
 def train():
@@ -434,11 +434,11 @@ def test_a_fork_after_use_is_safe(taken):
 TOLD = """
 import json
 import threadpoolctl, cbackprop
-from cbackprop import threads
+from cbackprop import thread_choice
 cbackprop.Network([2, 1])
 pools = [pool["user_api"] for pool in threadpoolctl.threadpool_info()]
 with threadpoolctl.threadpool_limits(1):
-    limited = threads.most()
+    limited = thread_choice.most()
 print(json.dumps([pools, limited]))
 """
 
@@ -568,7 +568,7 @@ def test_a_callback_that_raises_stops_them_all():
 
     nets = [Network(sizes, seed=seed) for seed in range(4)]
     with pytest.raises(KeyError, match="mine"):
-        train_many([(nets[0], {"callback": fail}), *nets[1:]], data(20, sizes), 10**6, 5, 0.001,
+        train_many([(nets[0], {"callbacks": [fail]}), *nets[1:]], data(20, sizes), 10**6, 5, 0.001,
                    callbacks=[lambda net, history: seen.append(net)])
     assert threading.active_count() == 1 or not any(
         thread.name.startswith("cbackprop") for thread in threading.enumerate())
@@ -649,7 +649,7 @@ def test_train_many_goes_on_with_the_threads_that_start(monkeypatch, startable):
         start(thread)
 
     nets = [Network(sizes, seed=seed) for seed in range(9)]
-    monkeypatch.setattr(threads, "most", lambda asked=None: 4)
+    monkeypatch.setattr(thread_choice, "most", lambda asked=None: 4)
     monkeypatch.setattr(threading.Thread, "start", few)
     with pytest.warns(RuntimeWarning, match="^train_many goes on with 1 of 4 threads: can't start"):
         histories = train_many(nets, data(20, sizes), 2, 5, 0.1)
@@ -682,17 +682,17 @@ def test_train_many_reads_iterators_once():
 NO_THREADS = """
 import json, warnings
 import numpy as np
-from cbackprop import Network, threads
-threads.cores = lambda: 4
-threads.Pace.threads = lambda pace, asked: 4
-threads.for_reading = lambda asked, multiplications: 4
+from cbackprop import Network, thread_choice
+thread_choice.cores = lambda: 4
+thread_choice.ThreadTuner.threads = lambda pace, asked: 4
+thread_choice.for_reading = lambda asked, multiplications: 4
 x, y = np.random.default_rng(0).random((2000, 100), np.float32), np.arange(2000) % 10
 net = Network([100, 50, 10], seed=0)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     net.SGD((x, y), 1, 100, .1)
     right, out = net.evaluate((x, y)), net.feedforward(x)
-print(json.dumps([[str(warning.message) for warning in caught], threads.most(), right,
+print(json.dumps([[str(warning.message) for warning in caught], thread_choice.most(), right,
                   out.tobytes().hex()]))
 """
 

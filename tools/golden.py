@@ -72,8 +72,8 @@ def digest(*arrays: Any) -> str:
 
 def with_threads(count: int) -> None:
     """Have networks train in so many threads, whatever their size and this machine."""
-    setattr(cbackprop.threads.Pace, "threads", lambda pace, asked: count)  # noqa: B010
-    setattr(cbackprop.threads, "for_reading", lambda asked, multiplications: count)  # noqa: B010
+    setattr(cbackprop.thread_choice.ThreadTuner, "threads", lambda pace, asked: count)  # noqa: B010
+    setattr(cbackprop.thread_choice, "for_reading", lambda asked, multiplications: count)  # noqa: B010
 
 
 def train(dtype: str, of: dict[str, Any], how: dict[str, Any], threads: int) -> str:

@@ -3,15 +3,17 @@
 import importlib
 from typing import Any
 
+from cbackprop import _deprecated as _deprecated
 from cbackprop import callbacks, datasets, optimizers, schedules
+from cbackprop._endings import DivergenceError
+from cbackprop._version import __version__ as __version__
 from cbackprop.config import show_config
 from cbackprop.functions import Activation, Cost
 from cbackprop.history import History
-from cbackprop.many import train_many
-from cbackprop.network import DivergenceError, Network
-from cbackprop.rowsource import RowSource
+from cbackprop.network import Network
+from cbackprop.sources import RowSource
+from cbackprop.sweep import train_many
 
-__version__ = "0.7.0"
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
            "callbacks", "chapter2", "convert", "datasets", "inspect", "optimizers", "plot",
            "schedules", "show_config", "train_many"]  # not sklearn, which not everybody can import

@@ -6,31 +6,19 @@ import functools
 import itertools
 import math
 import os
-import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from cbackprop import data, files
-from cbackprop.history import smaller_is_better
-
-if TYPE_CHECKING:
-    from cbackprop.history import History
-    from cbackprop.network import Network
+from cbackprop import _check, files
+from cbackprop._check import number
+from cbackprop._endings import StopTraining as StopTraining
+from cbackprop.history import History, smaller_is_better
 
 Report = Callable[[int, int, int], object]
-LARGEST = sys.float_info.max
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
 RISING = "_score", "_accuracy"
-
-
-class StopTraining(Exception):  # noqa: N818  an order, not an error
-    """
-    Raised by a callback, a metric or a schedule: the training ends here, as it is.
-
-    For a callback, returning True does the same.
-    """
 
 
 class Callback:
@@ -60,26 +48,26 @@ class Callback:
 
     every: int | None = None
 
-    def on_train_begin(self, network: Network, history: History) -> object:
+    def on_train_begin(self, network: Any, history: History) -> object:
         """Before the first step; `history` is empty, and says what was asked for."""
 
-    def on_batches(self, network: Network, history: History, step: int) -> object:
+    def on_batches(self, network: Any, history: History, step: int) -> object:
         """After `step` mini-batches of this training; `history` has the whole epochs so far."""
 
-    def on_epoch_end(self, network: Network, history: History) -> object:
+    def on_epoch_end(self, network: Any, history: History) -> object:
         """After each epoch, once it is measured."""
 
-    def on_train_end(self, network: Network, history: History) -> object:
+    def on_train_end(self, network: Any, history: History) -> object:
         """Once at the end, however it comes: an error and Ctrl-C are ends, too."""
 
 
 class OnEpochEnd(Callback):
     """The simple form: a function (network, history), called after each epoch."""
 
-    def __init__(self, function: Callable[[Network, History], object]) -> None:
+    def __init__(self, function: Callable[[Any, History], object]) -> None:
         self.function = function
 
-    def on_epoch_end(self, network: Network, history: History) -> object:
+    def on_epoch_end(self, network: Any, history: History) -> object:
         """Call it."""
         return self.function(network, history)
 
@@ -90,7 +78,7 @@ class OnProgress(Callback):
     def __init__(self, function: Report) -> None:
         self.function = function
 
-    def on_batches(self, network: Network, history: History, step: int) -> None:
+    def on_batches(self, network: Any, history: History, step: int) -> None:
         """Say how many rows of this epoch are done."""
         self.function(len(history), _rows(history, step) - len(history) * history.rows,
                       history.rows)
@@ -106,7 +94,7 @@ class ProgressBar(Callback):
         When training begins, if tqdm is missing.
     """
 
-    def on_train_begin(self, network: Network, history: History) -> None:
+    def on_train_begin(self, network: Any, history: History) -> None:
         """Draw it empty."""
         try:
             from tqdm.auto import tqdm
@@ -115,16 +103,16 @@ class ProgressBar(Callback):
                 "progress=True needs tqdm: pip install 'cbackprop[progress]'") from None
         self._bar = tqdm(total=history.epochs * history.rows, unit=" rows", unit_scale=True)
 
-    def on_batches(self, network: Network, history: History, step: int) -> None:
+    def on_batches(self, network: Any, history: History, step: int) -> None:
         """Fill it so far."""
         self._bar.update(_rows(history, step) - self._bar.n)
 
-    def on_epoch_end(self, network: Network, history: History) -> None:
+    def on_epoch_end(self, network: Any, history: History) -> None:
         """Write the last of what was measured beside it."""
         shown = [n for n in history.recorded if n.endswith(("cost", "accuracy"))]
         self._bar.set_postfix({name: f"{history.series(name)[-1]:.4g}" for name in shown})
 
-    def on_train_end(self, network: Network, history: History) -> None:
+    def on_train_end(self, network: Any, history: History) -> None:
         """Leave it as it is."""
         self._bar.close()
 
@@ -153,12 +141,12 @@ class CSVLog(Callback):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = _path(path)
 
-    def on_train_begin(self, network: Network, history: History) -> None:
+    def on_train_begin(self, network: Any, history: History) -> None:
         """Write the names of the columns."""
         with open(self.path, "w", encoding="utf-8") as file:
             print("epoch", *history.recorded, sep=",", file=file)
 
-    def on_epoch_end(self, network: Network, history: History) -> None:
+    def on_epoch_end(self, network: Any, history: History) -> None:
         """Write a line."""
         with open(self.path, "a", encoding="utf-8") as file:
             print(len(history), *(repr(history.series(name)[-1]) for name in history.recorded),
@@ -191,36 +179,34 @@ class Best(Callback):
     def __init__(
         self,
         watched: Any,
-        metric: str | Callable[[Network, Any], float] = "cost",
+        metric: str | Callable[[Any, Any], float] = "cost",
         *,
         min_delta: float = 0.0,
         minimize: bool | None = None,
     ) -> None:
         if not (callable(metric) or metric in ("cost", "accuracy")):
             raise ValueError(f"metric must be 'cost', 'accuracy' or a callable, "
-                             f"got {data.shown(metric)}")
+                             f"got {_check.shown(metric)}")
         if callable(metric):
-            data.takes("metric", metric, "network", "watched")
-        if not (isinstance(min_delta, (int, float)) and 0 <= min_delta <= LARGEST):
-            raise ValueError(f"min_delta must be a finite number and not negative, "
-                             f"got {data.shown(min_delta)}")
+            _check.function("metric", metric, "network", "watched")
         if not (minimize is None or isinstance(minimize, (bool, np.bool_))):
-            raise TypeError(f"minimize must be True, False or None, got {data.shown(minimize)}")
-        self.watched, self.metric, self.min_delta = watched, metric, float(min_delta)
+            raise TypeError(f"minimize must be True, False or None, got {_check.shown(minimize)}")
+        self.watched, self.metric = watched, metric
+        self.min_delta = number("min_delta", min_delta, 0)
         name = watched if isinstance(watched, str) else metric
         if minimize is None:
             minimize = smaller_is_better(name) if isinstance(name, str) else _less_is_better(name)
         self.minimize = bool(minimize)
 
-    def on_train_begin(self, network: Network, history: History) -> None:
+    def on_train_begin(self, network: Any, history: History) -> None:
         """Begin anew, and see that what is watched is there."""
         self.best, self.best_epoch = -math.inf, 0
         if isinstance(self.watched, str):
             history.series(self.watched)
         elif not callable(self.metric):
-            self._examples = network._set(self.watched, "the watched data")
+            self._examples = network.engine.examples(self.watched, "the watched data")
 
-    def on_epoch_end(self, network: Network, history: History) -> object:
+    def on_epoch_end(self, network: Any, history: History) -> object:
         """Measure, and compare."""
         value = self._measure(network, history)
         score = -value if self.minimize else value
@@ -229,10 +215,10 @@ class Best(Callback):
             self.on_better(network)
         return None
 
-    def on_better(self, network: Network) -> None:
+    def on_better(self, network: Any) -> None:
         """After an epoch that was the best so far."""
 
-    def _measure(self, network: Network, history: History) -> float:
+    def _measure(self, network: Any, history: History) -> float:
         if isinstance(self.watched, str):
             return history.series(self.watched)[-1]
         if callable(self.metric):
@@ -240,8 +226,8 @@ class Best(Callback):
             try:
                 return float(value)
             except (TypeError, ValueError):
-                raise TypeError(f"metric must return a number, got {data.shown(value)}") from None
-        cost, accuracy = network._measure(self._examples)
+                raise TypeError(f"metric must return a number, got {_check.shown(value)}") from None
+        cost, accuracy = network.engine.measure(self._examples)
         return cost if self.metric == "cost" else accuracy
 
 
@@ -287,7 +273,7 @@ class EarlyStopping(Best):
     def __init__(
         self,
         watched: Any,
-        metric: str | Callable[[Network, Any], float] = "cost",
+        metric: str | Callable[[Any, Any], float] = "cost",
         *,
         patience: int = 10,
         min_delta: float = 0.0,
@@ -295,25 +281,25 @@ class EarlyStopping(Best):
         minimize: bool | None = None,
     ) -> None:
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
-        self.patience = data.integer("patience", patience, 1)
+        self.patience = _check.integer("patience", patience, 1)
         self.restore_best = restore_best
 
-    def on_train_begin(self, network: Network, history: History) -> None:
+    def on_train_begin(self, network: Any, history: History) -> None:
         """Begin anew."""
         self._saved: Any = None
         super().on_train_begin(network, history)
 
-    def on_epoch_end(self, network: Network, history: History) -> bool:
+    def on_epoch_end(self, network: Any, history: History) -> bool:
         """Measure, compare, and say whether to stop."""
         super().on_epoch_end(network, history)
         return len(history) - self.best_epoch >= self.patience
 
-    def on_better(self, network: Network) -> None:
+    def on_better(self, network: Any) -> None:
         """Keep the parameters."""
         if self.restore_best:
             self._saved = [[p.copy() for p in views] for views in (network.weights, network.biases)]
 
-    def on_train_end(self, network: Network, history: History) -> None:
+    def on_train_end(self, network: Any, history: History) -> None:
         """Put the best parameters back."""
         if self._saved is not None:
             network.weights, network.biases = self._saved
@@ -345,7 +331,7 @@ class Checkpoint(Best):
         self,
         path: str | os.PathLike[str],
         watched: Any = "cost",
-        metric: str | Callable[[Network, Any], float] = "cost",
+        metric: str | Callable[[Any, Any], float] = "cost",
         *,
         min_delta: float = 0.0,
         minimize: bool | None = None,
@@ -353,12 +339,12 @@ class Checkpoint(Best):
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
         self.path = _path(path)
 
-    def on_train_begin(self, network: Network, history: History) -> None:
+    def on_train_begin(self, network: Any, history: History) -> None:
         """Begin anew, and see that the network can be saved there."""
         super().on_train_begin(network, history)
-        files.check(self.path, network._settings())
+        files.check(self.path, network.settings())
 
-    def on_better(self, network: Network) -> None:
+    def on_better(self, network: Any) -> None:
         """Save it."""
         network.save(self.path)
 
@@ -367,7 +353,7 @@ def _path(path: str | os.PathLike[str]) -> str:
     try:
         return os.fspath(path)
     except TypeError:
-        raise TypeError(f"path must be a str or path-like, got {data.shown(path)}") from None
+        raise TypeError(f"path must be a str or path-like, got {_check.shown(path)}") from None
 
 
 def _less_is_better(metric: Callable[..., object]) -> bool:
@@ -387,7 +373,7 @@ def _less_is_better(metric: Callable[..., object]) -> bool:
         if name.endswith(endings):
             return less
     raise ValueError(f"minimize must be True or False for a metric whose name does not say whether "
-                     f"less is better, as *_error and *_score do, got {data.shown(metric)}")
+                     f"less is better, as *_error and *_score do, got {_check.shown(metric)}")
 
 
 def collected(
@@ -402,26 +388,26 @@ def collected(
         If something in it is no callback, or calls for another number of steps than 1 or more.
     """
     if not (callback is None or callable(callback)):
-        raise TypeError(f"callback must be callable or None, got {data.shown(callback)}")
+        raise TypeError(f"callback must be callable or None, got {_check.shown(callback)}")
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
-        raise TypeError(f"progress must be True, a callable or None, got {data.shown(progress)}")
+        raise TypeError(f"progress must be True, a callable or None, got {_check.shown(progress)}")
     if isinstance(callbacks, (str, bytes, memoryview)) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be a list of callbacks, got {data.shown(callbacks)}")
+        raise TypeError(f"callbacks must be a list of callbacks, got {_check.shown(callbacks)}")
     found: list[Callback] = []
     if callable(progress):
-        data.takes("progress", progress, "epoch", "done", "rows")
+        _check.function("progress", progress, "epoch", "done", "rows")
     if progress:
         found.append(ProgressBar() if progress is True else OnProgress(progress))
     for one in itertools.chain(callbacks, [] if callback is None else [callback]):
         if not (isinstance(one, Callback) or callable(one)) or isinstance(one, type):
             raise TypeError(f"callbacks must be objects of Callback or functions "
-                            f"(network, history), got {data.shown(one)}")
+                            f"(network, history), got {_check.shown(one)}")
         if not isinstance(one, Callback):
-            data.takes("callback", one, "network", "history")
+            _check.function("callback", one, "network", "history")
             one = OnEpochEnd(one)
         found.append(one)
         if one.every is not None:
-            data.integer(f"every of {type(one).__name__}", one.every, 1)
+            _check.integer(f"every of {type(one).__name__}", one.every, 1)
     return found
 
 

@@ -4,7 +4,8 @@ import platform
 
 import numpy as np
 
-from cbackprop import threads
+from cbackprop import thread_choice
+from cbackprop._version import __version__
 from cbackprop.core import _dispatch, _runtime
 
 
@@ -18,8 +19,6 @@ def config() -> dict[str, str]:
     >>> sorted(cbackprop.config.config())[:3]
     ['NumPy', 'Python', 'built']
     """
-    from cbackprop import __version__
-
     return {
         "cbackprop": __version__,
         "Python": platform.python_version(),
@@ -35,7 +34,7 @@ def config() -> dict[str, str]:
 def _threads() -> str:
     if not _runtime.openmp_threads():
         return "1: built without OpenMP"
-    return f"{threads.most()}: of {threads.cores()} cores that this process may use"
+    return f"{thread_choice.most()}: of {thread_choice.cores()} cores that this process may use"
 
 
 def show_config() -> None:

@@ -1,18 +1,14 @@
 """What callers bring, made into the rows and targets that the core takes; or one clear line."""
 
-import inspect
 import math
-import operator
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import frames, objects
+from cbackprop import _check, frames, objects
 
-REAL = objects.REAL
 ROW_TYPES = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -40,7 +36,7 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
         odd = objects.odd(array)
         if odd:
             raise TypeError(f"{name} must hold real numbers, got dtype object, holding "
-                            f"{shown(odd[0])}")
+                            f"{_check.shown(odd[0])}")
         return objects.converted(array)
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
@@ -116,73 +112,6 @@ def stored_finite(matrix: Any, real: str, name: str) -> None:
 def _not_finite(value: Any, where: list[int], real: str, name: str) -> ValueError:
     beyond = f", beyond {real}" if np.isfinite(value) else ""
     return ValueError(f"{name} must be finite, got {value} at {where}{beyond}")
-
-
-def shown(value: object) -> str:
-    """Show what came, on one line and not too long."""
-    try:
-        line = " ".join(repr(value).split())
-    except Exception:  # of an integer with thousands of digits, or the caller's own
-        return f"a {type(value).__name__} that cannot be shown"
-    return line if len(line) <= 80 else f"{line[:77]}..."
-
-
-def items(values: Any, rule: str) -> list[Any]:
-    """
-    Return what an iterable gives; a memoryview, which gives not all that NumPy does, as an array.
-
-    Raises
-    ------
-    TypeError
-        If it is none: the rule, and what came.
-    """
-    try:
-        given = iter(np.asarray(values) if isinstance(values, memoryview) else values)
-    except (TypeError, ValueError):  # a number; a memoryview that was released
-        raise TypeError(f"{rule}, got {shown(values)}") from None
-    return list(given)
-
-
-def integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
-    """
-    Return an integer of at least `low` and, if n is given, at most n.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is none, or none that an index holds.
-    """
-    rule = f"{argument} must be an integer of at least {low}"
-    if n is not None:
-        rule += f" and at most the {n} examples"
-    most = sys.maxsize if n is None else n
-    try:
-        found = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{rule}, got {shown(value)}") from None
-    if found > sys.maxsize:
-        rule += f", no more than {sys.maxsize}" if n is None else ""
-    if not low <= found <= most:
-        raise ValueError(f"{rule}, got {shown(found)}")
-    return found
-
-
-def takes(argument: str, function: Callable[..., object], *given: str) -> None:
-    """
-    See that a function of the caller's can be called with so many arguments.
-
-    Raises
-    ------
-    TypeError
-        If it cannot.
-    """
-    try:
-        inspect.signature(function).bind(*given)
-    except TypeError:
-        raise TypeError(f"{argument} must be callable as ({', '.join(given)}), "
-                        f"got {shown(function)}") from None
-    except ValueError:  # written in C, and silent about it
-        pass
 
 
 def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray[Any]:

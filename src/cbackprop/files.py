@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, storage
-from cbackprop.extras import library
+from cbackprop import _check, data, storage
+from cbackprop._extras import library
 from cbackprop.history import History
 
 FORMAT = "cbackprop network"
@@ -98,14 +98,14 @@ def load(source: storage.Target, max_bytes: int = storage.MAX_BYTES) -> dict[str
         Without the library of its format.
     """
     read = _in_safetensors if _is_safetensors(source) else _in_npz
-    max_bytes = data.integer("max_bytes", max_bytes, 0)
+    max_bytes = _check.integer("max_bytes", max_bytes, 0)
     with (storage.opened(source, max_bytes) as file,
           storage.damaged(f"{storage.named(source)} is not a whole {FORMAT} file: ")):
         text, arrays = read(file, max_bytes)
         header = json.loads(text)
         if header["format"] != FORMAT:
-            raise ValueError(f"format {data.shown(header['format'])}")
-        version = data.integer("version", header["version"], 1)
+            raise ValueError(f"format {_check.shown(header['format'])}")
+        version = _check.integer("version", header["version"], 1)
         if version > VERSION:
             raise ValueError(f"version {version}, this cbackprop reads up to {VERSION}")
         return _state(header, arrays)
@@ -118,7 +118,7 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
     for function in FUNCTIONS:
         settings[function] = _read(settings[function])
     if memory:
-        memory["steps"] = data.integer("steps of the optimizer", memory["steps"], 0)
+        memory["steps"] = _check.integer("steps of the optimizer", memory["steps"], 0)
         names = [name for name in arrays if name.startswith("memory_")]
         memory["memory"] = [arrays[f"memory_{at}"] for at in range(len(names))]
     history, random = header.get("history"), header.get("random")
@@ -127,8 +127,8 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
                for layer in range(len(layers))]
     shapes = [w.shape for w in weights]
     if shapes != [(j, k) for k, j in layers]:  # before the sizes ask for any memory
-        raise ValueError(f"weights of shapes {data.shown(shapes)} "
-                         f"for sizes {data.shown(settings['sizes'])}")
+        raise ValueError(f"weights of shapes {_check.shown(shapes)} "
+                         f"for sizes {_check.shown(settings['sizes'])}")
     return {
         "settings": settings,
         "weights": weights,
@@ -173,7 +173,7 @@ def _plain(state: Any) -> Any:
 
 def _generator(state: dict[str, Any]) -> np.random.Generator:
     if state["bit_generator"] not in BIT_GENERATORS:
-        raise ValueError(f"unknown bit generator {data.shown(state['bit_generator'])}")
+        raise ValueError(f"unknown bit generator {_check.shown(state['bit_generator'])}")
     bits = getattr(np.random, state["bit_generator"])(0)
     bits.state = state
     # It keeps what it was given, unless that had no place in it.
@@ -183,7 +183,7 @@ def _generator(state: dict[str, Any]) -> np.random.Generator:
     for name, value in numbers.items():
         if name in MOST and not 0 <= value <= MOST[name]:
             raise ValueError(f"{name} of {state['bit_generator']} must be in 0..{MOST[name]}, "
-                             f"got {data.shown(value)}")
+                             f"got {_check.shown(value)}")
     first, *others = numbers["key"] if "pos" in numbers else [1, 1]
     if numbers.get("inc", 1) % 2 == 0 or not (any(others) or first >= 2**31):
         raise ValueError(f"a state of {state['bit_generator']} that repeats itself")

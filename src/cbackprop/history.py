@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cbackprop import data
+from cbackprop import _check
 
 MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
@@ -81,12 +81,12 @@ class History:
             if not (isinstance(values, list) and len(values) == wanted
                     and all(type(value) in (int, float) for value in values)):
                 raise ValueError(f"{name} of the history must be {wanted} numbers, "
-                                 f"got {data.shown(values)}")
+                                 f"got {_check.shown(values)}")
         if not lists.keys() >= set(history.recorded):
             raise ValueError(f"recorded of the history must be names out of {list(lists)}, "
-                             f"got {data.shown(history.recorded)}")
+                             f"got {_check.shown(history.recorded)}")
         for name in ("epochs", "rows", "mini_batch_size"):
-            data.integer(f"{name} of the history", getattr(history, name), 0)
+            _check.integer(f"{name} of the history", getattr(history, name), 0)
         return history
 
     def add(self, **measured: float) -> None:
@@ -124,12 +124,6 @@ class History:
             raise ModuleNotFoundError("to_frame needs pandas: pip install pandas") from None
         index = pandas.RangeIndex(1, len(self) + 1, name="epoch")
         return pandas.DataFrame({name: self.series(name) for name in self.recorded}, index=index)
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw it on `ax`, by default a new figure's; see `cbackprop.plot.learning_curves`."""
-        from cbackprop.plot import learning_curves
-
-        return learning_curves(self, ax=ax)
 
 
 def smaller_is_better(name: str) -> bool:

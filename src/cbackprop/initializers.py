@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check
 
 Layers = Sequence[NDArray[Any]]
 Variance = Callable[[int, int], float]  # of weights, from (in, out)
@@ -126,4 +126,4 @@ def fill(initializer: Any, random: np.random.Generator, weights: Any, biases: An
             layers.assign(given)
     else:
         raise ValueError(f"initializer must be one of {sorted(KNOWN)}, or (weights, biases), "
-                         f"got {data.shown(initializer)}")
+                         f"got {_check.shown(initializer)}")

@@ -1,5 +1,10 @@
-"""L-BFGS on all examples at once: SciPy's, with costs and gradients from the core."""
+"""
+L-BFGS on all examples at once: SciPy's, with costs and gradients from the core.
 
+Zhu, Byrd, Lu, Nocedal, *ACM Transactions on Mathematical Software* 23, 1997.
+"""
+
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,24 +12,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbackprop import _check
+from cbackprop._check import number
 from cbackprop.history import History
+from cbackprop.model import Model
 
 BLOCK = 2**14  # weights at a time: they stay in the cache, and their float32 sum is exact enough
 
 
-def train(
-    core: Any, rows: Any, targets: Any, iterations: int, lmbda: float, tolerance: float,
-    gradient_into: Callable[[Any, Any, NDArray[Any]], float],
+def fit(
+    network: Model, training_data: Any, iterations: int, lmbda: float, tolerance: float,
+    sample_weight: Any, class_weight: Any,
 ) -> History:
     """
-    Train the core's parameters in place, and record each iteration.
+    Train a network as `Network.LBFGS` says, and record each iteration.
 
     Raises
     ------
-    ModuleNotFoundError
-        Without SciPy.
+    TypeError, ValueError, ModuleNotFoundError, DivergenceError, RuntimeError
+        As that; the parameters are then as before.
     """
-    n = len(rows)
+    engine = network.engine
+    rows, targets = engine.arrays(
+        training_data, "training_data", True, sample_weight, class_weight)
+    n, iterations = len(rows), _check.integer("iterations", iterations, 1)
+    lmbda, tolerance = number("lmbda", lmbda, 0), number("tolerance", tolerance, 0)
     history = History(recorded=("cost", "seconds", "rows_per_second"), epochs=iterations, rows=n,
                       mini_batch_size=n)
     began = time.perf_counter()
@@ -36,8 +48,18 @@ def train(
                     rows_per_second=n / (now - began))
         began = now
 
-    minimize(core, rows, targets, lmbda / n, record, gradient_into=gradient_into,
-             maxiter=iterations, gtol=tolerance, ftol=0.0, maxfun=20 * iterations)
+    saved = engine.snapshot()
+    with engine.exclusive():
+        try:
+            minimize(engine.core, rows, targets, lmbda / n, record,
+                     gradient_into=engine.gradient, maxiter=iterations, gtol=tolerance, ftol=0.0,
+                     maxfun=20 * iterations)
+            if not (all(map(math.isfinite, history.cost)) and engine.core.all_finite()):
+                raise engine.diverged("L-BFGS diverged", None, rows)
+        except BaseException:
+            engine.restore(saved)
+            raise
+        network.history = history
     return history
 
 

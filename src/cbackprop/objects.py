@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-REAL = (float, int, Real)  # the first two are found ten times as fast
-
 
 def odd(array: NDArray[Any]) -> list[Any]:
     """Return, in a list, the first object that is no real number, or beyond NumPy's integers."""

@@ -12,10 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cbackprop import data
+from cbackprop import _check
 from cbackprop.core import table
 
 ROWS = {row.name: row for row in table.OPTIMIZERS}
@@ -42,7 +39,7 @@ class Optimizer:
     def __post_init__(self) -> None:
         ranges = {each.name: (each.low, each.below) for each in ROWS[self.NAME].numbers}
         for field in fields(self):
-            checked = number(field.name, getattr(self, field.name), *ranges[field.name])
+            checked = _check.number(field.name, getattr(self, field.name), *ranges[field.name])
             object.__setattr__(self, field.name, checked)
 
     def hyperparameters(self) -> dict[str, float]:
@@ -159,9 +156,24 @@ class TrainingOptions:
     Attributes
     ----------
     optimizer : Optimizer
-    lmbda, l1, weight_decay, max_norm, clip_value, clip_norm, noise : float
-    dropout : tuple of float
-        Of the inputs, then of each hidden layer.
+    lmbda : float
+        The book's L2 regularisation: lmbda / n w is added to g, so that "sgd" scales w by
+        1 - eta lmbda / n. Biases are left alone, here and in the next three.
+    l1 : float
+        l1 sign(w) is added to g.
+    weight_decay : float
+        Decoupled: w is scaled by 1 - eta weight_decay before the step ("adam": AdamW).
+    max_norm : float, optional
+        The most that the weights of one neuron may measure together.
+    clip_value, clip_norm : float, optional
+        The most that one derivative, or the whole gradient, may measure; before the former. A
+        longer gradient is scaled to exactly `clip_norm`; PyTorch's ``clip_grad_norm_`` divides
+        by its length + 1e-6.
+    dropout : float or sequence of float
+        The probability that an activation is left out; a number for the hidden layers, or one
+        for the inputs and each hidden layer. The others are scaled up (inverted dropout).
+    noise : float
+        The standard deviation of what is added to the inputs.
     """
 
     optimizer: Optimizer
@@ -197,12 +209,13 @@ def training_options(
         optimizer = KNOWN[optimizer]()
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be one of {sorted(KNOWN)}, or made by a class of "
-                         f"cbackprop.optimizers, got {data.shown(optimizer)}")
+                         f"cbackprop.optimizers, got {_check.shown(optimizer)}")
     return TrainingOptions(
-        optimizer, lmbda=number("lmbda", lmbda, 0), l1=number("l1", l1, 0),
-        weight_decay=number("weight_decay", weight_decay, 0), max_norm=_most("max_norm", max_norm),
-        clip_value=_most("clip_value", clip_value), clip_norm=_most("clip_norm", clip_norm),
-        dropout=_rates(dropout, n_layers), noise=number("noise", noise, 0))
+        optimizer, lmbda=_check.number("lmbda", lmbda, 0), l1=_check.number("l1", l1, 0),
+        weight_decay=_check.number("weight_decay", weight_decay, 0),
+        max_norm=_most("max_norm", max_norm), clip_value=_most("clip_value", clip_value),
+        clip_norm=_most("clip_norm", clip_norm), dropout=_rates(dropout, n_layers),
+        noise=_check.number("noise", noise, 0))
 
 
 @cache
@@ -211,113 +224,18 @@ def _descent(n_layers: int) -> TrainingOptions:
 
 
 def _most(name: str, value: Any) -> float:
-    return math.inf if value is None else number(name, value, 0, above=True)
+    return math.inf if value is None else _check.number(name, value, 0, above=True)
 
 
 def _rates(dropout: Any, n_layers: int) -> tuple[float, ...]:
-    if isinstance(dropout, data.REAL):
-        return 0.0, *[number("dropout", dropout, 0, 1)] * (n_layers - 1)
+    if isinstance(dropout, _check.REAL):
+        return 0.0, *[_check.number("dropout", dropout, 0, 1)] * (n_layers - 1)
     rule = (f"dropout must be a number, or {n_layers} of them, of the inputs and of each hidden "
             f"layer")
-    rates = data.items(dropout, rule)
+    rates = _check.items(dropout, rule)
     if len(rates) != n_layers or isinstance(dropout, str):
-        raise ValueError(f"{rule}, got {data.shown(dropout)}")
-    return tuple(number(f"dropout[{at}]", rate, 0, 1) for at, rate in enumerate(rates))
-
-
-def number(
-    name: str, value: Any, low: float, high: float = math.inf, above: bool = False
-) -> float:
-    """
-    Return a finite number from low on (or above it), and below high, as a float.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is none, or outside.
-    """
-    rule = f"{name} must be a number {'above' if above else 'of at least'} {low:g}"
-    if high < math.inf:
-        rule += f" and below {high:g}"
-    if not isinstance(value, data.REAL) or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{rule}, got {data.shown(value)}")
-    try:
-        checked = float(value)
-    except OverflowError:  # of integers and fractions
-        checked = math.inf
-    if not (low < checked < high if above else low <= checked < high):
-        raise ValueError(f"{rule}, got {data.shown(value) if checked == math.inf else value}")
-    return checked
-
-
-class OptimizerState:
-    """
-    A network's optimizer in the core, and its state from one call of `SGD` to the next.
-
-    Parameters
-    ----------
-    build : module
-        Of the core.
-    core : Core
-    optimizer : str
-        Its name.
-    """
-
-    def __init__(self, build: Any, core: Any, optimizer: str) -> None:
-        self.optimizer = optimizer
-        self._core = core
-        self.in_core = build.OptimizerState(core, optimizer)
-
-    def set(self, options: TrainingOptions, n: int, eta: float, seed: int) -> None:
-        """Take the options for training on n examples."""
-        if not self.in_core.steps:
-            for slot in ROWS[self.optimizer].starts_at_eta:
-                self.in_core.slots[slot][...] = eta
-        self.in_core.set(
-            options.optimizer.hyperparameters(),
-            np.array(options.dropout, self._core.parameters.dtype),
-            l2=options.lmbda / n, l1=options.l1, weight_decay=options.weight_decay,
-            clip_value=options.clip_value, clip_norm=options.clip_norm,
-            max_norm=options.max_norm, seed=seed, noise=options.noise)
-
-    def follow(self, core: Any) -> None:
-        """Train another core, of the same sizes, from now on."""
-        self._core = core
-        self.in_core.follow(core)
-
-    def copies(self) -> tuple[int, list[NDArray[Any]]]:
-        """Return steps and arenas, to put back with `restore`."""
-        return self.in_core.steps, [arena.copy() for arena in self.in_core.slots]
-
-    def restore(self, copies: tuple[int, list[NDArray[Any]]]) -> None:
-        """Go back to what `copies` returned."""
-        self.in_core.steps, arenas = copies
-        for arena, saved in zip(self.in_core.slots, arenas, strict=True):
-            arena[...] = saved
-
-    def views(self) -> list[NDArray[Any]]:
-        """Return live views of all slots, each layer by layer: weights, then biases."""
-        return [view for arena in self.in_core.slots
-                for views in self._core.views(arena) for view in views]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer, "steps": self.in_core.steps,
-                "memory": [np.array(view) for view in self.views()]}
-
-    @classmethod
-    def of(cls, build: Any, core: Any, saved: dict[str, Any]) -> OptimizerState:
-        """Make it again from what `__getstate__` returned."""
-        if saved["optimizer"] not in KNOWN:
-            raise ValueError(f"unknown optimizer {saved['optimizer']!r}")
-        made = cls(build, core, saved["optimizer"])
-        made.in_core.steps = saved["steps"]
-        for view, given in zip(made.views(), saved["memory"], strict=True):
-            array = data.numbers(given, "an optimizer's memory")
-            if view.shape != array.shape:
-                raise ValueError(f"an optimizer's memory of shape {array.shape} for parameters of "
-                                 f"shape {view.shape}")
-            view[...] = array
-        return made
+        raise ValueError(f"{rule}, got {_check.shown(dropout)}")
+    return tuple(_check.number(f"dropout[{at}]", rate, 0, 1) for at, rate in enumerate(rates))
 
 
 __all__ = ["KNOWN", "Optimizer", *(each.__name__ for each in KNOWN.values())]

@@ -8,33 +8,27 @@ number of mini-batches done in this call of SGD, from 0. A new schedule is one s
 from __future__ import annotations
 
 import abc
-import math
-import numbers
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
-from cbackprop.callbacks import StopTraining
-from cbackprop.history import MEASURED, smaller_is_better, stalls
+from cbackprop import _check
+from cbackprop._check import integer, number, shown
+from cbackprop._endings import StopTraining
+from cbackprop.history import MEASURED, History, smaller_is_better, stalls
 
-if TYPE_CHECKING:
-    from cbackprop.history import History
-
-Rule = tuple[Callable[[Any], bool], str]
-RULES: dict[str, Rule] = {  # of the fields of schedules, by name
-    "eta": (lambda v: 0 <= v < math.inf, "finite and not negative"),
-    "factor": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
-    "decay": (lambda v: 0 <= v < math.inf, "finite and not negative"),
-    "start": (lambda v: 0 <= v <= 1, "in 0..1"),
-    "end": (lambda v: 0 <= v <= 1, "in 0..1"),
-    "rise": (lambda v: 0 <= v <= 1, "in 0..1"),
-    "stop": (lambda v: 0 <= v <= 1, "in 0..1"),
-    "min_delta": (lambda v: 0 <= v < math.inf, "finite and not negative"),
+NUMBERS: dict[str, dict[str, Any]] = {  # fields of schedules, and the range of each
+    "eta": {"low": 0},
+    "factor": {"low": 0, "above": True, "high": 1, "up_to": True},
+    "decay": {"low": 0},
+    "start": {"low": 0, "high": 1, "up_to": True},
+    "end": {"low": 0, "high": 1, "up_to": True},
+    "rise": {"low": 0, "high": 1, "up_to": True},
+    "stop": {"low": 0, "high": 1, "up_to": True},
+    "min_delta": {"low": 0},
 }
 INTEGERS = {"every": 1, "steps": 1, "warmup": 0, "patience": 1}  # and the least they may be
 
@@ -54,12 +48,12 @@ class Schedule(abc.ABC):
         for one in fields(self):
             value = getattr(self, one.name)
             if one.name in INTEGERS:
-                value = data.integer(one.name, value, INTEGERS[one.name])
-            elif one.name in RULES:
-                value = number(one.name, value, *RULES[one.name])
+                value = integer(one.name, value, INTEGERS[one.name])
+            elif one.name in NUMBERS:
+                value = number(one.name, value, **NUMBERS[one.name])
             elif value not in MEASURED:
                 raise ValueError(f"{one.name} must be one of {list(MEASURED)}, "
-                                 f"got {data.shown(value)}")
+                                 f"got {shown(value)}")
             object.__setattr__(self, one.name, value)
 
     @abc.abstractmethod
@@ -339,7 +333,7 @@ def schedule(eta: Any) -> Schedule:
     if isinstance(eta, Schedule):
         return eta
     if callable(eta):
-        data.takes("eta", eta, "step")
+        _check.function("eta", eta, "step")
         return Called(eta)
     return Constant(eta)
 
@@ -357,7 +351,7 @@ def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
         return _constant(schedule.eta, steps)
     given = schedule.rate(np.arange(first, first + steps))
     if np.shape(given) == ():
-        return np.full(steps, number(f"eta at step {first}", given, *RULES["eta"]))
+        return np.full(steps, number(f"eta at step {first}", given, **NUMBERS["eta"]))
     if np.shape(given) != (steps,):
         raise ValueError(f"rate must return a number, or {steps} for {steps} steps, "
                          f"got shape {np.shape(given)}")
@@ -369,7 +363,7 @@ def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
         good = False
     if not good:  # find the culprit
         for step, eta in enumerate(np.array(given, dtype=object), first):
-            number(f"eta at step {step}", eta, *RULES["eta"])
+            number(f"eta at step {step}", eta, **NUMBERS["eta"])
     return etas
 
 
@@ -378,35 +372,6 @@ def _constant(eta: float, steps: int) -> NDArray[Any]:
     etas = np.full(steps, eta)
     etas.flags.writeable = False
     return etas
-
-
-def number(name: str, value: Any, is_good: Callable[[float], bool], rule: str) -> float:
-    """
-    Return a number as a float, once it is seen to keep a rule.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no number, or breaks the rule.
-
-    Examples
-    --------
-    >>> number("eta", -1, *RULES["eta"])
-    Traceback (most recent call last):
-    ...
-    ValueError: eta must be finite and not negative, got -1
-    """
-    try:
-        converted = math.nan if isinstance(value, (str, bytes)) else float(value)
-    except OverflowError:
-        converted = math.inf
-    except (TypeError, ValueError):
-        converted = math.nan
-    if math.isnan(converted) and not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, got {data.shown(value)}")
-    if not is_good(converted):
-        raise ValueError(f"{name} must be {rule}, got {data.shown(value)}")
-    return converted
 
 
 def _half_cosine(step: Any, first: float, last: float, high: float, low: float) -> Any:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check
 
 if sys.platform != "win32":
     import fcntl
@@ -259,7 +259,7 @@ def read_bytes(path: Path_, max_bytes: int) -> bytes:
     ValueError
         If it does not unpack, or to more bytes than this.
     """
-    max_bytes = data.integer("max_bytes", max_bytes, 0)
+    max_bytes = _check.integer("max_bytes", max_bytes, 0)
     packed = Path(path).read_bytes()
     if not packed.startswith(b"\x1f\x8b"):
         return packed

@@ -1,103 +1,166 @@
-"""The epochs of SGD: chunks of mini-batches, and between them learning rates and callbacks."""
+"""One call of SGD: prepared, that is checked; then run, chunk of mini-batches by chunk."""
 
 from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, schedules, threads
-from cbackprop.callbacks import Callback, StopTraining
-from cbackprop.core import _runtime
+from cbackprop import _check, optimizers, schedules, thread_choice
+from cbackprop._endings import StopTraining
+from cbackprop.callbacks import Callback, collected
 from cbackprop.history import MEASURED, MONITORS, History
-from cbackprop.optimizers import TrainingOptions
-from cbackprop.rowsource import Examples
-
-if TYPE_CHECKING:
-    from cbackprop.network import Network
+from cbackprop.model import Model
+from cbackprop.sources import Examples
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
 FIRST_CHUNK = 3e7  # weights times examples: a few milliseconds
 
 
-class Training:
+def prepare(
+    network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any,
+    test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
+    progress: Any = None, callback: Any = None, callbacks: Any = (), sample_weight: Any = None,
+    class_weight: Any = None, threads: int | None = None, skip_zeros: bool = False,
+    **options: Any,
+) -> Training:
     """
-    One call of SGD.
+    Check the arguments of `Network.SGD`, and return what `run` trains; nothing is changed.
 
     Parameters
     ----------
-    network : Network
+    **options
+        The optimizer and regularisation.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument or the data is bad.
+    """
+    engine = network.engine
+    examples = engine.examples(
+        training_data, "training_data", False, sample_weight, class_weight, skip_zeros)
+    epochs = _check.integer("epochs", epochs, 0)
+    m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
+    eta = schedules.schedule(eta)
+    evaluation, test = (
+        None if given is None else engine.examples(given, name)
+        for given, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
+    training = Training(
+        network, examples, epochs, m, eta,
+        optimizers.training_options(len(network.sizes) - 1, **options),
+        monitors=monitors(monitor, examples, evaluation, test),
+        callbacks=collected(callbacks, callback, progress),
+        threads=engine.threads if threads is None else thread_choice.checked(threads))
+    if callback is not None:
+        warnings.warn("callback is deprecated, and will go in the next version: callbacks=[f] "
+                      "takes the same function", DeprecationWarning, stacklevel=3)
+    return training
+
+
+class Training:
+    """
+    A training whose arguments are checked; it changes nothing before it runs.
+
+    Parameters
+    ----------
+    network : Model
     examples : Examples
-    mini_batch_size : int
+    epochs, mini_batch_size : int
     eta : Schedule
-    rules : TrainingOptions
+    options : TrainingOptions
         What a step does, and regularisation.
     monitors : dict
         Name of an entry of the history -> the examples that it is measured on.
     callbacks : sequence of Callback
-    most_threads : int or None
+    threads : int, optional
         As `Network` has it.
+    order : callable, optional
+        Returns the order of the next epoch; by default one that the network's generator draws.
+    by_weight : float, optional
+        Let a step divide by what its mini-batch weighs, not by its length. Each mini-batch's cost
+        then has this number times the squares of all w in it.
     """
 
     def __init__(
-        self, network: Network, examples: Examples, mini_batch_size: int,
-        eta: schedules.Schedule, rules: TrainingOptions, monitors: dict[str, Examples],
-        callbacks: Sequence[Callback], most_threads: int | None = None,
+        self, network: Model, examples: Examples, epochs: int, mini_batch_size: int,
+        eta: schedules.Schedule, options: optimizers.TrainingOptions, *,
+        monitors: dict[str, Examples] | None = None, callbacks: Sequence[Callback] = (),
+        threads: int | None = None, order: Callable[[], NDArray[Any]] | None = None,
+        by_weight: float | None = None,
     ) -> None:
-        self.pace, self.most_threads = network._pace(mini_batch_size), most_threads
-        self.network, self.examples, self.m = network, examples, mini_batch_size
-        self.eta, self.rules, self.monitors, self.callbacks = eta, rules, monitors, callbacks
-        self.steps = -(-len(examples) // mini_batch_size)  # of an epoch
-        # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
-        self.chunk = max(1, int(FIRST_CHUNK / (network._core.parameters.size * mini_batch_size)))
-        recorded = {"eta", "cost", "seconds", "rows_per_second", *monitors}
-        self.history = History(
-            recorded=tuple(name for name in MEASURED if name in recorded),
-            rows=len(examples), mini_batch_size=mini_batch_size)
+        self.network, self.engine = network, network.engine
+        self.examples, self.epochs, self.m = examples, epochs, mini_batch_size
+        self.eta, self.options, self.threads = eta, options, threads
+        self.monitors, self.callbacks = monitors or {}, list(callbacks)
+        self.order = order or (lambda: self.engine.order(len(examples)))
+        self.by_weight = by_weight
 
-    def run(self, epochs: int) -> History:
-        """Train until the epochs are over, or something stops it."""
-        self.history.epochs = epochs
-        with suppress(StopTraining), threads.running(), ExitStack() as ends:
-            for callback in self.callbacks:
-                callback.on_train_begin(self.network, self.history)
-                ends.callback(callback.on_train_end, self.network, self.history)
-            for epoch in range(epochs):
-                self.epoch(epoch)
-                self.call([callback.on_epoch_end for callback in self.callbacks])
-        return self.history
+    def run(self) -> History:
+        """
+        Train until the epochs are over, or something stops it.
+
+        Raises
+        ------
+        DivergenceError
+            If NaN or infinity arises; the parameters from before that epoch are kept.
+        RuntimeError
+            If another training is at this network.
+        """
+        with self.engine.exclusive():
+            self.tuner = self.engine.tuner(self.m)
+            self.steps = -(-len(self.examples) // self.m)  # of an epoch
+            # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
+            work = self.engine.core.parameters.size * self.m
+            self.chunk = max(1, int(FIRST_CHUNK / work))
+            recorded = {"eta", "cost", "seconds", "rows_per_second", *self.monitors}
+            self.history = History(
+                recorded=tuple(name for name in MEASURED if name in recorded),
+                epochs=self.epochs, rows=len(self.examples), mini_batch_size=self.m)
+            with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
+                for callback in self.callbacks:
+                    callback.on_train_begin(self.network, self.history)
+                    ends.callback(callback.on_train_end, self.network, self.history)
+                for epoch in range(self.epochs):
+                    self.epoch(epoch)
+                    self.call([callback.on_epoch_end for callback in self.callbacks])
+            return self.history
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch, chunk by chunk, and record what it was like."""
-        core, n = self.network._core, len(self.examples)
+        engine, n = self.engine, len(self.examples)
         step, start = epoch * self.steps, time.perf_counter()
         etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
         if epoch == 0:
-            self.begin(float(etas[0]))
-        saved = self.network._state()
+            engine.prepare(self.options, n, float(etas[0]), self.by_weight)
+        saved = engine.snapshot()
         order = self.order()
         cost, done, seconds = 0.0, 0, time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
             until = self.until(step + done) - step
-            team = self.pace.threads(self.most_threads)
+            team = self.tuner.threads(self.threads)
             try:
-                part = self.examples.part(order, done * self.m, min(n, until * self.m))
-                end, cost = self.train(*part, etas[done:until], cost, team)
-                asked, until = until, done + -(-(end - part[3]) // self.m)
-                if not math.isfinite(cost) or (until == self.steps and not core.all_finite()):
-                    raise self.network._diverged(f"training diverged in epoch {epoch + 1}",
-                                                 etas[until - 1], part[0])
+                rows, targets, order_, first, last = self.examples.part(
+                    order, done * self.m, min(n, until * self.m))
+                end, cost = engine.train(
+                    rows, targets, order_, self.m, etas[done:until], first, last, cost, team)
+                asked, until = until, done + -(-(end - first) // self.m)
+                if not math.isfinite(cost) or (
+                        until == self.steps and not engine.core.all_finite()):
+                    raise engine.diverged(f"training diverged in epoch {epoch + 1}",
+                                          etas[until - 1], rows)
             except Exception:
-                self.network._go_back(saved)
+                engine.restore(saved)
                 raise
             took = time.perf_counter() - before
-            self.pace.record(team, until - done, took, until < asked)
+            self.tuner.record(team, until - done, took, until < asked)
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until
@@ -107,36 +170,18 @@ class Training:
                          rows_per_second=n / seconds, **self.monitored())
         self.network.history = self.history
 
-    def begin(self, eta: float) -> None:
-        """Set up the optimizer."""
-        self.network._remember(self.rules, len(self.examples), eta)
-
-    def order(self) -> NDArray[Any]:
-        """Draw the order of an epoch."""
-        seed = self.network._random.integers(2**64, dtype=np.uint64)
-        return _runtime.random_order(len(self.examples), seed)
-
     def until(self, step: int) -> int:
         """Return the step that a chunk from `step` ends before."""
         room = max(1, self.examples.most // self.m)
         ends = [step + min(self.chunk, room), (step // self.steps + 1) * self.steps]
         return min(ends + [(step // c.every + 1) * c.every for c in self.callbacks if c.every])
 
-    def train(
-        self, rows: Any, targets: Any, order: NDArray[Any], first: int, last: int,
-        etas: NDArray[Any], cost: float, team: int,
-    ) -> tuple[int, float]:
-        """Train on mini-batches in order[first:last]; return where to go on, and add up costs."""
-        memory = self.network._memory
-        return self.network._core.sgd(rows, targets, order, self.m, etas, first, last,
-                                      memory.in_core if memory else None, cost, team)
-
     def monitored(self) -> dict[str, float]:
         """Measure what is monitored, each set of examples once."""
         seen: dict[int, tuple[float, float]] = {}
         for examples in self.monitors.values():
             if id(examples) not in seen:
-                seen[id(examples)] = self.network._measure(examples)
+                seen[id(examples)] = self.engine.measure(examples)
         return {name: seen[id(examples)][name.endswith("accuracy")]
                 for name, examples in self.monitors.items()}
 
@@ -168,11 +213,11 @@ def monitors(
     if isinstance(names, str):
         names = (names,)
     rule = f"monitor must be names out of {list(MONITORS)}"
-    names = data.items(names, rule)
+    names = _check.items(names, rule)
     measured = {} if test is None else {"accuracy": test}
     for name in names:
         if not isinstance(name, str) or name not in MONITORS:
-            raise ValueError(f"{rule}, got {data.shown(name)}")
+            raise ValueError(f"{rule}, got {_check.shown(name)}")
         examples = training if name.startswith("training") else evaluation
         if examples is None:
             raise ValueError(f"monitor {name!r} needs evaluation_data, got None")

@@ -7,7 +7,7 @@ is wrong, and the parameters are as they were.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,25 @@ from numpy.typing import NDArray
 from cbackprop.book.formulas import is_correct
 from cbackprop.core import _dispatch
 
-if TYPE_CHECKING:
-    from cbackprop.book.learner import Learner
-
 MOST = 4  # pairs
 _core = _dispatch.load("float64")
 
 
+class Lists(Protocol):
+    """A network of the book's, as far as it is needed here."""
+
+    weights: list[NDArray[Any]]
+    biases: list[NDArray[Any]]
+
+    def feedforward(self, a: Any) -> NDArray[Any]:
+        """Return the output."""
+
+    def backprop(self, x: Any, y: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Return nabla_b and nabla_w of one example."""
+
+
 def stepped(
-    net: Learner, sizes: tuple[int, ...], pairs: Any, eta: Any, lmbda: Any = 0.0, n: Any = 1
+    net: Lists, sizes: tuple[int, ...], pairs: Any, eta: Any, lmbda: Any = 0.0, n: Any = 1
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]] | None:
     """Return weights and biases after one step on a few pairs; None if it is not for us."""
     if not (_are_few(net, sizes, pairs) and type(eta) is float and type(lmbda) in (int, float)
@@ -39,10 +49,10 @@ def stepped(
         weights = [(w if decay == 1 else decay * w) - step * g
                    for w, g in zip(net.weights, nabla_w, strict=True)]
         biases = [b - step * g for b, g in zip(net.biases, nabla_b, strict=True)]
-    return (weights, biases) if _core.fit_sizes(weights, biases, sizes) else None
+    return (weights, biases) if _core.arrays_match(weights, biases, sizes) else None
 
 
-def correct(net: Learner, sizes: tuple[int, ...], pairs: Any) -> int | None:
+def correct(net: Lists, sizes: tuple[int, ...], pairs: Any) -> int | None:
     """Count those of a few pairs that are classified as y says; None if it is not for us."""
     if not _are_few(net, sizes, pairs):
         return None
@@ -56,8 +66,8 @@ def correct(net: Learner, sizes: tuple[int, ...], pairs: Any) -> int | None:
     return int(right)
 
 
-def _are_few(net: Learner, sizes: tuple[int, ...], pairs: Any) -> bool:
+def _are_few(net: Lists, sizes: tuple[int, ...], pairs: Any) -> bool:
     """Whether these are a few pairs, whether they fit the network, and it itself."""
     return (type(pairs) is type(net.weights) is type(net.biases) is list
-            and 0 < len(pairs) <= MOST and _core.fit_pairs(pairs, sizes[0], sizes[-1])
-            and _core.fit_sizes(net.weights, net.biases, sizes))
+            and 0 < len(pairs) <= MOST and _core.pairs_match(pairs, sizes[0], sizes[-1])
+            and _core.arrays_match(net.weights, net.biases, sizes))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
 from cbackprop.core import _dispatch
 
 DOUBLE = np.dtype(np.float64)
@@ -86,7 +86,7 @@ def target(y: ArrayLike, a: NDArray[Any]) -> NDArray[Any]:
     if y.size == 1 and 0 <= y.item() < len(a) and y.item() == int(y.item()):
         return vectorized_result(int(y.item()), len(a))
     raise ValueError(f"y must have shape {a.shape} or ({len(a)},), or be a label in "
-                     f"0..{len(a) - 1}, got {data.shown(y.tolist())}")
+                     f"0..{len(a) - 1}, got {_check.shown(y.tolist())}")
 
 
 def is_correct(a: ArrayLike, y: ArrayLike) -> bool:

@@ -21,11 +21,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data, optimizers
+from cbackprop import _check, optimizers
 from cbackprop.book import few
 from cbackprop.book.formulas import column, is_correct
 from cbackprop.book.pairs import REAL, Pairs
-from cbackprop.network import Network, _sizes
+from cbackprop.network import Network
 
 FUNCTIONS = {"sigmoid", "sigmoid_prime", "vectorized_result"}  # of a module; the rest are methods
 
@@ -62,7 +62,7 @@ class Learner(ABC):
                          for name, value in vars(of).items()}
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        _sizes(sizes)
+        _check.sizes(sizes)
         self.num_layers = len(sizes)
         self.sizes = sizes
 
@@ -193,7 +193,7 @@ def reading_core(net: Learner) -> Any:
     """Return the core where its outputs are those of `feedforward`; else None."""
     if replaced(net, "feedforward", "sigmoid"):
         return None
-    core = net._in_core()._core
+    core = net._in_core().engine.core
     return core if moderate(core.parameters) else None
 
 
@@ -233,8 +233,8 @@ def run_epochs(
         remedy = "; this iterator has been used up: list(training_data) would keep it"
         raise ValueError("training_data must hold at least one example, got none"
                          + training_data.used_up * remedy)
-    count = data.integer("epochs", count, 0)
-    m = min(n, data.integer("mini_batch_size", mini_batch_size, 1))
+    count = _check.integer("epochs", count, 0)
+    m = min(n, _check.integer("mini_batch_size", mini_batch_size, 1))
     regularisation = () if lmbda is None else (lmbda, n)
 
     def in_core() -> bool:  # asked anew: what is called between epochs may replace something
@@ -243,8 +243,8 @@ def run_epochs(
     if in_core():   # what is wrong is said before anything is shuffled
         net._in_core()
         _ = training_data.core
-        number("eta", eta)
-        optimizers.number("lmbda", lmbda or 0.0, 0)
+        _check.number("eta", eta, finite=False)
+        _check.number("lmbda", lmbda or 0.0, 0)
     for epoch in range(count):
         training_data.shuffle(net._module.random.shuffle)
         if in_core():
@@ -271,7 +271,8 @@ def update(net: Learner, mini_batch: Any, eta: float, *regularisation: Any) -> N
 
 def train(net: Learner, examples: Pairs, m: int, eta: float, *regularisation: Any) -> None:
     """Train on all of them, m at a time: in the core as long as no parameter is huge."""
-    if train_in_core(net, examples, m, number("eta", eta), *regularisation):
+    rate = _check.number("eta", eta, finite=False)
+    if train_in_core(net, examples, m, rate, *regularisation):
         return
     was_finite = all_finite(net)
     # The book's loop goes on, and what it prints depends on how infinities and NaN spread.
@@ -290,10 +291,10 @@ def train_in_core(
     order = examples.order
     etas = np.full(-(-len(order) // m), eta)
     fast = net._in_core()
-    fast._remember(optimizers.training_options(len(net.weights), lmbda=lmbda), n, eta)
-    core, memory = fast._core, fast._memory
+    engine, core = fast.engine, fast.engine.core
+    engine.prepare(optimizers.training_options(len(net.weights), lmbda=lmbda), n, eta)
     try:
-        core.sgd(rows, targets, order, m, etas, 0, len(order), memory.in_core if memory else None)
+        engine.train(rows, targets, order, m, etas, 0, len(order))
     finally:    # where Ctrl-C ends it, the mini-batches before that are done
         # For a step alone, the second would take a fifth of its time.
         stays = core.all_finite() and (len(order) <= m or moderate(core.parameters))
@@ -359,18 +360,3 @@ def look_at(net: Learner, examples: Pairs, costs: bool = False) -> None:
     """Say what is wrong with examples to be evaluated before training has changed anything."""
     if not replaced(net, "feedforward", "sigmoid") and (costs or not examples.labels_outside):
         _ = examples.core
-
-
-def number(name: str, value: Any) -> float:
-    """
-    Return a float.
-
-    Raises
-    ------
-    TypeError
-        If it is not a number.
-    """
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {data.shown(value)}") from None

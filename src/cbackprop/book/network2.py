@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data, storage
+from cbackprop import _check, data, storage
 from cbackprop.book import learner
 from cbackprop.book.formulas import sigmoid, target, vectorized_result
 from cbackprop.book.learner import Learner
@@ -125,7 +125,7 @@ class Network(Learner):
         super().__init__(sizes)
         if cost is not None and not any(
                 callable(getattr(cost, name, None)) for name in ("fn", "delta")):
-            raise TypeError(f"cost must have fn, as QuadraticCost has, got {data.shown(cost)}")
+            raise TypeError(f"cost must have fn, as QuadraticCost has, got {_check.shown(cost)}")
         self.default_weight_initializer()
         self.cost = cost
 
@@ -190,8 +190,8 @@ class Network(Learner):
                            learner.widths(self))
         if not evaluation and (monitor_evaluation_cost or monitor_evaluation_accuracy):
             raise ValueError("monitor_evaluation_cost and monitor_evaluation_accuracy need "
-                             f"evaluation_data, got {data.shown(evaluation_data)}")
-        if data.integer("early_stopping_n", early_stopping_n, 0) and not (
+                             f"evaluation_data, got {_check.shown(evaluation_data)}")
+        if _check.integer("early_stopping_n", early_stopping_n, 0) and not (
                 monitor_evaluation_accuracy or monitor_training_accuracy):
             raise ValueError("early_stopping_n needs monitor_evaluation_accuracy or "
                              "monitor_training_accuracy")
@@ -326,7 +326,7 @@ class Network(Learner):
 def _only_numbers(name: str, values: Any, kinds: set[type]) -> None:
     """See that JSON has numbers there, of which NumPy would make them of strings and booleans."""
     if not isinstance(values, list) or not set(map(type, values)) <= kinds:
-        raise ValueError(f"{name} must hold numbers, got {data.shown(values)}")
+        raise ValueError(f"{name} must hold numbers, got {_check.shown(values)}")
 
 
 def known(table: tuple[tuple[Callable[..., Any], Any], ...], function: Any) -> Any:
@@ -414,8 +414,8 @@ def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
              for layer, array in enumerate(saved[name])] for name in ("weights", "biases"))
         shapes = [w.shape for w in weights]
         if shapes != [(j, k) for k, j in itertools.pairwise(saved["sizes"])]:
-            raise ValueError(f"weights of shapes {data.shown(shapes)} "
-                             f"for sizes {data.shown(saved['sizes'])}")
+            raise ValueError(f"weights of shapes {_check.shown(shapes)} "
+                             f"for sizes {_check.shown(saved['sizes'])}")
         net = Network(saved["sizes"], cost=cost)  # only now: it draws as many numbers as sizes say
         net.weights, net.biases = weights, biases
         net._in_core()  # which sees that all fits

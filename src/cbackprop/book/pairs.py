@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
 from cbackprop.book.shuffling import shuffle
 from cbackprop.core import _dispatch
 
@@ -50,7 +50,7 @@ class Pairs:
             given = [tuple(np.atleast_1d(pair)) for pair in given]
         if isinstance(given, (str, bytes, memoryview)) or not isinstance(given, Iterable):
             raise TypeError(f"{name} must be a list of (x, y) pairs, or (x, y) arrays, "
-                            f"got {data.shown(given)}")
+                            f"got {_check.shown(given)}")
         self.pairs = given if isinstance(given, list) else list(given)
         self.used_up = hasattr(given, "__next__") and not self.pairs  # an iterator, that is
         self.order = np.arange(len(self.pairs))  # which row of the arrays each pair is

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data, schedules
+from cbackprop import _check, data
 from cbackprop.chapter2 import chapter2
 
 __all__ = ["backprop", "feedforward", "sgd", "update_mini_batch"]
@@ -170,7 +170,7 @@ def sgd(
     """
     w, b = _copies(weights, biases)
     rows, targets = _examples(x, y, w)
-    m = data.integer("mini_batch_size", mini_batch_size, 1)
+    m = _check.integer("mini_batch_size", mini_batch_size, 1)
     chapter2.sgd(w, b, rows, targets, _indices(order, len(rows)), m, _rate(eta))
     return w, b
 
@@ -199,7 +199,7 @@ def _copies(weights: Any, biases: Any) -> tuple[Arrays, Arrays]:
 
 def _arrays(values: Any, name: str) -> Arrays:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise TypeError(f"{name} must be a list of arrays, got {data.shown(values)}")
+        raise TypeError(f"{name} must be a list of arrays, got {_check.shown(values)}")
     return [np.asarray(data.numbers(value, f"{name}[{layer}]"), np.float64, order="C")
             for layer, value in enumerate(values)]
 
@@ -218,7 +218,7 @@ def _examples(x: ArrayLike, y: ArrayLike, w: Arrays) -> tuple[NDArray[Any], NDAr
 
 
 def _rate(eta: Any) -> float:
-    return schedules.number("eta", eta, *schedules.RULES["eta"])
+    return _check.number("eta", eta, 0)
 
 
 def _indices(order: ArrayLike, n: int) -> NDArray[Any]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cbackprop.convert import layers
+from cbackprop._check import shown
+from cbackprop._extras import library
+from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.data import shown
-from cbackprop.extras import library
 from cbackprop.inspect import given
 from cbackprop.network import Network
 
@@ -20,10 +20,10 @@ FUNCTIONS: dict[str, Any] = {
     "log_softmax": "log_softmax",
 }
 # Classes of keras.layers: what each activation is written as, and all that are read.
-WRITTEN: dict[str, layers.Class] = {
+WRITTEN: dict[str, chains.Class] = {
     row.name: (row.keras[0].layer, row.keras[0].attributes)
     for row in table.ACTIVATIONS if row.keras and row.keras[0].layer}
-READ: list[tuple[str, layers.Class]] = [
+READ: list[tuple[str, chains.Class]] = [
     (row.name, (each.layer, each.attributes))
     for row in table.ACTIVATIONS for each in row.keras if each.layer]
 NOTHING = ("InputLayer", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout",
@@ -71,7 +71,7 @@ def from_keras(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     (2, 3)
     """
     keras = _keras_3("from_keras")
-    chain = layers.Chain("from_keras")
+    chain = chains.Chain("from_keras")
     _collect(chain, model, keras)
     return chain.network(cost, seed)
 
@@ -116,13 +116,13 @@ def to_keras(net: Network) -> Any:
     keras = _keras_3("to_keras")
     net = given.network(net, "to_keras")
     named = {ours: theirs for theirs, ours in FUNCTIONS.items() if isinstance(ours, str)}
-    kinds, collected = keras.layers, layers.of(net, "to_keras")
+    kinds, collected = keras.layers, chains.of(net, "to_keras")
     model = keras.Sequential([keras.Input((net.sizes[0],), dtype=net.dtype)])
-    scale = layers.scale_of(net)
+    scale = chains.scale_of(net)
     if scale is not None:
         model.add(kinds.Rescaling(scale.tolist(), dtype=net.dtype))
     for w, b, runs in collected:
-        run = layers.only(runs, "to_keras")
+        run = chains.only(runs, "to_keras")
         dense = kinds.Dense(len(w), named.get(run.activation), dtype=net.dtype,
                             kernel_initializer="zeros")  # draws no numbers
         model.add(dense)
@@ -132,7 +132,7 @@ def to_keras(net: Network) -> Any:
                              f"{keras.config.backend()!r} does not have; JAX has it after "
                              "jax.config.update('jax_enable_x64', True)")
         if run.activation not in named:
-            model.add(layers.made(run, WRITTEN.get(run.activation), kinds, "to_keras",
+            model.add(chains.made(run, WRITTEN.get(run.activation), kinds, "to_keras",
                                   dtype=net.dtype))
     return model
 
@@ -144,7 +144,7 @@ def _keras_3(by: str) -> Any:
     return keras
 
 
-def _collect(chain: layers.Chain, model: Any, keras: Any) -> None:
+def _collect(chain: chains.Chain, model: Any, keras: Any) -> None:
     functional = type(model).__name__ == "Functional" and isinstance(model, keras.Model)
     if not functional and type(model) is not keras.Sequential:
         raise TypeError(f"from_keras takes a Sequential or Functional model, got {shown(model)}")
@@ -163,7 +163,7 @@ def _collect(chain: layers.Chain, model: Any, keras: Any) -> None:
             _add(chain, layer, keras)
 
 
-def _add(chain: layers.Chain, layer: Any, keras: Any) -> None:
+def _add(chain: chains.Chain, layer: Any, keras: Any) -> None:
     kinds = keras.layers
     if type(layer) is kinds.Dense:
         if len(layer.input.shape) > 2:
@@ -194,10 +194,10 @@ def _add(chain: layers.Chain, layer: Any, keras: Any) -> None:
         pass
     elif type(layer) is not kinds.Flatten and type(layer) not in [
             getattr(kinds, name) for name in NOTHING]:
-        chain.activate(layers.known(layer, READ, kinds), layer)
+        chain.activate(chains.known(layer, READ, kinds), layer)
 
 
-def _activate(chain: layers.Chain, activation: Any, layer: Any, keras: Any) -> None:
+def _activate(chain: chains.Chain, activation: Any, layer: Any, keras: Any) -> None:
     if isinstance(activation, keras.layers.Layer):
         _add(chain, activation, keras)
         return

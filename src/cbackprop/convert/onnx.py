@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, storage
-from cbackprop.convert import layers
+from cbackprop import _check, storage
+from cbackprop._extras import library
+from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.extras import library
 from cbackprop.inspect import given
 from cbackprop.network import Network
 
@@ -62,7 +62,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     """
     onnx = library("onnx", "export_onnx", "onnx")
     net = given.network(net, "export_onnx")
-    collected, scale = layers.of(net, "export_onnx"), layers.scale_of(net)
+    collected, scale = chains.of(net, "export_onnx"), chains.scale_of(net)
     if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
     graph = Graph(onnx, net.dtype)
@@ -73,7 +73,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
         file.write(content)
 
 
-def feedforward(a: Value, collected: list[layers.Layer]) -> Value:
+def feedforward(a: Value, collected: list[chains.Layer]) -> Value:
     """Return the output for a, equation (25)."""
     graph = a.graph
     for at, (w, b, runs) in enumerate(collected):
@@ -89,7 +89,7 @@ def feedforward(a: Value, collected: list[layers.Layer]) -> Value:
     return a
 
 
-def activated(z: Value, run: layers.Run) -> Value:
+def activated(z: Value, run: chains.Run) -> Value:
     """Return sigma(z)."""
     if run.activation == "identity":
         return z
@@ -99,13 +99,13 @@ def activated(z: Value, run: layers.Run) -> Value:
     return formula(z, run)
 
 
-def operator(z: Value, run: layers.Run, theirs: table.Onnx) -> Value:
+def operator(z: Value, run: chains.Run, theirs: table.Onnx) -> Value:
     """Return sigma(z) from one operator."""
     return z.to(theirs.operator, **{name: run.alpha if values is table.PARAMETER else values[0]
                                     for name, values in theirs.attributes.items()})
 
 
-def formula(z: Value, run: layers.Run) -> Value:
+def formula(z: Value, run: chains.Run) -> Value:
     """Return sigma(z) from what ONNX Runtime has in both real types."""
     name, alpha = run.activation, run.alpha or 0.0
     if name == "relu6":
@@ -348,11 +348,11 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     ['tanh', 'tanh']
     """
     onnx = library("onnx", "from_onnx", "onnx")
-    chain = layers.Chain("from_onnx")
+    chain = chains.Chain("from_onnx")
     if isinstance(model, (bytes, io.TextIOBase)) or not (
             isinstance(model, (str, os.PathLike, onnx.ModelProto)) or hasattr(model, "read")):
         raise TypeError("from_onnx takes a path, a binary file object or an onnx.ModelProto, "
-                        f"got {data.shown(model)}")
+                        f"got {_check.shown(model)}")
     thing = "model" if isinstance(model, onnx.ModelProto) else storage.named(model)
     try:
         if not isinstance(model, onnx.ModelProto):
@@ -360,7 +360,7 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
                 model = onnx.load_model(file, format="protobuf")
         with np.errstate(all="ignore"):  # numbers are looked at when they become a layer's
             steps = Reader(onnx, model, chain).steps()
-    except (layers.RefusedError, OSError):
+    except (chains.RefusedError, OSError):
         raise
     except Exception as error:  # a stranger's file may say anything
         why = " ".join(f"{type(error).__name__}: {error}".split())[:120]
@@ -431,7 +431,7 @@ def spellings(z: Value, numbers: list[float]) -> Iterator[tuple[Any, Value]]:
     """Yield our activations and what may be written for them, the parameter one of the numbers."""
     for row in table.ACTIVATIONS:
         for alpha in numbers if row.parameters else [None]:
-            run = layers.Run(row.name, alpha, 0)
+            run = chains.Run(row.name, alpha, 0)
             ours = row.name if alpha is None else (row.name, shortest(alpha, z.graph.real))
             yield ours, activated(z, run)
             if row.onnx is not None:
@@ -461,7 +461,7 @@ class Reader:
     chain : Chain
     """
 
-    def __init__(self, onnx: Any, model: Any, chain: layers.Chain) -> None:
+    def __init__(self, onnx: Any, model: Any, chain: chains.Chain) -> None:
         self.onnx, self.graph, self.chain = onnx, model.graph, chain
         self.opsets = {opset.domain or "": opset.version for opset in model.opset_import}
         opset = self.opsets.get("", self.opsets.get("ai.onnx", 0))
@@ -488,7 +488,7 @@ class Reader:
                   if each.name in read and each.name not in self.values]
         if len(inputs) != 1:
             raise self.chain.refuse("model", "must have one input, got "
-                                             f"{data.shown([each.name for each in inputs])}")
+                                             f"{_check.shown([each.name for each in inputs])}")
         self.dims = [dim.dim_value or -1 for dim in inputs[0].type.tensor_type.shape.dim]
         self.values[inputs[0].name] = self.new(
             self.terms.term("input", ()), len(self.dims) or 2, f"input {inputs[0].name!r}")
@@ -521,7 +521,7 @@ class Reader:
         if len(outputs) != 1:
             names = [each.name for each in outputs]
             raise self.chain.refuse("model", "must have one output that is of floats, "
-                                             f"got {data.shown(names)}")
+                                             f"got {_check.shown(names)}")
         return outputs[0].name
 
     def needed(self, output: str) -> list[Any]:

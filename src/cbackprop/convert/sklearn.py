@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cbackprop import data
-from cbackprop.convert import layers
+from cbackprop import _check
+from cbackprop._extras import library
+from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.extras import library
 from cbackprop.inspect import given
 from cbackprop.network import Network
 
@@ -52,12 +52,12 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
     neural = library("sklearn.neural_network", "from_sklearn", "sklearn")
     if not isinstance(mlp, Network) and hasattr(type(mlp), "network_"):
         net = given.network(mlp)
-        settings = net._settings() if cost is None else net._settings() | {"cost": cost}
+        settings = net.settings() if cost is None else net.settings() | {"cost": cost}
         return Network(**settings, initializer=(list(net.weights), list(net.biases)), seed=seed)
     if not isinstance(mlp, (neural.MLPClassifier, neural.MLPRegressor)):
         raise TypeError(f"from_sklearn takes an MLPClassifier or MLPRegressor, "
-                        f"got {data.shown(mlp)}")
-    chain = layers.Chain("from_sklearn")
+                        f"got {_check.shown(mlp)}")
+    chain = chains.Chain("from_sklearn")
     if not hasattr(mlp, "coefs_"):
         raise chain.refuse(mlp, "must be fitted")
     hidden, output = mlp.activation, mlp.out_activation_
@@ -112,9 +112,9 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     neural = library("sklearn.neural_network", "to_sklearn", "sklearn")
     binarizer = getattr(net, "_label_binarizer", None) if classes is None else None
     net = given.network(net, "to_sklearn")
-    collected = layers.of(net, "to_sklearn")
+    collected = chains.of(net, "to_sklearn")
     collected[0].w[...] *= net.input_scale
-    activations = [layers.only(layer.runs, "to_sklearn").activation for layer in collected]
+    activations = [chains.only(layer.runs, "to_sklearn").activation for layer in collected]
     *hidden, output = activations
     if len(set(hidden)) > 1 or not set(hidden) <= set(HIDDEN):
         raise ValueError(f"to_sklearn needs one of {sorted(HIDDEN)} in all hidden layers, "
@@ -137,7 +137,7 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     if output in NUMBERS:
         if classes is not None:
             raise ValueError("to_sklearn: classes must be None where outputs are numbers, "
-                             f"got {data.shown(classes)}")
+                             f"got {_check.shown(classes)}")
         return mlp
     if binarizer is not None:  # an estimator's: rows of several labels too
         mlp._label_binarizer, mlp.classes_ = copy.deepcopy(binarizer), binarizer.classes_.copy()
@@ -147,6 +147,6 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     mlp.classes_ = np.arange(count) if classes is None else np.asarray(classes)
     if mlp.classes_.shape != (count,) or not np.array_equal(np.unique(mlp.classes_), mlp.classes_):
         raise ValueError(f"to_sklearn: classes must be {count} labels in rising order, "
-                         f"got {data.shown(classes)}")
+                         f"got {_check.shown(classes)}")
     mlp._label_binarizer = preprocessing.LabelBinarizer().fit(mlp.classes_)
     return mlp

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from cbackprop.convert import layers
+from cbackprop._check import shown
+from cbackprop._extras import library
+from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.data import shown
-from cbackprop.extras import library
 from cbackprop.network import Network
 
 # Our activations as classes of torch.nn: what each is written as, and all that are read.
-WRITTEN: dict[str, layers.Class] = {
+WRITTEN: dict[str, chains.Class] = {
     row.name: (row.torch[0].kind, row.torch[0].attributes)
     for row in table.ACTIVATIONS if row.torch and row.torch[0].kind}
-READ: list[tuple[str, layers.Class]] = [
+READ: list[tuple[str, chains.Class]] = [
     *((row.name, (each.kind, each.attributes))
       for row in table.ACTIVATIONS for each in row.torch if each.kind),
     ("log_softmax", ("LogSoftmax", {"dim": (-1, 1, None)})),
@@ -80,11 +80,11 @@ def to_torch(net: Network) -> Any:
     )
     """
     torch = library("torch", "to_torch", "torch")
-    collected, scale = layers.of(net, "to_torch"), layers.scale_of(net)
+    collected, scale = chains.of(net, "to_torch"), chains.scale_of(net)
     modules = [] if scale is None else [_input_scale()(scale)]
     for w, b, runs in collected:
-        run = layers.only(runs, "to_torch")
-        activation = layers.made(run, WRITTEN.get(run.activation), torch.nn, "to_torch")
+        run = chains.only(runs, "to_torch")
+        activation = chains.made(run, WRITTEN.get(run.activation), torch.nn, "to_torch")
         linear = torch.nn.Linear(w.shape[1], w.shape[0], device="meta")  # draws no numbers
         linear.weight = torch.nn.Parameter(torch.from_numpy(w))
         linear.bias = torch.nn.Parameter(torch.from_numpy(b))
@@ -180,7 +180,7 @@ class Reader:
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
-        self.chain = layers.Chain("from_torch")
+        self.chain = chains.Chain("from_torch")
 
     def module(self, module: Any) -> None:
         """Add what a module does to rows."""
@@ -218,7 +218,7 @@ class Reader:
         elif type(module) is nn.Flatten and module.start_dim == 1 and module.end_dim in (-1, 1):
             self.flatten(module)
         elif type(module) not in [getattr(nn, name) for name in NOTHING]:
-            chain.activate(layers.known(module, READ, nn), module)
+            chain.activate(chains.known(module, READ, nn), module)
 
     def numbers(self, values: Any, module: Any) -> Any:
         """Return a tensor as an array, None as None."""

@@ -39,13 +39,13 @@ def shuffle(list items not None, order, words):
     int
         How many words it took; or None if they were too few: then nothing was shuffled.
     """
-    cdef Py_ssize_t[::1] numbers = of_numbers(order)
-    cdef const uint32_t[::1] drawn_words = of_numbers(words)
-    cdef Py_ssize_t n = numbers.shape[0], i, taken = 0
+    cdef Py_ssize_t[::1] numbers = numeric_array(order)
+    cdef const uint32_t[::1] drawn_words = numeric_array(words)
+    cdef Py_ssize_t n = numbers.shape[0], i, used = 0
     cdef uint32_t j = 0
     cdef int shift = 32
     cdef PyObject** item
-    cdef PyObject* kept
+    cdef PyObject* saved
     cdef cnp.npy_intp[1] shape = [n]
     drawn = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INTP)
     cdef Py_ssize_t* partner = <Py_ssize_t*>cnp.PyArray_DATA(drawn)
@@ -56,23 +56,23 @@ def shuffle(list items not None, order, words):
             shift += 1
         j = <uint32_t>i + 1
         while j > <uint32_t>i:
-            if taken == drawn_words.shape[0]:
+            if used == drawn_words.shape[0]:
                 return None
-            j = drawn_words[taken] >> shift
-            taken += 1
+            j = drawn_words[used] >> shift
+            used += 1
         partner[i] = j
     with cython.critical_section(items):        # nobody else changes it meanwhile
         if len(items) != n:
             raise ValueError(f"order must have {len(items)} entries, as the list, got {n}")
         item = items_of(items)
         for i in range(n - 1, 0, -1):
-            kept, item[i] = item[i], item[partner[i]]
-            item[partner[i]] = kept
+            saved, item[i] = item[i], item[partner[i]]
+            item[partner[i]] = saved
             numbers[i], numbers[partner[i]] = numbers[partner[i]], numbers[i]
-    return taken
+    return used
 
 
-def shuffle_alike(bit_generator, order):
+def shuffle_as_numpy(bit_generator, order):
     """
     Shuffle an array of fewer than 2^32 in place, as RandomState.shuffle would.
 
@@ -85,7 +85,7 @@ def shuffle_alike(bit_generator, order):
         Is left where RandomState.shuffle would leave it.
     """
     cdef bitgen_t* words = <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
-    cdef Py_ssize_t[::1] numbers = of_numbers(order)
+    cdef Py_ssize_t[::1] numbers = numeric_array(order)
     cdef Py_ssize_t n = numbers.shape[0], i = n - 1
     cdef uint32_t j, mask = 0
     cdef cnp.npy_intp[1] shape = [n]
@@ -132,30 +132,30 @@ def random_order(Py_ssize_t n, uint64_t seed):
     return out
 
 
-cdef struct Crossings:
+cdef struct BarrierTiming:
     Barrier barrier
     Py_ssize_t times
     long long nanoseconds   # OUT
 
 
-cdef void cross_often(void* work, int thread, int threads) noexcept nogil:
-    cdef Crossings* crossings = <Crossings*>work
+cdef void time_barrier(void* work, int thread, int threads) noexcept nogil:
+    cdef BarrierTiming* timing = <BarrierTiming*>work
     cdef long long waited = 0, start
     cdef Py_ssize_t _
     if threads == 1:
         return
-    wait_at(&crossings.barrier, threads, &waited)
+    barrier_wait(&timing.barrier, threads, &waited)
     start = now()
-    for _ in range(crossings.times):
-        wait_at(&crossings.barrier, threads, &waited)
+    for _ in range(timing.times):
+        barrier_wait(&timing.barrier, threads, &waited)
     if thread == 0:
-        crossings.nanoseconds = now() - start
+        timing.nanoseconds = now() - start
 
 
 def barrier_latency(int threads, Py_ssize_t times):
     """Return the seconds that a barrier takes so many threads: the mean of so many times."""
-    cdef Crossings crossings
-    memset(&crossings, 0, sizeof(crossings))
-    crossings.times = times
-    call_team(cross_often, &crossings, threads)
-    return 1e-9 * crossings.nanoseconds / times
+    cdef BarrierTiming timing
+    memset(&timing, 0, sizeof(timing))
+    timing.times = times
+    call_team(time_barrier, &timing, threads)
+    return 1e-9 * timing.nanoseconds / times

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data
-from cbackprop.rowsource import RowSource
+from cbackprop import _check, data
+from cbackprop.sources import RowSource
 
 MOVES = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # pixels down, and to the right
 
@@ -86,11 +86,11 @@ def expand(x: ArrayLike, y: ArrayLike, shape: tuple[int, int] = (28, 28)) -> Exp
     [[1, 2, 3, 4], [0, 0, 1, 2], [3, 4, 0, 0], [0, 1, 0, 3], [2, 0, 4, 0]]
     """
     try:
-        height, width = (data.integer("shape", side, 1) for side in shape)
+        height, width = (_check.integer("shape", side, 1) for side in shape)
     except TypeError:
-        raise TypeError(f"shape must be (height, width), got {data.shown(shape)}") from None
+        raise TypeError(f"shape must be (height, width), got {_check.shown(shape)}") from None
     except ValueError:
-        raise ValueError(f"shape must be (height, width), got {data.shown(shape)}") from None
+        raise ValueError(f"shape must be (height, width), got {_check.shown(shape)}") from None
     images, targets = data.numbers(x, "x"), data.numbers(y, "y")
     if images.ndim != 2 or images.shape[1] != height * width:
         raise ValueError(f"x must have {height} * {width} = {height * width} columns, "

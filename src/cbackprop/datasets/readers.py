@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from cbackprop import data, storage
+from cbackprop import _check, storage
 
 MAX_BYTES = storage.MAX_BYTES
 
@@ -223,7 +223,7 @@ def _encode(text: str, encoding: str) -> bytes:
 
 def _brief(value: object) -> str:
     """Show a string, and of all else its type: tuples may hold one another a billion times."""
-    return data.shown(value) if isinstance(value, str) else f"of a {type(value).__name__}"
+    return _check.shown(value) if isinstance(value, str) else f"of a {type(value).__name__}"
 
 
 class _Opcodes(io.BytesIO):
@@ -339,7 +339,7 @@ def read_npz(path: StrPath, *, max_bytes: int = MAX_BYTES) -> Sets:
     >>> x.shape, y.tolist(), test
     ((2, 784), [3, 1], None)
     """
-    max_bytes = data.integer("max_bytes", max_bytes, 0)
+    max_bytes = _check.integer("max_bytes", max_bytes, 0)
     with open(path, "rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError(f"{path}: must be an archive as numpy.savez writes it, got none")
@@ -350,7 +350,7 @@ def read_npz(path: StrPath, *, max_bytes: int = MAX_BYTES) -> Sets:
     if not arrays:
         raise ValueError(
             f"{path}: must hold x_train, y_train, x_test and y_test, or x and y, "
-            f"got {data.shown(', '.join(archive)) if archive else 'nothing'}"
+            f"got {_check.shown(', '.join(archive)) if archive else 'nothing'}"
         )
     training, *test = (_checked_pair(path, *arrays[at : at + 2]) for at in range(0, len(arrays), 2))
     return training, test[0] if test else None
@@ -479,12 +479,12 @@ def _csv_fault(rows: Iterator[tuple[int, str]], width: int, label: int) -> str |
             return f"line {number} must have {width} fields like the first, got {len(fields)}"
         for at, field in enumerate(fields):
             if not _is_number(field):
-                return f"line {number} must hold numbers, got {data.shown(field)}"
+                return f"line {number} must hold numbers, got {_check.shown(field)}"
             value, of = float(field), f"line {number}, column {at + 1} must hold"
             if not math.isfinite(value):
-                return f"{of} finite numbers, got {data.shown(field)}"
+                return f"{of} finite numbers, got {_check.shown(field)}"
             if at != label and abs(value) >= BEYOND_FLOAT32:
-                return f"{of} numbers within float32, got {data.shown(field)}"
+                return f"{of} numbers within float32, got {_check.shown(field)}"
     return None
 
 
@@ -498,7 +498,7 @@ def _csv_label_column(path: StrPath, label: int | str | None, header: list[str],
         return label % width
     raise ValueError(
         f"{path}: label must be a name in the header or an index below {width}, "
-        f"got {data.shown(label)}"
+        f"got {_check.shown(label)}"
     )
 
 

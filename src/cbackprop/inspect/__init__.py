@@ -12,8 +12,8 @@ from cbackprop.inspect.checks import Demon, GradientCheck, Place, demon, gradien
 from cbackprop.inspect.derivatives import hessian_vector, input_gradient, jacobian
 from cbackprop.inspect.rates import Paths, paths
 from cbackprop.inspect.slopes import Saturated, Saturation, saturation
-from cbackprop.inspect.summary import Summary
 from cbackprop.inspect.tracing import Trace, trace
+from cbackprop.summary import Summary
 
 __all__ = ["Demon", "GradientCheck", "Paths", "Place", "Saturated", "Saturation", "Summary",
            "Trace", "demon", "gradient_check", "hessian_vector", "input_gradient", "jacobian",

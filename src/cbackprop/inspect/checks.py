@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data, functions
+from cbackprop import _check, functions
+from cbackprop._check import generator, number
 from cbackprop.inspect import given
 from cbackprop.inspect.tracing import SLICE, trace
-from cbackprop.network import Network, _generator
-from cbackprop.optimizers import number
+from cbackprop.network import Network
 
 EPS = 1e-5
 LEAST_EPS = 1e-12  # less is lost in rounding
@@ -178,11 +177,11 @@ class _Cost:
         self, net: Network, x: NDArray[Any], y: NDArray[Any], eps: float, tolerance: float
     ) -> None:
         self.net, self.eps, self.tolerance = net, eps, tolerance
-        self.examples = net._build.Rows(x), net._build.Targets(y)
+        self.examples = net.engine.arrays((x, y), "", check=False)
         self.rounding = np.finfo(float).eps * max(1.0, abs(self()))
 
     def __call__(self) -> float:
-        return self.net._core.evaluate(*self.examples)[1] / len(self.examples[0])
+        return self.net.engine.core.evaluate(*self.examples)[1] / len(self.examples[0])
 
     def difference(
         self, values: NDArray[Any], at: Any, exact: float
@@ -238,7 +237,7 @@ def _are_smooth(net: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bo
     smooth = np.ones(len(x), dtype=bool)
     for at in range(0, len(x), SLICE):
         part = slice(at, at + SLICE)
-        for z, layer in zip(trace(net, x[part], y[part]).z, net._activations, strict=True):
+        for z, layer in zip(trace(net, x[part], y[part]).z, net.engine.activations, strict=True):
             first = 0
             for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
                 name, *parameter = function if isinstance(function, tuple) else (function,)
@@ -253,14 +252,14 @@ def _are_smooth(net: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bo
 def _sampled(total: int, sample: int | None, seed: Any) -> Any:
     if sample is None:
         return range(total)
-    sample = data.integer("sample", sample, 1)
-    return np.sort(_generator(seed).choice(total, min(sample, total), replace=False))
+    sample = _check.integer("sample", sample, 1)
+    return np.sort(generator(seed).choice(total, min(sample, total), replace=False))
 
 
 def _mistake(net: Network, x: NDArray[Any], y: NDArray[Any]) -> str | None:
     """Say which function of the user's is wrong at a z or an output that these examples lead to."""
     traced = trace(net, x[:SLICE], y[:SLICE])
-    for z, layer in zip(traced.z, net._activations, strict=True):
+    for z, layer in zip(traced.z, net.engine.activations, strict=True):
         first = 0
         for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
             if isinstance(function, functions.Function):
@@ -334,8 +333,8 @@ def demon(
     rows, targets = given.one_example(copy, x, given.targets(net, y))
     layer = given.layer(copy, layer)
     neuron = given.neuron(copy, "neuron", layer, neuron)
-    dz = number("dz", dz, -math.inf, above=True)
+    dz = number("dz", dz)
     traced = trace(copy, rows, targets)
     copy.biases[layer][neuron] += dz
-    cost = copy._core.evaluate(copy._build.Rows(rows), copy._build.Targets(targets))[1]
+    cost, _ = copy.engine.measure(copy.engine.examples((rows, targets), ""))
     return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
 from cbackprop.inspect import given
 
 Parameters = tuple[Sequence[ArrayLike], Sequence[ArrayLike]]
@@ -46,7 +46,8 @@ def jacobian(net: Any, x: ArrayLike) -> NDArray[Any]:
     """
     net = given.network(net)
     rows = given.rows(net, x)
-    found = net._build.jacobian(net._core, net._build.Rows(rows)) * _scale(net)
+    build = net.engine.build
+    found = build.jacobian(net.engine.core, build.Rows(rows)) * _scale(net)
     return found[0] if given.is_one(net, x) else found
 
 
@@ -82,9 +83,9 @@ def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
     """
     net, y = given.network(net), given.targets(net, y)
     rows, targets = given.examples(net, x, y)
-    build = net._build
+    build = net.engine.build
     found = build.input_gradient(
-        net._core, build.Rows(rows), build.Targets(targets)) * _scale(net)
+        net.engine.core, build.Rows(rows), build.Targets(targets)) * _scale(net)
     return found.reshape(np.shape(x))
 
 
@@ -132,8 +133,8 @@ def hessian_vector(
     """
     net, y = given.network(net), given.targets(net, y)
     rows, targets = given.examples(net, x, y)
-    build, core = net._build, net._core
-    direction, product = (np.zeros_like(core.parameters) for _ in range(2))
+    build, core = net.engine.build, net.engine.core
+    direction, product = net.engine.zeros(), net.engine.zeros()
     _put(v, *core.views(direction))
     build.hessian_vector(core, build.Rows(rows), build.Targets(targets), direction, product)
     weights, biases = core.views(product)
@@ -144,7 +145,7 @@ def _put(v: Any, weights: list[NDArray[Any]], biases: list[NDArray[Any]]) -> Non
     """Copy a direction into the views of an arena."""
     if not isinstance(v, (tuple, list)) or len(v) != 2:
         raise TypeError(f"v must be (biases, weights), as backprop returns them, "
-                        f"got {data.shown(v)}")
+                        f"got {_check.shown(v)}")
     for at, views in enumerate((biases, weights)):
         if len(v[at]) != len(views):
             raise ValueError(f"v[{at}] must be {len(views)} arrays, got {len(v[at])}")

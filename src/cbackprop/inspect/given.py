@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data
+from cbackprop import _check, data
+from cbackprop._check import index
 from cbackprop.network import Network
 
 
@@ -29,13 +30,13 @@ def network(net: Any, by: str | None = None) -> Network:
     found = net.network_ if hasattr(type(net), "network_") else net
     if not isinstance(found, Network):
         rule = "net must be a Network" if by is None else f"{by} takes a cbackprop.Network"
-        raise TypeError(f"{rule}, got {data.shown(net)}")
+        raise TypeError(f"{rule}, got {_check.shown(net)}")
     return found
 
 
 def targets(net: Any, y: Any) -> Any:
     """Return y as the network takes it: of an estimator it is what `fit` takes."""
-    return y if isinstance(net, Network) or y is None else net._targets(y)
+    return y if isinstance(net, Network) or y is None else net.encode(y)
 
 
 def data_set(net: Any, examples: Any) -> Any:
@@ -48,7 +49,7 @@ def data_set(net: Any, examples: Any) -> Any:
 def in_float64(net: Any) -> Network:
     """Return a float64 copy, whose parameters may be changed."""
     net = network(net)
-    settings = net._settings() | {"dtype": "float64"}
+    settings = net.settings() | {"dtype": "float64"}
     return Network(**settings, initializer=(list(net.weights), list(net.biases)))
 
 
@@ -76,7 +77,7 @@ def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     checked = data.rows(x, net.sizes[0])
     if len(checked) == 0:
         raise ValueError("x must hold at least one example, got none")
-    net._check_finite(net._build.Rows(checked), "")
+    net.engine.check_finite(net.engine.rows(checked, "x"), "x")
     return checked
 
 
@@ -95,32 +96,15 @@ def one_example(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any],
     return found
 
 
-def place(argument: str, value: Any, count: int, of: str) -> int:
-    """
-    Return an index, of a layer, a neuron or a weight.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is none such.
-    """
-    rule = f"{argument} must be an integer in 0..{count - 1}, for {of}"
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{rule}, got {data.shown(value)}")
-    if not 0 <= value < count:
-        raise ValueError(f"{rule}, got {value}")
-    return int(value)
-
-
 def layer(net: Network, value: Any) -> int:
     """Return the index of a layer of weights."""
-    return place("layer", value, len(net.weights), "layers are counted as net.weights")
+    return index("layer", value, len(net.weights), "layers are counted as net.weights")
 
 
 def neuron(net: Network, argument: str, layer: int, value: Any) -> int:
     """Return the index of a neuron behind a layer of weights."""
     size = net.sizes[layer + 1]
-    return place(argument, value, size, f"layer {layer} has {size} neurons")
+    return index(argument, value, size, f"layer {layer} has {size} neurons")
 
 
 def is_one(net: Network, x: ArrayLike) -> bool:

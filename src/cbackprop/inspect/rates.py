@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cbackprop._check import index
+from cbackprop._text import table
 from cbackprop.inspect import given
-from cbackprop.inspect.tables import table
 from cbackprop.inspect.tracing import Trace, trace
 
 MOST = 1_000_000
@@ -107,7 +108,7 @@ def paths(
     rows, targets = given.one_example(copy, x, given.targets(net, y))
     layer = given.layer(copy, layer)
     j = given.neuron(copy, "j", layer, j)
-    k = given.place("k", k, copy.sizes[layer], f"a neuron of layer {layer} has "
+    k = index("k", k, copy.sizes[layer], f"a neuron of layer {layer} has "
                     f"{copy.sizes[layer]} weights")
     traced = trace(copy, rows, targets)
     before = (rows * copy.input_scale if layer == 0 else traced.a[layer - 1])[0]
@@ -135,7 +136,7 @@ def _matrices(net: Any, traced: Trace, layer: int, j: int) -> tuple[list[str], l
     w = np.ones((1, 1))  # from z_j to itself
     for at in range(layer, len(net.weights)):
         neurons = [j] if at == layer else slice(None)  # whose z the weight has a part in
-        if net._activations[at] == "softmax":
+        if net.engine.activations[at] == "softmax":
             if at > layer:
                 steps.append(f"z[{at}]")
                 matrices.append(w)

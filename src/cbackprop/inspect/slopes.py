@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cbackprop._check import number
+from cbackprop._text import table
 from cbackprop.callbacks import Callback
 from cbackprop.inspect import given
-from cbackprop.inspect.tables import table
 from cbackprop.inspect.tracing import slices
-from cbackprop.optimizers import number
 
 if TYPE_CHECKING:
     from cbackprop.history import History
@@ -91,7 +91,7 @@ def saturation(
     net, y = given.network(net), given.targets(net, y)
     rows, targets = (given.rows(net, x), None) if y is None else given.examples(net, x, y)
     counts = [np.zeros(size) for size in net.sizes[1:]]
-    nabla = np.zeros_like(net._core.parameters)
+    nabla = net.engine.zeros()
     for signals, gradient, _ in slices(net, rows, targets):
         for count, slope in zip(counts, signals["sigma_prime"], strict=True):
             count += (np.abs(slope) < threshold).sum(axis=0)
@@ -99,7 +99,7 @@ def saturation(
     by_neuron = [count / len(rows) for count in counts]
     speed = None
     if targets is not None:
-        _, nabla_b = net._core.views(nabla)
+        _, nabla_b = net.engine.core.views(nabla)
         speed = [float(np.linalg.norm(g)) / len(rows) for g in nabla_b]
     return Saturated(by_neuron, [float(share.mean()) for share in by_neuron], speed, threshold)
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop.functions import described
+from cbackprop._check import index
+from cbackprop._text import elided, table
 from cbackprop.inspect import given
-from cbackprop.inspect.tables import elided, table
+from cbackprop.layers import described
 
 SLICE = 512  # rows that the core takes at a time
 
@@ -69,7 +70,7 @@ class Trace:
         TypeError, ValueError
             If there is no such example.
         """
-        i = given.place("example", example, len(self), f"there are {len(self)} examples")
+        i = index("example", example, len(self), f"there are {len(self)} examples")
         averaged = f", gradients averaged over {len(self)}" if len(self) > 1 else ""
         lines = [f"example {i} of {len(self)}{averaged}; mean cost {self.cost:.6g}",
                  f"x  {_row(self.x[i])}", f"y  {_row(self.y[i])}"]
@@ -121,14 +122,14 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
     net, y = given.network(net), given.targets(net, y)
     rows, targets = given.examples(net, x, y)
     signals: dict[str, list[list[NDArray[Any]]]] = {}
-    nabla, cost = np.zeros_like(net._core.parameters), 0.0
+    nabla, cost = net.engine.zeros(), 0.0
     for part, gradient, costs in slices(net, rows, targets):
         for name, layers in part.items():
             signals.setdefault(name, []).append(layers)
         nabla += gradient
         cost += costs
     nabla /= len(rows)
-    weights, biases = net._core.views(nabla)
+    weights, biases = net.engine.core.views(nabla)
     if targets.ndim == 1:
         targets = np.eye(net.sizes[-1], dtype=net.dtype)[targets]
     return Trace(
@@ -136,18 +137,18 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
         **{name: [np.concatenate(layer) for layer in zip(*parts, strict=True)]
            for name, parts in signals.items()},
         nabla_w=weights, nabla_b=biases, cost=cost / len(rows),
-        activations=[described(activation) for activation in net._activations])
+        activations=[described(activation) for activation in net.engine.activations])
 
 
 def slices(
     net: Any, x: NDArray[Any], y: NDArray[Any] | None = None
 ) -> Iterator[tuple[dict[str, list[NDArray[Any]]], NDArray[Any], float]]:
     """Yield what the core's trace leaves of as many rows as it takes at a time."""
-    build = net._build
+    build, core = net.engine.build, net.engine.core
     for first in range(0, len(x), SLICE):
         part = slice(first, first + SLICE)
         targets = None if y is None else build.Targets(y[part])
-        yield build.trace(net._core, build.Rows(x[part]), targets)
+        yield build.trace(core, build.Rows(x[part]), targets)
 
 
 def _row(values: NDArray[Any]) -> str:

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from cbackprop import data
+from cbackprop import _check
 
 # Six dashes and seven marks: 42 lines that differ.
 DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
@@ -49,7 +49,7 @@ def axes(ax: Any, size: tuple[float, float] | None = None) -> Any:
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
-        raise TypeError(f"ax must be a matplotlib Axes, got {data.shown(ax)}")
+        raise TypeError(f"ax must be a matplotlib Axes, got {_check.shown(ax)}")
     return ax
 
 
@@ -112,11 +112,11 @@ def image_shape(shape: Any, inputs: int, least: int = 0) -> tuple[int, int] | No
         return (side, side) if side * side == inputs >= least else None
     rule = f"shape must be two positive integers with the product {inputs}"
     try:
-        height, width = map(operator.index, data.items(shape, rule))
+        height, width = map(operator.index, _check.items(shape, rule))
     except (TypeError, ValueError):
-        raise TypeError(f"{rule}, got {data.shown(shape)}") from None
+        raise TypeError(f"{rule}, got {_check.shown(shape)}") from None
     if min(height, width) < 1 or height * width != inputs:
-        raise ValueError(f"{rule}, got {data.shown(shape)}")
+        raise ValueError(f"{rule}, got {_check.shown(shape)}")
     return height, width
 
 
@@ -129,16 +129,3 @@ def bare(ax: Any) -> None:
     """Leave out ticks and frame, as around an image."""
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-
-
-def instance(argument: str, value: Any, kind: type) -> None:
-    """
-    See that an argument is of this class.
-
-    Raises
-    ------
-    TypeError
-        If it is not.
-    """
-    if not isinstance(value, kind):
-        raise TypeError(f"{argument} must be a {kind.__name__}, got {data.shown(value)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cbackprop._check import instance
 from cbackprop.history import History
 from cbackprop.inspect import Saturation
 from cbackprop.plot import canvas
@@ -42,7 +43,7 @@ def learning_curves(history: History, ax: Any = None) -> Any:
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('epoch', 'cost')
     """
-    canvas.instance("history", history, History)
+    instance("history", history, History)
     ax = canvas.axes(ax)
     names = [name for name in history.recorded if name.endswith(("cost", "accuracy"))]
     sides, lines = {"cost": ax}, []
@@ -97,7 +98,7 @@ def saturation(record: Saturation, ax: Any = None) -> Any:
     >>> [ax.get_ylabel() for ax in cbackprop.plot.saturation(record)]
     ["share of sigma'(z) below 0.01", 'length of delta']
     """
-    canvas.instance("record", record, Saturation)
+    instance("record", record, Saturation)
     if not record.share:
         raise ValueError("record must have been in the callbacks of a training, got an empty one")
     kinds = [(f"share of sigma'(z) below {record.threshold:g}", record.share)]

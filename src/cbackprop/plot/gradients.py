@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cbackprop._check import instance
 from cbackprop.inspect import GradientCheck
 from cbackprop.plot import canvas
 
@@ -47,7 +48,7 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
     >>> derivatives.get_xlabel(), errors.get_yscale()
     ('by differences, (46)', 'log')
     """
-    canvas.instance("result", result, GradientCheck)
+    instance("result", result, GradientCheck)
     left, right = panels = canvas.grid(ax, 1, 2, SIZE).subplots(squeeze=False)[0]
     layers = np.array([place.layer for place in result.places])
     sizes = np.maximum(abs(result.backprop), abs(result.differences))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import _check
+from cbackprop._check import index, instance
 from cbackprop.inspect import Trace, given
 from cbackprop.network import Network
 from cbackprop.plot import canvas
@@ -70,8 +71,8 @@ def weights(
                          f"{w.shape[1]} of layer {layer}")
     if neurons is not None:
         rule = "neurons must be a sequence of at least one integer"
-        if not (neurons := data.items(neurons, rule)):
-            raise TypeError(f"{rule}, got {data.shown(neurons)}")
+        if not (neurons := _check.items(neurons, rule)):
+            raise TypeError(f"{rule}, got {_check.shown(neurons)}")
         w = w[[given.neuron(net, "each of neurons", layer, j) for j in neurons]]
     # Tens, so that a row's number plus a column's is easy to add.
     columns = len(w) if neurons is not None else min(len(w), 10 * math.ceil(len(w)**0.5 / 10))
@@ -147,8 +148,8 @@ def flow(
     >>> panels.shape, panels[1, 2].get_title(loc="left")
     ((2, 3), 'delta[1]')
     """
-    canvas.instance("trace", trace, Trace)
-    i = given.place("example", example, len(trace), f"there are {len(trace)} examples")
+    instance("trace", trace, Trace)
+    i = index("example", example, len(trace), f"there are {len(trace)} examples")
     pixels = canvas.image_shape(shape, trace.x.shape[1], canvas.LEAST_IMAGE)
     layers = len(trace.a)
     panels = canvas.grid(ax, 2, layers + 1, (1.9 * layers + 2, 4.8)).subplots(squeeze=False)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, functions
+from cbackprop import _check, data, layers
 from cbackprop.inspect import given
 from cbackprop.network import Network
 from cbackprop.plot import canvas
-from cbackprop.rowsource import Examples, InArrays, InParts, RowSource
+from cbackprop.sources import ArrayExamples, Examples, RowSource, StreamedExamples
 
 MOST_COUNTED = 25  # classes; with more, counts would touch each other
 MISTAKES = 12
@@ -69,13 +69,13 @@ def confusion(
     net, test_data = given.network(net), given.data_set(net, test_data)
     classes = max(2, net.sizes[-1])
     rule = f"names must be {classes}, one for each class"
-    names = list(map(str, range(classes) if names is None else data.items(names, rule)))
+    names = list(map(str, range(classes) if names is None else _check.items(names, rule)))
     if len(names) != classes:
         raise ValueError(f"{rule}, got {len(names)}")
     pixels = canvas.image_shape(shape, net.sizes[0], canvas.LEAST_IMAGE)
     if mistakes is None:
         mistakes = MISTAKES if pixels else 0
-    mistakes = data.integer("mistakes", mistakes, 0)
+    mistakes = _check.integer("mistakes", mistakes, 0)
     if mistakes and pixels is None:
         raise ValueError(f"shape must be given where the {net.sizes[0]} inputs are no square of "
                          f"{canvas.LEAST_IMAGE} or more, got None")
@@ -104,19 +104,19 @@ def _examples(net: Network, test_data: Any) -> Examples:
     """Check a data set, as far as it is there."""
     def admit(part: Any) -> tuple[Any, NDArray[Any]]:
         x, y = data.examples(part, net.sizes, net.dtype, "test_data")
-        rows = net._rows(x, "x of test_data")
-        net._check_finite(rows, "test_data")
+        rows = net.engine.rows(x, "x of test_data")
+        net.engine.check_finite(rows, "x of test_data")
         return rows, y
 
     if isinstance(test_data, RowSource):
         row_of_y = net.sizes[-1] * np.dtype(net.dtype).itemsize
-        return InParts(test_data, admit, "test_data", row_of_y)
-    return InArrays(*admit(test_data))
+        return StreamedExamples(test_data, admit, "test_data", row_of_y)
+    return ArrayExamples(*admit(test_data))
 
 
 def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:
     """Give each example's class, the class that the network sees, and its output for that."""
-    judged, threshold = [], functions.threshold(net.cost)
+    judged, threshold = [], layers.threshold(net.cost)
     for rows, y in examples.all():
         a = net.feedforward(rows.x)
         seen = _classes(a, threshold)

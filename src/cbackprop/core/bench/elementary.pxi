@@ -7,7 +7,7 @@ ELEMENTARY = ("exp", "expm1", "log", "log1p", "log_cosh", "tanh", "normal_cdf", 
 def elementary(str name not None, x):
     """One of ELEMENTARY of every number."""
     cdef int kind = ELEMENTARY.index(name)
-    cdef const real[::1] numbers = of_numbers(x)
+    cdef const real[::1] numbers = numeric_array(x)
     cdef Py_ssize_t v, n = numbers.shape[0]
     cdef vec x_v, y_v = splat(0), bell
     padded = np.ones(vectors(n) * LANES + LANES, dtype=REAL)

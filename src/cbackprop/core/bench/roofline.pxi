@@ -43,7 +43,7 @@ def read_over(array, Py_ssize_t times):
     """
     cdef vec acc[8]
     cdef real total = 0
-    cdef const real[::1] numbers = of_numbers(array)
+    cdef const real[::1] numbers = numeric_array(array)
     cdef Py_ssize_t n = numbers.shape[0] // (8 * LANES), i, j
     cdef const real* p
     cdef int k

@@ -32,9 +32,9 @@ def step_seconds(
     float
         Seconds; or None if this layer has no such step: BP2 in the last, for example.
     """
-    cdef const Py_ssize_t[::1] numbers = of_numbers(order)
+    cdef const Py_ssize_t[::1] numbers = numeric_array(order)
     cdef Py_ssize_t n = numbers.shape[0], time, first
-    core.admit(rows, targets)
+    core.check_examples(rows, targets)
     if not (1 <= m <= n and 0 <= l < core.net.n_layers and m <= SLICE
             and all_below(rows.array.n, &numbers[0], n)):
         raise ValueError(f"order must be of the {rows.array.n} rows, a mini-batch of at most "
@@ -49,7 +49,7 @@ def step_seconds(
     cdef long long start
     if not has_step(timed, l, last, layer):
         return None
-    into.to, into.step, into.of_w, into.of_b = core.net.parameters, 0, NULL, NULL
+    into.to, into.step, into.w_step, into.b_step = core.net.parameters, 0, NULL, NULL
     batch.rows, batch.targets, batch.order = &rows.array, &targets.array, &numbers[0]
     batch.n, batch.first, batch.m = n, 0, m
     with nogil:

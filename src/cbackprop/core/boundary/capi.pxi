@@ -46,17 +46,17 @@ def handle(Core core not None, Py_ssize_t mini_batch_size):
     needs.sums = mini_batch_size > SLICE
     owner.workspace = new_workspace(&core.net, &needs)
     to.passes = owner.workspace.passes
-    to.passes.looks = False         # for signals, which takes the interpreter
+    to.passes.checks_signals = False  # for signals, which takes the interpreter
     to.feedforward, to.sgd_step = feedforward_of, sgd_step_of
     to.inputs, to.outputs = core.net.layers[0].K, core.net.layers[core.net.n_layers - 1].J
     to.mini_batch_size = mini_batch_size
-    capsule = PyCapsule_New(to, CAPSULE, let_go)
+    capsule = PyCapsule_New(to, CAPSULE, destroy_handle)
     PyCapsule_SetContext(capsule, <void*>owner)
     Py_INCREF(owner)
     return capsule
 
 
-cdef void let_go(capsule) noexcept:
+cdef void destroy_handle(capsule) noexcept:
     Py_DECREF(<object>PyCapsule_GetContext(capsule))
 
 

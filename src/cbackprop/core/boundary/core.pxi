@@ -68,7 +68,7 @@ cdef class Core:
         if isinstance(scales, float):
             self.net.scale = scales
         else:
-            self.scales_view = of_numbers(scales)
+            self.scales_view = numeric_array(scales)
             if self.scales_view.shape[0] != self.net.layers[0].K:
                 raise ValueError(f"scales must be {self.net.layers[0].K} numbers, "
                                  f"got {self.scales_view.shape[0]}")
@@ -137,7 +137,7 @@ cdef class Core:
         with cython.critical_section(self):
             self.pool.append(workspace)
 
-    cdef int admit(self, Rows rows, Targets targets=None) except -1:
+    cdef int check_examples(self, Rows rows, Targets targets=None) except -1:
         # Behind what is too short or too narrow lies somebody else's memory.
         cdef Py_ssize_t K = self.net.layers[0].K, J = self.net.layers[self.net.n_layers - 1].J
         if rows.array.K != K:
@@ -153,7 +153,7 @@ cdef class Core:
             raise ValueError(f"labels must be in 0..{J - 1}, got {targets.array.J - 1}")
         return 0
 
-    cdef int admit_arena(self, const real[::1] arena) except -1:
+    cdef int check_arena(self, const real[::1] arena) except -1:
         if arena.shape[0] != self.net.size:
             raise ValueError(f"an arena must have {self.net.size} numbers, got {arena.shape[0]}")
         return 0
@@ -176,7 +176,7 @@ cdef class Core:
         cdef cnp.npy_intp[2] shape = [last.J, 1]
         cdef int dimensions = 2
         if type(x) is Rows:
-            self.admit(<Rows>x)
+            self.check_examples(<Rows>x)
             rows = (<Rows>x).array
             shape = [rows.n, last.J]
         elif not needs_no_conversion(&rows, x, self.net.layers[0].K):
@@ -195,9 +195,9 @@ cdef class Core:
     def evaluate(self, Rows rows not None, Targets targets not None):
         """How many examples are classified as y says, and the sum of their costs."""
         cdef InferenceTask task
-        self.admit(rows, targets)
+        self.check_examples(rows, targets)
         memset(&task, 0, sizeof(task))
-        cdef double[::1] costs = np.zeros(rows.array.n // LEAST_SLICE + 1)
+        cdef double[::1] costs = np.zeros(rows.array.n // MIN_SLICE + 1)
         task.targets, task.costs = &targets.array, &costs[0]
         self.infer(&task, &rows.array)
         return task.correct, float(np.sum(costs))
@@ -210,9 +210,9 @@ cdef class Core:
             threads = self.threads_for(multiplications(&self.net, rows))
             if threads > 1:
                 return self.infer_in_team(task, threads)
-        cdef Py_ssize_t most = slice_of(&self.net, rows)
-        if rows.n > most:
-            task.parts = (rows.n + most - 1) // most
+        cdef Py_ssize_t max_rows = rows_per_slice(&self.net, rows)
+        if rows.n > max_rows:
+            task.parts = (rows.n + max_rows - 1) // max_rows
         workspace = self.workspace(
             (rows.n + task.parts - 1) // task.parts, False, None, 1, rows)
         with nogil:
@@ -223,19 +223,20 @@ cdef class Core:
     cdef int infer_in_team(self, InferenceTask* task, int threads) except -1:
         # Each thread takes the next slice, in a workspace of its own. At least PACK_ROWS make one:
         # then the order of sums is the same, however rows are sliced. That of costs is not.
-        cdef Py_ssize_t n = task.rows.n, parts, size, most = slice_of(&self.net, task.rows)
-        cdef Pass* passes[MOST_THREADS]
+        cdef Py_ssize_t max_rows = rows_per_slice(&self.net, task.rows)
+        cdef Py_ssize_t n = task.rows.n, parts, size
+        cdef Pass* passes[MAX_THREADS]
         cdef int t
-        threads = <int>min(n // PACK_ROWS, <Py_ssize_t>min(threads, <int>MOST_THREADS))
+        threads = <int>min(n // PACK_ROWS, <Py_ssize_t>min(threads, <int>MAX_THREADS))
         parts = threads if task.costs == NULL else 1
-        task.parts = parts * ((n + parts * most - 1) // (parts * most))
+        task.parts = parts * ((n + parts * max_rows - 1) // (parts * max_rows))
         size = (n + task.parts - 1) // task.parts
         workspaces = []
         for t in range(threads):
             workspaces.append(self.workspace(size, False, None, 1, task.rows))
         for t in range(threads):
             passes[t] = (<Workspace>workspaces[t]).passes
-            passes[t].looks = t == 0
+            passes[t].checks_signals = t == 0
         errors = []
         task.passes, task.errors = passes, <void*>errors
         call_team(inference_worker, task, threads)
@@ -250,9 +251,9 @@ cdef class Core:
     ):
         """Write the average gradient of the rows into an arena of zeros; return the mean cost."""
         cdef TrainingTask task
-        cdef real[::1] to = of_numbers(nabla)
-        self.admit(rows, targets)
-        self.admit_arena(to)
+        cdef real[::1] to = numeric_array(nabla)
+        self.check_examples(rows, targets)
+        self.check_arena(to)
         if rows.array.n == 0:
             raise ValueError("rows must be at least one, got none")
         memset(&task, 0, sizeof(task))
@@ -274,10 +275,10 @@ cdef class Core:
         chunks and threads.
         """
         cdef TrainingTask task
-        cdef const Py_ssize_t[::1] which = of_numbers(order)
-        cdef const double[::1] each = of_numbers(etas)
+        cdef const Py_ssize_t[::1] which = numeric_array(order)
+        cdef const double[::1] each = numeric_array(etas)
         cdef Py_ssize_t n = which.shape[0]
-        self.admit(rows, targets)
+        self.check_examples(rows, targets)
         if optimizer is not None and optimizer.core is not self:
             raise ValueError("optimizer must be of this core, got another's")
         if not (mini_batch_size >= 1 and 0 <= first < last <= n
@@ -303,7 +304,7 @@ cdef class Core:
         # Returns cost plus the costs.
         if self.needs_gil:
             threads = 1
-        threads = max(1, min(threads, <int>MOST_THREADS))
+        threads = max(1, min(threads, <int>MAX_THREADS))
         cdef Workspace workspace = self.workspace(
             task.mini_batch_size, True, optimizer, threads, task.batch.rows)
         task.passes = workspace.passes
@@ -326,7 +327,7 @@ cdef class Core:
 
     def cost_derivative(self, a, y):
         """dC/da for rows of output activations."""
-        cdef real[:, ::1] a_rows = of_numbers(a), y_rows = of_numbers(y)
+        cdef real[:, ::1] a_rows = numeric_array(a), y_rows = numeric_array(y)
         cdef Py_ssize_t n = a_rows.shape[0], J = a_rows.shape[1], i
         if y_rows.shape[0] != n or y_rows.shape[1] != J:
             raise ValueError(f"a and y must have the same shape, got {a.shape} and {y.shape}")
@@ -393,7 +394,7 @@ cdef class OptimizerState:
             The standard deviation of what is added to x.
         """
         cdef Py_ssize_t l
-        cdef const real[::1] rates = of_numbers(dropout)
+        cdef const real[::1] rates = numeric_array(dropout)
         cdef OptimizerOptions* options = &self.options
         if rates.shape[0] != self.core.net.n_layers:
             raise ValueError(f"dropout must be {self.core.net.n_layers} rates, "
@@ -421,9 +422,9 @@ cdef class OptimizerState:
         """
         self.options.by_weight, self.options.penalty = True, penalty
 
-    def follow(self, Core core not None):
+    def attach(self, Core core not None):
         """Train this core of the same sizes from now on."""
-        if not alike(&core.net, &self.core.net):
+        if not same_sizes(&core.net, &self.core.net):
             raise ValueError("core must have the sizes of the one it takes the place of")
         self.core, self.options.parameters = core, core.net.parameters
 

@@ -32,7 +32,7 @@ cdef class Rows:
             self.x, (array.n, array.K) = x, x.shape
             self.list_nonzeros()
             return
-        self.x = of_numbers(x)
+        self.x = numeric_array(x)
         array.type, array.itemsize = row_type_of(x), cnp.PyArray_ITEMSIZE(x)
         # Sizes are the buffers': what a subclass says of itself may be wrong.
         if array.type == UINT8:
@@ -68,7 +68,7 @@ cdef class Rows:
         with nogil:
             copy_nonzeros(starts, values, bits, array)
         array.nonzeros, array.starts, array.values = bits, starts, values
-        array.rare = 100 * count <= MAX_DENSITY * array.n * array.K
+        array.very_sparse = 100 * count <= MAX_DENSITY * array.n * array.K
 
     cdef void list_nonzeros(self):
         cdef RowArray* array = &self.array
@@ -104,12 +104,12 @@ cdef class Rows:
     def all_finite(self):
         """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
         cdef Py_ssize_t first = 0, m, n = self.array.n
-        cdef Py_ssize_t most = max(<Py_ssize_t>1, NUMBERS_PER_SIGNAL_CHECK // max(
+        cdef Py_ssize_t max_rows = max(<Py_ssize_t>1, NUMBERS_PER_SIGNAL_CHECK // max(
             <Py_ssize_t>1, self.array.K))
         cdef bint finite = True
         with nogil:
             while finite and first < n:
-                m = min(most, n - first)
+                m = min(max_rows, n - first)
                 finite = rows_finite(&self.array, first, m)
                 first += m
                 if first < n:
@@ -128,23 +128,24 @@ cdef class Targets:
     def __init__(self, y, weights=None):
         cdef TargetArray* array = &self.array
         cdef Py_ssize_t i
-        cdef int least = 0, largest = 0
-        if cnp.PyArray_NDIM(of_numbers(y)) == 1:
+        cdef int smallest = 0, largest = 0
+        if cnp.PyArray_NDIM(numeric_array(y)) == 1:
             self.labels = y
             array.n = self.labels.shape[0]
             array.labels = &self.labels[0] if array.n else NULL
             with nogil:
                 for i in range(array.n):
-                    least, largest = min(least, array.labels[i]), max(largest, array.labels[i])
-            if least < 0:
-                raise ValueError(f"labels must not be negative, got {least}")
+                    smallest = min(smallest, array.labels[i])
+                    largest = max(largest, array.labels[i])
+            if smallest < 0:
+                raise ValueError(f"labels must not be negative, got {smallest}")
             array.J = <Py_ssize_t>largest + 1
         else:
             self.rows = y
             array.n, array.J = self.rows.shape[0], self.rows.shape[1]
             array.rows = &self.rows[0, 0] if array.n and array.J else NULL
         if weights is not None:
-            self.weights = of_numbers(weights)
+            self.weights = numeric_array(weights)
             array.n = min(array.n, self.weights.shape[0])
             array.weights = &self.weights[0] if self.weights.shape[0] else NULL
 

@@ -24,7 +24,7 @@ def sigmoid_of_short(z):
     return out
 
 
-def fit_sizes(list weights, list biases, sizes):
+def arrays_match(list weights, list biases, sizes):
     """Whether these are finite arrays of the core's real type, as those of such a network are."""
     cdef Py_ssize_t l, n = len(weights)
     if len(sizes) != n + 1 or len(biases) != n:
@@ -36,7 +36,7 @@ def fit_sizes(list weights, list biases, sizes):
     return True
 
 
-def fit_pairs(list pairs, Py_ssize_t inputs, Py_ssize_t outputs):
+def pairs_match(list pairs, Py_ssize_t inputs, Py_ssize_t outputs):
     """Whether all are tuples (x, y) of finite columns; y may be a label as well."""
     for pair in pairs:
         if type(pair) is not tuple or len(<tuple>pair) != 2:

@@ -17,7 +17,7 @@ cdef int run_training(TrainingTask* task, Pass* p, OptimizerOptions* options) ex
     try:
         return run_training_ieee(task, p, options)
     finally:
-        keep_subnormals(before)
+        restore_subnormals(before)
 
 
 cdef int run_training_ieee(TrainingTask* task, Pass* p, OptimizerOptions* options) except -1 nogil:
@@ -26,7 +26,7 @@ cdef int run_training_ieee(TrainingTask* task, Pass* p, OptimizerOptions* option
     cdef Sink average
     if task.nabla != NULL:
         average.to, average.step = task.nabla, <real>(1.0 / batch.n)
-        average.of_w = average.of_b = NULL
+        average.w_step = average.b_step = NULL
         return sum_gradients(p, &batch, &average)
     sgd(p, &batch, options, task.mini_batch_size, task.etas, task.last)
     if p.thread == 0:
@@ -136,15 +136,15 @@ cdef void copy_examples(
 
 
 cdef inline Py_ssize_t decision(
-    const real* a, Py_ssize_t J, Py_ssize_t step, real threshold,
+    const real* a, Py_ssize_t J, Py_ssize_t stride, real threshold,
 ) noexcept nogil:
     # The class an output stands for: the largest, the first of equals; a single one against the
     # cost's threshold. -1 if one is NaN: that is no class.
     cdef Py_ssize_t j, best = 0
     cdef bint nan = a[0] != a[0]
     for j in range(1, J):
-        nan |= a[j * step] != a[j * step]
-        if a[j * step] > a[best * step]:
+        nan |= a[j * stride] != a[j * stride]
+        if a[j * stride] > a[best * stride]:
             best = j
     if nan:
         return -1

@@ -35,7 +35,7 @@ cdef int output_error(Pass* p, real step) except -1 nogil:
     output_error_of(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                     p.y + p.first_own * at.example_stride, step, at.rows, at.columns, at.ld)
     if p.weighted:                      # each example's delta, by its weight
-        weigh(at.delta, p.weights + p.first_own, layer.narrow, at.rows, at.columns, at.ld)
+        apply_weights(at.delta, p.weights + p.first_own, layer.narrow, at.rows, at.columns, at.ld)
     return 0
 
 
@@ -89,7 +89,7 @@ cdef double cost_of_slice(const Pass* p) except? -1 nogil:
     # (26)  C = sum_x C_x, each with its weight
     cdef const LayerState* at = &p.layers[p.net.n_layers - 1]
     cdef const Layer* layer = &p.net.layers[p.net.n_layers - 1]
-    cdef Py_ssize_t i, by = at.example_stride
+    cdef Py_ssize_t i, stride = at.example_stride
     cdef double total = 0
     if not p.weighted:
         return sum_of_costs(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.a, at.z, p.y,
@@ -98,7 +98,7 @@ cdef double cost_of_slice(const Pass* p) except? -1 nogil:
         if p.weights[i] > 0:    # 0 times an infinite cost is no number
             total += p.weights[i] * sum_of_costs(
                 &p.net.cost, layer.runs, layer.n_runs, layer.narrow,
-                at.a + i * by, at.z + i * by, p.y + i * by,
+                at.a + i * stride, at.z + i * stride, p.y + i * stride,
                 1 if at.neuron_stride == 1 else layer.J, layer.J if at.neuron_stride == 1 else 1,
                 at.ld)
     return total

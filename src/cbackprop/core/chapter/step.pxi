@@ -11,7 +11,7 @@ cdef int update_mini_batch(
 ) except -1 nogil:
     # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
     cdef Sink descent
-    if weighs_nothing(batch):               # no reason for a step
+    if is_weightless(batch):                # no reason for a step
         if options != NULL:
             options.passed_over += batch.m
         return 0
@@ -20,7 +20,7 @@ cdef int update_mini_batch(
     if options != NULL and not options.plain:
         optimize_mini_batch(p, batch, options, eta)
     else:
-        descent.to, descent.of_w, descent.of_b = p.net.parameters, NULL, NULL
+        descent.to, descent.w_step, descent.b_step = p.net.parameters, NULL, NULL
         descent.step = <real>(-eta / batch.m)       # minus: the sums are subtracted
         if batch.m <= SLICE:
             sum_gradients(p, batch, &descent)
@@ -33,34 +33,34 @@ cdef int update_mini_batch(
 
 cdef int sum_gradients(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
     # Slice by slice. The next slice or mini-batch is fetched meanwhile.
-    cdef Py_ssize_t first = batch.first, end = batch.first + batch.m, most = SLICE
+    cdef Py_ssize_t first = batch.first, end = batch.first + batch.m, max_rows = SLICE
     if batch.m > SLICE:
-        most = slice_of(p.net, batch.rows)
+        max_rows = rows_per_slice(p.net, batch.rows)
     while first < end:
-        share_examples(p, min(most, end - first))
+        share_examples(p, min(max_rows, end - first))
         gather_examples(p, batch, first)
         first += p.m
-        plan_prefetch(&p.ahead, batch, first, min(batch.n, first + p.m))
+        plan_prefetch(&p.prefetcher, batch, first, min(batch.n, first + p.m))
         if not barrier(p):
             return 0
         backprop(p, into)
     return 0
 
 
-cdef int sum_apart(Pass* p, const MiniBatch* batch, real step) except -1 nogil:
+cdef int sum_into_arena(Pass* p, const MiniBatch* batch, real step) except -1 nogil:
     # The complete gradient, times step, in an arena of its own.
-    cdef Sink apart
+    cdef Sink arena
     cdef Range own = part_of_arena(p)
-    apart.to, apart.step, apart.of_w, apart.of_b = p.sums, step, NULL, NULL
+    arena.to, arena.step, arena.w_step, arena.b_step = p.sums, step, NULL, NULL
     if not barrier(p):          # another may still read the last one
         return 0
     memset(p.sums + own.first, 0, (own.last - own.first) * sizeof(real))
-    return sum_gradients(p, batch, &apart)
+    return sum_gradients(p, batch, &arena)
 
 
 cdef int add_sums(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
     cdef Range own = part_of_arena(p)
-    sum_apart(p, batch, into.step)
+    sum_into_arena(p, batch, into.step)
     if not is_set(&p.team.barrier.stopped):
         add_arena(into.to + own.first, p.sums + own.first, own.last - own.first)
     return 0
@@ -72,7 +72,7 @@ cdef int optimize_mini_batch(
     # What an optimizer makes of the average gradient: tile by tile from BP4's product, or, where it
     # must be complete first, from an arena.
     cdef Sink step
-    cdef Step of_w, of_b
+    cdef Step w_step, b_step
     cdef int l
     cdef double weight = batch.m, before = p.cost
     if options.by_weight:
@@ -82,33 +82,33 @@ cdef int optimize_mini_batch(
             if not barrier(p):          # another may still be at the last step
                 return 0
             if p.thread == 0:
-                p.cost = options.penalty * sum_of_squares(p.net)
-    next_step(options, eta, weight, &of_w, &of_b)
+                p.cost = options.penalty * sum_of_squared_weights(p.net)
+    next_step(options, eta, weight, &w_step, &b_step)
     if batch.m <= SLICE and options.clip_norm == INFINITY:
         step.to, step.step = p.net.parameters, <real>(1 / weight)
-        step.of_w, step.of_b = &of_w, &of_b
+        step.w_step, step.b_step = &w_step, &b_step
         sum_gradients(p, batch, &step)
     else:
-        sum_apart(p, batch, <real>(1 / weight))
+        sum_into_arena(p, batch, <real>(1 / weight))
         if options.clip_norm < INFINITY:
             clip_to_norm(p, options.clip_norm)
         if is_set(&p.team.barrier.stopped):
             return 0
         for l in range(p.net.n_layers):
-            update_layer(p, l, &of_w, &of_b)
+            update_layer(p, l, &w_step, &b_step)
     if options.max_norm < INFINITY and barrier(p):
-        hold_norms(p, options.max_norm)
+        limit_norms(p, options.max_norm)
     if options.by_weight:
         p.cost = before + batch.m / weight * p.cost
     return 0
 
 
-cdef void update_layer(Pass* p, int l, const Step* of_w, const Step* of_b) noexcept nogil:
+cdef void update_layer(Pass* p, int l, const Step* w_step, const Step* b_step) noexcept nogil:
     cdef const Layer* layer = &p.net.layers[l]
-    update_part(of_w, p.net.parameters + layer.w, p.sums + layer.w,
-                part(size_of_w(layer), LINE // sizeof(real), p))
-    update_part(of_b, p.net.parameters + layer.b, p.sums + layer.b,
-                part(layer.J, LINE // sizeof(real), p))
+    update_part(w_step, p.net.parameters + layer.w, p.sums + layer.w,
+                part(size_of_w(layer), LINE_BYTES // sizeof(real), p))
+    update_part(b_step, p.net.parameters + layer.b, p.sums + layer.b,
+                part(layer.J, LINE_BYTES // sizeof(real), p))
 
 
 cdef inline void update_part(
@@ -117,7 +117,7 @@ cdef inline void update_part(
     update(step, w + own.first, 0, g + own.first, 0, 1, own.last - own.first)
 
 
-cdef bint weighs_nothing(const MiniBatch* batch) noexcept nogil:
+cdef bint is_weightless(const MiniBatch* batch) noexcept nogil:
     return batch.targets.weights != NULL and total_weight(batch) == 0
 
 
@@ -129,7 +129,7 @@ cdef int sgd(
 ) except -1 nogil:
     # The mini-batches that begin in rows batch.first to last of the order. The last of an epoch may
     # be shorter: the step divides by its own length.
-    while batch.first < last and not p.team.leaves:
+    while batch.first < last and not p.team.oversubscribed:
         batch.m = min(mini_batch_size, batch.n - batch.first)
         update_mini_batch(p, batch, options, eta[0])
         if is_set(&p.team.barrier.stopped):

@@ -75,17 +75,17 @@ cdef void gather_targets(
     Py_ssize_t first, Py_ssize_t m, Py_ssize_t J,
 ) noexcept nogil:
     cdef Py_ssize_t i, j, which
-    cdef bint across = neuron_stride > 1    # narrow outputs: examples are the columns
+    cdef bint narrow = neuron_stride > 1    # narrow outputs: examples are the columns
     if targets.rows == NULL:
-        for i in range(J if across else m):
+        for i in range(J if narrow else m):
             memset(y + i * max(example_stride, neuron_stride), 0,
-                   (m if across else J) * sizeof(real))
+                   (m if narrow else J) * sizeof(real))
     else:
-        for j in range(J if across else 0):
+        for j in range(J if narrow else 0):
             for i in range(m):
                 which = order[first + i] if order != NULL else first + i
                 y[i + j * neuron_stride] = targets.rows[which * J + j]
-        if across:
+        if narrow:
             return
     for i in range(m):
         which = order[first + i] if order != NULL else first + i
@@ -170,7 +170,7 @@ cdef void corrupt_inputs(Pass* p) noexcept nogil:
         apply_dropout(x, x, noise, 0, p.m_own, K, p.ld_x)
 
 
-cdef void plan_prefetch(Prefetcher* ahead, const MiniBatch* batch, Py_ssize_t first,
+cdef void plan_prefetch(Prefetcher* prefetcher, const MiniBatch* batch, Py_ssize_t first,
                         Py_ssize_t last) noexcept nogil:
     # The CPU foresees rows in order by itself, and its caches hold small targets.
     cdef Py_ssize_t i
@@ -178,10 +178,10 @@ cdef void plan_prefetch(Prefetcher* ahead, const MiniBatch* batch, Py_ssize_t fi
     cdef const TargetArray* targets = batch.targets
     cdef bint targets_too = targets.rows != NULL and (
         rows.n * targets.J * <Py_ssize_t>sizeof(real) > L2_TARGET_BYTES)
-    ahead.bytes = rows.K * rows.itemsize
-    ahead.n = last - first if batch.order != NULL and rows.data != NULL else 0
-    ahead.row = ahead.at = 0
-    for i in range(ahead.n):
-        ahead.rows[i] = rows.data + batch.order[first + i] * ahead.bytes
+    prefetcher.bytes = rows.K * rows.itemsize
+    prefetcher.n = last - first if batch.order != NULL and rows.data != NULL else 0
+    prefetcher.row = prefetcher.at = 0
+    for i in range(prefetcher.n):
+        prefetcher.rows[i] = rows.data + batch.order[first + i] * prefetcher.bytes
         if targets_too:                 # the line where they begin
             prefetch(targets.rows + batch.order[first + i] * targets.J)

@@ -11,7 +11,7 @@
 
 cdef enum:
     SLICE = 512             # rows of a mini-batch at a time, ...
-    LEAST_SLICE = 64        # ... and where it is sliced, down to these, ...
+    MIN_SLICE = 64          # ... and where it is sliced, down to these, ...
     MAX_PRODUCT = 0x7FFFFFFF    # ... so that a product has no more multiplications: Ctrl-C waits
     ODD_STRIDE_FROM = 128   # neurons from which rows lie an odd number of cache lines apart
 
@@ -49,7 +49,7 @@ cdef struct LayerState:     # what a slice leaves in a layer
 
 cdef struct Team:           # what threads that train one network share
     Barrier barrier
-    bint leaves             # after this mini-batch: they wait too long for each other
+    bint oversubscribed     # after this mini-batch: they wait too long for each other
     long long began
 
 
@@ -92,18 +92,18 @@ cdef struct Pass:           # a slice of a mini-batch on its way, as one thread 
     Noise* noise            # own_noise, or NULL
     Noise own_noise
     double cost             # of all examples so far
-    Prefetcher ahead        # the rows of the next slice
+    Prefetcher prefetcher   # the rows of the next slice
     bint training
     bint finite             # if not training: whether the first layer's z is
-    bint looks              # for signals: it is the caller's thread
+    bint checks_signals     # for signals: it is the caller's thread
     Py_ssize_t work         # multiplications since the clock was last read
-    long long last_look     # for a signal
+    long long last_signal_check  # for a signal
     long long waited        # nanoseconds, for other threads
 
 
 cdef inline Py_ssize_t stride_of(Py_ssize_t J) noexcept nogil:
     # Powers of two would make the rows of a wide layer collide in the L1 cache.
-    cdef Py_ssize_t per_line = LINE // sizeof(real)
+    cdef Py_ssize_t per_line = LINE_BYTES // sizeof(real)
     cdef Py_ssize_t lines = (J + per_line - 1) // per_line
     if J >= ODD_STRIDE_FROM:
         lines |= 1
@@ -138,12 +138,12 @@ cdef inline Py_ssize_t size_of_w(const Layer* layer) noexcept nogil:
     return layer.b - layer.w
 
 
-cdef Py_ssize_t slice_of(const Network* net, const RowArray* rows) noexcept nogil:
+cdef Py_ssize_t rows_per_slice(const Network* net, const RowArray* rows) noexcept nogil:
     cdef int l
     cdef Py_ssize_t largest = 1
     for l in range(1 if rows.columns != NULL else 0, net.n_layers):     # few products of the first
         largest = max(largest, size_of_w(&net.layers[l]))
-    return max(<Py_ssize_t>LEAST_SLICE, min(<Py_ssize_t>SLICE, <Py_ssize_t>MAX_PRODUCT // largest))
+    return max(<Py_ssize_t>MIN_SLICE, min(<Py_ssize_t>SLICE, <Py_ssize_t>MAX_PRODUCT // largest))
 
 
 cdef Py_ssize_t multiplications(const Network* net, const RowArray* rows) noexcept nogil:
@@ -154,7 +154,7 @@ cdef Py_ssize_t multiplications(const Network* net, const RowArray* rows) noexce
         net.size - net.layers[0].K * net.layers[0].ld)
 
 
-cdef bint alike(const Network* one, const Network* other) noexcept nogil:
+cdef bint same_sizes(const Network* one, const Network* other) noexcept nogil:
     cdef int l
     if one.n_layers != other.n_layers:
         return False

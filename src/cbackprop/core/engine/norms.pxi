@@ -6,55 +6,55 @@ cdef enum:
     CLIP_BLOCK = 4096       # numbers of an arena that are summed at a time
 
 
-cdef void clip_to_norm(Pass* p, double most) noexcept nogil:
+cdef void clip_to_norm(Pass* p, double max_norm) noexcept nogil:
     # Pascanu, Mikolov, Bengio, ICML 2013. The blocks of the sum are the same for any threads.
     cdef Py_ssize_t block, size = p.net.size, n_blocks = (size + CLIP_BLOCK - 1) // CLIP_BLOCK
     cdef Range own = part(n_blocks, 1, p)
     cdef double square = 0, root
     for block in range(own.first, own.last):
-        p.squares[block] = square_of(p.sums + block * CLIP_BLOCK,
-                                     min(<Py_ssize_t>CLIP_BLOCK, size - block * CLIP_BLOCK))
+        p.squares[block] = squared_norm(p.sums + block * CLIP_BLOCK,
+                                        min(<Py_ssize_t>CLIP_BLOCK, size - block * CLIP_BLOCK))
     if not barrier(p):
         return
     for block in range(n_blocks):
         square += p.squares[block]
     own = part_of_arena(p)
     if square == INFINITY:      # the norm itself need not be
-        root = root_of_share(p.sums, size, 1, most)
+        root = root_of_scale(p.sums, size, 1, max_norm)
         if not barrier(p):      # the others read it as well
             return
         for _ in range(2):
             scale_rows(p.sums + own.first, <real>root, 1, own.last - own.first, 0)
-    elif sqrt(square) > most:
-        scale_rows(p.sums + own.first, <real>(most / sqrt(square)), 1, own.last - own.first, 0)
+    elif sqrt(square) > max_norm:
+        scale_rows(p.sums + own.first, <real>(max_norm / sqrt(square)), 1, own.last - own.first, 0)
     barrier(p)
 
 
-cdef double root_of_share(
-    const real* x, Py_ssize_t size, Py_ssize_t step, double most,
+cdef double root_of_scale(
+    const real* x, Py_ssize_t size, Py_ssize_t stride, double max_norm,
 ) noexcept nogil:
     # The root of most / |x|, for numbers with squares beyond the real type; NaN if one is infinite.
     # The share itself may be subnormal, which the core takes for zero.
     cdef Py_ssize_t i
     cdef double largest = 0, total = 0
     for i in range(size):
-        largest = max(largest, fabs(<double>x[i * step]))
+        largest = max(largest, fabs(<double>x[i * stride]))
     for i in range(size):
-        total += (x[i * step] / largest) * (x[i * step] / largest)
-    total = sqrt(most / sqrt(total)) / sqrt(largest)
+        total += (x[i * stride] / largest) * (x[i * stride] / largest)
+    total = sqrt(max_norm / sqrt(total)) / sqrt(largest)
     return 1 if total > 1 else total
 
 
-cdef double sum_of_squares(const Network* net) noexcept nogil:
+cdef double sum_of_squared_weights(const Network* net) noexcept nogil:
     # of all w; padding is zero
     cdef int l
     cdef double total = 0
     for l in range(net.n_layers):
-        total += square_of(net.parameters + net.layers[l].w, size_of_w(&net.layers[l]))
+        total += squared_norm(net.parameters + net.layers[l].w, size_of_w(&net.layers[l]))
     return total
 
 
-cdef void hold_norms(Pass* p, double most) noexcept nogil:
+cdef void limit_norms(Pass* p, double max_norm) noexcept nogil:
     # No neuron's weights are longer than that (Srivastava et al., JMLR 2014).
     cdef int l
     cdef Layer* layer
@@ -63,47 +63,49 @@ cdef void hold_norms(Pass* p, double most) noexcept nogil:
         layer = &p.net.layers[l]
         columns = neurons_of(p, l)
         if not layer.narrow or columns.first == 0 < columns.last:
-            hold_norms_of_layer(p.net.parameters + layer.w, layer, columns, most)
+            limit_norms_of_layer(p.net.parameters + layer.w, layer, columns, max_norm)
 
 
-cdef void hold_norms_of_layer(
-    real* w, const Layer* layer, Range neurons, double most,
+cdef void limit_norms_of_layer(
+    real* w, const Layer* layer, Range neurons, double max_norm,
 ) noexcept nogil:
     cdef Py_ssize_t i, v
     cdef int j
     cdef vec total
     if layer.narrow:
         for i in range(layer.J):
-            shorten_row(w + i * layer.ld, layer.K, most)
+            shorten_row(w + i * layer.ld, layer.K, max_norm)
         return
     for v in range(neurons.first // LANES, vectors(neurons.last)):
         total = splat(0)
         for i in range(layer.K):
             total = total + load(w + i * layer.ld + v * LANES) * load(w + i * layer.ld + v * LANES)
-        total = splat(<real>most) / at_least(square_root(total), splat(<real>most))
+        total = splat(<real>max_norm) / at_least(square_root(total), splat(<real>max_norm))
         for j in range(LANES):
             if lane(total, j) == 0:
-                shorten_far(w + v * LANES + j, layer.K, layer.ld, most)
+                shorten_overflowing(w + v * LANES + j, layer.K, layer.ld, max_norm)
         total = select_lanes(less(absolute(total), splat(SMALLEST)), splat(1), total)
         for i in range(layer.K):
             store(w + i * layer.ld + v * LANES, total * load(w + i * layer.ld + v * LANES))
 
 
-cdef void shorten_row(real* w, Py_ssize_t columns, double most) noexcept nogil:
+cdef void shorten_row(real* w, Py_ssize_t columns, double max_norm) noexcept nogil:
     cdef Py_ssize_t v
     cdef vec total = splat(0)
     for v in range(vectors(columns)):
         total = total + load(w + v * LANES) * load(w + v * LANES)
     if sum_lanes(total) == INFINITY:
-        shorten_far(w, columns, 1, most)
+        shorten_overflowing(w, columns, 1, max_norm)
         return
-    total = splat(<real>(most / max(most, sqrt(sum_lanes(total)))))
+    total = splat(<real>(max_norm / max(max_norm, sqrt(sum_lanes(total)))))
     for v in range(vectors(columns)):
         store(w + v * LANES, total * load(w + v * LANES))
 
 
-cdef void shorten_far(real* w, Py_ssize_t size, Py_ssize_t step, double most) noexcept nogil:
+cdef void shorten_overflowing(
+    real* w, Py_ssize_t size, Py_ssize_t stride, double max_norm,
+) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real root = <real>root_of_share(w, size, step, most)
+    cdef real root = <real>root_of_scale(w, size, stride, max_norm)
     for i in range(size):
-        w[i * step] = w[i * step] * root * root
+        w[i * stride] = w[i * stride] * root * root

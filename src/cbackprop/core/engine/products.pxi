@@ -4,25 +4,25 @@
 
 from libc.math cimport INFINITY
 
-cdef enum Form:
+cdef enum ProductForm:
     TILES, TILES_WITH_EPILOGUE, DOTS, ZEROS_SKIPPED, ZEROS_SKIPPED_TRANSPOSED
 
 
 cdef struct LayerProduct:
     Product dense
-    Form form
+    ProductForm form
     const Pass* p               # where the numbers that are not zero are listed
     const real* a               # DOTS: (n_rows, depth), ...
     Py_ssize_t lda              # ... rows apart
     real lower_bound            # ZEROS_SKIPPED: what is below is raised to it
-    bint pads                   # the padding of c must be cleared: that of b is not zero
+    bint clears_padding         # the padding of c must be cleared: that of b is not zero
 
 
 cdef struct Sink:               # where a gradient goes
     real* to                    # an arena: it is added to that, ...
     real step                   # ... times this; delta carries the factor from BP1 on
-    const Step* of_w            # or an optimizer takes it, and `to` are the parameters; or NULL
-    const Step* of_b
+    const Step* w_step          # or an optimizer takes it, and `to` are the parameters; or NULL
+    const Step* b_step
 
 
 cdef inline void compute(LayerProduct* product) noexcept nogil:
@@ -38,8 +38,8 @@ cdef inline void compute(LayerProduct* product) noexcept nogil:
         multiply_nonzeros(dense, product.p.nonzeros, product.p.values, product.p.following,
                           product.lower_bound)
     else:
-        multiply_nonzeros_across(dense, product.p.nonzeros, product.p.values, product.p.cursor)
-    if product.pads:
+        multiply_nonzeros_transposed(dense, product.p.nonzeros, product.p.values, product.p.cursor)
+    if product.clears_padding:
         clear_padding(dense.c, dense.n_rows, dense.columns, dense.ldc)
 
 
@@ -48,7 +48,7 @@ cdef inline void begin_product(LayerProduct* product, const Pass* p) noexcept no
     memset(&product.dense, 0, sizeof(Product))
     product.dense.alpha = 1
     product.dense.panel, product.dense.packed_a = p.panel, p.packed_a
-    product.form, product.p, product.pads = TILES, p, False
+    product.form, product.p, product.clears_padding = TILES, p, False
 
 
 cdef inline void weighted_input_operands(
@@ -70,7 +70,7 @@ cdef inline void weighted_input_operands(
     dense.c, dense.ldc = at.z + neurons.first, at.ld
     dense.columns = neurons.last - neurons.first
     dense.initial, dense.ld_initial = b + neurons.first, 0
-    dense.rows, dense.n_rows, dense.rows_in_all = at.a_prev, at.rows, p.m
+    dense.rows, dense.n_rows, dense.n_rows_total = at.a_prev, at.rows, p.m
     dense.b, dense.ldb = w + neurons.first, layer.ld
     if l == 0:
         dense.alpha, dense.streams = p.net.scale, not p.training
@@ -82,19 +82,19 @@ cdef inline void weighted_input_operands(
 cdef inline void weighted_error_operands(
     LayerProduct* product,      # OUT delta = (w^(l+1))^T delta^(l+1)
     const Pass* p, LayerState* at, int l, Range neurons,
-    bint masks,                 # times relu'(z) as well
+    bint masks_relu,            # times relu'(z) as well
 ) noexcept nogil:
     cdef const Layer* next_layer = &p.net.layers[l + 1]
     cdef Product* dense = &product.dense
     begin_product(product, p)
     dense.c, dense.ldc = at.delta + neurons.first, at.ld
     dense.initial, dense.ld_initial = p.zeros, 0
-    dense.rows, dense.n_rows, dense.rows_in_all = (at + 1).delta_rows, at.rows, p.m
+    dense.rows, dense.n_rows, dense.n_rows_total = (at + 1).delta_rows, at.rows, p.m
     dense.b, dense.ldb = p.net.parameters + next_layer.w, next_layer.ld
     dense.b += neurons.first * (1 if next_layer.narrow else next_layer.ld)
-    dense.across, dense.b_transposed = next_layer.narrow, not next_layer.narrow
+    dense.a_transposed, dense.b_transposed = next_layer.narrow, not next_layer.narrow
     dense.depth, dense.columns = next_layer.J, neurons.last - neurons.first
-    if masks:
+    if masks_relu:
         dense.relu_mask = at.a + neurons.first
 
 
@@ -113,22 +113,22 @@ cdef inline void weight_gradient_operands(
     if layer.narrow:            # (J, K)
         dense.rows, dense.n_rows = at.delta_rows, layer.J
         dense.b, dense.ldb = (at - 1).handed_on + columns.first, (at - 1).ld
-        product.pads = True
+        product.clears_padding = True
     else:
-        dense.rows, dense.n_rows, dense.across = at.a_prev, layer.K, True
+        dense.rows, dense.n_rows, dense.a_transposed = at.a_prev, layer.K, True
         dense.b, dense.ldb = at.delta + columns.first, at.ld
-    dense.rows_in_all = dense.n_rows
+    dense.n_rows_total = dense.n_rows
     if l == 0:
         if at == p.layers:      # the next rows of x flow in while this computes
-            dense.ahead = &p.ahead
+            dense.prefetcher = &p.prefetcher
         if p.net.scale != 1:    # delta takes the scale of x
             scale_rows(at.delta + columns.first, p.net.scale, at.rows, dense.columns, at.ld)
-    if into.of_w != NULL:
+    if into.w_step != NULL:
         product.form = TILES_WITH_EPILOGUE
         dense.initial, dense.ld_initial = p.zeros, 0
-        dense.epilogue, dense.context, dense.tile = update, into.of_w, p.tile
-        for k in range(min(n_slots(into.of_w.kind), <int>EPILOGUE_OPERANDS)):
-            dense.epilogue_operands[k] = into.of_w.slots[k] + (w - into.of_w.w)
+        dense.epilogue, dense.context, dense.tile = update, into.w_step, p.tile
+        for k in range(min(n_slots(into.w_step.kind), <int>EPILOGUE_OPERANDS)):
+            dense.epilogue_operands[k] = into.w_step.slots[k] + (w - into.w_step.w)
     if p.sparse and l == 0:
         product.form = ZEROS_SKIPPED_TRANSPOSED
 
@@ -148,12 +148,12 @@ cdef inline void add_to_biases(Pass* p, int l, const Sink* into, Range neurons) 
     cdef real* b = into.to + layer.b
     if neurons.first == neurons.last:
         return
-    if into.of_b == NULL:
+    if into.b_step == NULL:
         add_over_examples(b, &p.layers[l], layer.narrow, neurons)
         return
     memset(p.panel, 0, vectors(layer.J) * LANES * sizeof(real))
     add_over_examples(p.panel, &p.layers[l], layer.narrow, neurons)
-    update(into.of_b, b + neurons.first, 0, p.panel + neurons.first, 0, 1,
+    update(into.b_step, b + neurons.first, 0, p.panel + neurons.first, 0, 1,
            neurons.last - neurons.first)
 
 

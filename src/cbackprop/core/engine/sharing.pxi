@@ -7,11 +7,11 @@
 # number of threads.
 
 cdef enum:
-    CLOCK_EVERY = 10_000_000    # multiplications: they take a millisecond or so
-    SIGNAL_EVERY = 20_000_000   # nanoseconds between two looks for a signal
+    CLOCK_EVERY_MULTIPLICATIONS = 10_000_000  # multiplications: they take a millisecond or so
+    SIGNAL_EVERY_NS = 20_000_000  # nanoseconds between two looks for a signal
     SHARED_W_BYTES = 1 << 20    # of w, from which the L2 cache does not hold it
     MIN_EXAMPLES_PER_THREAD = 3     # fewer are summed in another order (gemm.pxi)
-    LONG_WAIT = 2_000_000       # nanoseconds of waiting that make a team leave ...
+    LONG_WAIT_NS = 2_000_000    # nanoseconds of waiting that make a team leave ...
     LONG_WAIT_SHARE = 4         # ... if they are this part of the time
 
 
@@ -29,7 +29,7 @@ cdef inline int share_by_neurons(Pass* p, int l, int w, ByNeurons product) excep
             return False
     else:
         product(p, &p.own[l], l, all_neurons(&p.net.layers[l]))
-    look_for_signals(p, size_of_w(&p.net.layers[w]))
+    poll_signals(p, size_of_w(&p.net.layers[w]))
     return True
 
 
@@ -52,7 +52,7 @@ cdef inline Range neurons_of(const Pass* p, int l) noexcept nogil:
     # This thread's columns of w, in whole cache lines. Odd layers are dealt out from the last
     # thread on, so that the remainders even out.
     cdef const Layer* layer = &p.net.layers[l]
-    cdef Py_ssize_t n = layer.K if layer.narrow else layer.J, line = LINE // sizeof(real)
+    cdef Py_ssize_t n = layer.K if layer.narrow else layer.J, line = LINE_BYTES // sizeof(real)
     cdef Py_ssize_t lines = (n + line - 1) // line
     cdef int thread = p.threads - 1 - p.thread if l % 2 else p.thread
     cdef Range own
@@ -83,7 +83,7 @@ cdef inline bint by_neurons(const Network* net, int l) noexcept nogil:
 
 
 cdef inline Range part_of_arena(const Pass* p) noexcept nogil:
-    return part(p.net.size, LINE // sizeof(real), p)
+    return part(p.net.size, LINE_BYTES // sizeof(real), p)
 
 
 cdef inline void share_examples(Pass* p, Py_ssize_t m) noexcept nogil:
@@ -95,7 +95,7 @@ cdef inline void share_examples(Pass* p, Py_ssize_t m) noexcept nogil:
 cdef void share_slice(Pass* p, Py_ssize_t m) noexcept nogil:
     cdef const Network* net = p.net
     cdef bint narrow = net.layers[net.n_layers - 1].narrow
-    cdef Py_ssize_t unit = LINE // <Py_ssize_t>sizeof(real) if narrow else 1
+    cdef Py_ssize_t unit = LINE_BYTES // <Py_ssize_t>sizeof(real) if narrow else 1
     cdef Py_ssize_t parts = max(<Py_ssize_t>1, min(
         <Py_ssize_t>p.threads, m // (unit if narrow else MIN_EXAMPLES_PER_THREAD)))
     cdef Py_ssize_t t = min(<Py_ssize_t>p.thread, parts)
@@ -113,7 +113,7 @@ cdef inline void share_state(
     Py_ssize_t m, Py_ssize_t first, Py_ssize_t m_own,
 ) noexcept nogil:
     cdef const real** delta_rows = own.delta_rows
-    cdef Py_ssize_t j, by = first * at.example_stride
+    cdef Py_ssize_t j, offset = first * at.example_stride
     at.rows, at.columns = m, layer.J
     if layer.narrow:
         at.rows, at.columns = layer.J, m
@@ -121,8 +121,8 @@ cdef inline void share_state(
         return
     own[0] = at[0]
     own.a_prev += first
-    own.a, own.z, own.handed_on = at.a + by, at.z + by, at.handed_on + by
-    own.delta = at.delta + by
+    own.a, own.z, own.handed_on = at.a + offset, at.z + offset, at.handed_on + offset
+    own.delta = at.delta + offset
     if layer.narrow:
         own.columns = m_own
         own.delta_rows = delta_rows         # not shared: they begin at other examples
@@ -136,30 +136,30 @@ cdef inline void share_state(
 cdef inline bint barrier(Pass* p) noexcept nogil:
     # False if one has stopped, who will not come: then nobody does anything more.
     cdef long long waited = p.waited
-    cdef bint met
+    cdef bint passed
     if p.threads == 1:
         return True
     if is_set(&p.team.barrier.stopped):
         return False
-    met = wait_at(&p.team.barrier, p.threads, &p.waited)
+    passed = barrier_wait(&p.team.barrier, p.threads, &p.waited)
     if p.waited != waited:      # so long a wait is a reason to read the clock
-        p.work = CLOCK_EVERY
-    return met
+        p.work = CLOCK_EVERY_MULTIPLICATIONS
+    return passed
 
 
-cdef int look_for_signals(Pass* p, Py_ssize_t multiplications) except -1 nogil:
+cdef int poll_signals(Pass* p, Py_ssize_t multiplications) except -1 nogil:
     # Ctrl-C; and whether waiting for each other costs a team more than it gains, because another
     # program has one of its cores. The clock is read after a millisecond's work or so.
     cdef long long t
     p.work += multiplications * p.m
-    if p.work < CLOCK_EVERY or not p.looks:
+    if p.work < CLOCK_EVERY_MULTIPLICATIONS or not p.checks_signals:
         return 0
     p.work = 0
     t = now()
-    if p.waited > LONG_WAIT and p.waited * LONG_WAIT_SHARE > t - p.team.began:
-        p.team.leaves = True
-    if t - p.last_look > SIGNAL_EVERY:
-        p.last_look = t
+    if p.waited > LONG_WAIT_NS and p.waited * LONG_WAIT_SHARE > t - p.team.began:
+        p.team.oversubscribed = True
+    if t - p.last_signal_check > SIGNAL_EVERY_NS:
+        p.last_signal_check = t
         with gil:
             try:
                 PyErr_CheckSignals()

@@ -35,17 +35,17 @@ cdef class Workspace:
             for t in range(threads):
                 self.passes[t].thread, self.passes[t].threads = t, threads
                 self.passes[t].m = 0            # to be shared anew
-        self.passes.looks = True
+        self.passes.checks_signals = True
         for t in range(threads):
             self.passes[t].waited = 0
-        self.team.leaves = False
+        self.team.oversubscribed = False
         if threads > 1:
             memset(self.team, 0, sizeof(Team))
             self.team.began = now()
 
     cdef void* reserve(self, char* base, Py_ssize_t size) noexcept:
         cdef Py_ssize_t at = self.reserved
-        self.reserved += (size + LINE - 1) // LINE * LINE
+        self.reserved += (size + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
         return base + at if base != NULL else NULL
 
     cdef const real** reserve_rows(self, char* base, Py_ssize_t rows) noexcept:
@@ -94,7 +94,7 @@ cdef class Workspace:
                 base, (m + PREFETCH_DISTANCE) * sizeof(Nonzeros))
             shared.cursor = <Py_ssize_t*>self.reserve(base, m * sizeof(Py_ssize_t))
             shared.packed_a = <real*>self.reserve(base, (m * KC + LANES) * sizeof(real))
-            shared.ahead.rows = <const char**>self.reserve(base, m * sizeof(char*))
+            shared.prefetcher.rows = <const char**>self.reserve(base, m * sizeof(char*))
             if base != NULL:
                 self.passes[t] = shared
 

@@ -111,7 +111,7 @@ cdef inline vec slope_of_log_below_tanh(const Output* o, vec z, vec p) noexcept 
 cdef inline vec log_below_output_tanh(const Output* o, vec z) noexcept nogil:
     # ln(2 sigmoid(-2z))
     return select_lanes(less(splat(1), z), splat(<real>0.69314718055994531) - softplus(z + z),
-                        log_beside(o.below, o.a))
+                        log_with_complement(o.below, o.a))
 
 
 # ---- relu:  max(z, 0)
@@ -204,8 +204,8 @@ cdef inline vec sigma_gelu_tanh(vec z, vec p) noexcept nogil:
     cdef vec low
     cdef vec w = gelu_tanh_argument(z, &low)
     cdef vec s = z / (1 + exp_of_sum(w, low))
-    if any_lane(less(z, splat(GELU_FAR))):      # e^-w is beyond the reals sooner than z e^w
-        s = select_lanes(less(z, splat(GELU_FAR)), times_exp(z, -w, -low), s)
+    if any_lane(less(z, splat(GELU_TAIL))):     # e^-w is beyond the reals sooner than z e^w
+        s = select_lanes(less(z, splat(GELU_TAIL)), times_exp(z, -w, -low), s)
     return s
 
 cdef inline vec sigma_prime_gelu_tanh(vec a, vec z, vec p) noexcept nogil:
@@ -216,8 +216,8 @@ cdef inline vec sigma_prime_gelu_tanh(vec a, vec z, vec p) noexcept nogil:
     cdef vec s = 1 / (1 + exp_of_sum(w, low))
     w_prime = splat(<real>1.5957691216057308) + splat(<real>0.21406444881780075) * x * x
     s = s + x * s * (1 - s) * w_prime
-    if any_lane(less(z, splat(GELU_FAR))):      # where 1 - s is 1
-        s = select_lanes(less(z, splat(GELU_FAR)), times_exp(1 + x * w_prime, -w, -low), s)
+    if any_lane(less(z, splat(GELU_TAIL))):     # where 1 - s is 1
+        s = select_lanes(less(z, splat(GELU_TAIL)), times_exp(1 + x * w_prime, -w, -low), s)
     return s
 
 cdef inline vec sigma_second_gelu_tanh(vec a, vec z, vec p) noexcept nogil:
@@ -235,15 +235,15 @@ cdef inline vec sigma_second_gelu_tanh(vec a, vec z, vec p) noexcept nogil:
 
 cdef inline vec sigma_silu(vec z, vec p) noexcept nogil:
     cdef vec s = z / (1 + exp(-z))
-    if any_lane(less(z, splat(SILU_FAR))):
-        s = select_lanes(less(z, splat(SILU_FAR)), times_exp(z, z, splat(0)), s)
+    if any_lane(less(z, splat(SILU_TAIL))):
+        s = select_lanes(less(z, splat(SILU_TAIL)), times_exp(z, z, splat(0)), s)
     return s
 
 cdef inline vec sigma_prime_silu(vec a, vec z, vec p) noexcept nogil:
     cdef vec s = logistic(z)
     s = s + a * (1 - s)
-    if any_lane(less(z, splat(SILU_FAR))):
-        s = select_lanes(less(z, splat(SILU_FAR)), times_exp(1 + z, z, splat(0)), s)
+    if any_lane(less(z, splat(SILU_TAIL))):
+        s = select_lanes(less(z, splat(SILU_TAIL)), times_exp(1 + z, z, splat(0)), s)
     return s
 
 cdef inline vec sigma_second_silu(vec a, vec z, vec p) noexcept nogil:
@@ -264,8 +264,8 @@ cdef inline vec mish_factor(vec z, vec* e, vec* n) noexcept nogil:
 cdef inline vec sigma_mish(vec z, vec p) noexcept nogil:
     cdef vec e, n
     cdef vec s = z * mish_factor(z, &e, &n)
-    if any_lane(less(z, splat(SILU_FAR))):      # where t is e^z
-        s = select_lanes(less(z, splat(SILU_FAR)), times_exp(z, z, splat(0)), s)
+    if any_lane(less(z, splat(SILU_TAIL))):     # where t is e^z
+        s = select_lanes(less(z, splat(SILU_TAIL)), times_exp(z, z, splat(0)), s)
     return s
 
 cdef inline vec sigma_prime_mish(vec a, vec z, vec p) noexcept nogil:
@@ -273,8 +273,8 @@ cdef inline vec sigma_prime_mish(vec a, vec z, vec p) noexcept nogil:
     cdef vec e, n
     cdef vec t = mish_factor(z, &e, &n)
     cdef vec s = t + at_most(z, splat(20)) * (4 * e * (1 + e) / (n + 2) / (n + 2))
-    if any_lane(less(z, splat(SILU_FAR))):
-        s = select_lanes(less(z, splat(SILU_FAR)), times_exp(1 + z, z, splat(0)), s)
+    if any_lane(less(z, splat(SILU_TAIL))):
+        s = select_lanes(less(z, splat(SILU_TAIL)), times_exp(1 + z, z, splat(0)), s)
     return s
 
 cdef inline vec sigma_second_mish(vec a, vec z, vec p) noexcept nogil:
@@ -307,7 +307,7 @@ cdef inline vec slope_of_log_softplus(const Output* o, vec z, vec p) noexcept no
 cdef inline vec log_of_output_softplus(const Output* o, vec z) noexcept nogil:
     # z - e^z / 2 + ...
     return select_lanes(less(z, splat(-20 if REAL_BYTES == 4 else -40)), z,
-                        log_beside(o.a, o.below))
+                        log_with_complement(o.a, o.below))
 
 
 # ---- softsign:  z / (1 + |z|).  Bergstra, Desjardins, Lamblin and Bengio, 2009
@@ -410,7 +410,7 @@ cdef inline vec log_of_output_gaussian(const Output* o, vec z) noexcept nogil:
 cdef inline vec log_below_output_gaussian(const Output* o, vec z) noexcept nogil:
     return select_lanes(
         less(absolute(z), splat(<real>1e-4 if REAL_BYTES == 4 else <real>1e-7)),
-        2 * log(absolute(z)), log_beside(o.below, o.a))
+        2 * log(absolute(z)), log_with_complement(o.below, o.a))
 
 
 # ---- sine:  sin z.  Sitzmann and others, 2020

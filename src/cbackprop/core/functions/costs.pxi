@@ -23,8 +23,8 @@ from libc.math cimport sqrt
 
 cdef inline vec bounded(vec gradient) noexcept nogil:
     # so that the step's factor does not make it infinite
-    cdef real most = LARGEST / 1048576
-    return at_most(at_least(gradient, splat(-most)), splat(most))
+    cdef real limit = LARGEST / 1048576
+    return at_most(at_least(gradient, splat(-limit)), splat(limit))
 
 
 # ---- quadratic:  (a - y)^2 / 2
@@ -107,8 +107,8 @@ cdef inline vec cost_focal(
     return -(y * power(o.below, log_below, p) * log_a + (1 - y) * power(o.a, log_a, p) * log_below)
 
 cdef inline vec grad_a_focal(const Output* o, vec y, vec p) noexcept nogil:
-    cdef vec log_a = log_beside(o.a, o.below)
-    cdef vec log_below = log_beside(o.below, o.a)
+    cdef vec log_a = log_with_complement(o.a, o.below)
+    cdef vec log_below = log_with_complement(o.below, o.a)
     return focal_slope(o, y, p, log_a, log_below, quotient(splat(1), o.a),
                        quotient(splat(1), o.below))
 
@@ -134,19 +134,19 @@ cdef inline vec focal_second(vec a, vec below, vec y, vec p) noexcept nogil:
     # of -y (1 - a)^gamma ln a
     cdef vec of_a = quotient(splat(1), a)
     cdef vec of_below = quotient(splat(1), below)
-    cdef vec log_a = log_inside(a, log_beside(a, below))
-    return y * power(below, log_beside(below, a), p) * (
+    cdef vec log_a = log_inside(a, log_with_complement(a, below))
+    return y * power(below, log_with_complement(below, a), p) * (
         p * of_below * (2 * of_a - (p - 1) * of_below * log_a) + of_a * of_a)
 
 cdef inline vec a_grad_a_focal(vec a, vec below, vec y, vec p) noexcept nogil:
-    cdef vec log_a = log_beside(a, below)
-    cdef vec log_below = log_beside(below, a)
+    cdef vec log_a = log_with_complement(a, below)
+    cdef vec log_below = log_with_complement(below, a)
     return (y * power(below, log_below, p) * (p * (a / below) * log_a - 1)
             + (1 - y) * power(a, log_a, p) * (a / below - p * log_below))
 
 cdef inline vec a_grad_a_below_focal(vec a, vec below, vec y, vec p) noexcept nogil:
-    cdef vec log_a = log_beside(a, below)
-    cdef vec log_below = log_beside(below, a)
+    cdef vec log_a = log_with_complement(a, below)
+    cdef vec log_below = log_with_complement(below, a)
     return (y * power(below, log_below, p) * (p * a * log_a - below)
             + (1 - y) * power(a, log_a, p) * (a - p * below * log_below))
 
@@ -331,16 +331,16 @@ cdef double cosine_rows(
     for i in range(m):
         ay = aa = yy = splat(0)
         for v in range(vectors(J)):
-            a_v = of_columns(a + i * ld, v, J, splat(0))
-            y_v = of_columns(y + i * ld, v, J, splat(0))
+            a_v = load_columns(a + i * ld, v, J, splat(0))
+            y_v = load_columns(y + i * ld, v, J, splat(0))
             ay, aa, yy = ay + a_v * y_v, aa + a_v * a_v, yy + y_v * y_v
         a_length = max(sqrt(<double>sum_lanes(aa)), 1e-8)
         y_length = max(sqrt(<double>sum_lanes(yy)), 1e-8)
         cosine = sum_lanes(ay) / a_length / y_length
         other_ay = other_aa = other_yy = distance = splat(0)
         for v in range(vectors(J)):
-            a_v = of_columns(a + i * ld, v, J, splat(0))
-            y_v = of_columns(y + i * ld, v, J, splat(0))
+            a_v = load_columns(a + i * ld, v, J, splat(0))
+            y_v = load_columns(y + i * ld, v, J, splat(0))
             high = less(splat(<real>(0.75 * a_length)), absolute(a_v))
             other_ay = other_ay + select_lanes(high, splat(0), a_v * y_v)
             other_aa = other_aa + select_lanes(high, splat(0), a_v * a_v)

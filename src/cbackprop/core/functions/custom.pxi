@@ -96,11 +96,11 @@ cdef int numpy_sigma_second(
     cdef object custom = <object>run.custom
     here = batch_of(z + run.first, rows, count, ld)
     h = (DIFFERENCE * np.maximum(1, np.abs(here))).astype(REAL)
-    ahead, behind = here + h, here - h
+    upper, lower = here + h, here - h
     shape = rows, count
     cdef const real[:, ::1] second = (
-        checked(custom.f_prime(ahead.copy()), "f_prime", custom, shape)
-        - checked(custom.f_prime(behind.copy()), "f_prime", custom, shape)) / (ahead - behind)
+        checked(custom.f_prime(upper.copy()), "f_prime", custom, shape)
+        - checked(custom.f_prime(lower.copy()), "f_prime", custom, shape)) / (upper - lower)
     for i in range(rows):
         for j in range(count):
             at = i * ld + run.first + j
@@ -186,10 +186,10 @@ cdef int numpy_curvature(
     here, along, wanted = (batch_of(a, m, J, ld), batch_of(r_a, m, J, ld), batch_of(y, m, J, ld))
     length = np.maximum(np.abs(along).max(axis=1, keepdims=True), np.finfo(REAL).tiny)
     h = DIFFERENCE * np.maximum(1, np.abs(here).max(axis=1, keepdims=True))
-    by = (h / length * along).astype(REAL)
+    shift = (h / length * along).astype(REAL)
     cdef const real[:, ::1] second = np.ascontiguousarray((
-        checked(custom.f_prime(here + by, wanted.copy()), "f_prime", custom, (m, J))
-        - checked(custom.f_prime(here - by, wanted), "f_prime", custom, (m, J))
+        checked(custom.f_prime(here + shift, wanted.copy()), "f_prime", custom, (m, J))
+        - checked(custom.f_prime(here - shift, wanted), "f_prime", custom, (m, J))
     ) * (length / (2 * h)), dtype=REAL)
     for i in range(m):
         for j in range(vectors(J) * LANES):

@@ -23,7 +23,7 @@ cdef void apply_dropout(
 ) noexcept nogil:
     # Srivastava et al., JMLR 2014; inverted, so that inference needs nothing
     cdef real rate = noise.rates[layer]
-    cdef vec kept = splat(1 / (1 - rate)), limit = splat(rate * 16777216)
+    cdef vec scale = splat(1 / (1 - rate)), limit = splat(rate * 16777216)
     cdef uint64_t key = key_of(noise, layer)
     cdef Py_ssize_t i, v, at
     for i in range(m):
@@ -31,7 +31,7 @@ cdef void apply_dropout(
             at = i * ld + v * LANES
             store(out + at, load(a + at) * select_lanes(
                 less(uniform(key, <uint64_t>((noise.first + i) * J + v * LANES)), limit),
-                splat(0), kept))
+                splat(0), scale))
 
 
 cdef void add_noise(

@@ -8,7 +8,7 @@
 from libc.math cimport exp as libm_exp, log as libm_log, log1p as libm_log1p
 
 cdef enum:
-    TURNED = 4                  # vectors of a row of softmax whose examples may be lanes
+    MAX_TRANSPOSED_VECTORS = 4  # vectors of a row of softmax whose examples may be lanes
 
 
 cdef void softmax_rows(
@@ -19,30 +19,30 @@ cdef void softmax_rows(
     # lanes, if there are enough of them; bit by bit the same.
     cdef Py_ssize_t i, v, at, n, first = 0
     cdef vec highest, total
-    while vectors(J) <= TURNED and m - first >= LANES // 2:
+    while vectors(J) <= MAX_TRANSPOSED_VECTORS and m - first >= LANES // 2:
         n = min(<Py_ssize_t>LANES, m - first)
-        softmax_of_columns(a + first * ld, z + first * ld, n, J, ld)
+        softmax_transposed(a + first * ld, z + first * ld, n, J, ld)
         first += n
     for i in range(first, m):
         highest = splat(-LARGEST)
         for v in range(vectors(J)):
-            highest = at_least(of_columns(z + i * ld, v, J, splat(-LARGEST)), highest)
+            highest = at_least(load_columns(z + i * ld, v, J, splat(-LARGEST)), highest)
         highest = splat(max_lanes(highest))
         total = splat(0)
         for v in range(vectors(J)):
             at = i * ld + v * LANES
             store(a + at, exp(load(z + at) - highest))
-            total = total + of_columns(a + i * ld, v, J, splat(0))
+            total = total + load_columns(a + i * ld, v, J, splat(0))
         total = splat(1 / sum_lanes(total))
         for v in range(vectors(J)):
             at = i * ld + v * LANES
             store(a + at, total * load(a + at))
 
 
-cdef void softmax_of_columns(
+cdef void softmax_transposed(
     real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,      # m <= LANES
 ) noexcept nogil:
-    cdef vec x[TURNED * LANES]          # by neuron
+    cdef vec x[MAX_TRANSPOSED_VECTORS * LANES]  # by neuron
     cdef vec total[LANES]
     cdef vec highest = splat(-LARGEST)
     cdef Py_ssize_t i, j, v
@@ -87,12 +87,12 @@ cdef void softmax_jacobian_rows(
     for i in range(m):
         highest, total = splat(0), splat(0)
         for v in range(vectors(J)):
-            highest = at_least(of_columns(a + i * ld, v, J, splat(0)), highest)
+            highest = at_least(load_columns(a + i * ld, v, J, splat(0)), highest)
         highest = splat(max_lanes(highest))
         for v in range(vectors(J)):
             at = i * ld + v * LANES
             bits = nonzero_bits(select_lanes(
-                less(of_columns(a + i * ld, v, J, splat(-1)), highest), splat(0), splat(1)))
+                less(load_columns(a + i * ld, v, J, splat(-1)), highest), splat(0), splat(1)))
             if bits:
                 best = splat(delta[at + lowest_bit(bits)])
                 break
@@ -142,7 +142,7 @@ cdef inline vec sum_of_others(const real* a, Py_ssize_t J) noexcept nogil:
     cdef Py_ssize_t v
     cdef vec a_v, total = splat(0)
     for v in range(vectors(J)):
-        a_v = of_columns(a, v, J, splat(0))
+        a_v = load_columns(a, v, J, splat(0))
         total = total + select_lanes(less(splat(NEAR_1), a_v), splat(0), a_v)
     return splat(sum_lanes(total))
 
@@ -186,11 +186,11 @@ cdef inline double log_of_others(const LogSoftmax* row, const real* z, Py_ssize_
     return libm_log1p(-libm_exp(log_of_class(row, z, j)))
 
 
-cdef bint leaves_reals(const real* a, Py_ssize_t J) noexcept nogil:
+cdef bint may_underflow(const real* a, Py_ssize_t J) noexcept nogil:
     # Whether a probability is so small that exp(z - highest) may have been held at its bound.
     cdef Py_ssize_t v
     for v in range(vectors(J)):
-        if any_lane(less(of_columns(a, v, J, splat(1)), splat(4 * SMALLEST))):
+        if any_lane(less(load_columns(a, v, J, splat(1)), splat(4 * SMALLEST))):
             return True
     return False
 
@@ -210,8 +210,8 @@ cdef void softmax_minus_rows(
         total = splat(0)
         any_high = False
         for v in range(vectors(J)):
-            total = total + of_columns(y + i * ld, v, J, splat(0))
-            any_high |= any_lane(less(splat(NEAR_1), of_columns(a + i * ld, v, J, splat(0))))
+            total = total + load_columns(y + i * ld, v, J, splat(0))
+            any_high |= any_lane(less(splat(NEAR_1), load_columns(a + i * ld, v, J, splat(0))))
         total = splat(sum_lanes(total))
         if not any_high:
             for v in range(vectors(J)):
@@ -221,8 +221,9 @@ cdef void softmax_minus_rows(
             continue
         other_y = splat(0)
         for v in range(vectors(J)):
-            high = less(splat(NEAR_1), of_columns(a + i * ld, v, J, splat(0)))
-            other_y = other_y + select_lanes(high, splat(0), of_columns(y + i * ld, v, J, splat(0)))
+            high = less(splat(NEAR_1), load_columns(a + i * ld, v, J, splat(0)))
+            y_v = load_columns(y + i * ld, v, J, splat(0))
+            other_y = other_y + select_lanes(high, splat(0), y_v)
         other_y, other_a = splat(sum_lanes(other_y)), sum_of_others(a + i * ld, J)
         for v in range(vectors(J)):
             at = i * ld + v * LANES
@@ -241,7 +242,7 @@ cdef void times_sums_of_targets(
     for i in range(m):
         total = splat(0)
         for v in range(vectors(J)):
-            total = total + of_columns(y + i * ld, v, J, splat(0))
+            total = total + load_columns(y + i * ld, v, J, splat(0))
         total = splat(step * sum_lanes(total))
         for v in range(vectors(J)):
             at = i * ld + v * LANES

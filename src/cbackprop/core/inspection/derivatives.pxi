@@ -16,7 +16,7 @@ cdef void input_error(Pass* p) noexcept nogil:
 
 def input_gradient(Core core not None, Rows rows not None, Targets targets not None):
     """dC_x/dx, (n, sizes[0]), each example's own, but for the scale of the inputs."""
-    core.admit(rows, targets)
+    core.check_examples(rows, targets)
     cdef Py_ssize_t n = rows.array.n, K = core.net.layers[0].K, first = 0, i
     cdef Workspace workspace = core.workspace(n, True)
     cdef Pass* p = workspace.passes
@@ -59,12 +59,12 @@ def jacobian(Core core not None, Rows rows not None):
     One way back for each output. Few examples take several rows each, with an output in each, for a
     product of few rows is slow.
     """
-    core.admit(rows)
+    core.check_examples(rows)
     cdef const Network* net = &core.net
     cdef Py_ssize_t n = rows.array.n, K = net.layers[0].K, J = net.layers[net.n_layers - 1].J
-    cdef Py_ssize_t most = max(<Py_ssize_t>1, min(n, <Py_ssize_t>SLICE))
-    cdef Py_ssize_t copies = min(J, max(<Py_ssize_t>1, PACK_ROWS // most))
-    cdef Workspace workspace = core.workspace(most * copies, True)
+    cdef Py_ssize_t max_rows = max(<Py_ssize_t>1, min(n, <Py_ssize_t>SLICE))
+    cdef Py_ssize_t copies = min(J, max(<Py_ssize_t>1, PACK_ROWS // max_rows))
+    cdef Workspace workspace = core.workspace(max_rows * copies, True)
     cdef Pass* p = workspace.passes
     cdef const Py_ssize_t[::1] order = np.repeat(np.arange(n), copies)
     cdef Py_ssize_t first = 0, i, k
@@ -72,7 +72,7 @@ def jacobian(Core core not None, Rows rows not None):
     cdef real[:, :, ::1] to = out
     with nogil:
         while first < n:
-            share_examples(p, min(most, n - first) * copies)
+            share_examples(p, min(max_rows, n - first) * copies)
             p.sparse = False
             gather(p.own[0].a_prev, p.x, p.ld_x, &rows.array, &order[0],
                    first * copies, p.m, net.scales, False)

@@ -20,7 +20,7 @@ cdef void add_weighted(
     dense.c = dense.initial = to.z
     dense.ldc = dense.ld_initial = to.ld
     dense.depth, dense.n_rows, dense.columns = layer.K, to.rows, to.columns
-    dense.rows_in_all = to.rows
+    dense.n_rows_total = to.rows
     dense.rows, dense.b, dense.ldb = to.a_prev, w, layer.ld
     compute(&product)
 
@@ -122,7 +122,7 @@ cdef void r_gradient(
     cdef LayerState* at
     cdef LayerState* to
     cdef Sink into
-    into.to, into.step, into.of_w, into.of_b = nabla, 1, NULL, NULL
+    into.to, into.step, into.w_step, into.b_step = nabla, 1, NULL, NULL
     for l in range(s.net.n_layers):
         at, to = &s.own[l], &r.own[l]
         at.delta, to.delta = to.delta, at.delta
@@ -139,11 +139,11 @@ def hessian_vector(
     Core core not None, Rows rows not None, Targets targets not None, direction, nabla,
 ):
     """Add the Hessian of the mean cost times an arena, `direction`, to an arena of zeros."""
-    core.admit(rows, targets)
-    cdef const real[::1] along = of_numbers(direction)
-    cdef real[::1] to_arena = of_numbers(nabla)
-    core.admit_arena(along)
-    core.admit_arena(to_arena)
+    core.check_examples(rows, targets)
+    cdef const real[::1] along = numeric_array(direction)
+    cdef real[::1] to_arena = numeric_array(nabla)
+    core.check_arena(along)
+    core.check_arena(to_arena)
     cdef Py_ssize_t n = rows.array.n, first = 0
     cdef Workspace at = own_workspace(core, min(n, <Py_ssize_t>SLICE), False)
     cdef Workspace to = own_workspace(core, min(n, <Py_ssize_t>SLICE), True)
@@ -167,6 +167,6 @@ def hessian_vector(
             r_output_error(r, s, step)
             for l in range(core.net.n_layers - 2, -1, -1):
                 r_backpropagate_error(r, s, &s_v, l)
-                look_for_signals(s, core.net.size)
+                poll_signals(s, core.net.size)
             r_gradient(&to_arena[0], r, s)
             first += s.m

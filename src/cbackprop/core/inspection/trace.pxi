@@ -23,7 +23,7 @@ cdef int find_errors(
     return 0
 
 
-cdef int slopes(LayerState* at, const Layer* layer) except -1 nogil:
+cdef int fill_sigma_prime(LayerState* at, const Layer* layer) except -1 nogil:
     # delta = sigma'(z); of softmax a_j (1 - a_j), what its own z does to a neuron
     cdef Py_ssize_t i
     for i in range(at.rows * at.ld):
@@ -78,7 +78,7 @@ def trace(Core core not None, Rows rows not None, Targets targets=None):
     cdef Py_ssize_t n = rows.array.n
     if n > SLICE:
         raise ValueError(f"trace takes at most {SLICE} rows, got {n}")
-    core.admit(rows, targets)
+    core.check_examples(rows, targets)
     cdef Workspace workspace = own_workspace(core, n, True)
     cdef const Network* net = &core.net
     cdef Pass* p = workspace.passes
@@ -89,7 +89,7 @@ def trace(Core core not None, Rows rows not None, Targets targets=None):
     nabla = aligned(net.size)
     cdef real[::1] to = nabla
     cdef Sink into
-    into.to, into.step, into.of_w, into.of_b = &to[0], 1, NULL, NULL
+    into.to, into.step, into.w_step, into.b_step = &to[0], 1, NULL, NULL
     with nogil:
         if targets is None:
             forward_slice(p, &rows.array, 0, n)
@@ -105,6 +105,6 @@ def trace(Core core not None, Rows rows not None, Targets targets=None):
             signals["delta"].append(examples_of(at.delta, at, n, layer.J))
             add_bias_gradient(p, l, &into)
             add_weight_gradient(p, l, &into)
-        slopes(at, layer)
+        fill_sigma_prime(at, layer)
         signals["sigma_prime"].append(examples_of(at.delta, at, n, layer.J))
     return signals, nabla, cost

@@ -32,9 +32,9 @@ cdef inline void add_dots(
         for i in range(LANES):
             total[i] = total[i] + a_v * load(rows[i] + v * LANES)
     if depth > full * LANES:            # what pads them need not be finite
-        a_v = of_columns(a, full, depth, splat(0))
+        a_v = load_columns(a, full, depth, splat(0))
         for i in range(LANES):
-            total[i] = total[i] + a_v * of_columns(rows[i], full, depth, splat(0))
+            total[i] = total[i] + a_v * load_columns(rows[i], full, depth, splat(0))
     for stage in range(1, 5):           # perfect shuffles, as in `transpose`, of sums
         for i in range(LANES >> stage):
             total[i] = (lower_lanes(total[i], total[i + (LANES >> stage)])

@@ -136,7 +136,7 @@ cdef inline vec log(vec x) noexcept nogil:
                         log_of(exponent_of(x), mantissa_of(x) - 1), x)
 
 
-cdef inline vec log_beside(vec x, vec rest) noexcept nogil:
+cdef inline vec log_with_complement(vec x, vec rest) noexcept nogil:
     # ln(x) where 1 - x is known better than by rounding x: near 1 it is ln(1 - rest)
     cdef mask near = less(absolute(rest), splat(<real>0.29))
     x = at_least(x, splat(SMALLEST))

@@ -23,69 +23,70 @@ cdef enum:
     PACK_PANELS = 9     # fewer panels do not repay packing a
 
 
-cdef void multiply(const Product* of) noexcept nogil:
-    all_panels(of, False)
+cdef void multiply(const Product* product) noexcept nogil:
+    all_panels(product, False)
 
 
-cdef void multiply_with_epilogue(const Product* of) noexcept nogil:
-    all_panels(of, True)
+cdef void multiply_with_epilogue(const Product* product) noexcept nogil:
+    all_panels(product, True)
 
 
-cdef inline void all_panels(const Product* of, const bint with_epilogue) noexcept nogil:
+cdef inline void all_panels(const Product* product, const bint with_epilogue) noexcept nogil:
     cdef Py_ssize_t width = NR_VECTORS * LANES
-    cdef Py_ssize_t n_panels = (of.columns + width - 1) // width
-    cdef bint packs_b = of.b_transposed or (of.rows_in_all >= PACK_ROWS and of.ldb > width)
+    cdef Py_ssize_t n_panels = (product.columns + width - 1) // width
+    cdef bint packs_b = product.b_transposed or (
+        product.n_rows_total >= PACK_ROWS and product.ldb > width)
     cdef Py_ssize_t n_blocks = 1
     cdef Multipliers kind = A_ROWS
     cdef Panel g
     cdef Py_ssize_t block, k, j
     cdef int V
-    if of.n_rows == 0 or of.columns == 0:
+    if product.n_rows == 0 or product.columns == 0:
         return
     if packs_b and not with_epilogue:
-        n_blocks = (of.depth + KC - 1) // KC
-    if of.across:
+        n_blocks = (product.depth + KC - 1) // KC
+    if product.a_transposed:
         kind = A_TRANSPOSED
-    elif of.n_rows >= PACK_ROWS and n_panels >= PACK_PANELS:
+    elif product.n_rows >= PACK_ROWS and n_panels >= PACK_PANELS:
         kind = A_PACKED
-    elif of.streams and of.n_rows > MR:
+    elif product.streams and product.n_rows > MR:
         kind = A_PREFETCHED
-    g.rows, g.alpha, g.ldc = of.rows, of.alpha, of.ldc
-    g.ahead, g.first = of.ahead, 0
-    if g.ahead != NULL:
-        g.lines_ahead = 1 + g.ahead.n * (g.ahead.bytes // LINE + 1) // (
-            n_blocks * n_panels * ((of.n_rows + MR - 1) // MR))
+    g.rows, g.alpha, g.ldc = product.rows, product.alpha, product.ldc
+    g.prefetcher, g.first = product.prefetcher, 0
+    if g.prefetcher != NULL:
+        g.lines_ahead = 1 + g.prefetcher.n * (g.prefetcher.bytes // LINE_BYTES + 1) // (
+            n_blocks * n_panels * ((product.n_rows + MR - 1) // MR))
     for block in range(n_blocks):
-        g.p = of.depth * block // n_blocks
-        g.depth = of.depth * (block + 1) // n_blocks - g.p
+        g.p = product.depth * block // n_blocks
+        g.depth = product.depth * (block + 1) // n_blocks - g.p
         if kind == A_PACKED:
-            pack_micropanels(of.packed_a, of.rows, of.n_rows, g.p, g.depth)
+            pack_micropanels(product.packed_a, product.rows, product.n_rows, g.p, g.depth)
         for k in range(n_panels):
             j = k * width
-            V = 2 if of.columns - j > LANES else 1
-            g.c = of.c + j
+            V = 2 if product.columns - j > LANES else 1
+            g.c = product.c + j
             g.initial, g.ld_initial = g.c, g.ldc
-            g.relu_mask = of.relu_mask + j if of.relu_mask != NULL else NULL
+            g.relu_mask = product.relu_mask + j if product.relu_mask != NULL else NULL
             if block == 0:
-                g.initial, g.ld_initial = of.initial + j, of.ld_initial
-            if of.b_transposed:
-                pack_transposed(
-                    of.panel, of.b + j * of.ldb + g.p, of.ldb, g.depth, of.columns - j, V)
+                g.initial, g.ld_initial = product.initial + j, product.ld_initial
+            if product.b_transposed:
+                pack_transposed(product.panel, product.b + j * product.ldb + g.p, product.ldb,
+                                g.depth, product.columns - j, V)
             elif packs_b:
-                pack(of.panel, of.b + g.p * of.ldb + j, of.ldb, g.depth, V)
-            g.b_rows_ahead, g.ld_ahead = 0, of.ldb
-            if of.b_transposed and k + 1 < n_panels:
-                g.b_ahead = of.b + (j + width) * of.ldb + g.p
-                g.b_rows_ahead = min(width, of.columns - j - width)
-                g.b_lines_ahead = g.depth * sizeof(real) // LINE + 1
+                pack(product.panel, product.b + g.p * product.ldb + j, product.ldb, g.depth, V)
+            g.b_rows_ahead, g.ld_ahead = 0, product.ldb
+            if product.b_transposed and k + 1 < n_panels:
+                g.b_ahead = product.b + (j + width) * product.ldb + g.p
+                g.b_rows_ahead = min(width, product.columns - j - width)
+                g.b_lines_ahead = g.depth * sizeof(real) // LINE_BYTES + 1
             elif packs_b and k + 1 < n_panels:
-                g.b_ahead = of.b + g.p * of.ldb + j + width
-                g.b_rows_ahead, g.b_lines_ahead = g.depth, width * sizeof(real) // LINE
+                g.b_ahead = product.b + g.p * product.ldb + j + width
+                g.b_rows_ahead, g.b_lines_ahead = g.depth, width * sizeof(real) // LINE_BYTES
             if packs_b:
-                g.b, g.ldb = of.panel, V * LANES
+                g.b, g.ldb = product.panel, V * LANES
             else:
-                g.b, g.ldb = of.b + g.p * of.ldb + j, of.ldb
+                g.b, g.ldb = product.b + g.p * product.ldb + j, product.ldb
             if with_epilogue:
-                micropanels_with_epilogue(&g, of, micropanels_of[<int>kind][V - 1], j, V)
+                micropanels_with_epilogue(&g, product, micropanels_of[<int>kind][V - 1], j, V)
             else:
-                micropanels_of[<int>kind][V - 1](&g, of.n_rows, of.packed_a)
+                micropanels_of[<int>kind][V - 1](&g, product.n_rows, product.packed_a)

@@ -11,7 +11,7 @@ cdef inline vec keep_columns(vec x, Py_ssize_t v, Py_ssize_t J, vec rest) noexce
     return select_lanes(first_lanes(J - v * LANES), x, rest)
 
 
-cdef inline vec of_columns(const real* row, Py_ssize_t v, Py_ssize_t J, vec rest) noexcept nogil:
+cdef inline vec load_columns(const real* row, Py_ssize_t v, Py_ssize_t J, vec rest) noexcept nogil:
     return keep_columns(load(row + v * LANES), v, J, rest)
 
 
@@ -75,7 +75,7 @@ cdef void clear_padding(
     # of the last vector in each row
     cdef Py_ssize_t i, v = vectors(columns) - 1
     for i in range(rows):
-        store(w + i * ld + v * LANES, of_columns(w + i * ld, v, columns, splat(0)))
+        store(w + i * ld + v * LANES, load_columns(w + i * ld, v, columns, splat(0)))
 
 
 cdef void add_arena(real* to, const real* step, Py_ssize_t size) noexcept nogil:
@@ -85,7 +85,7 @@ cdef void add_arena(real* to, const real* step, Py_ssize_t size) noexcept nogil:
         store(to + v * LANES, load(to + v * LANES) + load(step + v * LANES))
 
 
-cdef double square_of(const real* x, Py_ssize_t size) noexcept nogil:
+cdef double squared_norm(const real* x, Py_ssize_t size) noexcept nogil:
     # whole cache lines; four sums, that none waits for the last
     cdef Py_ssize_t v, n = size // LANES
     cdef int k

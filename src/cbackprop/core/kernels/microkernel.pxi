@@ -33,13 +33,13 @@ cdef struct Product:
     real* panel              # (KC, or with an epilogue depth; NR_VECTORS * LANES) to pack b in
     real* packed_a           # (n_rows, KC) and a vector more
     Py_ssize_t n_rows, columns, depth
-    Py_ssize_t rows_in_all   # of a product that threads share: they decide the order of the sums
+    Py_ssize_t n_rows_total  # of a product that threads share: they decide the order of the sums
     Py_ssize_t ldc, ld_initial, ldb
     real alpha               # 1 with `across`
     const real* relu_mask    # (n_rows, columns), laid out as c; or NULL. Not where rows stream
-    bint across, b_transposed
+    bint a_transposed, b_transposed
     bint streams             # rows come from memory
-    Prefetcher* ahead        # or NULL
+    Prefetcher* prefetcher   # or NULL
     Epilogue epilogue        # only for multiply_with_epilogue; then initial is zeros
     const void* context
     real* tile               # (MR, NR_VECTORS * LANES) for the epilogue
@@ -57,7 +57,7 @@ cdef struct Panel:           # what the micro-panels of A share, for one block o
     const real* relu_mask
     const real* b_ahead      # of the next panel, which is fetched while this one is computed
     Py_ssize_t ld_ahead, b_rows_ahead, b_lines_ahead    # rows apart, how many, lines of each
-    Prefetcher* ahead        # or NULL
+    Prefetcher* prefetcher   # or NULL
     Py_ssize_t lines_ahead   # for each micro-panel
     Py_ssize_t first         # A_TRANSPOSED: where the micro-panels begin in a row
 
@@ -81,7 +81,7 @@ cdef inline void microkernel(
     # One or two rows alone would wait for each sum: they keep several, of every U-th p.
     cdef bint in_rows = kind == A_ROWS or kind == A_PREFETCHED
     cdef int U = 4 if R <= 2 and kind == A_ROWS else 1
-    cdef int STEP = LINE // REAL_BYTES if kind == A_PREFETCHED else U
+    cdef int STEP = LINE_BYTES // REAL_BYTES if kind == A_PREFETCHED else U
     cdef int r, v, u
     for r in range(R):
         if in_rows:
@@ -135,12 +135,12 @@ cdef inline void microkernel(
         initial += ld_initial
 
 
-cdef inline void fetch(Prefetcher* ahead, Py_ssize_t lines) noexcept nogil:
-    while lines > 0 and ahead.row < ahead.n:
-        prefetch(ahead.rows[ahead.row] + ahead.at)
-        ahead.at += LINE
-        if ahead.at >= ahead.bytes:
-            ahead.row, ahead.at = ahead.row + 1, 0
+cdef inline void fetch(Prefetcher* prefetcher, Py_ssize_t lines) noexcept nogil:
+    while lines > 0 and prefetcher.row < prefetcher.n:
+        prefetch(prefetcher.rows[prefetcher.row] + prefetcher.at)
+        prefetcher.at += LINE_BYTES
+        if prefetcher.at >= prefetcher.bytes:
+            prefetcher.row, prefetcher.at = prefetcher.row + 1, 0
         lines -= 1
 
 
@@ -154,22 +154,22 @@ cdef inline void all_micropanels(
     cdef Py_ssize_t height = n_rows // n_micropanels
     cdef Py_ssize_t taller = n_rows - height * n_micropanels
     cdef Py_ssize_t s, r, p, R, first = 0
-    cdef const real* ahead
+    cdef const real* c_row
     for s in range(n_micropanels):
         R = height + (s < taller)
         if g.depth >= PREFETCH_C_FROM:
-            ahead = g.initial + first * g.ld_initial
+            c_row = g.initial + first * g.ld_initial
             for r in range(R):
-                prefetch(ahead)
-                prefetch(ahead + (V - 1) * LANES)
-                ahead += g.ld_initial
-        if g.ahead != NULL:
-            fetch(g.ahead, g.lines_ahead)
+                prefetch(c_row)
+                prefetch(c_row + (V - 1) * LANES)
+                c_row += g.ld_initial
+        if g.prefetcher != NULL:
+            fetch(g.prefetcher, g.lines_ahead)
         if g.b_rows_ahead > 0:
             for p in range(g.b_rows_ahead * s // n_micropanels,
                            g.b_rows_ahead * (s + 1) // n_micropanels):
                 for r in range(g.b_lines_ahead):
-                    prefetch(<const char*>(g.b_ahead + p * g.ld_ahead) + r * LINE)
+                    prefetch(<const char*>(g.b_ahead + p * g.ld_ahead) + r * LINE_BYTES)
         if R == 12 <= MR:           # a size that no micro-panel of a build has is not compiled
             microkernel(g, first, packed, kind, 12, V)
         elif R == 11 <= MR:
@@ -256,33 +256,34 @@ cdef Micropanels[4][2] micropanels_of = [
 
 
 cdef void micropanels_with_epilogue(
-    Panel* g, const Product* of, Micropanels micropanels, Py_ssize_t column, int V,
+    Panel* g, const Product* product, Micropanels micropanels, Py_ssize_t column, int V,
 ) noexcept nogil:
     # One at a time, so that the loop over micro-panels needs no call: one in there made every
     # product slower, [8, 16, 16, 1] by 3 %.
-    cdef Py_ssize_t n_micropanels = (of.n_rows + MR - 1) // MR
-    cdef Py_ssize_t height = of.n_rows // n_micropanels
-    cdef Py_ssize_t taller = of.n_rows - height * n_micropanels
+    cdef Py_ssize_t n_micropanels = (product.n_rows + MR - 1) // MR
+    cdef Py_ssize_t height = product.n_rows // n_micropanels
+    cdef Py_ssize_t taller = product.n_rows - height * n_micropanels
     cdef Py_ssize_t b_rows = g.b_rows_ahead, s, r, R, at, first = 0
     cdef const real* used[1 + EPILOGUE_OPERANDS]
     cdef int k
-    used[0] = of.c
+    used[0] = product.c
     for k in range(EPILOGUE_OPERANDS):
-        used[1 + k] = of.epilogue_operands[k]
-    g.c, g.ldc = of.tile, V * LANES
+        used[1 + k] = product.epilogue_operands[k]
+    g.c, g.ldc = product.tile, V * LANES
     for s in range(n_micropanels):
         R = height + (s < taller)
-        at = first * of.ldc + column
+        at = first * product.ldc + column
         if g.depth >= PREFETCH_C_FROM:
             for k in range(1 + EPILOGUE_OPERANDS):
                 for r in range(R if used[k] != NULL else 0):
-                    prefetch(used[k] + at + r * of.ldc)
-                    prefetch(used[k] + at + r * of.ldc + (V - 1) * LANES)
+                    prefetch(used[k] + at + r * product.ldc)
+                    prefetch(used[k] + at + r * product.ldc + (V - 1) * LANES)
         g.b_rows_ahead = b_rows * (s + 1) // n_micropanels - b_rows * s // n_micropanels
-        g.first, g.rows = first, of.rows
-        if not of.across:
+        g.first, g.rows = first, product.rows
+        if not product.a_transposed:
             g.rows += first
         micropanels(g, R, NULL)
-        of.epilogue(of.context, of.c + at, of.ldc, of.tile, g.ldc, R, g.ldc)
+        product.epilogue(product.context, product.c + at, product.ldc, product.tile, g.ldc, R,
+                         g.ldc)
         g.b_ahead += g.b_rows_ahead * g.ld_ahead
         first += R

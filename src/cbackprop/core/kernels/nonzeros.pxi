@@ -3,9 +3,9 @@
 
 cdef enum:
     WORD = 64           # bits
-    MAX_DENSITY = 33        # percent of numbers may differ from zero; ...
-    MAX_DENSITY_LARGE = 55  # ... so many with WORD examples and WIDE_ENOUGH vectors of columns
-    WIDE_ENOUGH = 4
+    MAX_DENSITY = 33        # percent of nonzeros up to which skipping zeros pays for any mini-batch
+    MAX_DENSITY_LARGE = 55  # the same for WORD examples and MIN_VECTORS_LARGE vectors of columns
+    MIN_VECTORS_LARGE = 4
 
 
 cdef struct Nonzeros:       # of a row
@@ -20,12 +20,12 @@ cdef inline Py_ssize_t words_of(Py_ssize_t K) noexcept nogil:
 
 cdef inline bint worth_skipping(const RowArray* rows, Py_ssize_t m, Py_ssize_t J) noexcept nogil:
     return rows.columns != NULL or rows.nonzeros != NULL and (
-        rows.rare or m >= WORD and vectors(J) >= WIDE_ENOUGH)
+        rows.very_sparse or m >= WORD and vectors(J) >= MIN_VECTORS_LARGE)
 
 
 cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) except -1 nogil:
     # bits is (n, words_of(K)); return how many there are
-    cdef Py_ssize_t i, word, k, count = 0, unheard = 0
+    cdef Py_ssize_t i, word, k, count = 0, since_signal_check = 0
     cdef const char* row = rows.data
     for i in range(rows.n):
         for word in range(words_of(rows.K)):
@@ -39,9 +39,9 @@ cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) except -1 no
             count += count_bits(bits[0])
             bits += 1
         row += rows.K * rows.itemsize
-        unheard += rows.K
-        if unheard > NUMBERS_PER_SIGNAL_CHECK:
-            unheard = check_signals()
+        since_signal_check += rows.K
+        if since_signal_check > NUMBERS_PER_SIGNAL_CHECK:
+            since_signal_check = check_signals()
     return count
 
 
@@ -63,7 +63,7 @@ cdef int copy_nonzeros(
     const uint64_t* bits,   # IN  (n, words_of(K))
     const RowArray* rows,
 ) except -1 nogil:
-    cdef Py_ssize_t i, word, k, at = 1, unheard = 0
+    cdef Py_ssize_t i, word, k, at = 1, since_signal_check = 0
     cdef uint64_t left
     cdef const char* row = rows.data
     values[0] = 0
@@ -83,9 +83,9 @@ cdef int copy_nonzeros(
                 at += 1
             bits += 1
         row += rows.K * rows.itemsize
-        unheard += rows.K
-        if unheard > NUMBERS_PER_SIGNAL_CHECK:
-            unheard = check_signals()
+        since_signal_check += rows.K
+        if since_signal_check > NUMBERS_PER_SIGNAL_CHECK:
+            since_signal_check = check_signals()
     starts[rows.n] = at
     return 0
 

@@ -13,7 +13,7 @@ cdef struct RowArray:           # rows of x, C-contiguous
     const uint64_t* nonzeros    # (n, words_of(K)) bits of what is not zero; NULL if not known
     const Py_ssize_t* starts    # (n + 1) where those of each row begin
     const real* values          # those numbers
-    bint rare                   # whether there are so few that any mini-batch gains
+    bint very_sparse            # whether there are so few that any mini-batch gains
 
 
 cdef struct TargetArray:        # of each example

@@ -33,13 +33,13 @@ cdef inline void fetch_nonzeros(
 ) noexcept nogil:
     cdef Py_ssize_t at
     if x.columns != NULL:
-        for at in range((x.last - x.first) * <Py_ssize_t>sizeof(int) // LINE + 1):
-            prefetch(<const char*>(x.columns + x.first) + at * LINE)
+        for at in range((x.last - x.first) * <Py_ssize_t>sizeof(int) // LINE_BYTES + 1):
+            prefetch(<const char*>(x.columns + x.first) + at * LINE_BYTES)
     else:
-        for at in range(words_of(K) * WORD // (8 * LINE) + 1):
-            prefetch(<const char*>x.bits + at * LINE)
-    for at in range((x.last - x.first) * REAL_BYTES // LINE + 1):
-        prefetch(<const char*>(values + x.first) + at * LINE)
+        for at in range(words_of(K) * WORD // (8 * LINE_BYTES) + 1):
+            prefetch(<const char*>x.bits + at * LINE_BYTES)
+    for at in range((x.last - x.first) * REAL_BYTES // LINE_BYTES + 1):
+        prefetch(<const char*>(values + x.first) + at * LINE_BYTES)
 
 
 cdef inline uint64_t any_of(const Nonzeros* x, Py_ssize_t word, const int R) noexcept nogil:
@@ -88,8 +88,8 @@ cdef inline void sparse_sum(
 
 cdef inline void fetch_row_of_w(const real* w, const int V) noexcept nogil:
     cdef int at
-    for at in range((V * LANES * REAL_BYTES + LINE - 1) // LINE):
-        prefetch(<const char*>w + at * LINE)
+    for at in range((V * LANES * REAL_BYTES + LINE_BYTES - 1) // LINE_BYTES):
+        prefetch(<const char*>w + at * LINE_BYTES)
 
 
 cdef inline void listed_sum(
@@ -135,49 +135,49 @@ cdef inline void listed_sums(
 
 
 cdef void multiply_nonzeros(
-    const Product* of,                      # as for A_ROWS
+    const Product* product,                 # as for A_ROWS
     const Nonzeros* x, const real* values,  # IN  (n_rows) instead of its rows; and what follows
     Py_ssize_t following,
     real lower_bound,                             # what is below it is raised to it
 ) noexcept nogil:
-    cdef Py_ssize_t i, j, group, V, words = words_of(of.depth)
-    cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
-    cdef Py_ssize_t ldc = of.ldc, ldb = of.ldb
-    cdef real alpha = of.alpha
+    cdef Py_ssize_t i, j, group, V, words = words_of(product.depth)
+    cdef Py_ssize_t n_vectors = vectors(product.columns), n_groups = groups_of(product.columns)
+    cdef Py_ssize_t ldc = product.ldc, ldb = product.ldb
+    cdef real alpha = product.alpha
     cdef real* c
     cdef const real* initial
     cdef const real* b
     if x.columns != NULL:
-        multiply_listed(of, x, values, following, lower_bound)
+        multiply_listed(product, x, values, following, lower_bound)
         return
-    for i in range(0, of.n_rows, 2):
+    for i in range(0, product.n_rows, 2):
         for j in range(i + PREFETCH_DISTANCE,
-                       min(i + PREFETCH_DISTANCE + PAIR, of.n_rows + following)):
-            fetch_nonzeros(x + j, values, of.depth)
+                       min(i + PREFETCH_DISTANCE + PAIR, product.n_rows + following)):
+            fetch_nonzeros(x + j, values, product.depth)
         for group in range(n_groups):
             V = n_vectors * group // n_groups
             j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
-            c, start, b = of.c + i * ldc + j, of.initial + j, of.b + j
-            if i + 1 < of.n_rows:
+            c, start, b = product.c + i * ldc + j, product.initial + j, product.b + j
+            if i + 1 < product.n_rows:
                 sparse_sums(c, ldc, start, b, ldb, alpha, lower_bound, x + i, values, words, 2, V)
             else:
                 sparse_sums(c, ldc, start, b, ldb, alpha, lower_bound, x + i, values, words, 1, V)
 
 
 cdef void multiply_listed(
-    const Product* of, const Nonzeros* x, const real* values, Py_ssize_t following,
+    const Product* product, const Nonzeros* x, const real* values, Py_ssize_t following,
     real lower_bound,
 ) noexcept nogil:
     cdef Py_ssize_t i, j, group, V
-    cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
-    for i in range(of.n_rows):
-        if i + PREFETCH_DISTANCE < of.n_rows + following:
-            fetch_nonzeros(x + i + PREFETCH_DISTANCE, values, of.depth)
+    cdef Py_ssize_t n_vectors = vectors(product.columns), n_groups = groups_of(product.columns)
+    for i in range(product.n_rows):
+        if i + PREFETCH_DISTANCE < product.n_rows + following:
+            fetch_nonzeros(x + i + PREFETCH_DISTANCE, values, product.depth)
         for group in range(n_groups):
             V = n_vectors * group // n_groups
             j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
-            listed_sums(of.c + i * of.ldc + j, of.initial + j, of.b + j, of.ldb, of.alpha,
-                        lower_bound, x + i, values, V)
+            listed_sums(product.c + i * product.ldc + j, product.initial + j, product.b + j,
+                        product.ldb, product.alpha, lower_bound, x + i, values, V)
 
 
 cdef inline void sparse_sums(
@@ -390,31 +390,31 @@ cdef void add_from_lists(
         delta += ld_delta
 
 
-cdef void multiply_nonzeros_across(
-    const Product* of,                      # as for A_TRANSPOSED; initial is c, or zeros
+cdef void multiply_nonzeros_transposed(
+    const Product* product,                 # as for A_TRANSPOSED; initial is c, or zeros
     const Nonzeros* x, const real* values,  # IN  (depth) instead of its rows
     Py_ssize_t* cursor,                       # (depth) how far a row's numbers are
 ) noexcept nogil:
-    cdef Py_ssize_t i, j, group, V, k_first, k_last, ld, ldb = of.ldb, m = of.depth
+    cdef Py_ssize_t i, j, group, V, k_first, k_last, ld, ldb = product.ldb, m = product.depth
     cdef bint listed = x.columns != NULL
-    cdef Py_ssize_t height = of.n_rows if listed and of.epilogue == NULL else WORD
-    cdef Py_ssize_t n_vectors = vectors(of.columns), n_groups = groups_of(of.columns)
+    cdef Py_ssize_t height = product.n_rows if listed and product.epilogue == NULL else WORD
+    cdef Py_ssize_t n_vectors = vectors(product.columns), n_groups = groups_of(product.columns)
     cdef const real* b
     cdef real* c
     cdef real* to
     for group in range(n_groups):
         V = n_vectors * group // n_groups
         j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
-        b = of.b + j
+        b = product.b + j
         for i in range(m):
             cursor[i] = x[i].first
         k_first = 0
-        while k_first < of.n_rows:
-            k_last = min(k_first + height, of.n_rows)
-            c = of.c + k_first * of.ldc + j
-            to, ld = c, of.ldc
-            if of.epilogue != NULL:
-                to, ld = of.tile, V * LANES
+        while k_first < product.n_rows:
+            k_last = min(k_first + height, product.n_rows)
+            c = product.c + k_first * product.ldc + j
+            to, ld = c, product.ldc
+            if product.epilogue != NULL:
+                to, ld = product.tile, V * LANES
                 memset(to, 0, WORD * ld * sizeof(real))
             if listed:
                 add_from_lists(to, ld, b, ldb, x, values, k_first, k_last, cursor, m, V)
@@ -422,6 +422,6 @@ cdef void multiply_nonzeros_across(
                 add_by_pairs(to, ld, b, ldb, x, values, k_first // WORD, cursor, m, V)
             else:
                 add_by_columns(to, ld, b, ldb, x, values, k_first // WORD, cursor, m, V)
-            if of.epilogue != NULL:
-                of.epilogue(of.context, c, of.ldc, to, ld, k_last - k_first, ld)
+            if product.epilogue != NULL:
+                product.epilogue(product.context, c, product.ldc, to, ld, k_last - k_first, ld)
             k_first = k_last

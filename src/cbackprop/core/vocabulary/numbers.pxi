@@ -7,7 +7,7 @@ import numpy as np
 cnp.import_array()
 
 
-cdef object of_numbers(x):
+cdef object numeric_array(x):
     # Cython 3.3 crashes where it says what is wrong with the fields of others.
     if not cnp.PyArray_Check(x) or cnp.PyArray_TYPE(x) == cnp.NPY_VOID:
         raise TypeError(f"the core takes arrays of numbers, got {type(x).__name__} of "

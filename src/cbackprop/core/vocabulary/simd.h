@@ -41,10 +41,10 @@ typedef double real;
 typedef int64_t real_bits;
 #define SMALLEST DBL_MIN /* normal */
 #define LARGEST DBL_MAX
-#define MOST_SQUARED 1e153 /* hundreds of its squares are below LARGEST */
+#define MAX_SQUARABLE 1e153 /* hundreds of its squares are below LARGEST */
 #define LN_SMALLEST -708.3964
-#define SILU_FAR ((real)-700)   /* below it, 1 + e^z is 1, and e^-z nearly beyond the reals; */
-#define GELU_FAR ((real)-17)    /* so are those of gelu_tanh's argument */
+#define SILU_TAIL ((real)-700)  /* below it, 1 + e^z is 1, and e^-z nearly beyond the reals; */
+#define GELU_TAIL ((real)-17)   /* so are those of gelu_tanh's argument */
 #define LN_LARGEST_POWER 709.43 /* of e, whose power of 2 is no larger than 2^1023 */
 #else
 #define REAL_BYTES 4
@@ -53,10 +53,10 @@ typedef float real;
 typedef int32_t real_bits;
 #define SMALLEST FLT_MIN
 #define LARGEST FLT_MAX
-#define MOST_SQUARED 1e18f
+#define MAX_SQUARABLE 1e18f
 #define LN_SMALLEST -87.33654f
-#define SILU_FAR ((real)-80)
-#define GELU_FAR ((real)-9)
+#define SILU_TAIL ((real)-80)
+#define GELU_TAIL ((real)-9)
 #define LN_LARGEST_POWER 88.37f
 #endif
 
@@ -237,18 +237,18 @@ INLINE uint64_t flush_subnormals(void) {
     _mm_setcsr((uint32_t)before | 0x8040);
     return before;
 }
-INLINE void keep_subnormals(uint64_t before) { _mm_setcsr((uint32_t)before); }
+INLINE void restore_subnormals(uint64_t before) { _mm_setcsr((uint32_t)before); }
 #elif defined(__aarch64__)
-INLINE void keep_subnormals(uint64_t before) { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
+INLINE void restore_subnormals(uint64_t before) { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
 INLINE uint64_t flush_subnormals(void) {
     uint64_t before;
     __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-    keep_subnormals(before | (uint64_t)1 << 24);
+    restore_subnormals(before | (uint64_t)1 << 24);
     return before;
 }
 #else
 INLINE uint64_t flush_subnormals(void) { return 0; }
-INLINE void keep_subnormals(uint64_t before) { (void)before; }
+INLINE void restore_subnormals(uint64_t before) { (void)before; }
 #endif
 
 #endif

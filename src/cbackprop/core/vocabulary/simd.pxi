@@ -8,7 +8,7 @@ cdef extern from "simd.h":
     ctypedef int mask
     ctypedef unsigned int vec_uint32
     const int REAL_BYTES, LANES, MR
-    const real SMALLEST, LARGEST, MOST_SQUARED, SILU_FAR, GELU_FAR
+    const real SMALLEST, LARGEST, MAX_SQUARABLE, SILU_TAIL, GELU_TAIL
     const real LN_SMALLEST, LN_LARGEST_POWER, ROUND_TO_INT
     vec splat(real x) noexcept nogil
     vec load(const real* p) noexcept nogil
@@ -39,4 +39,4 @@ cdef extern from "simd.h":
     vec reciprocal(vec x) noexcept nogil
     vec newton_reciprocal(vec x) noexcept nogil
     uint64_t flush_subnormals() noexcept nogil
-    void keep_subnormals(uint64_t before) noexcept nogil
+    void restore_subnormals(uint64_t before) noexcept nogil

@@ -41,7 +41,7 @@ static char begun, ended;
 /* OpenMP ends the process where it cannot start a thread. So that it need not, threads like its own
  * are tried first, whenever a team grows: one that is there is not started again. */
 static int startable = INT_MAX; /* threads in all, since some could not be started */
-static int unsaid = 0;          /* whether nobody was told yet */
+static int unreported = 0;      /* whether nobody was told yet */
 static long ended_teams = 0;    /* by end_team: they have to be started again */
 
 #if defined(_OPENMP) && (defined(__unix__) || defined(__APPLE__))
@@ -63,48 +63,48 @@ static size_t stack_size(void) { /* of OpenMP's threads; 0: the system's */
     return 0;
 }
 
-static void *wait_for_all(void *at_work) { /* until the lock is free, so that all are there at once */
-    pthread_mutex_lock((pthread_mutex_t *)at_work);
-    pthread_mutex_unlock((pthread_mutex_t *)at_work);
+static void *wait_for_all(void *gate) {    /* until the lock is free, so that all are there at once */
+    pthread_mutex_lock((pthread_mutex_t *)gate);
+    pthread_mutex_unlock((pthread_mutex_t *)gate);
     return NULL;
 }
 
 static int try_threads(int threads) { /* how many there can be, this one counted */
-    pthread_mutex_t at_work = PTHREAD_MUTEX_INITIALIZER;
-    pthread_attr_t how;
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_attr_t attributes;
     pthread_t *tried = malloc(threads * sizeof(pthread_t));
     int started = 0;
     if (tried == NULL) return 1;
-    pthread_attr_init(&how);
-    if (stack_size() != 0) pthread_attr_setstacksize(&how, stack_size());
-    pthread_mutex_lock(&at_work);
+    pthread_attr_init(&attributes);
+    if (stack_size() != 0) pthread_attr_setstacksize(&attributes, stack_size());
+    pthread_mutex_lock(&gate);
     while (started < threads - 1 &&
-           pthread_create(&tried[started], &how, wait_for_all, &at_work) == 0)
+           pthread_create(&tried[started], &attributes, wait_for_all, &gate) == 0)
         started++;
-    pthread_mutex_unlock(&at_work);
+    pthread_mutex_unlock(&gate);
     for (int i = 0; i < started; i++) pthread_join(tried[i], NULL);
-    pthread_mutex_destroy(&at_work);
-    pthread_attr_destroy(&how);
+    pthread_mutex_destroy(&gate);
+    pthread_attr_destroy(&attributes);
     free(tried);
     return started + 1;
 }
 
 static int can_start(int threads) {
-    static _Thread_local int had = 1; /* in the last team of this thread, which keeps them */
+    static _Thread_local int available = 1; /* in the last team of this thread, which keeps them */
     static _Thread_local long in_teams = 0;
     long ended_now = __atomic_load_n(&ended_teams, __ATOMIC_RELAXED);
     int most = __atomic_load_n(&startable, __ATOMIC_RELAXED);
-    if (in_teams != ended_now) had = 1, in_teams = ended_now;
+    if (in_teams != ended_now) available = 1, in_teams = ended_now;
     if (threads > most) threads = most;
-    if (threads > had) {
+    if (threads > available) {
         int found = try_threads(threads);
         if (found < threads) {
             __atomic_store_n(&startable, found, __ATOMIC_RELAXED);
-            __atomic_store_n(&unsaid, 1, __ATOMIC_RELAXED);
+            __atomic_store_n(&unreported, 1, __ATOMIC_RELAXED);
             threads = found;
         }
     }
-    if (threads > 1) had = threads; /* more than that OpenMP does not keep */
+    if (threads > 1) available = threads; /* more than that OpenMP does not keep */
     return threads;
 }
 #else
@@ -112,7 +112,7 @@ static int can_start(int threads) { return threads; }
 #endif
 
 /* Whether threads could not be started, and nobody was told yet. */
-static int too_few_threads(void) { return __atomic_exchange_n(&unsaid, 0, __ATOMIC_RELAXED); }
+static int too_few_threads(void) { return __atomic_exchange_n(&unreported, 0, __ATOMIC_RELAXED); }
 
 /* Call worker in that many threads, or as many as there are to be had: it is told. */
 static void run_team(Worker worker, void *work, int threads) {
@@ -135,7 +135,7 @@ static void run_team(Worker worker, void *work, int threads) {
 }
 
 /* The most that OpenMP allows: OMP_NUM_THREADS, threadpoolctl. 0: built without it. */
-static int most_threads(void) {
+static int max_threads(void) {
 #ifdef _OPENMP
     int most = __atomic_load_n(&startable, __ATOMIC_RELAXED);
     return omp_get_max_threads() < most ? omp_get_max_threads() : most;

@@ -12,8 +12,8 @@ cdef extern from "threads.h":
     void run_team(void (*worker)(void*, int, int) noexcept nogil, void* work,
                   int threads) noexcept nogil
     bint too_few_threads() noexcept
-    bint wait_at "barrier_wait"(Barrier* at, int threads, long long* waited) noexcept nogil
-    int most_threads() noexcept
+    bint barrier_wait(Barrier* at, int threads, long long* waited) noexcept nogil
+    int max_threads() noexcept
     void end_team() noexcept
     bint is_set(const int* flag) noexcept nogil
     void set_flag(int* flag) noexcept nogil
@@ -22,7 +22,7 @@ cdef extern from "threads.h":
 
 
 cdef enum:
-    MOST_THREADS = 1024
+    MAX_THREADS = 1024
     NUMBERS_PER_SIGNAL_CHECK = 1 << 24       # numbers that are read between two looks for Ctrl-C
 
 
@@ -43,7 +43,7 @@ cdef int check_signals() except -1 nogil:
 
 def openmp_threads():
     """The most that OpenMP allows now, which OMP_NUM_THREADS and threadpoolctl set; 0: none."""
-    return most_threads()
+    return max_threads()
 
 
 def end_threads():

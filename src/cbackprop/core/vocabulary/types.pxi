@@ -7,7 +7,7 @@ REAL = "float64" if REAL_BYTES == 8 else "float32"
 cdef int REAL_TYPE = cnp.NPY_FLOAT64 if REAL_BYTES == 8 else cnp.NPY_FLOAT32
 
 cdef enum:
-    LINE = 64               # bytes of a cache line
+    LINE_BYTES = 64               # bytes of a cache line
     HUGE_PAGE_BYTES = 2 * 1024 * 1024  # bytes of a huge page, on x86-64 and most aarch64
 
 
@@ -17,7 +17,7 @@ def aligned(Py_ssize_t size):
 
     A large one asks for huge pages, which Linux gives where they are allowed.
     """
-    cdef Py_ssize_t bytes_ = size * sizeof(real), line = LINE
+    cdef Py_ssize_t bytes_ = size * sizeof(real), line = LINE_BYTES
     if bytes_ >= HUGE_PAGE_BYTES // 2 and hasattr(mmap, "MADV_HUGEPAGE"):
         line = HUGE_PAGE_BYTES
         try:        # private: after a fork, each process has its own

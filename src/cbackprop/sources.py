@@ -95,7 +95,7 @@ class SparseTargets(RowSource):
         return self.x[indices], self.y[indices], weights
 
 
-class InArrays:
+class ArrayExamples:
     """Examples in arrays."""
 
     def __init__(self, rows: Any, targets: Any) -> None:
@@ -114,7 +114,7 @@ class InArrays:
         yield self.rows, self.targets
 
 
-class InParts:
+class StreamedExamples:
     """
     Examples of a source.
 
@@ -167,4 +167,4 @@ class InParts:
         return rows, targets
 
 
-Examples = InArrays | InParts
+Examples = ArrayExamples | StreamedExamples

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cbackprop.functions import described
-from cbackprop.inspect import given
-from cbackprop.inspect.tables import table
+from cbackprop._text import table
+from cbackprop.layers import described
 
 
 class LayerSummary(NamedTuple):
@@ -48,19 +47,19 @@ class Summary:
     """
 
     def __init__(self, net: Any) -> None:
-        net = given.network(net)
-        self._title = (f"Network({list(net.sizes)}), cost {described(net.cost)}, {net.dtype}; "
-                       f"multiply-adds for one example")
+        engine = getattr(net, "network_", net).engine  # an estimator's, too
+        self._title = (f"Network({list(engine.sizes)}), cost {described(engine.cost)}, "
+                       f"{engine.dtype}; multiply-adds for one example")
         self.layers = []
-        for layer, (w, b) in enumerate(zip(net.weights, net.biases, strict=True)):
+        for layer, (w, b) in enumerate(zip(engine.weights, engine.biases, strict=True)):
             neurons, inputs = w.shape
             self.layers.append(LayerSummary(
-                inputs, neurons, described(net._activations[layer]), w.size + b.size,
+                inputs, neurons, described(engine.activations[layer]), w.size + b.size,
                 w.nbytes + b.nbytes, w.size, w.size * (2 if layer == 0 else 3)))
         self.parameters, self.forward, self.training = (
             sum(getattr(layer, name) for layer in self.layers)
             for name in ("parameters", "forward", "training"))
-        self.bytes = net._core.parameters.nbytes
+        self.bytes = engine.core.parameters.nbytes
 
     def __repr__(self) -> str:
         rows = [[str(at), f"{layer.inputs} -> {layer.neurons}", layer.activation,

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data, functions
+from cbackprop import _check
+from cbackprop import layers as resolved
 from cbackprop.core.table import PARAMETER
 from cbackprop.functions import Activation
 from cbackprop.inspect import given
@@ -48,7 +49,7 @@ def of(net: Any, by: str) -> list[Layer]:
     """
     net = given.network(net, by)
     layers = []
-    for w, b, activation in zip(net.weights, net.biases, net._activations, strict=True):
+    for w, b, activation in zip(net.weights, net.biases, net.engine.activations, strict=True):
         runs = activation if isinstance(activation, list) else [(activation, len(b))]
         layers.append(Layer(np.array(w, order="C"), np.array(b[:, 0]),
                             [_run(net, function, neurons, by) for function, neurons in runs]))
@@ -69,7 +70,7 @@ def _run(net: Network, activation: Any, neurons: int, by: str) -> Run:
     if isinstance(activation, Activation):
         raise ValueError(f"{by} needs activations known by name, got {activation.name}")
     name = activation[0] if isinstance(activation, tuple) else activation
-    (alpha,) = functions.parameters(activation) or (None,)
+    (alpha,) = resolved.parameters(activation) or (None,)
     return Run(name, alpha, neurons)
 
 
@@ -220,7 +221,7 @@ class Chain:
             raise self.refuse(thing, "must follow a layer of weights")
         if activation == "log_softmax":
             activation, self.ended_by = "softmax", thing
-        self.activations[-1] = functions.layer(
+        self.activations[-1] = resolved.resolve_layer(
             f"{self.by}: {self._named(thing)}", activation, len(self.weights[-1]))
 
     def squeeze(self, thing: Any) -> None:
@@ -252,7 +253,7 @@ class Chain:
         if not self.kinds <= {"bfloat16", "float16", "float32", "float64"}:
             raise ValueError(f"{self.by} needs weights that are floats, got {sorted(self.kinds)}")
         if cost is None:
-            cost = functions.default_cost(self.activations[-1])
+            cost = resolved.default_cost(self.activations[-1])
         return Network(
             [self.weights[0].shape[1], *map(len, self.weights)],
             activation=[
@@ -263,7 +264,7 @@ class Chain:
             initializer=(self.weights, [b.reshape(-1, 1) for b in self.biases]), seed=seed)
 
     def _named(self, thing: Any) -> str:
-        return thing if isinstance(thing, str) else data.shown(thing)
+        return thing if isinstance(thing, str) else _check.shown(thing)
 
     def _goes_on(self) -> None:
         if self.ended_by is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from cbackprop import data
+from cbackprop import _check
 from cbackprop.core import _dispatch, _runtime
 
 MOST = 1024
@@ -48,9 +48,9 @@ def checked(threads: Any) -> int | None:
     try:
         found = operator.index(threads)
     except TypeError:
-        raise TypeError(f"{rule}, got {data.shown(threads)}") from None
+        raise TypeError(f"{rule}, got {_check.shown(threads)}") from None
     if not 1 <= found <= MOST:
-        raise ValueError(f"{rule}, got {data.shown(found)}")
+        raise ValueError(f"{rule}, got {_check.shown(found)}")
     return found
 
 
@@ -120,7 +120,7 @@ def default() -> int:
         return MOST
     if not asked.isdecimal() or not 1 <= int(asked) <= MOST:
         raise ValueError(f"CBACKPROP_NUM_THREADS must be an integer from 1 to {MOST}, "
-                         f"got {data.shown(asked)}")
+                         f"got {_check.shown(asked)}")
     return int(asked)
 
 
@@ -209,7 +209,7 @@ def exchanged(sizes: tuple[int, ...], m: int, threads: int, itemsize: int) -> fl
     return numbers * itemsize * (threads - 1) / threads
 
 
-class Pace:
+class ThreadTuner:
     """
     How many threads train a network with mini-batches of one size, from one chunk to the next.
 

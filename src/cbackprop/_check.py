@@ -1,0 +1,211 @@
+"""Arguments: one rule and one line for each kind, with what came."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import operator
+import sys
+from collections.abc import Callable, Collection
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+REAL = (float, int, Real)  # the first two are found ten times as fast
+MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
+
+
+def shown(value: object) -> str:
+    """Show what came, on one line and not too long."""
+    try:
+        line = " ".join(repr(value).split())
+    except Exception:  # of an integer with thousands of digits, or the caller's own
+        return f"a {type(value).__name__} that cannot be shown"
+    return line if len(line) <= 80 else f"{line[:77]}..."
+
+
+def items(values: Any, rule: str) -> list[Any]:
+    """
+    Return what an iterable gives; a memoryview, which gives not all that NumPy does, as an array.
+
+    Raises
+    ------
+    TypeError
+        If it is none: the rule, and what came.
+    """
+    try:
+        given = iter(np.asarray(values) if isinstance(values, memoryview) else values)
+    except (TypeError, ValueError):  # a number; a memoryview that was released
+        raise TypeError(f"{rule}, got {shown(values)}") from None
+    return list(given)
+
+
+def integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
+    """
+    Return an integer of at least `low` and, if n is given, at most n.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none, or none that an index holds.
+    """
+    rule = f"{argument} must be an integer of at least {low}"
+    if n is not None:
+        rule += f" and at most the {n} examples"
+    most = sys.maxsize if n is None else n
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{rule}, got {shown(value)}") from None
+    if found > sys.maxsize:
+        rule += f", no more than {sys.maxsize}" if n is None else ""
+    if not low <= found <= most:
+        raise ValueError(f"{rule}, got {shown(found)}")
+    return found
+
+
+def index(argument: str, value: Any, count: int, of: str) -> int:
+    """
+    Return an index, of a layer, a neuron or a weight.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is none such.
+    """
+    rule = f"{argument} must be an integer in 0..{count - 1}, for {of}"
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{rule}, got {shown(value)}")
+    if not 0 <= value < count:
+        raise ValueError(f"{rule}, got {value}")
+    return int(value)
+
+
+def number(
+    argument: str, value: Any, low: float = -math.inf, high: float = math.inf, *,
+    above: bool = False, up_to: bool = False, finite: bool = True,
+) -> float:
+    """
+    Return a number from low on (or above it), and below high (or up to it), as a float.
+
+    Infinities and NaN are numbers only where they need not be finite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none, or outside.
+
+    Examples
+    --------
+    >>> number("eta", -1, 0)
+    Traceback (most recent call last):
+    ...
+    ValueError: eta must be a number of at least 0, got -1
+    """
+    rule = f"{argument} must be a {'finite ' * (finite and low == -high)}number"
+    if low > -math.inf:
+        rule += f" {'above' if above else 'of at least'} {low:g}"
+    if high < math.inf:
+        rule += f" and {'at most' if up_to else 'below'} {high:g}"
+    if not (isinstance(value, REAL) or (np.ndim(value) == 0 and hasattr(value, "__float__"))
+            ) or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{rule}, got {shown(value)}")
+    try:
+        found = float(value)
+    except OverflowError:  # of integers and fractions
+        found = math.inf
+    except (TypeError, ValueError):
+        raise TypeError(f"{rule}, got {shown(value)}") from None
+    if finite and not (math.isfinite(found) and (low < found if above else low <= found)
+            and (found <= high if up_to else found < high)):
+        raise ValueError(f"{rule}, got {shown(value) if found == math.inf else value}")
+    return found
+
+
+def choice(argument: str, value: Any, known: Collection[str]) -> str:
+    """
+    Return a name out of those that are known.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{argument} must be one of {sorted(known)}, got {shown(value)}")
+    return value
+
+
+def instance(argument: str, value: Any, kind: type) -> None:
+    """
+    See that an argument is of this class.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{argument} must be a {kind.__name__}, got {shown(value)}")
+
+
+def function(argument: str, value: Callable[..., object], *given: str) -> None:
+    """
+    See that a function of the caller's can be called with so many arguments.
+
+    Raises
+    ------
+    TypeError
+        If it cannot.
+    """
+    try:
+        inspect.signature(value).bind(*given)
+    except TypeError:
+        raise TypeError(f"{argument} must be callable as ({', '.join(given)}), "
+                        f"got {shown(value)}") from None
+    except ValueError:  # written in C, and silent about it
+        pass
+
+
+def sizes(given: Any) -> tuple[int, ...]:
+    """
+    Return the neurons of each layer.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        If they are not at least two positive integers, or ask for too many weights.
+    """
+    rule = "sizes must be at least two positive integers, inputs first"
+    try:
+        found = tuple(map(operator.index, items(given, rule)))
+    except TypeError:
+        raise TypeError(f"{rule}, got {shown(given)}") from None
+    if len(found) < 2 or min(found) < 1:
+        raise ValueError(f"{rule}, got {shown(given)}")
+    if sum(k * j for k, j in itertools.pairwise(found)) > MOST_WEIGHTS:
+        raise MemoryError(f"sizes must ask for at most {MOST_WEIGHTS} weights, "
+                          f"got {shown(given)}")
+    return found
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """
+    Return the generator that a seed stands for.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no seed.
+    """
+    rule = "seed must be None, a Generator or a non-negative integer"
+    if isinstance(seed, (list, tuple, np.ndarray)) and (  # NumPy would follow a nest without end
+            (isinstance(seed, np.ndarray) and (type(seed) is not np.ndarray or seed.ndim != 1))
+            or not all(isinstance(s, (int, np.integer)) for s in seed)):
+        raise TypeError(f"{rule}, got {shown(seed)}")
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{rule}, got {shown(seed)}") from None

@@ -1,0 +1,346 @@
+"""A network that can be trained: its core, and all that training changes or goes on with."""
+
+from __future__ import annotations  # naming numpy.random would import it, for 8 ms
+
+import copy
+import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop import _check, data, example_weights, thread_choice
+from cbackprop._endings import DivergenceError
+from cbackprop.core import _dispatch, _runtime
+from cbackprop.optimizer_state import OptimizerState
+from cbackprop.optimizers import TrainingOptions
+from cbackprop.parameters import Block, Views, blocks
+from cbackprop.sources import (
+    ArrayExamples,
+    Examples,
+    RowSource,
+    SparseTargets,
+    StreamedExamples,
+    listed,
+)
+from cbackprop.thread_choice import ThreadTuner
+
+if TYPE_CHECKING:
+    from cbackprop.core.builds._baseline_float32 import Core, Rows, Targets
+
+Snapshot = tuple[NDArray[Any], Any, Any]
+
+
+class Engine:
+    """
+    What a `Network` trains and evaluates with; its arguments are checked already.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+    activations : list
+        One for each layer of weights, as the core takes them.
+    cost : str, tuple or Cost
+    dtype : str
+        Of the arithmetic.
+    input_scale : float or array
+    random : numpy.random.Generator
+        Draws initial parameters, orders and seeds.
+    threads : int or None
+        The most to use.
+
+    Attributes
+    ----------
+    build : module
+        The build of the core for `dtype`.
+    core : Core
+    stored : str
+        The type of the parameters; the same as `dtype`.
+    weights, biases : Views
+    optimizer_state : OptimizerState or None
+        What an optimizer carries from one training to the next.
+    """
+
+    def __init__(
+        self, sizes: tuple[int, ...], activations: list[Any], cost: Any, dtype: str,
+        input_scale: float | NDArray[Any], random: np.random.Generator, threads: int | None,
+    ) -> None:
+        self.sizes, self.activations, self.cost = sizes, activations, cost
+        self.dtype, self.stored, self.input_scale = dtype, dtype, input_scale
+        self.build = _dispatch.load(dtype)
+        self.random = random
+        self.optimizer_state: OptimizerState | None = None
+        self._set_up()
+        self.threads = threads
+
+    def _set_up(self) -> None:
+        """Make a core, and let nobody be training it."""
+        self.core: Core = self.build.Core(
+            self.sizes, self.activations, self.cost, self.input_scale)
+        weights, biases = self.core.views(self.core.parameters)
+        self.weights, self.biases = Views("weights", weights), Views("biases", biases)
+        self._in_training = threading.Lock()
+        self._trained_by: int | None = None  # a thread's number
+
+    def successor(self) -> Engine:
+        """
+        Return an engine with parameters of its own, all zero, to which everything else goes over.
+
+        It takes a tenth of the time that checking all settings again would.
+        """
+        made = copy.copy(self)
+        made._set_up()
+        made.core.threads_for = self.core.threads_for
+        self.optimizer_state = None
+        if made.optimizer_state is not None:
+            made.optimizer_state.follow(made.core)
+        return made
+
+    @functools.cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """All parameters: the weights of every layer, then the biases."""
+        return blocks(self.core)
+
+    @property
+    def threads(self) -> int | None:
+        """The most threads to use; None leaves it to the library."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: int | None) -> None:
+        self._threads = thread_choice.checked(threads)
+        self.core.threads_for = functools.partial(thread_choice.for_reading, self._threads)
+        self._tuners: dict[int, ThreadTuner] = {}
+
+    def tuner(self, m: int) -> ThreadTuner:
+        """Return what is known of mini-batches of m, from earlier trainings too."""
+        if m not in self._tuners:
+            self._tuners[m] = ThreadTuner(self.sizes, m, self.core.parameters.itemsize)
+        return self._tuners[m]
+
+    # ---- examples ----
+
+    def examples(
+        self, examples: Any, name: str, check: bool = True,
+        sample_weight: ArrayLike | None = None, class_weight: Any = None,
+        skip_zeros: bool = False,
+    ) -> Examples:
+        """
+        Check a data set, as far as it is there, and make it a place to draw from.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it does not fit the network, or, where `check` says so, x is not finite.
+        """
+        if isinstance(examples, RowSource):
+            if sample_weight is not None or class_weight is not None:
+                raise TypeError("sample_weight and class_weight need examples in arrays, got "
+                                f"{type(examples).__name__}")
+        elif isinstance(examples, tuple) and len(examples) == 2 and data.is_sparse(examples[1]):
+            examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
+        else:
+            return ArrayExamples(*self.arrays(
+                examples, name, check, sample_weight, class_weight, skip_zeros))
+        row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
+        return StreamedExamples(
+            examples, lambda part: self.arrays(part[:2], name, check, *part[2:]), name, row_of_y)
+
+    def _sparse_targets(
+        self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
+    ) -> SparseTargets:
+        """Check the shapes of examples whose y is sparse; the rest is checked part by part."""
+        x = data.rows_or_sparse(x, self.sizes[0], data.part("x", name))
+        n, outputs = x.shape[0], self.sizes[-1]
+        if y.shape != (n, outputs):
+            data.targets(y, n, outputs, self.dtype, data.part("y", name))
+        y = y.tocsr()
+        weights = example_weights.weights(sample_weight, class_weight, y, outputs, self.dtype)
+        return SparseTargets(x, y, weights)
+
+    def arrays(
+        self, examples: Any, name: str, check: bool = True,
+        sample_weight: ArrayLike | None = None, class_weight: Any = None,
+        skip_zeros: bool = False,
+    ) -> tuple[Rows, Targets]:
+        """Check a data set in arrays as `examples` does, and hand it to the core."""
+        if sample_weight is not None and data.is_loader(examples):
+            raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
+                            f"them, got {type(examples).__name__}")
+        x, y = data.examples(examples, self.sizes, self.dtype, name)
+        rows = self.rows(x, data.part("x", name), skip_zeros)
+        if check:
+            self.check_finite(rows, data.part("x", name))
+        weights = example_weights.weights(
+            sample_weight, class_weight, y, self.sizes[-1], self.dtype)
+        return rows, self.build.Targets(y, weights)
+
+    def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
+        """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
+        if data.is_sparse(x):
+            rows: Rows = listed(self.build, x, name)
+            return rows
+        return self.build.Rows(x, skip_zeros)
+
+    def check_finite(self, rows: Rows, name: str) -> None:
+        """Raise ValueError, which names the first number, if one is not finite."""
+        if not rows.all_finite():
+            self.not_finite(rows, name)
+
+    def not_finite(self, rows: Rows, name: str) -> None:
+        """Raise ValueError, which names the first number that is not finite."""
+        look = data.stored_finite if data.is_sparse(rows.x) else data.finite
+        look(rows.x, self.dtype, name)
+
+    # ---- what the core computes ----
+
+    def zeros(self) -> NDArray[Any]:
+        """Return an arena as the parameters are in, for a gradient."""
+        return np.zeros_like(self.core.parameters)
+
+    def gradient(self, rows: Rows, targets: Targets, nabla: NDArray[Any]) -> float:
+        """Write the average gradient into an arena of zeros; return the mean cost."""
+        return self.tuner(len(rows)).timed(
+            self.threads, functools.partial(self.core.backprop, rows, targets, nabla))
+
+    def evaluate(self, examples: Examples) -> tuple[int, float]:
+        """Return how many are classified correctly, and the sum of the costs."""
+        parts = [self.core.evaluate(*part) for part in examples.all()]
+        return sum(correct for correct, _ in parts), sum(cost for _, cost in parts)
+
+    def measure(self, examples: Examples) -> tuple[float, float]:
+        """Return the mean cost, and the share that is classified correctly."""
+        correct, cost = self.evaluate(examples)
+        return cost / len(examples), correct / len(examples)
+
+    # ---- training ----
+
+    def prepare(
+        self, options: TrainingOptions, n: int, eta: float, by_weight: float | None = None
+    ) -> None:
+        """
+        Set up the core's optimizer: the last one if it is the same, none if none is needed.
+
+        Parameters
+        ----------
+        options : TrainingOptions
+        n : int
+            How many examples `lmbda` is divided by; by_weight divides by what they weigh.
+        eta : float
+            The first learning rate.
+        by_weight : float, optional
+            As `Training` has it; not for plain descent.
+        """
+        if options.plain:
+            self.optimizer_state = None
+            return
+        name = options.optimizer.NAME
+        if self.optimizer_state is None or self.optimizer_state.optimizer != name:
+            self.optimizer_state = OptimizerState(self.build, self.core, name)
+        noisy = options.noise or any(options.dropout)
+        self.optimizer_state.set(
+            options, n if by_weight is None else 1, eta, self.seed() if noisy else 0)
+        if by_weight is not None:
+            self.optimizer_state.in_core.divide_by_weight(by_weight)
+
+    def train(
+        self, rows: Rows, targets: Targets, order: NDArray[Any], m: int, etas: NDArray[Any],
+        first: int, last: int, cost: float = 0.0, threads: int = 1,
+    ) -> tuple[int, float]:
+        """Train on mini-batches in order[first:last]; return where to go on, and add up costs."""
+        state = self.optimizer_state
+        return self.core.sgd(rows, targets, order, m, etas, first, last,
+                             state.in_core if state else None, cost, threads)
+
+    def seed(self) -> int:
+        """Draw a seed."""
+        return int(self.random.integers(2**64, dtype=np.uint64))
+
+    def order(self, n: int) -> NDArray[Any]:
+        """Draw the order of n examples for an epoch."""
+        return _runtime.random_order(n, self.seed())
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all that training changes."""
+        return (self.core.parameters.copy(), self.random.bit_generator.state,
+                self.optimizer_state and self.optimizer_state.copies())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put back what `snapshot` returned."""
+        self.core.parameters[...], self.random.bit_generator.state, state = snapshot
+        if self.optimizer_state is not None:
+            self.optimizer_state.restore(state)
+
+    def diverged(self, what: str, eta: float | None, rows: Rows) -> DivergenceError:
+        """Say so; or, if these rows are the cause, that they are not finite."""
+        self.check_finite(rows, "x of training_data")  # only now: it costs a tenth of an epoch
+        cause = "" if eta is None else f"; eta = {eta:g} may be too large"
+        return DivergenceError(
+            f"{what}: the cost or a parameter is no longer finite; the parameters from before are "
+            f"kept{cause}")
+
+    # ---- copies and files ----
+
+    def state(self) -> dict[str, Any]:
+        """Return a copy of all that a file or another process needs, with the settings."""
+        return {
+            "weights": [np.array(w) for w in self.weights],
+            "biases": [np.array(b) for b in self.biases],
+            "random": self.random,
+            "memory": self.optimizer_state and self.optimizer_state.__getstate__(),
+            "threads": self.threads,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take what `state` returned, perhaps by way of a file, of an engine of these settings."""
+        self.threads = state.get("threads")
+        self.weights.assign(state["weights"])
+        self.biases.assign(state["biases"])
+        self.random = copy.deepcopy(state["random"]) or self.random
+        if state.get("memory"):
+            self.optimizer_state = OptimizerState.of(self.build, self.core, state["memory"])
+
+    def check_parameters(self) -> None:
+        """Raise ValueError, which names the first number, if one is not finite."""
+        if not self.core.all_finite():
+            for kind, views in (("weights", self.weights), ("biases", self.biases)):
+                for layer, view in enumerate(views):
+                    data.finite(view, self.dtype, f"{kind}[{layer}]")
+
+    def handle(self, mini_batch_size: int) -> Any:
+        """Return the capsule that `Network.handle` does."""
+        m = _check.integer("mini_batch_size", mini_batch_size, 1)
+        handle = self.build.handle(self.core, m)
+        if handle is None:
+            raise ValueError("handle needs compiled functions: an Activation or a Cost of this "
+                             "network is in Python")
+        return handle
+
+    # ---- one at a time ----
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """
+        Let nobody else train meanwhile.
+
+        Raises
+        ------
+        RuntimeError
+            If another thread, or the training that the caller belongs to, is at it.
+        """
+        here = threading.get_ident()
+        if not self._in_training.acquire(blocking=False):
+            if self._trained_by == here:
+                raise RuntimeError("this network is being trained: a callback, metric or schedule "
+                                   "of that training cannot train it; train a copy, or wait")
+            raise RuntimeError("this network is being trained by another thread; "
+                               "train a copy, or wait")
+        self._trained_by = here
+        try:
+            yield
+        finally:
+            self._trained_by = None
+            self._in_training.release()

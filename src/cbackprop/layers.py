@@ -1,0 +1,205 @@
+"""Activations and costs as callers spell them, made into what the core takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from cbackprop import _check
+from cbackprop.core import table
+from cbackprop.functions import Activation
+
+Row: TypeAlias = table.Activation | table.Cost
+
+
+def resolve_function(
+    argument: str, value: Any, rows: Iterable[Row], own: type, others: Iterable[str] = ()
+) -> Any:
+    """
+    Return a function as the core takes it: a name, (name, parameters...), or an object.
+
+    Parameters
+    ----------
+    value : str, (str, float...), (str, dict) or own
+        The dict has parameters by their names; those left out have their defaults.
+    rows : rows of the table
+        The functions that there are.
+    own : type
+        Of the user's own.
+    others : names, optional
+        What else is taken, without a parameter.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is unknown, or its parameters are not what it takes.
+    """
+    if isinstance(value, own):
+        return value
+    known = dict.fromkeys(others, ()) | {row.name: row.parameters for row in rows}
+    name, *given = value if isinstance(value, tuple) and value else (value,)
+    if not isinstance(name, str) or name not in known or (isinstance(value, tuple) and not given):
+        raise ValueError(f"{argument} must be one of {sorted(known)}, got {_check.shown(value)}")
+    if not given:
+        return str(name)
+    parameters = known[name]
+    if not parameters:
+        takes = sorted(each for each in known if known[each])
+        raise ValueError(f"{argument}: only {takes} take a parameter, got {_check.shown(value)}")
+    names = [parameter.name for parameter in parameters]
+    if len(given) == 1 and isinstance(given[0], dict):
+        if not set(given[0]) <= set(names):
+            raise ValueError(f"{argument}: the parameters of {name!r} are {names}, "
+                             f"got {_check.shown(given[0])}")
+        given = [given[0].get(parameter.name, parameter.default) for parameter in parameters]
+    if len(given) > len(names):
+        raise ValueError(f"{argument}: {name!r} takes {names}, got {_check.shown(value)}")
+    return name, *(_parameter(argument, name, parameter, number)
+                   for parameter, number in zip(parameters, given, strict=False))
+
+
+def _parameter(argument: str, name: str, parameter: table.Parameter, value: Any) -> float:
+    rule = f"{argument}: {parameter.name} of {name!r} must be finite and {parameter.rule}"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{rule}, got {_check.shown(value)}") from None
+    except OverflowError:
+        number = math.inf
+    if not (math.isfinite(number) and table.RULES[parameter.rule](number)):
+        raise ValueError(f"{rule}, got {_check.shown(value)}")
+    return number
+
+
+def parameters(function: Any) -> tuple[float, ...]:
+    """Return the parameters of a function known by name, those not given by their defaults."""
+    name, *given = function if isinstance(function, tuple) else (function,)
+    rows: list[Row] = [*table.ACTIVATIONS, *table.COSTS]
+    (row,) = (row for row in rows if row.name == name)
+    return (*given, *(each.default for each in row.parameters[len(given):]))
+
+
+def resolve_layer(argument: str, value: Any, size: int) -> Any:
+    """
+    Return a layer's activation: a function, or a list of (function, how many neurons).
+
+    Parameters
+    ----------
+    value : function, dict of functions and how many neurons, or sequence of one for each neuron
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a function is unknown, or neurons are too few or too many.
+    """
+    if isinstance(value, dict):
+        runs = [(resolve_function(argument, function, table.ACTIVATIONS, Activation), count)
+                for function, count in value.items()]
+        counts = [count for _, count in runs]
+        if not all(isinstance(count, (int, np.integer)) and count > 0 for count in counts):
+            raise ValueError(f"{argument}: numbers of neurons must be positive integers, "
+                             f"got {_check.shown(value)}")
+        if sum(counts) != size:
+            raise ValueError(f"{argument} must have {size} neurons, as the layer has, got "
+                             f"{_check.shown(sum(counts))} in {_check.shown(value)}")
+    elif isinstance(value, (list, np.ndarray)):
+        neurons = [resolve_function(argument, function, table.ACTIVATIONS, Activation)
+                   for function in (value.tolist() if isinstance(value, np.ndarray) else value)]
+        if len(neurons) != size:
+            raise ValueError(f"{argument} must have {size} neurons, as the layer has, got "
+                             f"{len(neurons)} in {_check.shown(value)}")
+        runs = []
+        for function in neurons:
+            if runs and runs[-1][0] == function:
+                runs[-1] = (function, runs[-1][1] + 1)
+            else:
+                runs.append((function, 1))
+    else:
+        runs = [(resolve_function(argument, value, table.ACTIVATIONS, Activation), size)]
+    whole = [row.name for row in table.ACTIVATIONS if row.whole_layer and row.name in dict(runs)]
+    if whole and len(runs) > 1:
+        raise ValueError(f"{argument}: {whole[0]!r} must have the whole layer, "
+                         f"got {_check.shown(value)}")
+    if whole and size == 1:
+        raise ValueError(f"{argument} {whole[0]!r} needs two neurons or more, got a layer of 1")
+    return runs[0][0] if len(runs) == 1 else [(function, int(count)) for function, count in runs]
+
+
+def resolve_layers(
+    activation: Any, output_activation: Any, cost: Any, sizes: Sequence[int]
+) -> tuple[list[Any], Any]:
+    """
+    Return the activation of each layer of weights, and what was asked for the last.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `layer`; or if a list has another length than the network, or contradicts.
+    """
+    n = len(sizes) - 1
+    if isinstance(activation, (list, np.ndarray)):
+        if len(activation) != n:
+            raise ValueError(f"activation must have {n} entries, one for each layer of weights, "
+                             f"the output included, got {len(activation)}: "
+                             f"{_check.shown(activation)}")
+        last = activation[-1]
+        if output_activation is not None and not _same(output_activation, last):
+            raise ValueError(f"output_activation must be None where activation is a list, "
+                             f"got {_check.shown(output_activation)}")
+        return [resolve_layer(f"activation[{at}]", value, sizes[at + 1])
+                for at, value in enumerate(activation)], last
+    hidden = [resolve_layer("activation", activation, size) for size in sizes[1:-1]]
+    if output_activation is None:
+        output_activation = default_output(cost) or activation
+    if not hidden:
+        resolve_layer("activation", activation, max(sizes[-1], 2))
+    return [*hidden, resolve_layer("output_activation", output_activation, sizes[-1])], \
+        output_activation
+
+
+def default_output(cost: Any) -> str | None:
+    """Return the output activation that a cost goes with, None if it is the hidden layers'."""
+    name = cost[0] if isinstance(cost, tuple) else cost
+    found = [row.default_output for row in table.COSTS if row.name == name]
+    return found[0] if found else None
+
+
+def default_cost(output: Any) -> str:
+    """Return the cost of an output that comes without one."""
+    found = [row.default_cost for row in table.ACTIVATIONS if row.name == output]
+    return found[0] if found else "quadratic"
+
+
+def threshold(cost: Any) -> float:
+    """Return what a single output, and its target, is a class against: 0 for hinges, else 1/2."""
+    name = cost[0] if isinstance(cost, tuple) else cost
+    found = [row.threshold for row in table.COSTS if row.name == name]
+    return found[0] if found else 0.5
+
+
+def without_arrays(value: Any) -> Any:
+    """Return a copy of how activations were asked for, without arrays."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(without_arrays, value))
+    return dict(value) if isinstance(value, dict) else value
+
+
+def described(function: Any) -> str:
+    """Return an activation of a layer, or a cost, as text."""
+    if isinstance(function, list):
+        return ", ".join(f"{count} {described(one)}" for one, count in function)
+    if isinstance(function, tuple):
+        return f"{function[0]}({', '.join(f'{number:g}' for number in function[1:])})"
+    return str(function)
+
+
+def _same(one_: Any, other: Any) -> bool:
+    try:
+        return bool(np.all(one_ == other))
+    except ValueError:
+        return False

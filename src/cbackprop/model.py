@@ -1,0 +1,273 @@
+"""What a network is: settings, live parameters, copies, files. What it does is in network.py."""
+
+from __future__ import annotations  # naming numpy.random would import it, for 8 ms
+
+import copy
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from cbackprop import data, files, functions, initializers, layers, storage
+from cbackprop._check import choice, generator
+from cbackprop._check import sizes as checked_sizes
+from cbackprop.core import _dispatch, table
+from cbackprop.engine import Engine
+from cbackprop.history import History
+from cbackprop.parameters import Views
+from cbackprop.summary import Summary
+
+SETTINGS = ("sizes", "activation", "output_activation", "cost", "dtype", "input_scale")
+FIXED = (*SETTINGS, "num_layers", "engine")
+
+M = TypeVar("M", bound="Model")
+
+
+class Model:
+    """A network without the verbs of the book: what `Network` is made of, and kept as."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: Any = "sigmoid",
+        output_activation: Any = None,
+        cost: Any = "quadratic",
+        dtype: DTypeLike = "float32",
+        input_scale: float | ArrayLike = 1.0,
+        initializer: str | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "default",
+        seed: int | np.random.Generator | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.sizes = checked_sizes(sizes)
+        self.num_layers = len(self.sizes)
+        self.dtype = choice("dtype", _real(dtype), _dispatch.REALS)
+        self.cost = layers.resolve_function("cost", cost, table.COSTS, functions.Cost)
+        activations, output_activation = layers.resolve_layers(
+            activation, output_activation, cost, self.sizes)
+        self.activation = layers.without_arrays(activation)
+        self.output_activation = layers.without_arrays(output_activation)
+        self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
+        self.engine = Engine(self.sizes, activations, self.cost, self.dtype, self.input_scale,
+                             generator(seed), threads)
+        self.history: History | None = None
+        initializers.fill(initializer, self.engine.random, self.weights, self.biases)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in FIXED and name in self.__dict__:
+            raise AttributeError(f"{name} is settled when a network is made: make another")
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        return (f"Network({list(self.sizes)}, activation={self.activation!r}, "
+                f"output_activation={self.output_activation!r}, cost={self.cost!r}, "
+                f"dtype={self.dtype!r})")
+
+    def summary(self) -> Summary:
+        """
+        Return a table of layers: shapes, parameters, activations, memory, arithmetic.
+
+        Examples
+        --------
+        >>> cbackprop.Network([784, 30, 10], seed=0).summary()
+        Network([784, 30, 10]), cost quadratic, float32; multiply-adds for one example
+        layer  neurons    activation  parameters    bytes  forward  training
+            0  784 -> 30  sigmoid         23,550   94,200   23,520    47,040
+            1  30 -> 10   sigmoid            310    1,240      300       900
+               all                        23,860  102,464   23,820    47,940
+        """
+        return Summary(self)
+
+    def settings(self) -> dict[str, Any]:
+        """
+        Return the arguments that make another network like this one.
+
+        Examples
+        --------
+        >>> net = cbackprop.Network([2, 3, 1], activation="tanh")
+        >>> cbackprop.Network(**net.settings() | {"dtype": "float64"}).activation
+        'tanh'
+        """
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    # ---- parameters ----
+
+    @property
+    def weights(self) -> Views:
+        """Weights, `(out, in)` for each layer; assign a list of arrays to set them all."""
+        return self.engine.weights
+
+    @weights.setter
+    def weights(self, values: Sequence[ArrayLike]) -> None:
+        self.engine.weights.assign(values)
+
+    @property
+    def biases(self) -> Views:
+        """Biases, `(out, 1)` for each layer; assign a list of arrays to set them all."""
+        return self.engine.biases
+
+    @biases.setter
+    def biases(self, values: Sequence[ArrayLike]) -> None:
+        self.engine.biases.assign(values)
+
+    @property
+    def threads(self) -> int | None:
+        """The most threads to use; None leaves it to the library."""
+        return self.engine.threads
+
+    @threads.setter
+    def threads(self, threads: int | None) -> None:
+        self.engine.threads = threads
+
+    def handle(self, mini_batch_size: int = 1) -> Any:
+        """
+        Return what compiled code calls this network by, without the interpreter.
+
+        For Cython, ``cbackprop/core/__init__.pxd`` says how and what the caller has to see to;
+        ``examples/control_loop`` does it.
+
+        Parameters
+        ----------
+        mini_batch_size : int
+            The most examples that one step may take.
+
+        Returns
+        -------
+        capsule
+            For network32 or network64, as `dtype` is. It owns the memory that they work in, and
+            keeps the parameters alive.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the argument is no positive integer, or a function of the network is not compiled.
+
+        Examples
+        --------
+        >>> cbackprop.Network([2, 3, 1]).handle()  # doctest: +ELLIPSIS
+        <capsule object "cbackprop.network32.1" at 0x...>
+        """
+        return self.engine.handle(mini_batch_size)
+
+    # ---- copies and files ----
+
+    def copy(self: M) -> M:
+        """Return an independent copy: parameters, settings, and the state of the random order."""
+        return copy.deepcopy(self)
+
+    def with_parameters(
+        self: M, weights: Sequence[NDArray[Any]], biases: Sequence[NDArray[Any]]
+    ) -> M:
+        """
+        Return a network that goes on in this one's place, with other parameters of its shapes.
+
+        What an optimizer carries and the random order go over to it; this one keeps its parameters,
+        for whoever has views of them.
+        """
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__, engine=self.engine.successor())
+        for views, values in ((made.weights, weights), (made.biases, biases)):
+            for view, value in zip(views, values, strict=True):
+                view[...] = value
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"settings": self.settings(), **self.engine.state(), "history": self.history,
+                "user's": {name: value for name, value in self.__dict__.items()
+                           if name not in (*FIXED, "history")}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Model.__init__(self, **state["settings"], initializer="zeros")
+        self.engine.set_state(state)
+        self.history = copy.deepcopy(state.get("history"))
+        self.__dict__.update(state.get("user's", {}))
+
+    def save(self, path: storage.Target) -> None:
+        """
+        Write the network to one file, whole or not at all; `load` goes on exactly where it is.
+
+        That is parameters, settings, what an optimizer remembers, the state of the random order,
+        and `history`. docs/files.md has the format.
+
+        Parameters
+        ----------
+        path : str, path-like or binary file object
+            One whose name ends in ``.safetensors`` becomes such a file (extra ``safetensors``), any
+            other an ``.npz``. The mode of a file that is replaced is kept.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; one that was there is kept.
+        TypeError
+            If an activation or the cost is the user's own, or the path is none.
+        ValueError
+            If a weight or a bias is not finite.
+        ModuleNotFoundError
+            If safetensors is missing.
+
+        See Also
+        --------
+        load
+        """
+        self.engine.check_parameters()
+        files.save(path, self.__getstate__())
+
+    @classmethod
+    def load(cls: type[M], path: storage.Target, *, max_bytes: int = storage.MAX_BYTES) -> M:
+        """
+        Read a network that `save` wrote.
+
+        Parameters
+        ----------
+        path : str, path-like or binary file object
+        max_bytes : int
+            What a file that is packed may unpack to, unless it is larger itself; and what a file
+            object may hold.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not such a file, is damaged, holds numbers that are not finite, or is of a
+            later version.
+        ModuleNotFoundError
+            If safetensors (extra ``safetensors``) is missing, for such a file.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "net.npz")
+        >>> cbackprop.Network([2, 3, 1], seed=0).save(path)
+        >>> cbackprop.Network.load(path)
+        Network([2, 3, 1], activation='sigmoid', output_activation='sigmoid', cost='quadratic', \
+dtype='float32')
+        """
+        state, network = files.load(path, max_bytes), cls.__new__(cls)
+        # Settings, arrays and numbers may not fit together.
+        with (storage.damaged(f"{storage.named(path)} is not a usable network: "),
+              np.errstate(over="ignore")):
+            network.__setstate__(state)
+            network.engine.check_parameters()
+        return network
+
+
+def _real(dtype: DTypeLike) -> Any:
+    try:
+        return dtype if dtype is None else np.dtype(dtype).name
+    except TypeError:
+        return dtype
+
+
+def _scale(scale: Any, width: int, real: str) -> float | NDArray[Any]:
+    array = data.numbers(scale, "input_scale")
+    if array.shape not in {(), (width,)}:
+        raise ValueError(f"input_scale must be a number or have shape ({width},), "
+                         f"got shape {array.shape}")
+    converted: NDArray[Any] = data.finite(array, real, "input_scale").copy()
+    if array.ndim == 0:
+        return float(array)
+    converted.flags.writeable = False
+    return converted

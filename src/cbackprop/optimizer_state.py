@@ -1,0 +1,81 @@
+"""What an optimizer carries from one call of `SGD` to the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import data
+from cbackprop.optimizers import KNOWN, ROWS, TrainingOptions
+
+
+class OptimizerState:
+    """
+    A network's optimizer in the core, and its state from one call of `SGD` to the next.
+
+    Parameters
+    ----------
+    build : module
+        Of the core.
+    core : Core
+    optimizer : str
+        Its name.
+    """
+
+    def __init__(self, build: Any, core: Any, optimizer: str) -> None:
+        self.optimizer = optimizer
+        self._core = core
+        self.in_core = build.OptimizerState(core, optimizer)
+
+    def set(self, options: TrainingOptions, n: int, eta: float, seed: int) -> None:
+        """Take the options for training on n examples."""
+        if not self.in_core.steps:
+            for slot in ROWS[self.optimizer].starts_at_eta:
+                self.in_core.slots[slot][...] = eta
+        self.in_core.set(
+            options.optimizer.hyperparameters(),
+            np.array(options.dropout, self._core.parameters.dtype),
+            l2=options.lmbda / n, l1=options.l1, weight_decay=options.weight_decay,
+            clip_value=options.clip_value, clip_norm=options.clip_norm,
+            max_norm=options.max_norm, seed=seed, noise=options.noise)
+
+    def follow(self, core: Any) -> None:
+        """Train another core, of the same sizes, from now on."""
+        self._core = core
+        self.in_core.attach(core)
+
+    def copies(self) -> tuple[int, list[NDArray[Any]]]:
+        """Return steps and arenas, to put back with `restore`."""
+        return self.in_core.steps, [arena.copy() for arena in self.in_core.slots]
+
+    def restore(self, copies: tuple[int, list[NDArray[Any]]]) -> None:
+        """Go back to what `copies` returned."""
+        self.in_core.steps, arenas = copies
+        for arena, saved in zip(self.in_core.slots, arenas, strict=True):
+            arena[...] = saved
+
+    def views(self) -> list[NDArray[Any]]:
+        """Return live views of all slots, each layer by layer: weights, then biases."""
+        return [view for arena in self.in_core.slots
+                for views in self._core.views(arena) for view in views]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer, "steps": self.in_core.steps,
+                "memory": [np.array(view) for view in self.views()]}
+
+    @classmethod
+    def of(cls, build: Any, core: Any, saved: dict[str, Any]) -> OptimizerState:
+        """Make it again from what `__getstate__` returned."""
+        if saved["optimizer"] not in KNOWN:
+            raise ValueError(f"unknown optimizer {saved['optimizer']!r}")
+        made = cls(build, core, saved["optimizer"])
+        made.in_core.steps = saved["steps"]
+        for view, given in zip(made.views(), saved["memory"], strict=True):
+            array = data.numbers(given, "an optimizer's memory")
+            if view.shape != array.shape:
+                raise ValueError(f"an optimizer's memory of shape {array.shape} for parameters of "
+                                 f"shape {view.shape}")
+            view[...] = array
+        return made

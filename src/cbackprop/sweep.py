@@ -1,0 +1,117 @@
+"""Several networks trained at once, each by one of a few threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cbackprop import _check, data, thread_choice
+from cbackprop._endings import DivergenceError
+from cbackprop._pool import Pool
+from cbackprop.callbacks import Callback
+from cbackprop.history import History
+from cbackprop.network import Network
+from cbackprop.training import Training
+
+
+def train_many(
+    jobs: Sequence[Network | tuple[Network, dict[str, Any]]],
+    *args: Any,
+    threads: int | None = None,
+    **kwargs: Any,
+) -> list[History | DivergenceError]:
+    """
+    Train independent networks at the same time: a sweep over learning rates, seeds, or sizes.
+
+    Each is trained as its own `SGD` would train it alone, to the same bits. The arguments of all
+    jobs are checked before the first training; data that `SGD` converts are converted twice. Where
+    threads cannot be started, a RuntimeWarning says so, and those that could do all the work.
+
+    Parameters
+    ----------
+    jobs : list of Network, or of (Network, dict)
+        The dict has arguments of `Network.SGD` for this network alone.
+    *args, **kwargs
+        Arguments of `Network.SGD` for all of them.
+    threads : int, optional
+        How many are trained at a time, each by a thread; by default as many as this process has
+        cores.
+
+    Returns
+    -------
+    list of History
+        In the order of the jobs. A network that diverged has its DivergenceError there, and the
+        parameters from before that epoch: one bad learning rate does not end a sweep.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument of any job is bad; no network is changed then.
+    Exception
+        What a callback raises; all other trainings stop as well.
+
+    Examples
+    --------
+    >>> (x, y), _ = cbackprop.datasets.load_mnist()
+    >>> nets = [cbackprop.Network([784, 30, 10], input_scale=1 / 255, seed=s) for s in range(3)]
+    >>> histories = cbackprop.train_many(
+    ...     [(net, {"eta": eta}) for net, eta in zip(nets, (0.3, 1.0, 3.0))],
+    ...     training_data=(x, y), epochs=1, mini_batch_size=10)
+    >>> [len(history) for history in histories]
+    [1, 1, 1]
+    """
+    chosen = _checked(jobs)
+    args, kwargs = tuple(map(_again, args)), {name: _again(kwargs[name], name) for name in kwargs}
+    chosen = [(network, {**kwargs, **{name: _again(own[name], name) for name in own}})
+              for network, own in chosen]
+    pool = Pool(min(len(chosen), thread_choice.most(thread_choice.checked(threads))))
+
+    def prepare(job: tuple[Network, dict[str, Any]]) -> Training:
+        network, own = job
+        return network.prepare(*args, **own)
+
+    def check(job: tuple[Network, dict[str, Any]]) -> None:
+        prepare(job)  # and let go of it: converted data of so many would fill the memory
+
+    def train(job: tuple[Network, dict[str, Any]]) -> History | DivergenceError:
+        training = prepare(job)
+        training.callbacks.insert(0, _While(pool))
+        try:
+            return training.run()
+        except DivergenceError as error:
+            return error
+
+    pool.map(check, chosen)
+    return pool.map(train, chosen)
+
+
+class _While(Callback):
+    """Lets a training go on while no other has failed."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def on_batches(self, network: Network, history: History, step: int) -> bool:
+        return self.pool.ended
+
+
+def _again(value: Any, name: str = "training_data") -> Any:
+    """Return what can be read more than once: by the check and by every training."""
+    if data.is_loader(value):
+        return data.batches(value, name)
+    return list(value) if isinstance(value, Iterator) else value
+
+
+def _checked(jobs: Any) -> list[tuple[Network, dict[str, Any]]]:
+    rule = "jobs must be a list of networks, or of (network, dict of SGD's arguments)"
+    try:
+        pairs = [(job, {}) if isinstance(job, Network) else tuple(_check.items(job, rule))
+                 for job in _check.items(jobs, rule)]
+    except TypeError:
+        raise TypeError(f"{rule}, got {_check.shown(jobs)}") from None
+    for pair in pairs:
+        if len(pair) != 2 or not isinstance(pair[0], Network) or not isinstance(pair[1], dict):
+            raise TypeError(f"{rule}, got {_check.shown(pair)}")
+    if len({id(network) for network, _ in pairs}) < len(pairs):
+        raise ValueError(f"{rule}, each network once, got one twice")
+    return pairs
