@@ -111,12 +111,12 @@ def neighbours(session: nox.Session) -> None:
     """Every benchmark at a tiny size, and the tests that compare with other libraries."""
     wheel = wheel_of(session)
     session.install(f"{wheel}[lint,test]", *CONSTRAINTS)
-    session.run("pytest", "-q", "tests/test_typing.py", "tests/test_packaging.py")
     session.run("python", "benchmarks/peers.py", "--tiny")  # with none of the opponents
     session.install(f"{wheel}[bench,neighbours]", *CONSTRAINTS)
     for name in BENCHMARKS:
         session.run("python", f"benchmarks/{name}.py", "--tiny")
     session.run("python", "benchmarks/learning.py", "--tiny", "--work", "8-16-16-1")
-    session.run("pytest", "-q", *AT_ONCE, "tests/test_optimizers.py", "tests/test_sklearn.py",
-                "tests/test_convert.py", "tests/test_frames.py", "tests/test_files.py")
-    session.run("pytest", "-q", "tests/test_benchmarks.py", "-k", "peers")
+    session.run("pytest", "-q", *AT_ONCE, "tests/project", "tests/estimators", "tests/convert",
+                "tests/core/test_optimizers.py", "tests/network/test_frames.py",
+                "tests/network/test_files.py")
+    session.run("pytest", "-q", "tests/benchmarks/test_benchmarks.py", "-k", "peers")

@@ -21,8 +21,8 @@ LD_PRELOAD=$(gcc -print-file-name=libtsan.so)
 # Programs that tests start would need as long again: those tests stay out.
 chosen="teams or softmax_and_large or crowded or with_and_without or in_four_threads"
 chosen="$chosen or backprop_and_evaluate or two_networks or handler_that or threads_leave_the_bits"
-python -m pytest -q -rf -p no:cacheprovider tests/test_threads.py tests/test_interrupt.py \
-    tests/test_sparse.py -k "$chosen"
+python -m pytest -q -rf -p no:cacheprovider tests/core/test_threads.py tests/network/test_interrupt.py \
+    tests/core/test_sparse.py -k "$chosen"
 unset LD_PRELOAD
 if compgen -G "report.*" > /dev/null; then
     cat report.*

@@ -12,7 +12,7 @@ tests=(tests)
 keep=
 while [ $# -gt 0 ]; do
     case $1 in
-        --quick) tests=(tests/test_network.py tests/test_config.py tests/test_handle.py); shift ;;
+        --quick) tests=(tests/network/test_network.py tests/network/test_config.py tests/core/test_handle.py); shift ;;
         --keep) keep=$(mkdir -p "$2" && cd "$2" && pwd); shift 2 ;;
         *) break ;;
     esac

@@ -85,12 +85,12 @@ def index(argument: str, value: Any, count: int, of: str) -> int:
 
 def number(
     argument: str, value: Any, low: float = -math.inf, high: float = math.inf, *,
-    above: bool = False, up_to: bool = False, finite: bool = True,
+    above: bool = False, up_to: bool = False, finite: bool = True, boolean: bool = False,
 ) -> float:
     """
     Return a number from low on (or above it), and below high (or up to it), as a float.
 
-    Infinities and NaN are numbers only where they need not be finite.
+    Infinities and NaN are numbers where they need not be finite; True is 1 where it may be boolean.
 
     Raises
     ------

@@ -192,7 +192,7 @@ class Best(Callback):
         if not (minimize is None or isinstance(minimize, (bool, np.bool_))):
             raise TypeError(f"minimize must be True, False or None, got {_check.shown(minimize)}")
         self.watched, self.metric = watched, metric
-        self.min_delta = number("min_delta", min_delta, 0)
+        self.min_delta = number("min_delta", min_delta, 0, boolean=True)
         name = watched if isinstance(watched, str) else metric
         if minimize is None:
             minimize = smaller_is_better(name) if isinstance(name, str) else _less_is_better(name)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data, example_weights, thread_choice
+from cbackprop import _check, arrays, example_weights, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop.core import _dispatch, _runtime
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.optimizers import TrainingOptions
-from cbackprop.parameters import Block, Views, blocks
+from cbackprop.parameters import KINDS, Views, blocks
 from cbackprop.sources import (
     ArrayExamples,
     Examples,
@@ -59,6 +59,8 @@ class Engine:
     core : Core
     stored : str
         The type of the parameters; the same as `dtype`.
+    blocks : tuple of Block
+        All parameters: the weights of every layer, then the biases.
     weights, biases : Views
     optimizer_state : OptimizerState or None
         What an optimizer carries from one training to the next.
@@ -80,8 +82,10 @@ class Engine:
         """Make a core, and let nobody be training it."""
         self.core: Core = self.build.Core(
             self.sizes, self.activations, self.cost, self.input_scale)
-        weights, biases = self.core.views(self.core.parameters)
-        self.weights, self.biases = Views("weights", weights), Views("biases", biases)
+        self.blocks = blocks(self.core)
+        self.weights, self.biases = (
+            Views(kind, [block.view(self.core.parameters) for block in self.blocks
+                         if block.kind == kind]) for kind in KINDS)
         self._in_training = threading.Lock()
         self._trained_by: int | None = None  # a thread's number
 
@@ -98,11 +102,6 @@ class Engine:
         if made.optimizer_state is not None:
             made.optimizer_state.follow(made.core)
         return made
-
-    @functools.cached_property
-    def blocks(self) -> tuple[Block, ...]:
-        """All parameters: the weights of every layer, then the biases."""
-        return blocks(self.core)
 
     @property
     def threads(self) -> int | None:
@@ -140,7 +139,7 @@ class Engine:
             if sample_weight is not None or class_weight is not None:
                 raise TypeError("sample_weight and class_weight need examples in arrays, got "
                                 f"{type(examples).__name__}")
-        elif isinstance(examples, tuple) and len(examples) == 2 and data.is_sparse(examples[1]):
+        elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
             return ArrayExamples(*self.arrays(
@@ -153,10 +152,10 @@ class Engine:
         self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
     ) -> SparseTargets:
         """Check the shapes of examples whose y is sparse; the rest is checked part by part."""
-        x = data.rows_or_sparse(x, self.sizes[0], data.part("x", name))
+        x = arrays.rows_or_sparse(x, self.sizes[0], arrays.part("x", name))
         n, outputs = x.shape[0], self.sizes[-1]
         if y.shape != (n, outputs):
-            data.targets(y, n, outputs, self.dtype, data.part("y", name))
+            arrays.targets(y, n, outputs, self.dtype, arrays.part("y", name))
         y = y.tocsr()
         weights = example_weights.weights(sample_weight, class_weight, y, outputs, self.dtype)
         return SparseTargets(x, y, weights)
@@ -167,20 +166,20 @@ class Engine:
         skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
-        if sample_weight is not None and data.is_loader(examples):
+        if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
-        x, y = data.examples(examples, self.sizes, self.dtype, name)
-        rows = self.rows(x, data.part("x", name), skip_zeros)
+        x, y = arrays.examples(examples, self.sizes, self.dtype, name)
+        rows = self.rows(x, arrays.part("x", name), skip_zeros)
         if check:
-            self.check_finite(rows, data.part("x", name))
+            self.check_finite(rows, arrays.part("x", name))
         weights = example_weights.weights(
             sample_weight, class_weight, y, self.sizes[-1], self.dtype)
         return rows, self.build.Targets(y, weights)
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
-        if data.is_sparse(x):
+        if arrays.is_sparse(x):
             rows: Rows = listed(self.build, x, name)
             return rows
         return self.build.Rows(x, skip_zeros)
@@ -192,7 +191,7 @@ class Engine:
 
     def not_finite(self, rows: Rows, name: str) -> None:
         """Raise ValueError, which names the first number that is not finite."""
-        look = data.stored_finite if data.is_sparse(rows.x) else data.finite
+        look = arrays.stored_finite if arrays.is_sparse(rows.x) else arrays.finite
         look(rows.x, self.dtype, name)
 
     # ---- what the core computes ----
@@ -308,7 +307,7 @@ class Engine:
         if not self.core.all_finite():
             for kind, views in (("weights", self.weights), ("biases", self.biases)):
                 for layer, view in enumerate(views):
-                    data.finite(view, self.dtype, f"{kind}[{layer}]")
+                    arrays.finite(view, self.dtype, f"{kind}[{layer}]")
 
     def handle(self, mini_batch_size: int) -> Any:
         """Return the capsule that `Network.handle` does."""

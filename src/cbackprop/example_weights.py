@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, data
+from cbackprop import _check, arrays
 
 
 def weights(
@@ -25,11 +25,11 @@ def weights(
     """
     result = None
     if sample_weight is not None:
-        array = data.numbers(sample_weight, "sample_weight")
+        array = arrays.numbers(sample_weight, "sample_weight")
         if array.shape != y.shape[:1]:
             raise ValueError(f"sample_weight must have shape ({y.shape[0]},), one for each "
                              f"example, got {array.shape}")
-        result = data.finite(array, real, "sample_weight")
+        result = arrays.finite(array, real, "sample_weight")
         if result.min() < 0:
             raise ValueError(f"sample_weight must not be negative, got {result.min():g}")
     if class_weight is not None:
@@ -44,7 +44,7 @@ def _labels(y: NDArray[Any]) -> NDArray[Any]:
         return y
     if y.shape[1] > 1:
         return np.asarray(y.argmax(axis=1)).ravel()  # of a sparse matrix it is a column
-    one = y.toarray() if data.is_sparse(y) else y
+    one = y.toarray() if arrays.is_sparse(y) else y
     return (one[:, 0] > 0.5).astype(int)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations  # naming numpy.random would import it, for 8
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, data, storage
+from cbackprop import _check, storage
 from cbackprop._extras import library
+from cbackprop.arrays import numbers
 from cbackprop.history import History
 
 FORMAT = "cbackprop network"
@@ -24,6 +25,63 @@ FUNCTIONS = ("activation", "output_activation", "cost")
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 # What NumPy takes from a state without a look, and then reads at or beyond its memory.
 MOST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1}
+
+
+class Format(NamedTuple):
+    """
+    A format of files; a new one is its two functions and its line in FORMATS.
+
+    Attributes
+    ----------
+    write : callable (file, header, arrays)
+    read : callable (file, max_bytes)
+        Returns the header and the arrays, perhaps each when it is asked for.
+    need : callable (by)
+        Raises ModuleNotFoundError, for this method, without the library that it takes.
+    """
+
+    write: Callable[[BinaryIO, str, dict[str, NDArray[Any]]], None]
+    read: Callable[[BinaryIO, int], tuple[str, Mapping[str, NDArray[Any]]]]
+    need: Callable[[str], object] = lambda by: None
+
+
+def _write_npz(file: BinaryIO, header: str, arrays: dict[str, NDArray[Any]]) -> None:
+    np.savez(file, allow_pickle=False, header=np.array(header), **arrays)
+
+
+def _read_npz(file: BinaryIO, max_bytes: int) -> tuple[str, Mapping[str, NDArray[Any]]]:
+    arrays = storage.Archive(file, max_bytes)
+    return str(arrays["header"]), arrays
+
+
+def _safetensors(by: str) -> Any:
+    return library("safetensors.numpy", by, "safetensors")
+
+
+def _write_safetensors(file: BinaryIO, header: str, arrays: dict[str, NDArray[Any]]) -> None:
+    file.write(_safetensors("save").save(
+        {name: np.asarray(array, order="C") for name, array in arrays.items()},
+        metadata={"header": header}))
+
+
+def _read_safetensors(file: BinaryIO, _: int) -> tuple[str, Mapping[str, NDArray[Any]]]:
+    content = file.read()
+    arrays = _safetensors("load").load(content)  # which sees that the file is whole
+    length = int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8:8 + length]).get("__metadata__", {})
+    if "header" not in metadata:
+        raise ValueError("it has no header in its metadata")
+    return metadata["header"], arrays
+
+
+FORMATS = {  # by the ending of a file's name; "" is of any other
+    ".safetensors": Format(_write_safetensors, _read_safetensors, _safetensors),
+    "": Format(_write_npz, _read_npz),
+}
+
+
+def _format(target: storage.Target) -> Format:
+    return FORMATS.get(Path(storage.named(target)).suffix.lower(), FORMATS[""])
 
 
 def save(target: storage.Target, state: dict[str, Any]) -> None:
@@ -52,15 +110,8 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
         "random": _plain(state["random"].bit_generator.state),
         "history": history and dataclasses.asdict(history),
     })
-    if _is_safetensors(target):
-        content = _safetensors("save").save(
-            {name: np.asarray(array, order="C") for name, array in arrays.items()},
-            metadata={"header": header})
-        with storage.replacing(target) as file:
-            file.write(content)
-    else:
-        with storage.replacing(target) as file:
-            np.savez(file, allow_pickle=False, header=np.array(header), **arrays)
+    with storage.replacing(target) as file:
+        _format(target).write(file, header, arrays)
 
 
 def check(target: storage.Target, settings: dict[str, Any]) -> None:
@@ -80,8 +131,7 @@ def check(target: storage.Target, settings: dict[str, Any]) -> None:
 def _check_format(target: storage.Target, settings: dict[str, Any]) -> None:
     for name in FUNCTIONS:
         _written(settings[name], name)
-    if _is_safetensors(target):
-        _safetensors("save")
+    _format(target).need("save")
 
 
 def load(source: storage.Target, max_bytes: int = storage.MAX_BYTES) -> dict[str, Any]:
@@ -97,11 +147,10 @@ def load(source: storage.Target, max_bytes: int = storage.MAX_BYTES) -> dict[str
     ModuleNotFoundError
         Without the library of its format.
     """
-    read = _in_safetensors if _is_safetensors(source) else _in_npz
     max_bytes = _check.integer("max_bytes", max_bytes, 0)
     with (storage.opened(source, max_bytes) as file,
           storage.damaged(f"{storage.named(source)} is not a whole {FORMAT} file: ")):
-        text, arrays = read(file, max_bytes)
+        text, arrays = _format(source).read(file, max_bytes)
         header = json.loads(text)
         if header["format"] != FORMAT:
             raise ValueError(f"format {_check.shown(header['format'])}")
@@ -123,7 +172,7 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         memory["memory"] = [arrays[f"memory_{at}"] for at in range(len(names))]
     history, random = header.get("history"), header.get("random")
     layers = list(itertools.pairwise(settings["sizes"]))
-    weights = [data.numbers(arrays[f"weights_{layer}"], f"weights_{layer}")
+    weights = [numbers(arrays[f"weights_{layer}"], f"weights_{layer}")
                for layer in range(len(layers))]
     shapes = [w.shape for w in weights]
     if shapes != [(j, k) for k, j in layers]:  # before the sizes ask for any memory
@@ -137,29 +186,6 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         "random": random and _generator(random),
         "history": history and History.read(history),
     }
-
-
-def _is_safetensors(target: storage.Target) -> bool:
-    return Path(storage.named(target)).suffix.lower() == ".safetensors"
-
-
-def _safetensors(by: str) -> Any:
-    return library("safetensors.numpy", by, "safetensors")
-
-
-def _in_npz(file: BinaryIO, max_bytes: int) -> tuple[str, Mapping[str, NDArray[Any]]]:
-    arrays = storage.Archive(file, max_bytes)
-    return str(arrays["header"]), arrays
-
-
-def _in_safetensors(file: BinaryIO, _: int) -> tuple[str, Mapping[str, NDArray[Any]]]:
-    content = file.read()
-    arrays = _safetensors("load").load(content)  # which sees that the file is whole
-    length = int.from_bytes(content[:8], "little")
-    metadata = json.loads(content[8:8 + length]).get("__metadata__", {})
-    if "header" not in metadata:
-        raise ValueError("it has no header in its metadata")
-    return metadata["header"], arrays
 
 
 def _plain(state: Any) -> Any:

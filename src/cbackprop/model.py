@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from cbackprop import data, files, functions, initializers, layers, storage
+from cbackprop import arrays, files, functions, initializers, layers, storage
 from cbackprop._check import choice, generator
 from cbackprop._check import sizes as checked_sizes
 from cbackprop.core import _dispatch, table
@@ -262,11 +262,11 @@ def _real(dtype: DTypeLike) -> Any:
 
 
 def _scale(scale: Any, width: int, real: str) -> float | NDArray[Any]:
-    array = data.numbers(scale, "input_scale")
+    array = arrays.numbers(scale, "input_scale")
     if array.shape not in {(), (width,)}:
         raise ValueError(f"input_scale must be a number or have shape ({width},), "
                          f"got shape {array.shape}")
-    converted: NDArray[Any] = data.finite(array, real, "input_scale").copy()
+    converted: NDArray[Any] = arrays.finite(array, real, "input_scale").copy()
     if array.ndim == 0:
         return float(array)
     converted.flags.writeable = False

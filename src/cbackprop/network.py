@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cbackprop import arrays, lbfgs, optimizers, schedules, training
 from cbackprop import callbacks as calls
-from cbackprop import data, lbfgs, optimizers, schedules, training
 from cbackprop._endings import DivergenceError as DivergenceError
 from cbackprop.history import History
 from cbackprop.model import Model
@@ -111,8 +111,8 @@ class Network(Model):
         out = engine.core.feedforward(a)
         if out is not None:
             return out
-        given: Any = a if data.is_sparse(a) else data.numbers(a, "a")
-        rows = engine.rows(data.rows_or_sparse(given, self.sizes[0], "a"), "a")
+        given: Any = a if arrays.is_sparse(a) else arrays.numbers(a, "a")
+        rows = engine.rows(arrays.rows_or_sparse(given, self.sizes[0], "a"), "a")
         out = engine.core.feedforward(rows)
         if out is None:
             engine.not_finite(rows, "a")
@@ -151,7 +151,7 @@ class Network(Model):
         >>> [g.shape for g in nabla_w]
         [(3, 2), (1, 3)]
         """
-        x = data.rows_or_sparse(x, self.sizes[0])
+        x = arrays.rows_or_sparse(x, self.sizes[0])
         engine = self.engine
         rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight)
         nabla = engine.zeros()
@@ -205,8 +205,8 @@ class Network(Model):
         >>> net.cost_derivative([[0.75]], [[1.0]])
         array([[-0.25]], dtype=float32)
         """
-        a = data.numbers(output_activations, "output_activations").astype(self.dtype, order="C")
-        wanted = data.numbers(y, "y").astype(self.dtype, order="C")
+        a = arrays.numbers(output_activations, "output_activations").astype(self.dtype, order="C")
+        wanted = arrays.numbers(y, "y").astype(self.dtype, order="C")
         if a.shape != wanted.shape:
             raise ValueError(f"output_activations and y must have the same shape, "
                              f"got {a.shape} and {wanted.shape}")

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import data
+from cbackprop import arrays
 from cbackprop.optimizers import KNOWN, ROWS, TrainingOptions
+from cbackprop.parameters import blocks
 
 
 class OptimizerState:
@@ -57,9 +58,8 @@ class OptimizerState:
             arena[...] = saved
 
     def views(self) -> list[NDArray[Any]]:
-        """Return live views of all slots, each layer by layer: weights, then biases."""
-        return [view for arena in self.in_core.slots
-                for views in self._core.views(arena) for view in views]
+        """Return live views of all slots, each block by block, as the parameters are."""
+        return [block.view(arena) for arena in self.in_core.slots for block in blocks(self._core)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer, "steps": self.in_core.steps,
@@ -73,7 +73,7 @@ class OptimizerState:
         made = cls(build, core, saved["optimizer"])
         made.in_core.steps = saved["steps"]
         for view, given in zip(made.views(), saved["memory"], strict=True):
-            array = data.numbers(given, "an optimizer's memory")
+            array = arrays.numbers(given, "an optimizer's memory")
             if view.shape != array.shape:
                 raise ValueError(f"an optimizer's memory of shape {array.shape} for parameters of "
                                  f"shape {view.shape}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data
+from cbackprop import _check, arrays
+
+KINDS = ("weights", "biases")
 
 
 class Block(NamedTuple):
@@ -34,6 +37,11 @@ class Block(NamedTuple):
     strides: tuple[int, ...]
 
     @property
+    def size(self) -> int:
+        """Count the numbers, without padding."""
+        return math.prod(self.shape)
+
+    @property
     def name(self) -> str:
         """Return what files call it."""
         return f"{self.kind}_{self.layer}"
@@ -52,7 +60,7 @@ def blocks(core: Any) -> tuple[Block, ...]:
     return tuple(
         Block(kind, layer, view.shape, (view.ctypes.data - begin) // size,
               tuple(stride // size for stride in view.strides))
-        for kind, views in zip(("weights", "biases"), core.views(arena), strict=True)
+        for kind, views in zip(KINDS, core.views(arena), strict=True)
         for layer, view in enumerate(views))
 
 
@@ -87,7 +95,7 @@ class Views(Sequence[Any]):
 
     def _checked(self, layer: int, value: ArrayLike) -> NDArray[Any]:
         name, shape = f"{self._name}[{layer}]", self._arrays[layer].shape
-        array = data.numbers(value, name)
+        array = arrays.numbers(value, name)
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
         return array

@@ -50,7 +50,7 @@ class Schedule(abc.ABC):
             if one.name in INTEGERS:
                 value = integer(one.name, value, INTEGERS[one.name])
             elif one.name in NUMBERS:
-                value = number(one.name, value, **NUMBERS[one.name])
+                value = number(one.name, value, **NUMBERS[one.name], boolean=True)
             elif value not in MEASURED:
                 raise ValueError(f"{one.name} must be one of {list(MEASURED)}, "
                                  f"got {shown(value)}")
@@ -351,7 +351,7 @@ def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
         return _constant(schedule.eta, steps)
     given = schedule.rate(np.arange(first, first + steps))
     if np.shape(given) == ():
-        return np.full(steps, number(f"eta at step {first}", given, **NUMBERS["eta"]))
+        return np.full(steps, number(f"eta at step {first}", given, **NUMBERS["eta"], boolean=True))
     if np.shape(given) != (steps,):
         raise ValueError(f"rate must return a number, or {steps} for {steps} steps, "
                          f"got shape {np.shape(given)}")
@@ -363,7 +363,7 @@ def rates(schedule: Schedule, first: int, steps: int) -> NDArray[Any]:
         good = False
     if not good:  # find the culprit
         for step, eta in enumerate(np.array(given, dtype=object), first):
-            number(f"eta at step {step}", eta, **NUMBERS["eta"])
+            number(f"eta at step {step}", eta, **NUMBERS["eta"], boolean=True)
     return etas
 
 

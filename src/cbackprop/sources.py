@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import data
+from cbackprop import arrays
 
 PART_BYTES = 2**21  # of rows made at a time: they should still be in the cache when trained on
 
@@ -153,7 +153,7 @@ class StreamedExamples:
 
     def _row_of(self, x: Any) -> int:
         """Return how many bytes a row of x takes, about."""
-        if not data.is_sparse(x):
+        if not arrays.is_sparse(x):
             return int(x.nbytes)
         few = np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp))
         some = self._take(few)[0].x
@@ -162,7 +162,7 @@ class StreamedExamples:
     def _take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
         rows, targets = self.admit(self.source.take(indices))
         if len(rows) != len(indices):
-            raise ValueError(f"{data.part('take', self.name)} must return the {len(indices)} "
+            raise ValueError(f"{arrays.part('take', self.name)} must return the {len(indices)} "
                              f"examples it was asked for, got {len(rows)}")
         return rows, targets
 

@@ -51,11 +51,13 @@ class Summary:
         self._title = (f"Network({list(engine.sizes)}), cost {described(engine.cost)}, "
                        f"{engine.dtype}; multiply-adds for one example")
         self.layers = []
-        for layer, (w, b) in enumerate(zip(engine.weights, engine.biases, strict=True)):
-            neurons, inputs = w.shape
+        for layer, activation in enumerate(engine.activations):
+            inputs, neurons = engine.sizes[layer:layer + 2]
+            size = sum(block.size for block in engine.blocks if block.layer == layer)
             self.layers.append(LayerSummary(
-                inputs, neurons, described(engine.activations[layer]), w.size + b.size,
-                w.nbytes + b.nbytes, w.size, w.size * (2 if layer == 0 else 3)))
+                inputs, neurons, described(activation), size,
+                size * engine.core.parameters.itemsize, inputs * neurons,
+                inputs * neurons * (2 if layer == 0 else 3)))
         self.parameters, self.forward, self.training = (
             sum(getattr(layer, name) for layer in self.layers)
             for name in ("parameters", "forward", "training"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cbackprop import _check, data, thread_choice
+from cbackprop import _check, arrays, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop._pool import Pool
 from cbackprop.callbacks import Callback
@@ -97,8 +97,8 @@ class _While(Callback):
 
 def _again(value: Any, name: str = "training_data") -> Any:
     """Return what can be read more than once: by the check and by every training."""
-    if data.is_loader(value):
-        return data.batches(value, name)
+    if arrays.is_loader(value):
+        return arrays.batches(value, name)
     return list(value) if isinstance(value, Iterator) else value
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data
+from cbackprop import _check, arrays
 from cbackprop.core import _dispatch
 
 DOUBLE = np.dtype(np.float64)
@@ -55,7 +55,7 @@ def column(a: ArrayLike, size: int, name: str) -> NDArray[Any]:
     """
     if type(a) is np.ndarray and a.dtype is DOUBLE and a.ndim == 2 and len(a) == size:
         return a  # as it nearly always is, and often one by one
-    array = data.numbers(a, name)
+    array = arrays.numbers(a, name)
     if array.shape == (size,):
         return array.reshape(size, 1)
     if array.ndim != 2 or len(array) != size:
@@ -78,7 +78,7 @@ def target(y: ArrayLike, a: NDArray[Any]) -> NDArray[Any]:
     >>> target(1, np.zeros((3, 1))).ravel().tolist()
     [0.0, 1.0, 0.0]
     """
-    y = data.numbers(y, "y")
+    y = arrays.numbers(y, "y")
     if y.shape == a.shape:
         return y
     if y.size == a.size:

@@ -243,7 +243,7 @@ def run_epochs(
     if in_core():   # what is wrong is said before anything is shuffled
         net._in_core()
         _ = training_data.core
-        _check.number("eta", eta, finite=False)
+        _check.number("eta", eta, finite=False, boolean=True)
         _check.number("lmbda", lmbda or 0.0, 0)
     for epoch in range(count):
         training_data.shuffle(net._module.random.shuffle)
@@ -271,7 +271,7 @@ def update(net: Learner, mini_batch: Any, eta: float, *regularisation: Any) -> N
 
 def train(net: Learner, examples: Pairs, m: int, eta: float, *regularisation: Any) -> None:
     """Train on all of them, m at a time: in the core as long as no parameter is huge."""
-    rate = _check.number("eta", eta, finite=False)
+    rate = _check.number("eta", eta, finite=False, boolean=True)
     if train_in_core(net, examples, m, rate, *regularisation):
         return
     was_finite = all_finite(net)

@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data, storage
+from cbackprop import _check, arrays, storage
 from cbackprop.book import learner
 from cbackprop.book.formulas import sigmoid, target, vectorized_result
 from cbackprop.book.learner import Learner
@@ -410,7 +410,7 @@ def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
                 for row in array:
                     _only_numbers(f"{parameters}[{layer}]", row, {int, float})
         weights, biases = (
-            [data.finite(np.array(array, dtype=np.float64), "float64", f"{name}[{layer}]")
+            [arrays.finite(np.array(array, dtype=np.float64), "float64", f"{name}[{layer}]")
              for layer, array in enumerate(saved[name])] for name in ("weights", "biases"))
         shapes = [w.shape for w in weights]
         if shapes != [(j, k) for k, j in itertools.pairwise(saved["sizes"])]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, data
+from cbackprop import _check, arrays
 from cbackprop.book.shuffling import shuffle
 from cbackprop.core import _dispatch
 
@@ -37,11 +37,11 @@ class Pairs:
 
     def __init__(self, given: Any, name: str, sizes: Sequence[int]) -> None:
         self.name, self.sizes = name, tuple(map(int, sizes))
-        if data.is_loader(given):
-            given = data.batches(given, name)
+        if arrays.is_loader(given):
+            given = arrays.batches(given, name)
         if isinstance(given, tuple) and len(given) == 2 and all(
                 isinstance(part, np.ndarray) for part in given):
-            x = data.rows(given[0], self.sizes[0], data.part("x", name))
+            x = arrays.rows(given[0], self.sizes[0], arrays.part("x", name))
             if len(x) != len(given[1]):
                 raise ValueError(f"{name} must have as many y as x, got {len(given[1])} and "
                                  f"{len(x)}")
@@ -75,7 +75,7 @@ class Pairs:
         TypeError, ValueError
             If pairs do not fit each other, or are not numbers.
         """
-        x, y = data.columns(self.pairs, self.name)
+        x, y = arrays.columns(self.pairs, self.name)
         self.order = np.arange(len(x))
         return x, self._labels(y)
 
@@ -90,8 +90,8 @@ class Pairs:
             If pairs do not fit the sizes or each other, or are not finite numbers.
         """
         x, y = self.stacked
-        x = data.rows(x, self.sizes[0], data.part("x", self.name))
-        return x, data.targets(y, len(x), self.sizes[-1], REAL, data.part("y", self.name))
+        x = arrays.rows(x, self.sizes[0], arrays.part("x", self.name))
+        return x, arrays.targets(y, len(x), self.sizes[-1], REAL, arrays.part("y", self.name))
 
     @cached_property
     def labels_outside(self) -> bool:
@@ -128,7 +128,7 @@ class Pairs:
         x, y = self.arrays
         rows = build.Rows(x, True)
         if not rows.all_finite():
-            data.finite(x, REAL, data.part("x", self.name))
+            arrays.finite(x, REAL, arrays.part("x", self.name))
         return rows, build.Targets(y)
 
     @property

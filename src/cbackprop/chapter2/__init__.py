@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data
+from cbackprop import _check, arrays
 from cbackprop.chapter2 import chapter2
 
 __all__ = ["backprop", "feedforward", "sgd", "update_mini_batch"]
@@ -200,12 +200,12 @@ def _copies(weights: Any, biases: Any) -> tuple[Arrays, Arrays]:
 def _arrays(values: Any, name: str) -> Arrays:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a list of arrays, got {_check.shown(values)}")
-    return [np.asarray(data.numbers(value, f"{name}[{layer}]"), np.float64, order="C")
+    return [np.asarray(arrays.numbers(value, f"{name}[{layer}]"), np.float64, order="C")
             for layer, value in enumerate(values)]
 
 
 def _rows(x: ArrayLike, w: Arrays) -> NDArray[Any]:
-    return data.finite(data.rows(x, w[0].shape[1]), "float64", "x")
+    return arrays.finite(arrays.rows(x, w[0].shape[1]), "float64", "x")
 
 
 def _examples(x: ArrayLike, y: ArrayLike, w: Arrays) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -213,16 +213,16 @@ def _examples(x: ArrayLike, y: ArrayLike, w: Arrays) -> tuple[NDArray[Any], NDAr
     rows, outputs = _rows(x, w), len(w[-1])
     if len(rows) == 0:
         raise ValueError("x must hold at least one example, got none")
-    targets = data.targets(y, len(rows), outputs, "float64")
+    targets = arrays.targets(y, len(rows), outputs, "float64")
     return rows, targets if targets.ndim == 2 else np.eye(outputs)[targets]
 
 
 def _rate(eta: Any) -> float:
-    return _check.number("eta", eta, 0)
+    return _check.number("eta", eta, 0, boolean=True)
 
 
 def _indices(order: ArrayLike, n: int) -> NDArray[Any]:
-    found = data.numbers(order, "order")
+    found = arrays.numbers(order, "order")
     if found.ndim != 1 or found.dtype.kind not in "ui":
         raise TypeError(f"order must be a sequence of integers, got {found.dtype} "
                         f"of shape {found.shape}")

@@ -1,36 +1,38 @@
-# For compiled code: a network called without the interpreter, and without its lock.
+# For compiled callers: a network without the interpreter and without its lock.
 #
 #     from cbackprop.core cimport Network32, network32
 #
-#     handle = net.handle(mini_batch_size=10)     # of a cbackprop.Network in float32
+#     handle = net.handle(mini_batch_size=10)     # net is a cbackprop.Network in float32
 #     cdef Network32* core = network32(handle)
 #     with nogil:
 #         core.feedforward(core, &a[0, 0], &x[0, 0], n)
 #         cost = core.sgd_step(core, &x[0, 0], &y[0, 0], m, 0.5)
 #
-# x (n, inputs), a and y (n, outputs) are C-contiguous, of the network's real type. Either function
-# runs on the caller's thread, calls nothing of Python, and takes no memory: the handle has it.
+# x (n, inputs), a and y (n, outputs) are C-contiguous and have the network's real type. Both
+# functions run on the caller's thread, do not call Python and allocate no memory: the handle owns
+# it.
 #
-# - `handle` owns what `core` points to, and keeps the parameters alive, with the Network or not.
-#   They are the network's own: what is learned here is seen there, and the other way round.
-# - Nothing locks. One handle serves one thread at a time. Threads with a handle each may feed
-#   forward at once; while anyone learns, here or in SGD, nobody else may use the network.
-# - Of `x`, `y` and their sizes nothing is checked, but for what is said below.
+# - `handle` owns the memory of `core` and keeps the parameters alive, even without the Network.
+#   Both share the same parameters: a step here changes the Network, and the other way round.
+# - There are no locks. One handle serves one thread at a time. Several threads, each with its own
+#   handle, may feed forward at the same time; during a step, here or in SGD, no other thread may
+#   use the network.
+# - `x`, `y` and their sizes are not checked, except as stated below.
 
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 
 
 cdef struct Network32:
-    # (25) for n examples. False if one of x is not finite, from where on `a` is not set.
+    # Evaluate (25) for n examples. False if x is not finite: then `a` is incomplete.
     bint (*feedforward)(
         Network32* core,
         float* a,               # OUT (n, outputs)
         const float* x,         # IN  (n, inputs)
         Py_ssize_t n,
     ) noexcept nogil
-    # w -> w - (eta/m) sum_x delta a^T, b likewise. The mean cost before it: not finite if the
-    # examples, and now the parameters, are not. NaN, and nothing is done, unless m is at least 1
-    # and at most mini_batch_size.
+    # w -> w - (eta/m) sum_x delta a^T, and b likewise. Return the mean cost before the step. It is
+    # not finite if the examples are not; neither are the parameters then. Return NaN, without a
+    # step, unless 1 <= m <= mini_batch_size.
     double (*sgd_step)(
         Network32* core,
         const float* x,         # IN  (m, inputs)
@@ -38,7 +40,7 @@ cdef struct Network32:
         Py_ssize_t m, double eta,
     ) noexcept nogil
     Py_ssize_t inputs, outputs
-    Py_ssize_t mini_batch_size  # the largest m
+    Py_ssize_t mini_batch_size  # the largest m allowed
 
 
 cdef struct Network64:          # the same in float64

@@ -1,16 +1,16 @@
-"""Which builds of the core this CPU and its operating system can run; built with baseline flags."""
+"""Detect the builds that this CPU and its operating system can run. Built with baseline flags."""
 
 cdef extern from *:
     """
-    /* The compiler's own detector asks cpuid, and xgetbv whether the system saves the registers. */
-    #if defined(_MSC_VER) && defined(__x86_64__)   /* whose library has no such detector */
+    /* The compiler's detector uses cpuid, and xgetbv for whether the system saves the registers. */
+    #if defined(_MSC_VER) && defined(__x86_64__)   /* Its library has no such detector. */
     #include <cpuid.h>
     __attribute__((target("xsave"))) static int saves(unsigned registers) {
         unsigned a, b, c, d;
         return __get_cpuid(1, &a, &b, &c, &d) && (c >> 27 & 1)
             && (__builtin_ia32_xgetbv(0) & registers) == registers;
     }
-    static int has(unsigned features) {            /* of leaf 7 */
+    static int has(unsigned features) {            /* bits of leaf 7 */
         unsigned a, b, c, d;
         return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & features) == features;
     }
@@ -39,7 +39,7 @@ cdef extern from *:
 
 def supported():
     """
-    Levels of instructions that can run here, the lowest first.
+    Return the instruction set levels that can run here, the lowest first.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""Which build of the core to load: the highest that was built, that can run, that is allowed.
+"""Load the highest build of the core that exists, that this CPU runs and that is allowed.
 
-The environment variable ``CBACKPROP_ISA`` lowers the choice; it is read when the package is
-imported.
+The environment variable ``CBACKPROP_ISA`` sets the highest level allowed. It is read when the
+package is imported.
 """
 
 import importlib
@@ -24,7 +24,7 @@ BUILT = [
 
 def choose(asked: str | None) -> tuple[str, str]:
     """
-    Choose the level of instructions.
+    Choose the instruction set level.
 
     Parameters
     ----------
@@ -34,11 +34,12 @@ def choose(asked: str | None) -> tuple[str, str]:
     Returns
     -------
     isa, why : str
+        The level, and the reason for it.
 
     Raises
     ------
     ImportError
-        If what was asked for is unknown, was not built, or cannot run here.
+        If the level asked for is unknown, was not built, or cannot run here.
     """
     runnable = [isa for isa in BUILT if isa in SUPPORTED]
     if not asked:
@@ -56,7 +57,7 @@ def choose(asked: str | None) -> tuple[str, str]:
 ISA, WHY = choose(os.environ.get("CBACKPROP_ISA"))
 
 
-LOADED: list[ModuleType] = [_runtime]  # each with threads of its own to account for
+LOADED: list[ModuleType] = [_runtime]  # each module has its own OpenMP threads
 
 
 @cache

@@ -1,6 +1,6 @@
-"""What needs no instruction set and no real type: orders of examples, OpenMP's limit, a barrier.
+"""Orders of examples, OpenMP's limit and the latency of a barrier.
 
-Built once, where the core is built for each.
+None depends on an instruction set or a real type, so this module is built once.
 """
 
 cimport cython
@@ -26,18 +26,18 @@ def shuffle(list items not None, order, words):
     """
     Shuffle a list and an array of the same length as random.shuffle would, in place.
 
-    Python's is the shuffle of Fisher and Yates, from the end; a number below n is made of the upper
-    bits of a word, as many as n has, and drawn anew while it is n or more.
+    Python runs the shuffle of Fisher and Yates from the end. It draws a number below n from the
+    upper bits of a word, as many as n has, and rejects it while it is n or more.
 
     Parameters
     ----------
     words : array of uint32
-        What random.getrandbits(32) would return one after the other.
+        Successive results of random.getrandbits(32).
 
     Returns
     -------
     int
-        How many words it took; or None if they were too few: then nothing was shuffled.
+        The number of words used; None if they were too few, and then nothing was shuffled.
     """
     cdef Py_ssize_t[::1] numbers = numeric_array(order)
     cdef const uint32_t[::1] drawn_words = numeric_array(words)
@@ -61,7 +61,7 @@ def shuffle(list items not None, order, words):
             j = drawn_words[used] >> shift
             used += 1
         partner[i] = j
-    with cython.critical_section(items):        # nobody else changes it meanwhile
+    with cython.critical_section(items):        # no other thread changes it meanwhile
         if len(items) != n:
             raise ValueError(f"order must have {len(items)} entries, as the list, got {n}")
         item = items_of(items)
@@ -74,15 +74,15 @@ def shuffle(list items not None, order, words):
 
 def shuffle_as_numpy(bit_generator, order):
     """
-    Shuffle an array of fewer than 2^32 in place, as RandomState.shuffle would.
+    Shuffle an array of fewer than 2^32 numbers in place, as RandomState.shuffle would.
 
-    NumPy's is the same shuffle, with the lower bits of a word. Nothing here branches on whether a
-    number is to be drawn anew, which no CPU foresees: half of NumPy's time.
+    NumPy runs the same shuffle with the lower bits of a word. The rejection of a number is
+    unpredictable, so this loop has no branch on it: it takes half of NumPy's time.
 
     Parameters
     ----------
     bit_generator : numpy.random.BitGenerator
-        Is left where RandomState.shuffle would leave it.
+        Its state afterwards is the one that RandomState.shuffle would leave.
     """
     cdef bitgen_t* words = <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
     cdef Py_ssize_t[::1] numbers = numeric_array(order)
@@ -105,10 +105,11 @@ def shuffle_as_numpy(bit_generator, order):
 
 def random_order(Py_ssize_t n, uint64_t seed):
     """
-    The numbers below n, in any of their orders with the same probability.
+    Return the numbers below n in a random order; all orders are equally likely.
 
-    Fisher and Yates' shuffle, inside out, with the generator SplitMix64 (Steele, Lea, Flood,
-    OOPSLA 2014): five times as fast as NumPy's, which takes a tenth of an epoch of small networks.
+    This is the inside-out shuffle of Fisher and Yates with the generator SplitMix64 (Steele, Lea,
+    Flood, OOPSLA 2014). It is five times as fast as NumPy's, which takes a tenth of an epoch of
+    small networks.
 
     Returns
     -------
@@ -153,7 +154,7 @@ cdef void time_barrier(void* work, int thread, int threads) noexcept nogil:
 
 
 def barrier_latency(int threads, Py_ssize_t times):
-    """Return the seconds that a barrier takes so many threads: the mean of so many times."""
+    """Return the mean latency, in seconds, of that many barriers of that many threads."""
     cdef BarrierTiming timing
     memset(&timing, 0, sizeof(timing))
     timing.times = times

@@ -1,4 +1,4 @@
-# The core, floor by floor: setup.py compiles this list once per instruction set and real type.
+# The core, floor by floor. setup.py compiles this list once per instruction set and real type.
 
 include "vocabulary/integers.pxi"
 include "vocabulary/simd.pxi"

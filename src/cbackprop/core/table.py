@@ -1,18 +1,19 @@
 """
-The functions that there are many of: one row each, which everything else is made from.
+The table of activations, costs and optimizers, with one row for each.
 
-setup.py renders the core's ladders (`*.pxi.tp`) from these rows; Python takes names, parameters and
-defaults from them, the documentation its tables, and the converters what a function is called
-elsewhere. It imports nothing of ours, so that setup.py can read it before anything is built.
+setup.py renders the core's choices by kind (`*.pxi.tp`) from these rows. Python takes names,
+parameters and defaults from them, the documentation its tables, and the converters the names of
+other libraries.
+The module imports nothing from this package, so that setup.py can read it before the build.
 
-A row leaves nothing to a default: what a function does not have, it says so.
+Rows have no default values: each states explicitly which properties the function lacks.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-PARAMETER = object()  # where another library has a function's parameter
+PARAMETER = object()  # marks the place of a function's parameter in another library
 
 
 class Parameter(NamedTuple):
@@ -38,49 +39,49 @@ class Activation(NamedTuple):
     """An activation: its block is in functions/activations.pxi, softmax's in softmax.pxi."""
 
     name: str
-    parameters: tuple[Parameter, ...]  # one at most
+    parameters: tuple[Parameter, ...]  # at most one
     formula: str  # for the documentation
-    prime_from: str  # what sigma' is found from: "a", "z"; "1" where it is that
+    prime_from: str  # the argument of sigma': "a" or "z"; "1" if sigma' is 1 everywhere
     kinks: bool  # whether sigma' jumps anywhere
-    curved: bool  # whether sigma'' is more than 0, so that there is a formula for it
+    curved: bool  # whether sigma'' is not 0 everywhere, so that it has a formula
     whole_layer: bool  # whether an output depends on every z of its layer
-    from_z: tuple[str, ...] | None  # its own forms for outputs; None where a says everything
-    default_cost: str  # of an output, where a network comes without one
-    torch: tuple[Torch, ...]  # the first is written, all are read
+    from_z: tuple[str, ...] | None  # further forms for outputs; None if a is enough
+    default_cost: str  # the cost for this output if a network has none
+    torch: tuple[Torch, ...]  # all are read, the first is written
     keras: tuple[Keras, ...]
-    onnx: Onnx | None  # None: only as a formula, in convert/onnx.py
-    sklearn: tuple[str | None, str | None]  # hidden layers, outputs
+    onnx: Onnx | None  # None if there is no operator, only a formula in convert/onnx.py
+    sklearn: tuple[str | None, str | None]  # its names for hidden layers and for outputs
 
 
-# A parameter's place among attributes is held by PARAMETER. Elsewhere a tuple holds the values with
-# which a class of another library is ours; the first is written.
+# In `attributes`, PARAMETER marks the function's parameter. A tuple lists the values for which the
+# other library's class is the same function; the first is written.
 
 
 class Torch(NamedTuple):
-    """A class of torch.nn, and the function that does the same."""
+    """A class of torch.nn, and the equivalent function."""
 
     kind: str | None
     attributes: dict[str, Any]
-    function: str | None  # of torch or torch.nn.functional, a method too
-    arguments: tuple[str, ...]  # of the function, after the first
+    function: str | None  # in torch or torch.nn.functional, or a method
+    arguments: tuple[str, ...]  # the function's arguments after the first
 
 
 class Keras(NamedTuple):
     """A function of keras.activations, and a class of keras.layers."""
 
     function: str | None
-    parameter: float | None  # ours, as the function has it
+    parameter: float | None  # the function's value of our parameter
     layer: str | None
     attributes: dict[str, Any]
 
 
 class Onnx(NamedTuple):
-    """A standard operator."""
+    """An operator of the ONNX standard."""
 
     operator: str
     attributes: dict[str, Any]
-    float64: bool  # whether ONNX Runtime has it in both real types; else a formula stands for it
-    since: int  # its opset
+    float64: bool  # whether ONNX Runtime has it in float64 too; else a formula is written
+    since: int  # the first opset with it
 
 
 INPLACE = ("inplace",)
@@ -173,7 +174,7 @@ ACTIVATIONS = [
         "softplus", (), "ln(1 + e^z)",
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=("slope_of_log", "log_of_output"), default_cost="quadratic",
-        # 20: to 2e-9, its default
+        # 20 is torch's default; the difference is below 2e-9
         torch=(Torch("Softplus", {"beta": (1,), "threshold": (40, 20)}, "softplus",
                      ("beta", "threshold")),),
         keras=(Keras("softplus", None, None, {}),),
@@ -235,7 +236,7 @@ ACTIVATIONS = [
 
 
 def with_form(form: str) -> list[Activation]:
-    """Return the activations whose outputs have a form of their own, one of `from_z`."""
+    """Return the activations that list this form in `from_z`."""
     return [row for row in ACTIVATIONS if form in (row.from_z or ())]
 
 
@@ -249,21 +250,21 @@ class Cost(NamedTuple):
     parameters: tuple[Parameter, ...]
     formula: str  # of one output, for the documentation
     targets: str
-    default_output: str | None  # the output's activation; None: as the hidden layers'
-    threshold: float  # what a single output is a class against
-    kinks: bool  # whether C or dC/da has any
-    logarithms: int  # 0; 1, of a; 2, of a and of 1 - a. With one, BP1 has a form of its own
-    by_output: bool  # whether it is a sum over outputs; else it is of the whole row
-    pairs: tuple[str, ...]  # outputs with which BP1 has one formula, compiled apart
-    with_softmax: str | None  # BP1 there: "minus", of -y ln a; "two classes", of both logarithms;
-    # None, of which nothing cancels: softmax's Jacobian times dC/da
-    of_classes: bool  # whether behind softmax an output with y = 0 costs nothing
-    torch: str | None  # its class there, perhaps of logits or means
+    default_output: str | None  # the default output activation; None: that of the hidden layers
+    threshold: float  # a single output above it means class 1
+    kinks: bool  # whether C or dC/da has kinks
+    logarithms: int  # 0; 1 for ln a; 2 for ln a and ln(1 - a). With any, BP1 has its own formula
+    by_output: bool  # whether it is a sum over outputs; else it is a function of the whole row
+    pairs: tuple[str, ...]  # outputs for which BP1 has one formula and its own loops
+    with_softmax: str | None  # BP1 for softmax: "minus" for -y ln a; "two classes" for both
+    # logarithms; None for softmax's Jacobian times dC/da, if nothing cancels
+    of_classes: bool  # whether an output of softmax with y = 0 costs nothing
+    torch: str | None  # its class there, which may take logits or average
     keras: str | None
 
 
 FLOOR = Parameter("floor", 0.0, "not negative")
-SMOOTHING = Parameter("label_smoothing", 0.0, "from 0 to below 1")  # of targets, as they are read
+SMOOTHING = Parameter("label_smoothing", 0.0, "from 0 to below 1")  # applied when targets are read
 COSTS = [
     Cost("quadratic", (), "(a - y)^2 / 2", "any", None,
          threshold=0.5, kinks=False, logarithms=0, by_output=True,
@@ -335,21 +336,21 @@ COSTS = [
 
 
 class Number(NamedTuple):
-    """A finite number of an optimizer. Its default is its class's."""
+    """A finite number of an optimizer. The default is in the optimizer's class."""
 
     name: str
-    low: float  # the least that it may be, ...
-    below: float  # ... and what it stays below
+    low: float  # the least allowed value
+    below: float  # an excluded upper bound
 
 
 class Optimizer(NamedTuple):
-    """What the core has to know of an optimizer, beside its block."""
+    """An optimizer: its block is in functions/optimizers.pxi.tp, its class in optimizers.py."""
 
     name: str
-    numbers: tuple[Number, ...]  # as the class has them
-    n_slots: int  # state arrays, of a number for each parameter
+    numbers: tuple[Number, ...]  # attributes of the class
+    n_slots: int  # state arrays, each with one number per parameter
     derived: tuple[str, ...]  # numbers of a step that its `prepare` function computes
-    starts_at_eta: tuple[int, ...]  # the slots that begin at the learning rate, not at zero
+    starts_at_eta: tuple[int, ...]  # the slots that start at the learning rate instead of zero
 
 
 INFINITY = float("inf")

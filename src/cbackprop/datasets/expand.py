@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data
+from cbackprop import _check, arrays
 from cbackprop.sources import RowSource
 
 MOVES = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # pixels down, and to the right
@@ -91,7 +91,7 @@ def expand(x: ArrayLike, y: ArrayLike, shape: tuple[int, int] = (28, 28)) -> Exp
         raise TypeError(f"shape must be (height, width), got {_check.shown(shape)}") from None
     except ValueError:
         raise ValueError(f"shape must be (height, width), got {_check.shown(shape)}") from None
-    images, targets = data.numbers(x, "x"), data.numbers(y, "y")
+    images, targets = arrays.numbers(x, "x"), arrays.numbers(y, "y")
     if images.ndim != 2 or images.shape[1] != height * width:
         raise ValueError(f"x must have {height} * {width} = {height * width} columns, "
                          f"got shape {images.shape}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data
+from cbackprop import _check, arrays
 from cbackprop.inspect import given
 
 Parameters = tuple[Sequence[ArrayLike], Sequence[ArrayLike]]
@@ -151,13 +151,13 @@ def _put(v: Any, weights: list[NDArray[Any]], biases: list[NDArray[Any]]) -> Non
             raise ValueError(f"v[{at}] must be {len(views)} arrays, got {len(v[at])}")
         for layer, view in enumerate(views):
             name = f"v[{at}][{layer}]"
-            array = data.numbers(v[at][layer], name)
+            array = arrays.numbers(v[at][layer], name)
             if array.shape != view.shape:
                 raise ValueError(f"{name} must have shape {view.shape}, got {array.shape}")
             with np.errstate(over="ignore"):
                 view[...] = array
             if not np.isfinite(view).all():
-                data.finite(array, view.dtype.name, name)
+                arrays.finite(array, view.dtype.name, name)
 
 
 def _scale(net: Any) -> Any:

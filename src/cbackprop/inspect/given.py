@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data
+from cbackprop import _check, arrays
 from cbackprop._check import index
 from cbackprop.network import Network
 
@@ -62,7 +62,7 @@ def examples(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], ND
     TypeError, ValueError
         If x and y do not fit the network or each other, or are not finite.
     """
-    return data.examples((rows(net, x), y), net.sizes, net.dtype, "")
+    return arrays.examples((rows(net, x), y), net.sizes, net.dtype, "")
 
 
 def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
@@ -74,7 +74,7 @@ def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     TypeError, ValueError
         If x does not fit the network, or is not finite.
     """
-    checked = data.rows(x, net.sizes[0])
+    checked = arrays.rows(x, net.sizes[0])
     if len(checked) == 0:
         raise ValueError("x must hold at least one example, got none")
     net.engine.check_finite(net.engine.rows(checked, "x"), "x")

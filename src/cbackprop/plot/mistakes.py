@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, data, layers
+from cbackprop import _check, arrays, layers
 from cbackprop.inspect import given
 from cbackprop.network import Network
 from cbackprop.plot import canvas
@@ -92,7 +92,7 @@ def confusion(
     if len(worst):
         rows, _, order, first, last = examples.part(worst, 0, len(worst))
         images = rows.x[order[first:last]]
-        images = images.toarray() if data.is_sparse(images) else images
+        images = images.toarray() if arrays.is_sparse(images) else images
         for spot, image, caption in zip(spots, images, captions, strict=True):
             canvas.bare(spot)
             spot.imshow(image.reshape(pixels), cmap=canvas.INK, interpolation="nearest")
@@ -103,7 +103,7 @@ def confusion(
 def _examples(net: Network, test_data: Any) -> Examples:
     """Check a data set, as far as it is there."""
     def admit(part: Any) -> tuple[Any, NDArray[Any]]:
-        x, y = data.examples(part, net.sizes, net.dtype, "test_data")
+        x, y = arrays.examples(part, net.sizes, net.dtype, "test_data")
         rows = net.engine.rows(x, "x of test_data")
         net.engine.check_finite(rows, "x of test_data")
         return rows, y

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, data, functions, layers, lbfgs, optimizers
+from cbackprop import _check, arrays, functions, layers, lbfgs, optimizers
 from cbackprop._endings import DivergenceError
 from cbackprop.callbacks import collected
 from cbackprop.convert import _skl2onnx
@@ -226,8 +226,8 @@ class Perceptron(BaseEstimator, ABC):
         if out is not None:
             return out
         if issparse(x):  # it was finite, but is not in the network's type
-            data.finite(x.data, self._net.dtype, "X.data")
-        return self._net.feedforward(data.finite(x, self._net.dtype, "X"))
+            arrays.finite(x.data, self._net.dtype, "X.data")
+        return self._net.feedforward(arrays.finite(x, self._net.dtype, "X"))
 
     def _outputs_if_finite(self, x: Any) -> NDArray[Any] | None:
         """Return the network's outputs, or None if the core cannot take the rows."""

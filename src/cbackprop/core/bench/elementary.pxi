@@ -1,11 +1,11 @@
-# Elementary functions alone: tools/accuracy.py measures them.
+# Single elementary functions, for tools/accuracy.py.
 
 
 ELEMENTARY = ("exp", "expm1", "log", "log1p", "log_cosh", "tanh", "normal_cdf", "sin", "cos")
 
 
 def elementary(str name not None, x):
-    """One of ELEMENTARY of every number."""
+    """Apply one of ELEMENTARY to every number."""
     cdef int kind = ELEMENTARY.index(name)
     cdef const real[::1] numbers = numeric_array(x)
     cdef Py_ssize_t v, n = numbers.shape[0]

@@ -1,8 +1,8 @@
-# The most that this build's arithmetic and loads can do: what benchmarks measure against.
+# The peak of this build's arithmetic and of its loads, with which benchmarks are compared.
 
 
 cdef enum:
-    CHAINS = 12     # of multiply-adds: enough to hide their latency, few enough for 16 registers
+    CHAINS = 12     # multiply-adds in parallel: enough to hide latency, few enough for 16 registers
 
 
 def peak_chain(Py_ssize_t n):
@@ -12,10 +12,10 @@ def peak_chain(Py_ssize_t n):
     Returns
     -------
     int
-        Floating-point operations cursor.
+        The number of floating-point operations done.
     """
     cdef vec acc[CHAINS]
-    # Chains that begin alike, or stay where they begin, would cost the compiler nothing.
+    # The compiler would remove chains with equal or constant values.
     cdef vec x = splat(<real>(1 - 1.0 / (n + 9))), y = splat(<real>(0.5 / (n + 9)))
     cdef real total = 0
     cdef Py_ssize_t i
@@ -23,7 +23,7 @@ def peak_chain(Py_ssize_t n):
     for k in range(CHAINS):
         acc[k] = splat(2 * k + 2)
     with nogil:
-        for i in range(n):          # nested, for the reason in gemm.pxi's all_micropanels
+        for i in range(n):          # nested for the reason given in all_micropanels
             for j in range(2000):
                 for k in range(CHAINS):
                     acc[k] = acc[k] * x + y
@@ -34,12 +34,12 @@ def peak_chain(Py_ssize_t n):
 
 def read_over(array, Py_ssize_t times):
     """
-    Read all of an array, times times, in whole vectors.
+    Read an array in whole vectors, as many times as `times` says.
 
     Returns
     -------
     int
-        Bytes read.
+        The number of bytes read.
     """
     cdef vec acc[8]
     cdef real total = 0

@@ -1,4 +1,4 @@
-# Each step of a mini-batch alone, many times over: with these, benchmarks/kernels.py finds a loss.
+# Single steps of a mini-batch, repeated many times, for benchmarks/kernels.py.
 
 
 cdef enum:                      # as in STEPS
@@ -13,24 +13,24 @@ def step_seconds(
     str step not None, int l, Py_ssize_t times,
 ):
     """
-    Do one step of layer l for the mini-batches of an order, and go round until they are `times`.
+    Time one step of layer l, repeated `times` times, for the mini-batches of an order in turn.
 
-    Parameters are left as they are: every error is zero.
+    The parameters do not change, because every error is zero.
 
     Parameters
     ----------
     rows, targets, order, m
         As for `Core.sgd`; at most SLICE rows of order make a mini-batch.
     step : str
-        One of STEPS. "BP2" is its product alone, behind which "sigma_prime" gives layer l's error;
-        that of relu is part of the product.
+        One of STEPS. "BP2" is only the product; "sigma_prime" then multiplies it by sigma'(z). For
+        relu, sigma' is part of the product.
     l : int
         The layer of weights.
 
     Returns
     -------
     float
-        Seconds; or None if this layer has no such step: BP2 in the last, for example.
+        Seconds; or None if this layer does not have the step, as the last one has no BP2.
     """
     cdef const Py_ssize_t[::1] numbers = numeric_array(order)
     cdef Py_ssize_t n = numbers.shape[0], time, first

@@ -1,4 +1,4 @@
-# One network as other people's compiled code calls it, without the interpreter: see __init__.pxd.
+# One network for compiled callers, without the interpreter: __init__.pxd describes the interface.
 
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -7,7 +7,7 @@ from libc.math cimport NAN
 cdef const char* CAPSULE = "cbackprop.network64.1" if REAL_BYTES == 8 else "cbackprop.network32.1"
 
 
-cdef struct Handle:             # begins as __init__.pxd says; where that changes, CAPSULE does
+cdef struct Handle:             # starts as in __init__.pxd; if that changes, so must CAPSULE
     bint (*feedforward)(
         Handle* handle, real* a, const real* x, Py_ssize_t n,
     ) noexcept nogil
@@ -15,11 +15,11 @@ cdef struct Handle:             # begins as __init__.pxd says; where that change
         Handle* handle, const real* x, const real* y, Py_ssize_t m, double eta,
     ) noexcept nogil
     Py_ssize_t inputs, outputs, mini_batch_size
-    Pass* passes                # one
+    Pass* passes                # a single one
 
 
 cdef class Owner:
-    """What a handle points to."""
+    """The owner of a handle and of the memory that it points to."""
 
     cdef Core core
     cdef Workspace workspace
@@ -28,11 +28,12 @@ cdef class Owner:
 
 def handle(Core core not None, Py_ssize_t mini_batch_size):
     """
-    A capsule with a Handle, which keeps all that it needs alive.
+    Return a capsule with a Handle. The capsule keeps alive all that the handle needs.
 
     Returns
     -------
-    capsule; None if functions of the network need the interpreter
+    capsule, or None
+        None if functions of the network need the interpreter.
     """
     if core.needs_gil:
         return None
@@ -46,7 +47,7 @@ def handle(Core core not None, Py_ssize_t mini_batch_size):
     needs.sums = mini_batch_size > SLICE
     owner.workspace = new_workspace(&core.net, &needs)
     to.passes = owner.workspace.passes
-    to.passes.checks_signals = False  # for signals, which takes the interpreter
+    to.passes.checks_signals = False  # checking needs the interpreter
     to.feedforward, to.sgd_step = feedforward_of, sgd_step_of
     to.inputs, to.outputs = core.net.layers[0].K, core.net.layers[core.net.n_layers - 1].J
     to.mini_batch_size = mini_batch_size
@@ -94,5 +95,5 @@ cdef double sgd_step_of(
     handle.passes.training, handle.passes.cost = True, 0
     batch.rows, batch.targets, batch.order = &rows, &targets, NULL
     batch.n, batch.first, batch.m = m, 0, m
-    update_mini_batch(handle.passes, &batch, NULL, eta)
+    take_step(handle.passes, &batch, NULL, eta)
     return handle.passes.cost / m

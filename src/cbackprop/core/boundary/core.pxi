@@ -1,29 +1,29 @@
-# One network's memory, and the boundary to Python. Arguments are checked there, and trusted here.
+# One network's memory, and its interface to Python. Methods for Python check their arguments.
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 
 cdef class Core:
     """
-    The parameters of a dense network, and chapter 2 on them.
+    The parameters of a dense network, with the algorithms of chapter 2.
 
     Parameters
     ----------
     sizes : sequence of int
     activations : sequence
-        One for each layer of weights: a function, or a list of (function, how many neurons). A
-        function is a name, (name, parameter), or an object with name, f, f_prime and addresses:
-        those two, if they are compiled, else None.
+        One for each layer of weights: a function, or a list of (function, number of neurons). A
+        function is a name, (name, parameter), or an object with the attributes name, f, f_prime and
+        addresses. `addresses` holds the addresses of f and f_prime if they are compiled, else None.
     cost : function
     scales : float, or array (sizes[0],) of this core's real type
-        What every input, or each, is multiplied by.
+        The factor of all inputs, or one factor for each input.
     """
 
     cdef Network net
     cdef object functions           # the user's own, kept alive
-    cdef list pool                  # Scratches that nobody has now
-    cdef public object threads_for  # (multiplications) -> how many threads; or None: one
-    cdef bint needs_gil            # the user's functions in NumPy hold the interpreter
+    cdef list pool                  # workspaces that are not in use
+    cdef public object threads_for  # (multiplications) -> number of threads; None: a single thread
+    cdef bint needs_gil             # True if the user's functions in NumPy hold the interpreter
     cdef real[::1] parameters_view
     cdef const real[::1] scales_view
     cdef readonly object parameters  # the arena
@@ -82,7 +82,7 @@ cdef class Core:
         PyMem_Free(self.net.layers)
 
     def views(self, arena):
-        """The weights (out, in) and the biases (out, 1) of an arena, as live views."""
+        """Return the weights (out, in) and the biases (out, 1) of an arena, as live views."""
         cdef Py_ssize_t l
         cdef Layer* layer
         if not isinstance(arena, np.ndarray) or arena.shape != (self.net.size,):
@@ -104,8 +104,9 @@ cdef class Core:
         self, Py_ssize_t m, bint training, OptimizerState optimizer=None, int threads=1,
         const RowArray* rows=NULL,
     ):
-        # From the pool if one there suffices. Two callers never share one: who takes it removes it.
-        # Rows in lists may be far too wide to be made dense: without need, no place is kept for it.
+        # Reuse a workspace of the pool if it is large enough. Taking one removes it from the pool,
+        # so two callers never share one. CSR rows may be far too wide to be made dense: room for
+        # dense rows is reserved only if it is needed.
         cdef Needs needs
         cdef Workspace workspace = None
         cdef int t
@@ -138,7 +139,7 @@ cdef class Core:
             self.pool.append(workspace)
 
     cdef int check_examples(self, Rows rows, Targets targets=None) except -1:
-        # Behind what is too short or too narrow lies somebody else's memory.
+        # Reading past the end of short or narrow arrays would read foreign memory.
         cdef Py_ssize_t K = self.net.layers[0].K, J = self.net.layers[self.net.n_layers - 1].J
         if rows.array.K != K:
             raise ValueError(f"rows must have {K} columns, got {rows.array.K}")
@@ -159,17 +160,17 @@ cdef class Core:
         return 0
 
     def all_finite(self):
-        """Whether no parameter is NaN or infinite."""
+        """Return whether all parameters are finite."""
         return all_finite(<const char*>self.net.parameters, self.net.size, real_rows())
 
     def feedforward(self, x):
         """
-        (25) for Rows, an array (n, sizes[0]), or one example as (sizes[0],) or a column.
+        Evaluate (25) for Rows, an array (n, sizes[0]), or one example as (sizes[0],) or a column.
 
         Returns
         -------
-        array (n, sizes[-1]) of the real type, (sizes[-1],) or a column; None if x is no array that
-        can be used as it lies, or not finite.
+        array (n, sizes[-1]) of the real type, (sizes[-1],) or a column; or None
+            None if x is not an array that can be used without conversion, or is not finite.
         """
         cdef RowArray rows
         cdef Layer* last = &self.net.layers[self.net.n_layers - 1]
@@ -193,7 +194,7 @@ cdef class Core:
         return None if task.failed else out
 
     def evaluate(self, Rows rows not None, Targets targets not None):
-        """How many examples are classified as y says, and the sum of their costs."""
+        """Return the number of correctly classified examples, and the sum of all costs."""
         cdef InferenceTask task
         self.check_examples(rows, targets)
         memset(&task, 0, sizeof(task))
@@ -221,8 +222,10 @@ cdef class Core:
         return 0
 
     cdef int infer_in_team(self, InferenceTask* task, int threads) except -1:
-        # Each thread takes the next slice, in a workspace of its own. At least PACK_ROWS make one:
-        # then the order of sums is the same, however rows are sliced. That of costs is not.
+        # Each thread takes the next slice, in a workspace of its own. A slice has at least
+        # PACK_ROWS rows, so the sums of a product have the same order however the rows are sliced.
+        # The sum of costs depends on the slices, which for an evaluation do not depend on the
+        # threads.
         cdef Py_ssize_t max_rows = rows_per_slice(&self.net, task.rows)
         cdef Py_ssize_t n = task.rows.n, parts, size
         cdef Pass* passes[MAX_THREADS]
@@ -267,12 +270,12 @@ cdef class Core:
         int threads=1,
     ):
         """
-        Train on the mini-batches that begin in order[first:last], each with its own of the etas: by
-        plain descent, or as the optimizer does.
+        Train on the mini-batches that begin in order[first:last], with one eta for each: by plain
+        gradient descent, or with the optimizer.
 
-        Returns the row to go on with, sooner than `last` if threads wait too long for each other;
-        and `cost` plus the costs, each before its update: summed up in one order, whatever the
-        chunks and threads.
+        Returns the row to continue at, which is below `last` if threads waited too long for each
+        other, and `cost` plus the cost of each mini-batch before its update. The order of that sum
+        does not depend on the chunks or the number of threads.
         """
         cdef TrainingTask task
         cdef const Py_ssize_t[::1] which = numeric_array(order)
@@ -286,7 +289,7 @@ cdef class Core:
             raise ValueError(f"order[first:last] must be mini-batches with an eta each, got "
                              f"[{first}:{last}] of {n} in {mini_batch_size} and "
                              f"{each.shape[0]} etas")
-        # To the end of the last mini-batch, and what is looked at ahead of the next.
+        # The last mini-batch may extend past `last`, and the rows of the next one are prefetched.
         if not all_below(rows.array.n, &which[0] + first, min(n, (
                 last + min(mini_batch_size, n) + SLICE)) - first):
             raise ValueError(f"order must be of row numbers below {rows.array.n}, got others")
@@ -301,7 +304,7 @@ cdef class Core:
     cdef double train(
         self, TrainingTask* task, OptimizerState optimizer, double cost, int threads,
     ) except? -1:
-        # Returns cost plus the costs.
+        # Returns `cost` plus the cost of all examples.
         if self.needs_gil:
             threads = 1
         threads = max(1, min(threads, <int>MAX_THREADS))
@@ -311,7 +314,7 @@ cdef class Core:
         workspace.passes.cost = cost
         if threads == 1:
             with nogil:
-                if self.needs_gil:      # the user's functions may want subnormal numbers
+                if self.needs_gil:      # the user's functions may need subnormal numbers
                     run_training_ieee(task, workspace.passes, task.options)
                 else:
                     run_training(task, workspace.passes, task.options)
@@ -322,11 +325,11 @@ cdef class Core:
             if errors:
                 raise errors[0]
         cost = workspace.passes.cost
-        self.release(workspace)         # from now on somebody else's
+        self.release(workspace)         # another caller may take it now
         return cost
 
     def cost_derivative(self, a, y):
-        """dC/da for rows of output activations."""
+        """Return dC/da for rows of output activations."""
         cdef real[:, ::1] a_rows = numeric_array(a), y_rows = numeric_array(y)
         cdef Py_ssize_t n = a_rows.shape[0], J = a_rows.shape[1], i
         if y_rows.shape[0] != n or y_rows.shape[1] != J:
@@ -346,7 +349,7 @@ cdef class Core:
 
 cdef class OptimizerState:
     """
-    An optimizer, and its state for one network.
+    An optimizer and its state for one network.
 
     Parameters
     ----------
@@ -357,7 +360,7 @@ cdef class OptimizerState:
     Attributes
     ----------
     slots : tuple of arenas
-        The state: as many arrays as the optimizer's row in table.py says.
+        The state. The optimizer's row in table.py sets the number of arrays.
     """
 
     cdef OptimizerOptions options
@@ -382,16 +385,16 @@ cdef class OptimizerState:
             double weight_decay=0, double clip_value=INFINITY, double clip_norm=INFINITY,
             double max_norm=INFINITY, uint64_t seed=0, double noise=0):
         """
-        Set everything but the state.
+        Set everything except the state.
 
         Parameters
         ----------
         numbers : dict
-            The optimizer's own, by name: those of its row in table.py.
+            The optimizer's numbers by name, as in its row in table.py.
         dropout : array (layers of weights,)
-            Rates: of x, then of the hidden layers.
+            The dropout rate of x, then those of the hidden layers.
         noise : float
-            The standard deviation of what is added to x.
+            The standard deviation of the noise added to x.
         """
         cdef Py_ssize_t l
         cdef const real[::1] rates = numeric_array(dropout)
@@ -415,22 +418,24 @@ cdef class OptimizerState:
 
     def divide_by_weight(self, double penalty):
         """
-        From now on take weighted means: divide a mini-batch's gradient, its l2 and its cost, to
-        which penalty times the sum of squares of all w is added, by what its examples weigh.
+        Use weighted means from now on.
 
-        That cost counts for each of its examples. An optimizer other than plain descent is needed.
+        The gradient, the l2 term and the cost of a mini-batch are divided by the total weight of
+        its examples. Before that, penalty times the sum of squares of all w is added to the cost.
+        The resulting cost counts once for each example. Plain gradient descent does not support
+        this.
         """
         self.options.by_weight, self.options.penalty = True, penalty
 
     def attach(self, Core core not None):
-        """Train this core of the same sizes from now on."""
+        """Train this core from now on; its sizes must be the same."""
         if not same_sizes(&core.net, &self.core.net):
             raise ValueError("core must have the sizes of the one it takes the place of")
         self.core, self.options.parameters = core, core.net.parameters
 
     @property
     def steps(self):
-        """How many were taken."""
+        """The number of steps taken."""
         return self.options.steps
 
     @steps.setter
@@ -439,12 +444,12 @@ cdef class OptimizerState:
 
     @property
     def passed_over(self):
-        """How many examples were in mini-batches that weigh nothing, and took no step."""
+        """The number of examples skipped because their mini-batch had a total weight of 0."""
         return self.options.passed_over
 
 
 cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) noexcept nogil:
-    # from 0 on: others are large if they are read without a sign
+    # Whether all are in 0..n-1. A negative number is large when read as unsigned.
     cdef Py_ssize_t i
     cdef bint good = True
     for i in range(count):

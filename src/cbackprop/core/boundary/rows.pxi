@@ -1,8 +1,8 @@
-# The caller's examples as Python objects: they are kept alive, checked, and not copied.
+# The caller's examples as Python objects. They are checked and kept alive, but not copied.
 
 
 cdef RowType row_type_of(x):
-    # Other types count as uint8, whose memoryview refuses them.
+    # Any other type is treated as uint8; its memoryview then raises the error.
     cdef int numpys = cnp.PyArray_TYPE(x)
     if numpys == cnp.NPY_FLOAT32:
         return FLOAT32
@@ -13,9 +13,10 @@ cdef class Rows:
     """
     Rows of x: a C-contiguous array of uint8, float32 or float64, kept alive and not copied.
 
-    If asked, zeros are skipped where there are enough of them: what is not zero is copied. Or x is
-    a matrix in SciPy's CSR format, which is never made dense; its numbers and indices are not
-    copied if they are of the core's real type and C ints. It may be used if it `is_sound`.
+    With `skip_zeros`, zeros are skipped if there are enough of them; the nonzero values are then
+    copied. x may also be a matrix in SciPy's CSR format, which is never made dense. Its values and
+    indices are not copied if they have the core's real type and are C ints. Use it only if
+    `is_sound` returns True.
     """
 
     cdef const uint8_t[:, ::1] uint8_rows
@@ -34,7 +35,7 @@ cdef class Rows:
             return
         self.x = numeric_array(x)
         array.type, array.itemsize = row_type_of(x), cnp.PyArray_ITEMSIZE(x)
-        # Sizes are the buffers': what a subclass says of itself may be wrong.
+        # Sizes come from the buffer, because a subclass may report a wrong shape.
         if array.type == UINT8:
             self.uint8_rows = x
             array.n, array.K = self.uint8_rows.shape[0], self.uint8_rows.shape[1]
@@ -85,11 +86,11 @@ cdef class Rows:
 
     @property
     def skips_zeros(self):
-        """Whether it is known what is not zero."""
+        """Whether the nonzero values are listed, so that products skip zeros."""
         return self.array.nonzeros != NULL or self.array.columns != NULL
 
     def is_sound(self):
-        """Whether every index of a CSR matrix is where it should be, and rises in its row."""
+        """Return whether the indices of a CSR matrix are in range and increase within each row."""
         cdef const RowArray* array = &self.array
         if array.columns == NULL:
             return True
@@ -102,7 +103,7 @@ cdef class Rows:
         return sound
 
     def all_finite(self):
-        """Whether no number in the rows is NaN or infinite, or beyond the core's real type."""
+        """Return whether all numbers in the rows are finite in the core's real type."""
         cdef Py_ssize_t first = 0, m, n = self.array.n
         cdef Py_ssize_t max_rows = max(<Py_ssize_t>1, NUMBERS_PER_SIGNAL_CHECK // max(
             <Py_ssize_t>1, self.array.K))
@@ -118,7 +119,7 @@ cdef class Rows:
 
 
 cdef class Targets:
-    """What y says: one row of real numbers for each example, or its label; and its weight."""
+    """The targets: one row of real numbers, or one label, for each example; and its weight."""
 
     cdef const real[:, ::1] rows
     cdef const int[::1] labels
@@ -152,14 +153,14 @@ cdef class Targets:
 
 cdef bint needs_no_conversion(RowArray* rows, object x, Py_ssize_t K):
     # Whether x is an array that needs no conversion: (n, K), or one example as (K,) or (K, 1).
-    # NumPy's own macros, because for one row a memoryview would cost as much as the arithmetic.
+    # This uses NumPy's macros: for one row, a memoryview would cost as much as the arithmetic.
     cdef cnp.npy_intp* shape
     if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_ISCARRAY_RO(x):
         return False
     if cnp.PyArray_TYPE(x) not in (cnp.NPY_UINT8, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
         return False
     cdef int dimensions = cnp.PyArray_NDIM(x)
-    shape = cnp.PyArray_DIMS(x)         # NULL of a number
+    shape = cnp.PyArray_DIMS(x)         # NULL for a 0-d array
     if dimensions == 2 and shape[1] == K:
         rows.n = shape[0]
     elif dimensions == 1 and shape[0] == K or (
@@ -179,7 +180,7 @@ cdef bint indices_rise(const RowArray* rows) noexcept nogil:
     for i in range(rows.n):
         if rows.starts[i] < 0 or rows.starts[i] > rows.starts[i + 1]:
             return False
-    for i in range(rows.n):     # only now: all starts are below the last
+    for i in range(rows.n):     # safe only now: all starts are at most the last
         before = -1
         for at in range(rows.starts[i], rows.starts[i + 1]):
             if rows.columns[at] <= before:

@@ -1,20 +1,20 @@
-# What the book's modules do to one column: to call NumPy takes longer than the arithmetic.
+# Helpers of the book's modules for one column, where calling NumPy costs more than the arithmetic.
 
 from libc.math cimport exp as exp_of_double
 
 
 cdef enum:
-    SHORT = 1024        # numbers; with more, NumPy's own loops are worth the call
+    SHORT = 1024        # the most numbers; for more, NumPy's loops are worth the call
 
 
 def sigmoid_of_short(z):
-    """1 / (1 + e^-z) for a short array of the core's real type; None for anything else."""
+    """Return 1 / (1 + e^-z) for a short array of the core's real type; None for anything else."""
     cdef Py_ssize_t i, n
     cdef const real* from_
     cdef real* to
     if not cnp.PyArray_CheckExact(z) or cnp.PyArray_TYPE(z) != REAL_TYPE or (
             not cnp.PyArray_ISCARRAY_RO(z) or cnp.PyArray_SIZE(z) > SHORT
-            or cnp.PyArray_NDIM(z) == 0):     # NumPy makes a scalar of that
+            or cnp.PyArray_NDIM(z) == 0):     # for which NumPy returns a scalar
         return None
     n = cnp.PyArray_SIZE(z)
     out = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(z), cnp.PyArray_DIMS(z), REAL_TYPE)
@@ -25,7 +25,7 @@ def sigmoid_of_short(z):
 
 
 def arrays_match(list weights, list biases, sizes):
-    """Whether these are finite arrays of the core's real type, as those of such a network are."""
+    """Return whether these are finite arrays of the core's real type that match the sizes."""
     cdef Py_ssize_t l, n = len(weights)
     if len(sizes) != n + 1 or len(biases) != n:
         return False
@@ -37,7 +37,7 @@ def arrays_match(list weights, list biases, sizes):
 
 
 def pairs_match(list pairs, Py_ssize_t inputs, Py_ssize_t outputs):
-    """Whether all are tuples (x, y) of finite columns; y may be a label as well."""
+    """Return whether all are tuples (x, y) of finite columns; y may also be a label."""
     for pair in pairs:
         if type(pair) is not tuple or len(<tuple>pair) != 2:
             return False
@@ -53,7 +53,7 @@ def pairs_match(list pairs, Py_ssize_t inputs, Py_ssize_t outputs):
 
 
 cdef bint is_finite_matrix(x, Py_ssize_t rows, Py_ssize_t columns):
-    # of float32 or float64
+    # Whether x is a finite matrix of float32 or float64 with that shape.
     if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_ISCARRAY_RO(x) or (
             cnp.PyArray_NDIM(x) != 2 or cnp.PyArray_DIM(x, 0) != rows
             or cnp.PyArray_DIM(x, 1) != columns):

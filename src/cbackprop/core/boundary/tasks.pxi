@@ -1,15 +1,15 @@
-# What the threads of a team do: train, or infer.
+# The tasks of a team of threads: training, and inference.
 
 
 cdef struct TrainingTask:       # the mini-batches of an epoch, or one gradient
     Pass* passes                # one for each thread
     OptimizerOptions* options   # NULL for plain descent
-    MiniBatch batch             # IN, OUT: where it begins, and where to go on
+    MiniBatch batch             # IN, OUT the first mini-batch; then the one to continue with
     Py_ssize_t mini_batch_size
     const double* etas          # one for each mini-batch
-    Py_ssize_t last             # row of the order
-    real* nabla                 # OUT the gradient of all rows, instead; or NULL
-    void* errors                # a list
+    Py_ssize_t last             # the row of the order at which to stop
+    real* nabla                 # OUT the gradient of all rows, without a step; or NULL, to train
+    void* errors                # a Python list
 
 
 cdef int run_training(TrainingTask* task, Pass* p, OptimizerOptions* options) except -1 nogil:
@@ -21,7 +21,7 @@ cdef int run_training(TrainingTask* task, Pass* p, OptimizerOptions* options) ex
 
 
 cdef int run_training_ieee(TrainingTask* task, Pass* p, OptimizerOptions* options) except -1 nogil:
-    # With subnormal numbers, which functions of the user in NumPy may want.
+    # With IEEE subnormals, which the user's functions in NumPy may need.
     cdef MiniBatch batch = task.batch
     cdef Sink average
     if task.nabla != NULL:
@@ -35,12 +35,12 @@ cdef int run_training_ieee(TrainingTask* task, Pass* p, OptimizerOptions* option
 
 
 cdef void training_worker(void* work, int thread, int threads) noexcept nogil:
-    # Only the first, which is the caller's, can meet with an error.
+    # Only thread 0, the caller's, can raise an error.
     cdef TrainingTask* task = <TrainingTask*>work
     cdef Pass* p = &task.passes[thread]
     cdef OptimizerOptions own
     cdef OptimizerOptions* options = task.options
-    if p.threads != threads:        # fewer than were asked for
+    if p.threads != threads:        # fewer threads than requested
         p.threads, p.m = threads, 0
     if thread == 0:
         training_worker_0(task)
@@ -59,17 +59,17 @@ cdef void training_worker_0(TrainingTask* task) noexcept with gil:
         (<list>task.errors).append(error)
 
 
-cdef struct InferenceTask:      # outputs, or an evaluation, of rows
-    Pass** passes               # for each thread, in workspaces of their own; or NULL for one
+cdef struct InferenceTask:      # the outputs, or an evaluation, of rows
+    Pass** passes               # one for each thread, in its own workspace; NULL for one thread
     const RowArray* rows
-    Py_ssize_t parts            # the slices they are dealt out in, of about equal length
-    long next                   # the first part that no thread has taken
-    real* a                     # OUT (n, J); or NULL, for an evaluation:
+    Py_ssize_t parts            # number of slices, of about equal length
+    long next                   # the first slice that no thread has taken
+    real* a                     # OUT (n, J); or NULL, for an evaluation with the fields below
     const TargetArray* targets
-    double* costs               # OUT (parts)
-    long correct                # OUT
-    int failed                  # OUT: x is not finite, or there is an error
-    void* errors                # a list
+    double* costs               # OUT (parts) cost of each slice
+    long correct                # OUT number of correctly classified examples
+    int failed                  # OUT 1 if x is not finite or a thread raised an error
+    void* errors                # a Python list
 
 
 cdef int infer_slices(InferenceTask* task, Pass* p) except -1 nogil:
@@ -117,13 +117,13 @@ cdef void inference_worker_0(InferenceTask* task) noexcept with gil:
         with nogil:
             infer_slices(task, task.passes[0])
     except BaseException as error:
-        set_flag(&task.failed)           # the others stop as well
+        set_flag(&task.failed)           # stops the other threads as well
         (<list>task.errors).append(error)
 
 
 cdef void copy_examples(
     real* out,                      # OUT (m, J)
-    const real* a, const LayerState* at,   # IN  as its matrices are
+    const real* a, const LayerState* at,    # IN  laid out as the matrices of `at`
     Py_ssize_t m, Py_ssize_t J,
 ) noexcept nogil:
     cdef Py_ssize_t i, j
@@ -138,8 +138,8 @@ cdef void copy_examples(
 cdef inline Py_ssize_t decision(
     const real* a, Py_ssize_t J, Py_ssize_t stride, real threshold,
 ) noexcept nogil:
-    # The class an output stands for: the largest, the first of equals; a single one against the
-    # cost's threshold. -1 if one is NaN: that is no class.
+    # The class of an output: the index of the largest activation, the first among equals. A single
+    # activation is compared with the cost's threshold. -1 if any is NaN.
     cdef Py_ssize_t j, best = 0
     cdef bint nan = a[0] != a[0]
     for j in range(1, J):

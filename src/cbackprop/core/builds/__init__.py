@@ -1,1 +1,1 @@
-"""The core, built once per instruction set and real type: `_dispatch` chooses."""
+"""The core, built once per instruction set and real type. `_dispatch` loads one."""

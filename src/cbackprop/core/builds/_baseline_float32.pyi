@@ -1,4 +1,4 @@
-"""What every build of the core offers to Python: this one, and those that refer to it."""
+"""The Python interface of every build of the core; the other stubs import this one."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 ACTIVATIONS: dict[str, int]
 COSTS: dict[str, int]
-DEFAULTS: dict[str, tuple[float, ...]]
 DIFFERENCE: float
 ELEMENTARY: tuple[str, ...]
 OPTIMIZERS: dict[str, int]
 REAL: str
 STEPS: tuple[str, ...]
+THRESHOLDS: dict[str, float]
 
 class Rows:
     @property

@@ -1,9 +1,9 @@
 # Chapter 2: feedforward (25) and the four equations. `cbackprop.chapter2` is the same chapter in
 # plain loops, under the same names.
 #
-# `p` is a slice of a mini-batch on its way through the network, as one thread sees it. `at` is what
-# the slice leaves in a layer: z, a and delta of its examples. A product is shared among threads by
-# neurons, and finds its operands in engine/products.pxi.
+# `p` is one thread's pass over a slice of a mini-batch. `at` is the state of a layer: z, a and
+# delta of the slice's examples. Threads share a product by neurons; engine/products.pxi selects its
+# operands.
 
 
 cdef int feedforward(Pass* p) except -1 nogil:
@@ -27,14 +27,14 @@ cdef int output_error(Pass* p, real step) except -1 nogil:
     # BP1   delta^L = grad_a C * sigma'(z^L)
     # (37)  delta^L_j = sum_k dC/da_k da_k/dz_j, where every a_k depends on z_j: softmax, for which
     #       da_k/dz_j = a_k (1[j = k] - a_j), so that delta_j = a_j (dC/da_j - sum_k dC/da_k a_k)
-    # Every equation after BP1 is linear in delta, so delta takes the step here: -eta/m makes BP4
-    # the update, 1/m the average gradient, 1 the book's. Cost and activation are one formula where
-    # two would cancel or overflow.
+    # Every later equation is linear in delta, so delta is multiplied by the step here: with -eta/m
+    # BP4 is the update, with 1/m the average gradient, with 1 the book's sum. Some pairs of a cost
+    # and an activation share one formula, because two would cancel or overflow.
     cdef const Layer* layer = &p.net.layers[p.net.n_layers - 1]
     cdef LayerState* at = &p.own[p.net.n_layers - 1]
     output_error_of(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                     p.y + p.first_own * at.example_stride, step, at.rows, at.columns, at.ld)
-    if p.weighted:                      # each example's delta, by its weight
+    if p.weighted:                      # multiply each example's delta by its weight
         apply_weights(at.delta, p.weights + p.first_own, layer.narrow, at.rows, at.columns, at.ld)
     return 0
 
@@ -68,7 +68,7 @@ cdef void add_weight_gradient(Pass* p, int l, const Sink* into) noexcept nogil:
 
 
 cdef int backprop(Pass* p, const Sink* into) except -1 nogil:
-    # BP1 to BP4 for one slice. No parameter changes before every delta is known.
+    # BP1 to BP4 for one slice. No parameter changes before all deltas are known.
     cdef int l
     feedforward(p)
     output_error(p, into.step)                              # BP1
@@ -76,7 +76,7 @@ cdef int backprop(Pass* p, const Sink* into) except -1 nogil:
         backpropagate_error(p, l)                           # BP2
     if not barrier(p):
         return 0
-    if p.thread == 0:           # in one order, however many threads there are
+    if p.thread == 0:           # one thread, so that the order of the sum is fixed
         p.cost += cost_of_slice(p)
     for l in range(p.net.n_layers):
         add_bias_gradient(p, l, into)                       # BP3
@@ -85,20 +85,26 @@ cdef int backprop(Pass* p, const Sink* into) except -1 nogil:
     return 0
 
 
-cdef double cost_of_slice(const Pass* p) except? -1 nogil:
-    # (26)  C = sum_x C_x, each with its weight
-    cdef const LayerState* at = &p.layers[p.net.n_layers - 1]
-    cdef const Layer* layer = &p.net.layers[p.net.n_layers - 1]
-    cdef Py_ssize_t i, stride = at.example_stride
-    cdef double total = 0
-    if not p.weighted:
-        return sum_of_costs(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.a, at.z, p.y,
-                            at.rows, at.columns, at.ld)
-    for i in range(p.m):
-        if p.weights[i] > 0:    # 0 times an infinite cost is no number
-            total += p.weights[i] * sum_of_costs(
-                &p.net.cost, layer.runs, layer.n_runs, layer.narrow,
-                at.a + i * stride, at.z + i * stride, p.y + i * stride,
-                1 if at.neuron_stride == 1 else layer.J, layer.J if at.neuron_stride == 1 else 1,
-                at.ld)
-    return total
+cdef int update_mini_batch(Pass* p, const MiniBatch* batch, double eta) except -1 nogil:
+    # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
+    cdef Sink parameters
+    parameters.to, parameters.w_step, parameters.b_step = p.net.parameters, NULL, NULL
+    parameters.step = <real>(-eta / batch.m)        # minus: BP3 and BP4 subtract from b and w
+    return sum_gradients(p, batch, &parameters)
+
+
+cdef int sum_gradients(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
+    # SLICE rows at a time, so that memory does not grow with the data. Each slice prefetches the
+    # rows of the next slice or mini-batch.
+    cdef Py_ssize_t first = batch.first, end = batch.first + batch.m, max_rows = SLICE
+    if batch.m > SLICE:
+        max_rows = rows_per_slice(p.net, batch.rows)
+    while first < end:
+        share_examples(p, min(max_rows, end - first))
+        gather_examples(p, batch, first)
+        first += p.m
+        plan_prefetch(&p.prefetcher, batch, first, min(batch.n, first + p.m))
+        if not barrier(p):
+            return 0
+        backprop(p, into)
+    return 0

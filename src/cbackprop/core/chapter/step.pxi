@@ -1,17 +1,15 @@
-# Gradient descent: the update of a mini-batch, and the mini-batches of an epoch.
+# The steps of an epoch: plain descent, or what an optimizer makes of the gradient.
 #
-# A mini-batch goes through the network SLICE rows at a time, so that memory does not grow with the
-# data. Where all of it fits one slice, BP3 and BP4 subtract from the parameters themselves, and
-# nabla_w is never stored. A mini-batch is done whole or not at all: signals are looked for between
-# its products, but not once the parameters have begun to change.
+# If a mini-batch fits in one slice, BP3 and BP4 subtract directly from the parameters, and nabla_w
+# is never stored. A mini-batch is applied completely or not at all: signals are checked between its
+# products, but not after the parameters have begun to change.
 
 
-cdef int update_mini_batch(
+cdef int take_step(
     Pass* p, const MiniBatch* batch, OptimizerOptions* options, double eta,
 ) except -1 nogil:
-    # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
-    cdef Sink descent
-    if is_weightless(batch):                # no reason for a step
+    # Plain descent if options are NULL or `plain`, else an optimizer's step.
+    if is_weightless(batch):                # its gradient is 0
         if options != NULL:
             options.passed_over += batch.m
         return 0
@@ -19,58 +17,40 @@ cdef int update_mini_batch(
         p.noise.step = options.steps + 1
     if options != NULL and not options.plain:
         optimize_mini_batch(p, batch, options, eta)
+    elif batch.m <= SLICE:
+        update_mini_batch(p, batch, eta)
     else:
-        descent.to, descent.w_step, descent.b_step = p.net.parameters, NULL, NULL
-        descent.step = <real>(-eta / batch.m)       # minus: the sums are subtracted
-        if batch.m <= SLICE:
-            sum_gradients(p, batch, &descent)
-        else:
-            add_sums(p, batch, &descent)
+        add_sums(p, batch, <real>(-eta / batch.m))
     if options != NULL:
-        options.steps += 1          # only now: a signal may have kept it from being taken
-    return 0
-
-
-cdef int sum_gradients(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
-    # Slice by slice. The next slice or mini-batch is fetched meanwhile.
-    cdef Py_ssize_t first = batch.first, end = batch.first + batch.m, max_rows = SLICE
-    if batch.m > SLICE:
-        max_rows = rows_per_slice(p.net, batch.rows)
-    while first < end:
-        share_examples(p, min(max_rows, end - first))
-        gather_examples(p, batch, first)
-        first += p.m
-        plan_prefetch(&p.prefetcher, batch, first, min(batch.n, first + p.m))
-        if not barrier(p):
-            return 0
-        backprop(p, into)
+        options.steps += 1          # only now, because a signal may have prevented the step
     return 0
 
 
 cdef int sum_into_arena(Pass* p, const MiniBatch* batch, real step) except -1 nogil:
-    # The complete gradient, times step, in an arena of its own.
+    # The complete gradient times `step`, in an arena of its own.
     cdef Sink arena
     cdef Range own = part_of_arena(p)
     arena.to, arena.step, arena.w_step, arena.b_step = p.sums, step, NULL, NULL
-    if not barrier(p):          # another may still read the last one
+    if not barrier(p):          # another thread may still read the previous gradient
         return 0
     memset(p.sums + own.first, 0, (own.last - own.first) * sizeof(real))
     return sum_gradients(p, batch, &arena)
 
 
-cdef int add_sums(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
+cdef int add_sums(Pass* p, const MiniBatch* batch, real step) except -1 nogil:
+    # As update_mini_batch, for more rows than a slice has.
     cdef Range own = part_of_arena(p)
-    sum_into_arena(p, batch, into.step)
+    sum_into_arena(p, batch, step)
     if not is_set(&p.team.barrier.stopped):
-        add_arena(into.to + own.first, p.sums + own.first, own.last - own.first)
+        add_arena(p.net.parameters + own.first, p.sums + own.first, own.last - own.first)
     return 0
 
 
 cdef int optimize_mini_batch(
     Pass* p, const MiniBatch* batch, OptimizerOptions* options, double eta,
 ) except -1 nogil:
-    # What an optimizer makes of the average gradient: tile by tile from BP4's product, or, where it
-    # must be complete first, from an arena.
+    # One step of an optimizer from the average gradient. It is applied tile by tile during BP4's
+    # product, or, if the gradient must be complete first, from an arena.
     cdef Sink step
     cdef Step w_step, b_step
     cdef int l
@@ -79,7 +59,7 @@ cdef int optimize_mini_batch(
         weight = total_weight(batch)
         p.cost = 0
         if options.penalty:
-            if not barrier(p):          # another may still be at the last step
+            if not barrier(p):          # another thread may still be in the previous step
                 return 0
             if p.thread == 0:
                 p.cost = options.penalty * sum_of_squared_weights(p.net)
@@ -127,11 +107,11 @@ cdef int sgd(
     const double* eta,              # IN  one for each mini-batch
     Py_ssize_t last,
 ) except -1 nogil:
-    # The mini-batches that begin in rows batch.first to last of the order. The last of an epoch may
-    # be shorter: the step divides by its own length.
+    # The mini-batches that begin in rows batch.first to last of the order. The last one of an epoch
+    # may be shorter; the step then divides by its length.
     while batch.first < last and not p.team.oversubscribed:
         batch.m = min(mini_batch_size, batch.n - batch.first)
-        update_mini_batch(p, batch, options, eta[0])
+        take_step(p, batch, options, eta[0])
         if is_set(&p.team.barrier.stopped):
             break
         batch.first += batch.m

@@ -1,8 +1,8 @@
-# The examples of a slice: rows of x where they lie, or converted; their targets and weights.
+# The examples of a slice: rows of x, in place or converted, with their targets and weights.
 
 
 cdef enum:
-    L2_TARGET_BYTES = 262_144   # the L2 cache keeps so much
+    L2_TARGET_BYTES = 262_144   # targets up to this size stay in the L2 cache
 
 
 cdef inline void convert_row(
@@ -37,10 +37,10 @@ cdef void gather(
     const real** x,             # OUT (m) pointers to rows: the caller's own, or those of `buffer`
     real* buffer, Py_ssize_t ld,    # OUT (m, ld) where rows must be converted or scaled
     const RowArray* rows,
-    const Py_ssize_t* order,    # IN  (m) which rows, or NULL: first, first + 1, ...
+    const Py_ssize_t* order,    # IN  row numbers, or NULL for 0, 1, 2, ...
     Py_ssize_t first, Py_ssize_t m,
     const real* scale,          # IN  (K), or NULL
-    bint copies,                # to be changed
+    bint copies,                # whether the rows will be changed, and so must be copied
 ) noexcept nogil:
     cdef Py_ssize_t i
     cdef Py_ssize_t row_bytes = rows.K * rows.itemsize
@@ -99,7 +99,7 @@ cdef bint gather_weights(
     real* weights,              # OUT (m)
     const TargetArray* targets, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
 ) noexcept nogil:
-    # Returns whether there are any.
+    # Returns whether the examples have weights.
     cdef Py_ssize_t i
     if targets.weights != NULL:
         for i in range(m):
@@ -118,9 +118,9 @@ cdef double total_weight(const MiniBatch* batch) noexcept nogil:
 
 
 cdef void gather_examples(
-    Pass* p,                    # OUT x, y and weights of this thread's
+    Pass* p,                    # OUT x, y and weights of this thread's examples
     const MiniBatch* batch,
-    Py_ssize_t first,           # of the slice in the order
+    Py_ssize_t first,           # the slice's first row in the order
 ) noexcept nogil:
     gather_rows(p, batch.rows, batch.order, first + p.first_own, batch.n)
     if p.noise != NULL:
@@ -131,12 +131,12 @@ cdef void gather_examples(
 
 cdef void gather_rows(
     Pass* p, const RowArray* rows,
-    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,        # its own, out of so many
+    const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,    # this thread's first, of n
 ) noexcept nogil:
     cdef const real* scales = p.net.scales
     p.sparse = ((p.noise == NULL or rows.columns != NULL and not corrupts_inputs(p.noise))
                 and scales == NULL and worth_skipping(rows, p.m, p.net.layers[0].J))
-    if p.sparse:                # all of the slice: threads share neurons
+    if p.sparse:                # the whole slice, because threads share the neurons
         p.values = rows.values
         first -= p.first_own
         p.following = min(<Py_ssize_t>PREFETCH_DISTANCE, n - first - p.m)
@@ -160,7 +160,7 @@ cdef void gather_own_targets(
 
 
 cdef void corrupt_inputs(Pass* p) noexcept nogil:
-    # Noise and dropout of x, before its scale: where that is one number, the product applies it.
+    # Add noise and dropout to x, before it is scaled: the product applies a single scale.
     cdef Noise* noise = p.noise
     cdef real* x = p.x + p.first_own * p.ld_x
     cdef Py_ssize_t K = p.net.layers[0].K
@@ -172,7 +172,7 @@ cdef void corrupt_inputs(Pass* p) noexcept nogil:
 
 cdef void plan_prefetch(Prefetcher* prefetcher, const MiniBatch* batch, Py_ssize_t first,
                         Py_ssize_t last) noexcept nogil:
-    # The CPU foresees rows in order by itself, and its caches hold small targets.
+    # The CPU prefetches consecutive rows by itself, and small targets stay in its caches.
     cdef Py_ssize_t i
     cdef const RowArray* rows = batch.rows
     cdef const TargetArray* targets = batch.targets
@@ -183,5 +183,5 @@ cdef void plan_prefetch(Prefetcher* prefetcher, const MiniBatch* batch, Py_ssize
     prefetcher.row = prefetcher.at = 0
     for i in range(prefetcher.n):
         prefetcher.rows[i] = rows.data + batch.order[first + i] * prefetcher.bytes
-        if targets_too:                 # the line where they begin
+        if targets_too:                 # only their first cache line
             prefetch(targets.rows + batch.order[first + i] * targets.J)

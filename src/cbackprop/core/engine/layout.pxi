@@ -1,28 +1,28 @@
-# How a network, and what a mini-batch leaves in it, lie in memory.
+# The memory layout of a network and of its states.
 #
-# (a) Examples are rows. Layer l has K neurons before its weights and J behind them; z, a, delta are
-#     (m, J), rows `ld` apart. w is stored (K, J), input neuron first, so that output neurons are
-#     lanes. ld rounds J up to whole cache lines; the padding of w, b, delta is zero and stays zero.
-# (b) Parameters lie in one arena. A gradient is an arena of the same layout.
-# (c) Narrow outputs. A last layer of at most half as many neurons as a vector has lanes would leave
-#     the rest idle. There examples are the lanes: z, a, delta, y are (J, m), w is (J, K), and the
-#     product takes other operands. Softmax and cosine are not narrow: their sums run over neurons.
-#     Nor are the user's functions in NumPy.
+# (a) Examples are rows. Layer l has K inputs and J outputs; z, a, delta are (m, J) with rows `ld`
+#     apart. w is stored (K, J), input neuron first, so that output neurons are lanes. ld rounds J
+#     up to whole cache lines; the padding of w, b and delta is zero and stays zero.
+# (b) All parameters lie in one arena. A gradient is an arena of the same layout.
+# (c) Narrow outputs. A last layer with at most half as many neurons as a vector has lanes would
+#     leave the other lanes idle. Its lanes are examples instead: z, a, delta, y are (J, m), w is
+#     (J, K), and the products take other operands. Softmax and cosine are never narrow, because
+#     their sums run over neurons; nor are the user's functions in NumPy.
 
 cdef enum:
-    SLICE = 512             # rows of a mini-batch at a time, ...
-    MIN_SLICE = 64          # ... and where it is sliced, down to these, ...
-    MAX_PRODUCT = 0x7FFFFFFF    # ... so that a product has no more multiplications: Ctrl-C waits
-    ODD_STRIDE_FROM = 128   # neurons from which rows lie an odd number of cache lines apart
+    SLICE = 512             # the most rows of a mini-batch at a time
+    MIN_SLICE = 64          # the fewest rows to which MAX_PRODUCT shortens a slice
+    MAX_PRODUCT = 0x7FFFFFFF    # the most multiplications of a product, because Ctrl-C waits for it
+    ODD_STRIDE_FROM = 128   # the fewest neurons whose rows lie an odd number of cache lines apart
 
 
 cdef struct Layer:
-    Py_ssize_t K, J
+    Py_ssize_t K, J         # inputs, outputs
     bint narrow
-    ActivationRun* runs     # of neurons with one activation
+    ActivationRun* runs     # (n_runs) runs of neurons with the same activation
     int n_runs
-    Py_ssize_t w, b         # where they begin in an arena
-    Py_ssize_t ld           # of w: (K, ld), or narrow (J, ld)
+    Py_ssize_t w, b         # offsets of w and b in an arena
+    Py_ssize_t ld           # row stride of w: (K, ld), or narrow (J, ld)
 
 
 cdef struct Network:
@@ -30,27 +30,27 @@ cdef struct Network:
     Layer* layers
     Cost cost
     real* parameters        # an arena
-    Py_ssize_t size         # of an arena
-    real scale              # of every input, ...
-    const real* scales      # ... or of each, (K); else NULL
+    Py_ssize_t size         # numbers in an arena
+    real scale              # the factor of all inputs
+    const real* scales      # (K) one factor for each input, or NULL
 
 
-cdef struct LayerState:     # what a slice leaves in a layer
-    const real** a_prev         # (m) rows of the layer before
+cdef struct LayerState:     # the state of a layer for the examples of a slice
+    const real** a_prev         # (m) pointers to rows: the inputs of the layer
     real* a                     # (m, J), or narrow (J, m)
-    real* z                     # as a: its own memory where sigma' needs it, else a's
-    real* handed_on             # what the next layer sees: a, or `masked`
-    real* masked                # (m, J) what dropout leaves of a; or NULL
-    real* delta                 # as a
-    const real** delta_rows     # its rows
-    Py_ssize_t rows, columns, ld
-    Py_ssize_t example_stride, neuron_stride
+    real* z                     # laid out as a; the same memory unless sigma' needs z
+    real* handed_on             # the inputs of the next layer: a, or `masked`
+    real* masked                # (m, J) a after dropout, or NULL
+    real* delta                 # laid out as a
+    const real** delta_rows     # pointers to the rows of delta
+    Py_ssize_t rows, columns, ld                # of a: (m, J), or narrow (J, m)
+    Py_ssize_t example_stride, neuron_stride    # numbers from one to the next
 
 
-cdef struct Team:           # what threads that train one network share
+cdef struct Team:           # the shared state of the threads that train one network
     Barrier barrier
-    bint oversubscribed     # after this mini-batch: they wait too long for each other
-    long long began
+    bint oversubscribed     # True if threads wait too long for each other: stop early
+    long long began         # when the team began, in nanoseconds
 
 
 cdef struct Range:
@@ -60,49 +60,49 @@ cdef struct Range:
 cdef struct MiniBatch:
     const RowArray* rows
     const TargetArray* targets
-    const Py_ssize_t* order     # (n) which rows, or NULL: as they lie
+    const Py_ssize_t* order     # (n) row numbers, or NULL for 0, 1, 2, ...
     Py_ssize_t n
-    Py_ssize_t first, m         # its own: m of the order, from first on
+    Py_ssize_t first, m         # the mini-batch is order[first:first + m]
 
 
-cdef struct Pass:           # a slice of a mini-batch on its way, as one thread sees it
+cdef struct Pass:           # one thread's pass over a slice of a mini-batch
     const Network* net
-    Py_ssize_t m            # examples of the slice
-    LayerState* layers      # of all its examples, ...
-    LayerState* own         # ... and of those that are this thread's:
-    Py_ssize_t first_own, m_own
+    Py_ssize_t m            # examples in the slice
+    LayerState* layers      # the states for all examples of the slice
+    LayerState* own         # the states for this thread's examples
+    Py_ssize_t first_own, m_own     # this thread's examples: m_own from first_own on
     int thread, threads
     Team* team
-    real* x                 # (m, ld of the input): rows that had to be converted
+    real* x                 # (m, ld_x) rows that had to be converted
     Py_ssize_t ld_x
-    bint sparse             # whether zeros of x are skipped: ...
-    Nonzeros* nonzeros      # (m) ... what is left of the rows, ...
-    Py_ssize_t following    # ... and of so many behind them
-    const real* values
-    Py_ssize_t* cursor      # (m)
-    real* y                 # as the output
-    real* weights           # (m) of the examples
-    bint weighted           # if not, each counts once
-    real* zeros             # (the widest ld)
-    real* panel
-    real* packed_a
-    real* tile              # of BP4's sums, for an optimizer
-    real* sums              # an arena, for gradients that must be complete
-    double* squares         # of the arena, block by block
-    Noise* noise            # own_noise, or NULL
+    bint sparse             # whether the first layer skips zeros of x
+    Nonzeros* nonzeros      # (m + following) if sparse: the nonzeros of each row
+    Py_ssize_t following    # rows after the slice whose nonzeros are listed, to be prefetched
+    const real* values      # if sparse: the nonzero values of all rows
+    Py_ssize_t* cursor      # (m) if sparse: the next nonzero of each row in BP4
+    real* y                 # targets, laid out as the last layer's a
+    real* weights           # (m) weights of the examples
+    bint weighted           # False if every example counts once
+    real* zeros             # (the largest ld)
+    real* panel             # workspace for the packed panel of b
+    real* packed_a          # workspace for the packed micro-panels of a
+    real* tile              # workspace for a tile of BP4's sums, for an optimizer
+    real* sums              # an arena for gradients that must be complete before the step
+    double* squares         # the squared norm of each block of `sums`
+    Noise* noise            # &own_noise, or NULL
     Noise own_noise
-    double cost             # of all examples so far
-    Prefetcher prefetcher   # the rows of the next slice
+    double cost             # sum over all examples so far
+    Prefetcher prefetcher   # fetches the rows of the next slice
     bint training
-    bint finite             # if not training: whether the first layer's z is
-    bint checks_signals     # for signals: it is the caller's thread
+    bint finite             # if not training: whether the first layer's z is finite
+    bint checks_signals     # True for the caller's thread
     Py_ssize_t work         # multiplications since the clock was last read
-    long long last_signal_check  # for a signal
-    long long waited        # nanoseconds, for other threads
+    long long last_signal_check     # its time, in nanoseconds
+    long long waited        # nanoseconds spent waiting for other threads
 
 
 cdef inline Py_ssize_t stride_of(Py_ssize_t J) noexcept nogil:
-    # Powers of two would make the rows of a wide layer collide in the L1 cache.
+    # An odd number of lines, because powers of two make rows collide in the L1 cache.
     cdef Py_ssize_t per_line = LINE_BYTES // sizeof(real)
     cdef Py_ssize_t lines = (J + per_line - 1) // per_line
     if J >= ODD_STRIDE_FROM:
@@ -141,13 +141,14 @@ cdef inline Py_ssize_t size_of_w(const Layer* layer) noexcept nogil:
 cdef Py_ssize_t rows_per_slice(const Network* net, const RowArray* rows) noexcept nogil:
     cdef int l
     cdef Py_ssize_t largest = 1
-    for l in range(1 if rows.columns != NULL else 0, net.n_layers):     # few products of the first
+    # CSR rows skip zeros in the first layer, so its product is small.
+    for l in range(1 if rows.columns != NULL else 0, net.n_layers):
         largest = max(largest, size_of_w(&net.layers[l]))
     return max(<Py_ssize_t>MIN_SLICE, min(<Py_ssize_t>SLICE, <Py_ssize_t>MAX_PRODUCT // largest))
 
 
 cdef Py_ssize_t multiplications(const Network* net, const RowArray* rows) noexcept nogil:
-    # of feedforward
+    # The number of multiplications in feedforward.
     if rows.columns == NULL:
         return rows.n * net.size
     return (rows.starts[rows.n] - rows.starts[0]) * net.layers[0].J + rows.n * (
@@ -161,4 +162,4 @@ cdef bint same_sizes(const Network* one, const Network* other) noexcept nogil:
     for l in range(one.n_layers):
         if one.layers[l].K != other.layers[l].K or one.layers[l].J != other.layers[l].J:
             return False
-    return one.size == other.size           # one may be narrow
+    return one.size == other.size           # the sizes differ if one is narrow

@@ -1,13 +1,13 @@
-# Limits on lengths: of the gradient, and of each neuron's weights.
+# Limits on the norm of the gradient, and on the norm of each neuron's weights.
 
 from libc.math cimport fabs, sqrt
 
 cdef enum:
-    CLIP_BLOCK = 4096       # numbers of an arena that are summed at a time
+    CLIP_BLOCK = 4096       # numbers of an arena in each partial sum
 
 
 cdef void clip_to_norm(Pass* p, double max_norm) noexcept nogil:
-    # Pascanu, Mikolov, Bengio, ICML 2013. The blocks of the sum are the same for any threads.
+    # Pascanu, Mikolov, Bengio, ICML 2013. The blocks do not depend on the number of threads.
     cdef Py_ssize_t block, size = p.net.size, n_blocks = (size + CLIP_BLOCK - 1) // CLIP_BLOCK
     cdef Range own = part(n_blocks, 1, p)
     cdef double square = 0, root
@@ -19,9 +19,9 @@ cdef void clip_to_norm(Pass* p, double max_norm) noexcept nogil:
     for block in range(n_blocks):
         square += p.squares[block]
     own = part_of_arena(p)
-    if square == INFINITY:      # the norm itself need not be
+    if square == INFINITY:      # although the norm may be finite
         root = root_of_scale(p.sums, size, 1, max_norm)
-        if not barrier(p):      # the others read it as well
+        if not barrier(p):      # the other threads still read the sums
             return
         for _ in range(2):
             scale_rows(p.sums + own.first, <real>root, 1, own.last - own.first, 0)
@@ -33,8 +33,8 @@ cdef void clip_to_norm(Pass* p, double max_norm) noexcept nogil:
 cdef double root_of_scale(
     const real* x, Py_ssize_t size, Py_ssize_t stride, double max_norm,
 ) noexcept nogil:
-    # The root of most / |x|, for numbers with squares beyond the real type; NaN if one is infinite.
-    # The share itself may be subnormal, which the core takes for zero.
+    # sqrt(max_norm / |x|), for numbers whose squares overflow; NaN if one is infinite. The caller
+    # multiplies by the root twice, because the scale itself may be subnormal, which counts as zero.
     cdef Py_ssize_t i
     cdef double largest = 0, total = 0
     for i in range(size):
@@ -46,7 +46,7 @@ cdef double root_of_scale(
 
 
 cdef double sum_of_squared_weights(const Network* net) noexcept nogil:
-    # of all w; padding is zero
+    # The sum over all w. Padding is zero.
     cdef int l
     cdef double total = 0
     for l in range(net.n_layers):
@@ -55,7 +55,7 @@ cdef double sum_of_squared_weights(const Network* net) noexcept nogil:
 
 
 cdef void limit_norms(Pass* p, double max_norm) noexcept nogil:
-    # No neuron's weights are longer than that (Srivastava et al., JMLR 2014).
+    # Shorten each neuron's weights to at most max_norm (Srivastava et al., JMLR 2014).
     cdef int l
     cdef Layer* layer
     cdef Range columns

@@ -1,6 +1,5 @@
-# The products of a layer: what each of the equations multiplies, and into what. Outputs may be
-# narrow (layout.pxi), zeros of x may be skipped, an optimizer may take BP4's sums: these are
-# operands here, so that the equations need not know.
+# The operands of each product of a layer. Narrow outputs (layout.pxi), skipped zeros of x and an
+# optimizer that takes BP4's sums are different operands here, so the equations do not know them.
 
 from libc.math cimport INFINITY
 
@@ -11,18 +10,18 @@ cdef enum ProductForm:
 cdef struct LayerProduct:
     Product dense
     ProductForm form
-    const Pass* p               # where the numbers that are not zero are listed
-    const real* a               # DOTS: (n_rows, depth), ...
-    Py_ssize_t lda              # ... rows apart
-    real lower_bound            # ZEROS_SKIPPED: what is below is raised to it
-    bint clears_padding         # the padding of c must be cleared: that of b is not zero
+    const Pass* p               # ZEROS_SKIPPED: lists the nonzeros of x
+    const real* a               # DOTS: (n_rows, depth)
+    Py_ssize_t lda              # DOTS: the row stride of a
+    real lower_bound            # ZEROS_SKIPPED: smaller sums are raised to it
+    bint clears_padding         # True if the padding of b is not zero, so that of c must be cleared
 
 
-cdef struct Sink:               # where a gradient goes
-    real* to                    # an arena: it is added to that, ...
-    real step                   # ... times this; delta carries the factor from BP1 on
-    const Step* w_step          # or an optimizer takes it, and `to` are the parameters; or NULL
-    const Step* b_step
+cdef struct Sink:               # the destination of a gradient
+    real* to                    # an arena, to which step times the gradient is added
+    real step                   # the factor; BP1 multiplies delta by it
+    const Step* w_step          # NULL; or an optimizer's step, and `to` are the parameters
+    const Step* b_step          # the same for the biases
 
 
 cdef inline void compute(LayerProduct* product) noexcept nogil:
@@ -44,7 +43,7 @@ cdef inline void compute(LayerProduct* product) noexcept nogil:
 
 
 cdef inline void begin_product(LayerProduct* product, const Pass* p) noexcept nogil:
-    # Not returned: to copy what was just stored waits for the stores, 20 ns with GCC 12.
+    # The struct is not returned: copying it would wait for its stores, 20 ns with GCC 12.
     memset(&product.dense, 0, sizeof(Product))
     product.dense.alpha = 1
     product.dense.panel, product.dense.packed_a = p.panel, p.packed_a
@@ -82,7 +81,7 @@ cdef inline void weighted_input_operands(
 cdef inline void weighted_error_operands(
     LayerProduct* product,      # OUT delta = (w^(l+1))^T delta^(l+1)
     const Pass* p, LayerState* at, int l, Range neurons,
-    bint masks_relu,            # times relu'(z) as well
+    bint masks_relu,            # whether to multiply by relu'(z) as well
 ) noexcept nogil:
     cdef const Layer* next_layer = &p.net.layers[l + 1]
     cdef Product* dense = &product.dense
@@ -119,9 +118,9 @@ cdef inline void weight_gradient_operands(
         dense.b, dense.ldb = at.delta + columns.first, at.ld
     dense.n_rows_total = dense.n_rows
     if l == 0:
-        if at == p.layers:      # the next rows of x flow in while this computes
+        if at == p.layers:      # the product prefetches the next rows of x
             dense.prefetcher = &p.prefetcher
-        if p.net.scale != 1:    # delta takes the scale of x
+        if p.net.scale != 1:    # delta is multiplied by the scale of x
             scale_rows(at.delta + columns.first, p.net.scale, at.rows, dense.columns, at.ld)
     if into.w_step != NULL:
         product.form = TILES_WITH_EPILOGUE
@@ -134,7 +133,7 @@ cdef inline void weight_gradient_operands(
 
 
 cdef inline void add_over_examples(
-    real* to,                   # IN, OUT (J) + the sum of delta
+    real* to,                   # IN, OUT (J)  + the sum of delta over the examples
     const LayerState* at, bint narrow, Range neurons,
 ) noexcept nogil:
     if narrow:
@@ -157,22 +156,22 @@ cdef inline void add_to_biases(Pass* p, int l, const Sink* into, Range neurons) 
            neurons.last - neurons.first)
 
 
-# ---- the activation of a layer, with dropout behind it ----
+# ---- the activation of a layer, followed by dropout ----
 
 cdef inline bint is_relu(const Layer* layer) noexcept nogil:
-    # Its sigma' is 1 or 0, and costs nothing while a product's sums are in registers: 2 us of 47
-    # for a step of [20, 100, 1], 200 rows in float64.
+    # relu' is 1 or 0. Applied while a product's sums are in registers, it costs nothing; this saves
+    # 2 of 47 us of a step of [20, 100, 1], 200 rows in float64.
     return layer.n_runs == 1 and layer.runs.kind == RELU
 
 
 cdef inline bint product_rectifies(const Pass* p, const LayerState* at, int l) noexcept nogil:
-    # Whether the product gives relu(z) at once. Where it skips zeros, that costs nothing; in the
-    # tiles of the microkernel it would cost all others 1 to 2 %.
+    # Whether the product returns relu(z) directly. This costs nothing in the product that skips
+    # zeros; in the microkernel it would cost all other products 1 to 2 %.
     return (l == 0 and p.sparse and p.training and is_relu(p.net.layers) and at.z == at.a)
 
 
-cdef inline void activate_layer(Pass* p, int l) noexcept nogil:
-    # a = sigma(z), and what dropout leaves of it.
+cdef inline int activate_layer(Pass* p, int l) except -1 nogil:
+    # a = sigma(z), then dropout.
     cdef const Layer* layer = &p.net.layers[l]
     cdef LayerState* at = &p.own[l]
     if l == 0 and not p.training:
@@ -181,15 +180,35 @@ cdef inline void activate_layer(Pass* p, int l) noexcept nogil:
         activate(layer.runs, layer.n_runs, layer.narrow, at.a, at.z, at.rows, at.columns, at.ld)
     if at.handed_on != at.a:
         apply_dropout(at.handed_on, at.a, p.noise, l + 1, at.rows, at.columns, at.ld)
+    return 0
 
 
 cdef inline int times_sigma_prime_of_layer(Pass* p, int l) except -1 nogil:
-    # delta times sigma'(z), and times what dropout has multiplied a by.
+    # Multiply delta by sigma'(z), and by the factors with which dropout multiplied a.
     cdef const Layer* layer = &p.net.layers[l]
     cdef LayerState* at = &p.own[l]
     if at.handed_on != at.a:
         apply_dropout(at.delta, at.delta, p.noise, l + 1, at.rows, at.columns, at.ld)
-    if is_relu(layer):          # the product was masked
+    if is_relu(layer):          # the product was masked by relu'(z)
         return 0
     return times_sigma_prime(layer.runs, layer.n_runs, layer.narrow, at.delta, at.a, at.z,
                              at.rows, at.columns, at.ld)
+
+
+cdef double cost_of_slice(const Pass* p) except? -1 nogil:
+    # (26)  C = sum_x C_x, each C_x times the weight of x
+    cdef const LayerState* at = &p.layers[p.net.n_layers - 1]
+    cdef const Layer* layer = &p.net.layers[p.net.n_layers - 1]
+    cdef Py_ssize_t i, stride = at.example_stride
+    cdef double total = 0
+    if not p.weighted:
+        return sum_of_costs(&p.net.cost, layer.runs, layer.n_runs, layer.narrow, at.a, at.z, p.y,
+                            at.rows, at.columns, at.ld)
+    for i in range(p.m):
+        if p.weights[i] > 0:    # 0 times an infinite cost is NaN
+            total += p.weights[i] * sum_of_costs(
+                &p.net.cost, layer.runs, layer.n_runs, layer.narrow,
+                at.a + i * stride, at.z + i * stride, p.y + i * stride,
+                1 if at.neuron_stride == 1 else layer.J, layer.J if at.neuron_stride == 1 else 1,
+                at.ld)
+    return total

@@ -1,28 +1,28 @@
-# Which part of a mini-batch a thread takes, and where it waits for the others.
+# The division of a mini-batch among threads, and the barriers between them.
 #
-# A thread takes its own examples through most of the equations. The first layer's product, and
-# those with a large w, are shared by neurons instead, for all examples of the slice; BP3 and BP4
-# are shared by neurons always. Between the two ways of sharing stands a barrier. Each element is
-# summed by one thread, in an order that the shapes alone decide: the bits are the same for any
-# number of threads.
+# Work is split two ways. By examples: a thread takes its own examples through most of the
+# equations. By neurons: all threads work on all examples of the slice, each on its own columns;
+# this is used for the first layer's z, for layers with more than 1 MB of weights, and for BP3 and
+# BP4. A barrier separates the two. Each element is summed by one thread, in an order that depends
+# on shapes only: results are bit-identical for any number of threads.
 
 cdef enum:
-    CLOCK_EVERY_MULTIPLICATIONS = 10_000_000  # multiplications: they take a millisecond or so
-    SIGNAL_EVERY_NS = 20_000_000  # nanoseconds between two looks for a signal
-    SHARED_W_BYTES = 1 << 20    # of w, from which the L2 cache does not hold it
-    MIN_EXAMPLES_PER_THREAD = 3     # fewer are summed in another order (gemm.pxi)
-    LONG_WAIT_NS = 2_000_000    # nanoseconds of waiting that make a team leave ...
-    LONG_WAIT_SHARE = 4         # ... if they are this part of the time
+    CLOCK_EVERY_MULTIPLICATIONS = 10_000_000    # between two readings of the clock, about 1 ms
+    SIGNAL_EVERY_NS = 20_000_000    # between two checks for a signal
+    SHARED_W_BYTES = 1 << 20        # the largest w that threads do not share: it fits the L2 cache
+    MIN_EXAMPLES_PER_THREAD = 3     # fewer would be summed in another order (gemm.pxi)
+    LONG_WAIT_NS = 2_000_000        # a team stops if its threads waited longer than this ...
+    LONG_WAIT_SHARE = 4             # ... and for more than 1 / LONG_WAIT_SHARE of the time
 
 
 ctypedef void (*ByNeurons)(Pass* p, LayerState* at, int l, Range neurons) noexcept nogil
 
 
 cdef inline int share_by_neurons(Pass* p, int l, int w, ByNeurons product) except -1 nogil:
-    # A product for the neurons of layer l, with w^w: for own examples, or, between two barriers,
-    # for own neurons. False if another thread has stopped.
+    # Compute a product with the weights of layer w for the neurons of layer l: for this thread's
+    # examples, or, between two barriers, for its neurons. False if another thread has stopped.
     if p.threads > 1 and by_neurons(p.net, w):
-        if w > 0 and not barrier(p):    # before the first layer's, the slice has had one
+        if w > 0 and not barrier(p):    # at the first layer, the threads have just passed one
             return False
         product(p, &p.layers[l], l, neurons_of(p, l))
         if not barrier(p):
@@ -34,7 +34,7 @@ cdef inline int share_by_neurons(Pass* p, int l, int w, ByNeurons product) excep
 
 
 cdef inline Range part(Py_ssize_t n, Py_ssize_t unit, const Pass* p) noexcept nogil:
-    # This thread's part of n, in whole units.
+    # This thread's part of 0..n, in whole units.
     cdef Range own
     cdef Py_ssize_t units = (n + unit - 1) // unit
     own.first = min(n, units * p.thread // p.threads * unit)
@@ -49,8 +49,8 @@ cdef inline Range all_neurons(const Layer* layer) noexcept nogil:
 
 
 cdef inline Range neurons_of(const Pass* p, int l) noexcept nogil:
-    # This thread's columns of w, in whole cache lines. Odd layers are dealt out from the last
-    # thread on, so that the remainders even out.
+    # This thread's columns of w, in whole cache lines. Odd layers are divided from the last thread
+    # on, so that the remainders even out.
     cdef const Layer* layer = &p.net.layers[l]
     cdef Py_ssize_t n = layer.K if layer.narrow else layer.J, line = LINE_BYTES // sizeof(real)
     cdef Py_ssize_t lines = (n + line - 1) // line
@@ -65,7 +65,7 @@ cdef inline Range neurons_of(const Pass* p, int l) noexcept nogil:
 
 
 cdef inline Range biases_of(const Pass* p, int l) noexcept nogil:
-    # As neurons_of; those of a narrow layer all go to the thread with the first columns.
+    # As neurons_of. All biases of a narrow layer belong to the thread with the first columns.
     cdef Range own = neurons_of(p, l)
     if p.net.layers[l].narrow:
         own.last = p.net.layers[l].J if own.first == 0 < own.last else 0
@@ -74,10 +74,10 @@ cdef inline Range biases_of(const Pass* p, int l) noexcept nogil:
 
 
 cdef inline bint by_neurons(const Network* net, int l) noexcept nogil:
-    # Whether threads share the products with w^l by neurons. The first layer's, so that nobody
-    # reads what another's BP4 has just written: [784, 100, 10] at batches of 10 would wait 6 of 20
-    # microseconds for it. And those so large that to pack all of w in each thread costs more than
-    # two barriers.
+    # Whether threads share the products with w^l by neurons. They do in the first layer, so that no
+    # thread reads weights that another one's BP4 has just written: [784, 100, 10] at batches of 10
+    # would wait 6 of 20 microseconds for them. They also do if w is so large that packing all of it
+    # in each thread costs more than two barriers.
     return l == 0 or not net.layers[l].narrow and (
         size_of_w(&net.layers[l]) > SHARED_W_BYTES // <Py_ssize_t>sizeof(real))
 
@@ -87,7 +87,7 @@ cdef inline Range part_of_arena(const Pass* p) noexcept nogil:
 
 
 cdef inline void share_examples(Pass* p, Py_ssize_t m) noexcept nogil:
-    # Deal out a slice of m. In a narrow layer examples are lanes: whole cache lines then.
+    # Divide a slice of m among the threads, in whole cache lines if examples are lanes (narrow).
     if m != p.m:
         share_slice(p, m)
 
@@ -109,7 +109,7 @@ cdef void share_slice(Pass* p, Py_ssize_t m) noexcept nogil:
 
 cdef inline void share_state(
     const Layer* layer,
-    LayerState* at, LayerState* own,    # OUT rows and columns; own: where its examples begin
+    LayerState* at, LayerState* own,    # OUT rows and columns; own: pointers to its examples
     Py_ssize_t m, Py_ssize_t first, Py_ssize_t m_own,
 ) noexcept nogil:
     cdef const real** delta_rows = own.delta_rows
@@ -125,7 +125,7 @@ cdef inline void share_state(
     own.delta = at.delta + offset
     if layer.narrow:
         own.columns = m_own
-        own.delta_rows = delta_rows         # not shared: they begin at other examples
+        own.delta_rows = delta_rows         # each thread has its own
         for j in range(layer.J):
             delta_rows[j] = own.delta + j * at.ld
     else:
@@ -134,7 +134,7 @@ cdef inline void share_state(
 
 
 cdef inline bint barrier(Pass* p) noexcept nogil:
-    # False if one has stopped, who will not come: then nobody does anything more.
+    # Wait for all threads. False if one has stopped and will not arrive: then all return.
     cdef long long waited = p.waited
     cdef bint passed
     if p.threads == 1:
@@ -142,14 +142,14 @@ cdef inline bint barrier(Pass* p) noexcept nogil:
     if is_set(&p.team.barrier.stopped):
         return False
     passed = barrier_wait(&p.team.barrier, p.threads, &p.waited)
-    if p.waited != waited:      # so long a wait is a reason to read the clock
+    if p.waited != waited:      # after a long wait, read the clock at once
         p.work = CLOCK_EVERY_MULTIPLICATIONS
     return passed
 
 
 cdef int poll_signals(Pass* p, Py_ssize_t multiplications) except -1 nogil:
-    # Ctrl-C; and whether waiting for each other costs a team more than it gains, because another
-    # program has one of its cores. The clock is read after a millisecond's work or so.
+    # Check for Ctrl-C, and whether the threads lose more time waiting for each other than they
+    # gain, because another program occupies a core. The clock is read about once per millisecond.
     cdef long long t
     p.work += multiplications * p.m
     if p.work < CLOCK_EVERY_MULTIPLICATIONS or not p.checks_signals:

@@ -1,13 +1,13 @@
-# The memory that mini-batches need on their way: one arena, laid out for all threads.
+# The memory of a pass: one arena, laid out for all threads.
 
-cdef struct Needs:              # what a workspace has room for
-    Py_ssize_t rows             # of a slice
+cdef struct Needs:              # the room that a workspace has, or must have
+    Py_ssize_t rows             # rows of a slice
     int threads
-    bint training               # delta, and z where sigma' needs it
-    bint sums                   # an arena for gradients that must be complete
-    bint drops                  # what dropout leaves of each a
-    bint traces                 # every z
-    bint expands                # rows of x that must be converted
+    bint training               # room for delta, and for z if sigma' needs it
+    bint sums                   # room for a gradient that must be complete before the step
+    bint drops                  # room for each a after dropout
+    bint traces                 # room for every z
+    bint expands                # room for rows of x that must be converted
 
 
 cdef inline bint suffices(const Needs* has, const Needs* needs) noexcept nogil:
@@ -18,7 +18,7 @@ cdef inline bint suffices(const Needs* has, const Needs* needs) noexcept nogil:
 
 
 cdef class Workspace:
-    """What mini-batches need on their way, for some threads; `new_workspace` makes one."""
+    """The memory of the passes of some threads; `new_workspace` creates one."""
 
     cdef Needs has
     cdef const Network* net
@@ -27,14 +27,14 @@ cdef class Workspace:
     cdef object arena
     cdef object sums
     cdef object squares
-    cdef Py_ssize_t reserved    # bytes so far
+    cdef Py_ssize_t reserved    # bytes reserved so far
 
     cdef void begin(self, int threads) noexcept:
         cdef int t
         if self.passes.threads != threads:
             for t in range(threads):
                 self.passes[t].thread, self.passes[t].threads = t, threads
-                self.passes[t].m = 0            # to be shared anew
+                self.passes[t].m = 0            # divide the next slice anew
         self.passes.checks_signals = True
         for t in range(threads):
             self.passes[t].waited = 0
@@ -52,7 +52,8 @@ cdef class Workspace:
         return <const real**>self.reserve(base, (rows + MR) * sizeof(real*))
 
     cdef void lay_out(self, char* base) noexcept:
-        # With base NULL it only counts: sizes first, then memory, once, then pointers into it.
+        # With base NULL, only count bytes. The caller then allocates them, and calls this again to
+        # set the pointers.
         cdef const Network* net = self.net
         cdef Py_ssize_t m = self.has.rows, widest, i
         cdef int l, t
@@ -89,7 +90,7 @@ cdef class Workspace:
             shared.panel = <real*>self.reserve(
                 base, max(<Py_ssize_t>SLICE * NR_VECTORS * LANES, widest) * sizeof(real))
             shared.tile = <real*>self.reserve(
-                base, WORD * VECTORS_PER_PASS * LANES * sizeof(real))   # the larger of two uses
+                base, WORD * VECTORS_PER_PASS * LANES * sizeof(real))   # the larger of its two uses
             shared.nonzeros = <Nonzeros*>self.reserve(
                 base, (m + PREFETCH_DISTANCE) * sizeof(Nonzeros))
             shared.cursor = <Py_ssize_t*>self.reserve(base, m * sizeof(Py_ssize_t))
@@ -104,7 +105,7 @@ cdef class Workspace:
         cdef int l
         cdef Layer* layer
         cdef LayerState at
-        cdef const real** a_rows = self.reserve_rows(base, m)   # of x, where they lie
+        cdef const real** a_rows = self.reserve_rows(base, m)   # pointers to rows of x
         for l in range(net.n_layers):
             layer = &net.layers[l]
             memset(&at, 0, sizeof(at))
@@ -135,13 +136,13 @@ cdef class Workspace:
             states[l] = at
 
     cdef void route_dropout(self) noexcept:
-        # A layer hands on `masked` where it drops something now, else a.
+        # A layer with dropout now hands on `masked`; any other hands on a.
         cdef LayerState* at
         cdef const Noise* noise = self.passes.noise
         cdef Py_ssize_t i
         cdef int l, t
         for t in range(self.has.threads):
-            self.passes[t].m = 0                # `own` is to be shared anew
+            self.passes[t].m = 0                # divide the next slice anew
         for l in range(self.net.n_layers - 1):
             at = self.passes.layers + l
             for t in range(self.has.threads):

@@ -1,26 +1,26 @@
-# Activations: each is one block here and one row of table.py, which says what it has besides sigma.
+# Activations: each is one block here and one row of table.py. The row lists the block's functions.
 #
-#     sigma_X(z, p)                   sigma(z), on a vector of neurons; p is its parameter
-#     sigma_prime_X(a, z, p)          sigma'(z), of a = sigma(z) alone where the row says "a"
-#     sigma_second_X(a, z, p)         sigma''(z), where the row says that it is curved
+#     sigma_X(z, p)                   sigma(z) for a vector of neurons; p is the parameter
+#     sigma_prime_X(a, z, p)          sigma'(z); from a = sigma(z) alone if prime_from is "a"
+#     sigma_second_X(a, z, p)         sigma''(z), if `curved`
 #
-# An output that saturates has forms of its own, which the row names. sigmoid(17) rounds to 1 in
-# float32, and then nothing is left of 1 - a, by which costs divide and whose logarithm they take.
-# These forms neither cancel nor overflow:
+# An output that saturates has further forms, listed in `from_z`. sigmoid(17) rounds to 1 in
+# float32, and 1 - a to 0; but costs divide by 1 - a and take its logarithm. These forms neither
+# cancel nor overflow:
 #
 #     compare_X(o, a, z, y, p)        a - y, 1 - a and 1 + a; compiled into the loops over outputs
-#     below_above_X(o, z, p)          1 - a and 1 + a alone; a - y follows from the smaller
+#     below_above_X(o, z, p)          1 - a and 1 + a only; a - y follows from the smaller
 #     slope_X(o, z, p)                sigma'(z)
 #     slope_of_log_X(o, z, p)         (ln a)' = sigma'(z) / a
 #     slope_of_log_below_X(o, z, p)   -(ln(1 - a))' = sigma'(z) / (1 - a)
 #     log_of_output_X(o, z)           ln a
 #     log_below_output_X(o, z)        ln(1 - a)
 #
-# What has no kind here, softmax's whole rows, is in softmax.pxi.
+# Softmax acts on whole rows and is in softmax.pxi.
 
 
 cdef inline vec by_sign(vec x, vec positive, vec other) noexcept nogil:
-    # A NaN is neither, and stays one.
+    # A NaN is kept.
     return select_lanes(less(splat(0), x), positive,
                         select_lanes(less(x, splat(SMALLEST)), other, x))
 
@@ -30,17 +30,17 @@ cdef inline bint any_lane(mask m) noexcept nogil:
 
 
 cdef inline vec quotient(vec x, vec y) noexcept nogil:
-    # 0 where y, of which a logarithm is taken, is not positive
+    # x / y, or 0 if y <= 0, where ln y does not exist
     return by_sign(y, x / y, splat(0))
 
 
 cdef inline vec within_99(vec z) noexcept nogil:
-    # Beyond, what z is multiplied by is zero.
+    # For larger |z| the factor of z is zero; the clamp avoids 0 times infinity.
     return at_most(at_least(z, splat(-99)), splat(99))
 
 
 cdef inline void compare(Output* o, vec a, vec y) noexcept nogil:
-    # As a says.
+    # From a alone.
     o.a, o.minus_y = a, a - y
     o.below, o.above = 1 - a, 1 + a
 
@@ -123,7 +123,7 @@ cdef inline vec sigma_prime_relu(vec a, vec z, vec p) noexcept nogil:
     return by_sign(a, splat(1), splat(0))
 
 
-# ---- relu6:  min(max(z, 0), ceiling).  Krizhevsky, 2010, of CIFAR-10
+# ---- relu6:  min(max(z, 0), ceiling).  Krizhevsky, 2010, on CIFAR-10
 
 cdef inline vec sigma_relu6(vec z, vec p) noexcept nogil:
     return at_most(at_least(z, splat(0)), p)
@@ -204,7 +204,7 @@ cdef inline vec sigma_gelu_tanh(vec z, vec p) noexcept nogil:
     cdef vec low
     cdef vec w = gelu_tanh_argument(z, &low)
     cdef vec s = z / (1 + exp_of_sum(w, low))
-    if any_lane(less(z, splat(GELU_TAIL))):     # e^-w is beyond the reals sooner than z e^w
+    if any_lane(less(z, splat(GELU_TAIL))):     # e^-w overflows before z e^w underflows
         s = select_lanes(less(z, splat(GELU_TAIL)), times_exp(z, -w, -low), s)
     return s
 
@@ -216,7 +216,7 @@ cdef inline vec sigma_prime_gelu_tanh(vec a, vec z, vec p) noexcept nogil:
     cdef vec s = 1 / (1 + exp_of_sum(w, low))
     w_prime = splat(<real>1.5957691216057308) + splat(<real>0.21406444881780075) * x * x
     s = s + x * s * (1 - s) * w_prime
-    if any_lane(less(z, splat(GELU_TAIL))):     # where 1 - s is 1
+    if any_lane(less(z, splat(GELU_TAIL))):     # where 1 - s rounds to 1
         s = select_lanes(less(z, splat(GELU_TAIL)), times_exp(1 + x * w_prime, -w, -low), s)
     return s
 
@@ -264,7 +264,7 @@ cdef inline vec mish_factor(vec z, vec* e, vec* n) noexcept nogil:
 cdef inline vec sigma_mish(vec z, vec p) noexcept nogil:
     cdef vec e, n
     cdef vec s = z * mish_factor(z, &e, &n)
-    if any_lane(less(z, splat(SILU_TAIL))):     # where t is e^z
+    if any_lane(less(z, splat(SILU_TAIL))):     # where t rounds to e^z
         s = select_lanes(less(z, splat(SILU_TAIL)), times_exp(z, z, splat(0)), s)
     return s
 
@@ -368,11 +368,11 @@ cdef inline void below_above_exponential(Output* o, vec z, vec p) noexcept nogil
     o.below = -expm1(z)
 
 cdef inline vec slope_exponential(const Output* o, vec z, vec p) noexcept nogil:
-    # Finite: a hinge has 0 of it.
+    # Clamp to finite numbers, because a hinge may multiply it by 0.
     return at_most(o.a, splat(LARGEST))
 
 cdef inline vec slope_of_log_exponential(const Output* o, vec z, vec p) noexcept nogil:
-    # 1; of a NaN it is none.
+    # 1, or NaN for a NaN
     return 1 + 0 * at_most(at_least(z, splat(-1)), splat(1))
 
 cdef inline vec log_of_output_exponential(const Output* o, vec z) noexcept nogil:
@@ -398,7 +398,7 @@ cdef inline vec slope_of_log_gaussian(const Output* o, vec z, vec p) noexcept no
     return -(z + z)
 
 cdef inline vec slope_of_log_below_gaussian(const Output* o, vec z, vec p) noexcept nogil:
-    # Near 0, where 1 - a = z^2 leaves the reals, -2 / z.
+    # -2 / z near 0, where 1 - a = z^2 underflows
     cdef vec s = select_lanes(
         less(absolute(z), splat(<real>1e-4 if REAL_BYTES == 4 else <real>1e-7)),
         splat(-2) / z, quotient(sigma_prime_gaussian(o.a, z, p), o.below))

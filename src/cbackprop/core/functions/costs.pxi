@@ -1,20 +1,20 @@
-# Costs: each is one block here and one row of table.py, which says what else than these it has.
+# Costs: each is one block here and one row of table.py. The row lists the block's functions.
 #
-#     cost_X(o, y, log_a, log_below, p)       C of an output; the logarithms where the row says so
+#     cost_X(o, y, log_a, log_below, p)       C of an output; logarithms are set if the row has them
 #     grad_a_X(o, y, p)                       dC/da
-#     grad_a_prime_X(a, y, p)                 C''; 0 where a is outside a logarithm's range
+#     grad_a_prime_X(a, y, p)                 C''; 0 where a logarithm does not exist
 #
-# p is the first parameter. BP1 is dC/da sigma'(z). For some pairs of a cost and an output, that
-# cancels, overflows or is 0 / 0; they have forms of their own, which the row names:
+# p is the first parameter. BP1 is dC/da sigma'(z). For some pairs of a cost and an output this
+# cancels, overflows or is 0 / 0; they have further forms:
 #
-#     delta_X(kind, sigma_p, o, z, y, p)      dC/da sigma'(z) of any activation: where C has a
-#                                             logarithm, its quotient and sigma' are one
-#     equal_share_X(J)                        what each of J outputs' targets would have if all were
-#                                             equal: label smoothing moves them there
-#     a_grad_a_X(a, below, y, p)              a dC/da, of softmax's a; and
-#     a_grad_a_below_X(a, below, y, p)        (1 - a) times that, where a is near 1
-#     delta_X_of_Y(o)                         the same of one activation, Y, compiled apart, as are
-#                                             sums of these costs: they are the most frequent
+#     delta_X(kind, sigma_p, o, z, y, p)      dC/da sigma'(z) for any activation, if C has a
+#                                             logarithm: its quotient and sigma' are one formula
+#     delta_X_of_Y(o)                         dC/da sigma'(z) for the activation Y. These frequent
+#                                             pairs, and their sums of costs, have their own loops
+#     a_grad_a_X(a, below, y, p)              a dC/da for softmax
+#     a_grad_a_below_X(a, below, y, p)        (1 - a) a dC/da for softmax, if a is near 1
+#     equal_share_X(J)                        the value towards which label smoothing moves the
+#                                             targets of J outputs
 #
 # A cost of the whole row, such as cosine, has X_rows and X_curvature_rows instead.
 
@@ -22,7 +22,7 @@ from libc.math cimport sqrt
 
 
 cdef inline vec bounded(vec gradient) noexcept nogil:
-    # so that the step's factor does not make it infinite
+    # Leave room for the factor of the step, so that their product is not infinite.
     cdef real limit = LARGEST / 1048576
     return at_most(at_least(gradient, splat(-limit)), splat(limit))
 
@@ -64,7 +64,7 @@ cdef inline vec grad_a_prime_cross_entropy(vec a, vec y, vec p) noexcept nogil:
 cdef inline vec delta_cross_entropy(
     ActivationKind kind, vec sigma_p, const Output* o, vec z, vec y, vec p,
 ) noexcept nogil:
-    # (a - y) / (a (1 - a)) sigma', where both have logarithms
+    # (a - y) / (a (1 - a)) sigma', if both logarithms exist
     cdef vec of_a = slope_of_log(kind, o, z, sigma_p)
     cdef vec of_below = slope_of_log_below(kind, o, z, sigma_p)
     return bounded(select_lanes(
@@ -82,15 +82,15 @@ cdef inline vec a_grad_a_below_cross_entropy(vec a, vec below, vec y, vec p) noe
 
 
 cdef inline real equal_share_cross_entropy(Py_ssize_t J) noexcept nogil:
-    # of an output's two classes
+    # Each output has two classes.
     return 0.5
 
 
 # ---- focal:  -y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a).  Lin and others, 2017
 
 cdef inline vec power(vec x, vec log_x, vec p) noexcept nogil:
-    # x^p, the whole part of p by products: e^(p ln x) has the rounding of p ln x, which may be 100.
-    # 0 where x is not positive; bounded, so that 0 times it is 0.
+    # x^p, or 0 if x <= 0. The integer part of p is done by products, because e^(p ln x) magnifies
+    # the rounding of p ln x, which may be 100. Bounded, so that 0 times it is 0.
     cdef int whole = <int>min(8.0, lane(p, 0) + 0.5)
     cdef vec result = by_sign(x, exp_everywhere((p - splat(whole)) * log_x), splat(0))
     for _ in range(whole):
@@ -98,7 +98,7 @@ cdef inline vec power(vec x, vec log_x, vec p) noexcept nogil:
     return bounded(result)
 
 cdef inline vec log_inside(vec x, vec log_x) noexcept nogil:
-    # 0 where x is negative, outside the logarithm's range
+    # ln x, or 0 if x < 0
     return select_lanes(less(x, splat(0)), splat(0), log_x)
 
 cdef inline vec cost_focal(
@@ -120,7 +120,7 @@ cdef inline vec delta_focal(
 
 cdef inline vec focal_slope(
     const Output* o, vec y, vec p, vec log_a, vec log_below,
-    vec of_a, vec of_below,             # the slopes of ln a and -ln(1 - a), by a or by z
+    vec of_a, vec of_below,             # the slopes of ln a and -ln(1 - a), in a or in z
 ) noexcept nogil:
     return bounded(
         y * power(o.below, log_below, p) * (p * log_inside(o.a, log_a) * of_below - of_a)
@@ -131,7 +131,7 @@ cdef inline vec grad_a_prime_focal(vec a, vec y, vec p) noexcept nogil:
     return bounded(focal_second(a, below, y, p) + focal_second(below, a, 1 - y, p))
 
 cdef inline vec focal_second(vec a, vec below, vec y, vec p) noexcept nogil:
-    # of -y (1 - a)^gamma ln a
+    # The second derivative of -y (1 - a)^gamma ln a.
     cdef vec of_a = quotient(splat(1), a)
     cdef vec of_below = quotient(splat(1), below)
     cdef vec log_a = log_inside(a, log_with_complement(a, below))
@@ -235,7 +235,7 @@ cdef inline vec grad_a_prime_log_cosh(vec a, vec y, vec p) noexcept nogil:
     return 1 - d * d
 
 
-# ---- hinge:  max(1 - s a, 0), s = 1 for the class, -1 for the others: for y of 0 and 1, -1 and 1
+# ---- hinge:  max(1 - s a, 0), with s = 1 if y > 0, else -1: y may be 0 and 1, or -1 and 1
 
 cdef inline vec side_of(vec y) noexcept nogil:
     return by_sign(y, splat(1), splat(-1))
@@ -320,10 +320,10 @@ cdef double cosine_rows(
     real* delta,            # OUT (m, J)  step dC/da, or NULL
     const real* a, const real* y, real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    # C = 1 - u.v, u = a / |a|, v = y / |y|;  dC/da_j = (u_j u.v - v_j) / |a|. Lengths below 1e-8
-    # count as that, and |a| is then no variable.
-    # Next to a target along one axis b, both cancel: there 1 - u.v = |u - v|^2 / 2, with
-    # u_b - v_b from the squares of the others; and dC/da_b from a_b^2 = |a|^2 - the others'.
+    # C = 1 - u.v with u = a / |a|, v = y / |y|;  dC/da_j = (u_j u.v - v_j) / |a|
+    # Lengths are clamped to at least 1e-8; the derivative then treats |a| as a constant. Both
+    # formulas cancel if a is close to a target along one axis b. Then 1 - u.v = |u - v|^2 / 2, with
+    # u_b - v_b from the squares of the other axes, and dC/da_b from |a|^2 - a_b^2, their sum.
     cdef Py_ssize_t i, v, at
     cdef vec ay, aa, yy, a_v, y_v, other_ay, other_aa, other_yy, distance
     cdef double total = 0, cosine, a_length, y_length, b, difference, of_a, of_y
@@ -393,7 +393,7 @@ cdef void cosine_curvature_rows(
         for j in range(vectors(J) * LANES):
             r_delta[i * ld + j] = 0
         length, y_y = sqrt(a_a), max(sqrt(y_y), 1e-8)
-        if length <= 1e-8:          # dC/da is then constant
+        if length <= 1e-8:          # dC/da is constant here
             continue
         c, s = a_y / length / y_y, a_r / length
         r_c = (y_r / y_y - c * s) / length

@@ -1,10 +1,10 @@
-# The user's own functions: compiled, called for each number; or NumPy's, called with copies of
-# whole batches. Their second derivatives are differences of f_prime, (46), central.
+# The user's own functions. Compiled ones are called for each number, functions in NumPy with copies
+# of whole batches. Second derivatives are central differences of f_prime, (46).
 
 from libc.math cimport fabs
 from libc.string cimport memcpy
 
-DIFFERENCE = np.cbrt(np.finfo(REAL).eps)     # of arguments of size 1: it rounds and truncates alike
+DIFFERENCE = np.cbrt(np.finfo(REAL).eps)     # balances rounding and truncation errors at |x| = 1
 
 
 # ---- activations, compiled ----
@@ -55,7 +55,7 @@ cdef object batch_of(const real* x, Py_ssize_t rows, Py_ssize_t columns, Py_ssiz
 
 
 cdef object checked(object value, str which, object custom, tuple shape):
-    # What the user's function gave back.
+    # The return value of the user's function.
     value = np.asarray(value)
     if value.shape != shape:
         raise ValueError(f"{custom.name}: {which} must return an array of shape {shape}, "
@@ -180,7 +180,7 @@ cdef int numpy_curvature(
     const Cost* cost, real* r_delta, const real* a, const real* r_a, const real* y,
     real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) except -1 with gil:
-    # Along R{a}: dC/da_j may depend on every output.
+    # A difference along R{a}, because dC/da_j may depend on every output.
     cdef Py_ssize_t i, j
     cdef object custom = <object>cost.custom
     here, along, wanted = (batch_of(a, m, J, ld), batch_of(r_a, m, J, ld), batch_of(y, m, J, ld))

@@ -1,13 +1,13 @@
-# Dropout, and noise on x. What is dropped depends on the seed, the step, the layer, the example and
-# the neuron alone.
+# Dropout, and noise on x. The dropped neurons depend only on the seed, the step, the layer, the
+# example and the neuron.
 
 
 cdef struct Noise:
     uint64_t seed
-    Py_ssize_t step         # the mini-batch, from 1 on
-    Py_ssize_t first        # its example that the slice begins with
-    const real* rates       # (n_layers) of dropout: of x, then of the hidden layers
-    real deviation          # of what is added to x
+    Py_ssize_t step         # the number of the mini-batch, from 1 on
+    Py_ssize_t first        # the slice's first example in the mini-batch
+    const real* rates       # (n_layers) dropout rates of x, then of the hidden layers
+    real deviation          # the standard deviation of the noise added to x
 
 
 cdef inline uint64_t key_of(const Noise* noise, int layer) noexcept nogil:
@@ -21,7 +21,7 @@ cdef void apply_dropout(
     const Noise* noise, int layer,
     Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    # Srivastava et al., JMLR 2014; inverted, so that inference needs nothing
+    # Inverted dropout (Srivastava et al., JMLR 2014): inference needs no factor.
     cdef real rate = noise.rates[layer]
     cdef vec scale = splat(1 / (1 - rate)), limit = splat(rate * 16777216)
     cdef uint64_t key = key_of(noise, layer)
@@ -75,5 +75,5 @@ cdef inline vec polynomial(vec x, const double* c) noexcept nogil:
 
 
 cdef inline bint corrupts_inputs(const Noise* noise) noexcept nogil:
-    # x itself
+    # Whether x itself is changed.
     return noise.deviation > 0 or noise.rates[0] > 0

@@ -1,22 +1,22 @@
-# Softmax: the activation of a whole layer, and what its outputs need.
+# Softmax: the activation of a whole layer, and the exact forms for its outputs.
 #
 #     softmax_rows, softmax_jacobian_rows, softmax_second_rows    sigma, sigma', sigma''
 #     compare_softmax                                             a_j near 1 is 1 minus the others
-#     LogSoftmax                                                  ln a_j where a_j leaves the reals
-#     softmax_minus_rows                                          BP1, (37), of -y ln a
+#     LogSoftmax                                                  ln a_j where a_j underflows
+#     softmax_minus_rows                                          BP1, (37), for -y ln a
 
 from libc.math cimport exp as libm_exp, log as libm_log, log1p as libm_log1p
 
 cdef enum:
-    MAX_TRANSPOSED_VECTORS = 4  # vectors of a row of softmax whose examples may be lanes
+    MAX_TRANSPOSED_VECTORS = 4  # the most vectors in a row for which examples may be lanes
 
 
 cdef void softmax_rows(
     real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
     # a_j = e^(z_j - max z) / sum_k e^(z_k - max z)
-    # Few neurons would leave lanes idle, and their sums wait for lanes: there examples are the
-    # lanes, if there are enough of them; bit by bit the same.
+    # With few neurons, lanes would be idle and sums over lanes slow. Then examples are the lanes,
+    # if there are enough of them; the bits are the same.
     cdef Py_ssize_t i, v, at, n, first = 0
     cdef vec highest, total
     while vectors(J) <= MAX_TRANSPOSED_VECTORS and m - first >= LANES // 2:
@@ -42,14 +42,14 @@ cdef void softmax_rows(
 cdef void softmax_transposed(
     real* a, const real* z, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,      # m <= LANES
 ) noexcept nogil:
-    cdef vec x[MAX_TRANSPOSED_VECTORS * LANES]  # by neuron
+    cdef vec x[MAX_TRANSPOSED_VECTORS * LANES]  # x[j]: neuron j of each example
     cdef vec total[LANES]
     cdef vec highest = splat(-LARGEST)
     cdef Py_ssize_t i, j, v
-    cdef Py_ssize_t n_vectors = max(<Py_ssize_t>1, vectors(J))  # else GCC warns that x may be unset
+    cdef Py_ssize_t n_vectors = max(<Py_ssize_t>1, vectors(J))  # avoids a warning: x unset
     cdef int stage, k
     for v in range(n_vectors):
-        for i in range(LANES):          # behind the last stands the last again
+        for i in range(LANES):          # rows past the end repeat the last
             x[v * LANES + i] = load(z + min(i, m - 1) * ld + v * LANES)
         transpose(x + v * LANES)
     for j in range(J):
@@ -58,7 +58,7 @@ cdef void softmax_transposed(
         x[j] = exp(x[j] - highest)
     for j in range(J, n_vectors * LANES):
         x[j] = splat(0)
-    for k in range(LANES):              # in the order of one example alone
+    for k in range(LANES):              # sum in the same order as for a single example
         total[k] = splat(0)
         for v in range(n_vectors):
             total[k] = total[k] + x[v * LANES + k]
@@ -79,8 +79,8 @@ cdef void softmax_jacobian_rows(
     const real* a,          # IN  (m, J)
     Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    # Of dC/da, only differences count: those from dC/da_b of the largest a_b, which are 0 where all
-    # are equal, leave nothing to cancel.
+    # Only differences of dC/da matter. Subtract dC/da_b of the largest a_b first, so that nothing
+    # cancels if all are nearly equal.
     cdef Py_ssize_t i, v, at
     cdef uint64_t bits
     cdef vec highest, best = splat(0), total
@@ -111,7 +111,7 @@ cdef void softmax_second_rows(
     real* r_delta, const real* error, const real* r_a, const real* a,
     Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    # R of delta_j = a_j (error_j - sum_k error_k a_k), as far as it comes from a
+    # The part of R{a_j (error_j - sum_k error_k a_k)} that comes from R{a}.
     cdef Py_ssize_t i, v, at
     cdef vec of_a, of_r_a
     for i in range(m):
@@ -138,7 +138,7 @@ cdef inline void compare_softmax(Output* o, vec a, vec z, vec y, vec others) noe
 
 
 cdef inline vec sum_of_others(const real* a, Py_ssize_t J) noexcept nogil:
-    # What a row leaves to all but the one above 0.9: its 1 - a.
+    # The sum of all a_j of a row up to 0.9. For the one above 0.9, this is 1 - a.
     cdef Py_ssize_t v
     cdef vec a_v, total = splat(0)
     for v in range(vectors(J)):
@@ -147,11 +147,11 @@ cdef inline vec sum_of_others(const real* a, Py_ssize_t J) noexcept nogil:
     return splat(sum_lanes(total))
 
 
-cdef struct LogSoftmax:     # of one row, in float64: where probabilities leave the reals
-    Py_ssize_t best
-    double highest          # z of the best, ...
-    double log_total        # ... ln sum_k e^(z_k - highest), ...
-    double log_others       # ... and ln sum_k e^(z_k - highest) for all k but the best
+cdef struct LogSoftmax:     # logarithms of one row in float64, for probabilities that underflow
+    Py_ssize_t best         # the index of the largest z
+    double highest          # that z
+    double log_total        # ln sum_k e^(z_k - highest)
+    double log_others       # the same sum without k = best
 
 
 cdef LogSoftmax log_softmax(const real* z, Py_ssize_t J) noexcept nogil:
@@ -187,7 +187,7 @@ cdef inline double log_of_others(const LogSoftmax* row, const real* z, Py_ssize_
 
 
 cdef bint may_underflow(const real* a, Py_ssize_t J) noexcept nogil:
-    # Whether a probability is so small that exp(z - highest) may have been held at its bound.
+    # Whether a probability is so small that exp(z - highest) may have been clamped.
     cdef Py_ssize_t v
     for v in range(vectors(J)):
         if any_lane(less(load_columns(a, v, J, splat(1)), splat(4 * SMALLEST))):
@@ -198,10 +198,10 @@ cdef bint may_underflow(const real* a, Py_ssize_t J) noexcept nogil:
 # ---- BP1, (37) ----
 
 cdef void softmax_minus_rows(
-    real* delta,            # OUT (m, J)  a_j sum_k y_k - y_j: what is left of softmax and -y ln a
+    real* delta,            # OUT (m, J)  a_j sum_k y_k - y_j: BP1 for softmax and -y ln a
     const real* a, const real* y, real step, Py_ssize_t m, Py_ssize_t J, Py_ssize_t ld,
 ) noexcept nogil:
-    # Of one a_j near 1: a_j times the other y, minus y_j times the other a.
+    # For an a_j near 1, use a_j times the sum of the other y, minus y_j times that of the other a.
     cdef Py_ssize_t i, v, at
     cdef vec y_v, total, other_y, other_a
     cdef mask high

@@ -1,8 +1,9 @@
-# Derivatives by the inputs, of the cost and of the outputs.
+# Derivatives of the cost and of the outputs with respect to the inputs.
 
 
 cdef void input_error(Pass* p) noexcept nogil:
-    # (w^1)^T delta^1, into p.x, whose rows have done their part: BP2 for a layer 0 without sigma'
+    # (w^1)^T delta^1: BP2 for a layer 0 without sigma'. It overwrites p.x, which is no longer
+    # needed.
     cdef LayerState[2] pair
     cdef LayerProduct product
     cdef Range inputs
@@ -15,7 +16,7 @@ cdef void input_error(Pass* p) noexcept nogil:
 
 
 def input_gradient(Core core not None, Rows rows not None, Targets targets not None):
-    """dC_x/dx, (n, sizes[0]), each example's own, but for the scale of the inputs."""
+    """Return dC_x/dx (n, sizes[0]) of each example, without the factor of the inputs' scale."""
     core.check_examples(rows, targets)
     cdef Py_ssize_t n = rows.array.n, K = core.net.layers[0].K, first = 0, i
     cdef Workspace workspace = core.workspace(n, True)
@@ -35,7 +36,7 @@ def input_gradient(Core core not None, Rows rows not None, Targets targets not N
 
 
 cdef int backpropagate_units(Pass* p, Py_ssize_t copies, Py_ssize_t k) except -1 nogil:
-    # As delta for the "cost" a_k; where an example has several rows, a_k, a_k+1, ...
+    # Compute delta for the "cost" a_k. If an example has several rows: a_k, a_k+1, ...
     cdef int l, last = p.net.n_layers - 1
     cdef Layer* layer = &p.net.layers[last]
     cdef LayerState* at = &p.own[last]
@@ -54,10 +55,10 @@ cdef int backpropagate_units(Pass* p, Py_ssize_t copies, Py_ssize_t k) except -1
 
 def jacobian(Core core not None, Rows rows not None):
     """
-    da^L_k/dx_i, (n, sizes[-1], sizes[0]), but for the scale of the inputs.
+    Return da^L_k/dx_i (n, sizes[-1], sizes[0]), without the factor of the inputs' scale.
 
-    One way back for each output. Few examples take several rows each, with an output in each, for a
-    product of few rows is slow.
+    Each output takes one backward pass. If there are few examples, each has several rows, one for
+    each of several outputs, because a product of few rows is slow.
     """
     core.check_examples(rows)
     cdef const Network* net = &core.net

@@ -1,12 +1,11 @@
 # ---- Hessian times vector: Pearlmutter's R-operator ----
 #
-# R{f} is the derivative of f in the direction v of the parameters. Every R has the layout of what
-# it is of: a workspace of its own, r, holds R{z}, R{a}, R{delta} beside z, a, delta in s. R of the
-# inputs is 0.
+# R{f} is the derivative of f in the direction v of the parameters. R{f} has the layout of f: the
+# pass s holds z, a and delta; a second pass, r, holds R{z}, R{a} and R{delta}. R of the inputs is 0.
 
 
 cdef void add_weighted(
-    Pass* r, LayerState* to, int l,     # OUT z of `to`: + w^l R{a^(l-1)}
+    Pass* r, LayerState* to, int l,     # IN, OUT to.z  + w^l R{a^(l-1)}
 ) noexcept nogil:
     cdef LayerProduct product
     cdef const Layer* layer = &r.net.layers[l]
@@ -28,10 +27,10 @@ cdef void add_weighted(
 cdef int r_feedforward(
     Pass* r,                    # OUT R{z}, R{a}
     Pass* s,                    # IN  z, a
-    Pass* s_v,                  # IN  s, with v in the place of the parameters
+    Pass* s_v,                  # IN  s, with v in place of the parameters
 ) except -1 nogil:
     # R{z^l} = v_w a^(l-1) + v_b + w R{a^(l-1)}
-    # R{a^l} = sigma'(z^l) R{z^l}; of softmax its Jacobian, which is symmetric, times R{z}
+    # R{a^l} = sigma'(z^l) R{z^l}; for softmax, the Jacobian, which is symmetric, times R{z}
     cdef int l
     cdef const Layer* layer
     cdef LayerState* at
@@ -58,7 +57,7 @@ cdef int r_output_error(
     Pass* s,                    # OUT delta; IN a, z
     real step,
 ) except -1 nogil:
-    # R of BP1 (37); of its two pairs that cancel, too
+    # R of BP1 and (37), including the two pairs that have one formula
     cdef const Network* net = s.net
     cdef const Layer* layer = &net.layers[net.n_layers - 1]
     cdef LayerState* at = &s.own[net.n_layers - 1]
@@ -94,7 +93,7 @@ cdef int r_sigma_prime(
 
 
 cdef void weighted_error_alone(Pass* p, LayerState* at, int l) noexcept nogil:
-    # As weighted_error, but never times relu'(z).
+    # As weighted_error, but never multiplied by relu'(z).
     cdef LayerProduct product
     weighted_error_operands(&product, p, at, l, all_neurons(&p.net.layers[l]), False)
     compute(&product)
@@ -138,7 +137,7 @@ cdef void r_gradient(
 def hessian_vector(
     Core core not None, Rows rows not None, Targets targets not None, direction, nabla,
 ):
-    """Add the Hessian of the mean cost times an arena, `direction`, to an arena of zeros."""
+    """Add the Hessian of the mean cost, times the arena `direction`, to an arena of zeros."""
     core.check_examples(rows, targets)
     cdef const real[::1] along = numeric_array(direction)
     cdef real[::1] to_arena = numeric_array(nabla)

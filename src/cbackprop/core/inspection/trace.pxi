@@ -1,4 +1,4 @@
-# What the passes leave behind, for cbackprop.inspect.
+# The intermediate values of a pass, for cbackprop.inspect.
 
 
 cdef int forward_slice(
@@ -24,7 +24,7 @@ cdef int find_errors(
 
 
 cdef int fill_sigma_prime(LayerState* at, const Layer* layer) except -1 nogil:
-    # delta = sigma'(z); of softmax a_j (1 - a_j), what its own z does to a neuron
+    # delta = sigma'(z). For softmax, a_j (1 - a_j), the diagonal of its Jacobian.
     cdef Py_ssize_t i
     for i in range(at.rows * at.ld):
         at.delta[i] = 1
@@ -44,7 +44,7 @@ cdef examples_of(const real* a, const LayerState* at, Py_ssize_t m, Py_ssize_t J
 
 
 cdef Workspace own_workspace(Core core, Py_ssize_t rows, bint traces):
-    # Not from the pool: for one thread, whose own layers are those of the slice.
+    # Not from the pool, because a workspace for one thread has own = layers.
     cdef Needs needs
     memset(&needs, 0, sizeof(needs))
     needs.rows, needs.threads = rows, 1
@@ -57,19 +57,19 @@ cdef Workspace own_workspace(Core core, Py_ssize_t rows, bint traces):
 
 def trace(Core core not None, Rows rows not None, Targets targets=None):
     """
-    What one pass over at most SLICE rows leaves behind, each example counted once.
+    Return the intermediate values of a pass over at most SLICE rows, each example counted once.
 
     Parameters
     ----------
     core : Core
     rows : Rows
     targets : Targets, optional
-        Without, there is no way back: no delta, and nothing in nabla and cost.
+        Without targets there is no backward pass: `delta` is empty, nabla and cost are 0.
 
     Returns
     -------
-    signals : dict of lists of arrays (n, sizes[l]), for each layer but the inputs
-        z, a, sigma_prime, delta. sigma_prime of softmax is the diagonal of its Jacobian.
+    signals : dict of lists of arrays (n, sizes[l]), one for each layer except the inputs
+        z, a, sigma_prime, delta. For softmax, sigma_prime is the diagonal of the Jacobian.
     nabla : arena
         The sum of the examples' gradients.
     cost : float

@@ -1,20 +1,21 @@
-# Elementary functions on vectors: what libm has for one number, in both real types and every build.
+# Elementary functions on vectors, in both real types and every build.
 #
-# Each is a reduction to a small range, where a minimax polynomial (tools/minimax.py) has an error
-# well below half an ulp; docs/accuracy.md has what is left after rounding, at most 4 ulp. A NaN
-# stays one, and nothing overflows: what an argument may be is in the comment.
+# Each function reduces its argument to a small range, where a minimax polynomial (tools/minimax.py)
+# has an error well below half an ulp. With rounding, the error is at most 4 ulp (docs/accuracy.md).
+# NaNs are kept, and nothing overflows; comments state the range of arguments.
 #
-# Where an argument is a rounded product, as in e^(-z^2), its rounding would be magnified as many
-# times as it is large. There it comes in two parts, the first exact: a product of numbers cut to
-# half their mantissas, for builds without fused multiply-add have no other way to the rest of one.
+# If an argument is a rounded product, as in e^(-z^2), its relative rounding error is multiplied by
+# the argument's size. Such an argument is passed in two parts, of which the first is exact: a
+# product of numbers truncated to half their mantissas. Builds without fused multiply-add have no
+# other way to compute the rest of a product.
 
 
 # ---- exp ----
 
 
 cdef inline vec exp_reduce(vec x, vec* scale) noexcept nogil:
-    # e^x = 2^n e^r with |r| <= ln(2) / 2: r, and 2^n. x is held between the logarithm of the
-    # smallest normal real and that of the largest power of 2, where n would be one more.
+    # e^x = 2^n e^r with |r| <= ln(2) / 2. Return r, and 2^n in `scale`. x is clamped to the range
+    # from the logarithm of the smallest normal real to that of the largest power of 2.
     cdef vec t, n
     x = at_most(at_least(x, splat(LN_SMALLEST)),
                 splat(LN_LARGEST_POWER))
@@ -28,7 +29,7 @@ cdef inline vec exp_reduce(vec x, vec* scale) noexcept nogil:
 
 
 cdef inline vec small_expm1(vec r) noexcept nogil:
-    # e^r - 1 for |r| <= ln(2) / 2, and a little beyond
+    # e^r - 1 for |r| <= ln(2) / 2, and slightly larger |r|
     cdef vec q
     if REAL_BYTES == 4:
         q = splat(<real>0.001395157814)
@@ -57,8 +58,8 @@ cdef inline vec exp(vec x) noexcept nogil:
 
 
 cdef inline vec exp_in_halves(vec x, vec low, vec* rest) noexcept nogil:
-    # e^(x + low) as a product: neither half leaves the reals where the whole does, and what is
-    # multiplied in between may bring it back.
+    # e^(x + low) as a product of two factors. Neither overflows or underflows, even if their
+    # product does, so a factor multiplied in between may bring the result back into range.
     cdef vec t, n, half
     x = at_most(at_least(x, splat(2 * LN_SMALLEST)), splat(2 * LN_LARGEST_POWER - 1))
     t = x * splat(<real>1.4426950408889634) + splat(ROUND_TO_INT)
@@ -75,29 +76,29 @@ cdef inline vec exp_in_halves(vec x, vec low, vec* rest) noexcept nogil:
 
 
 cdef inline vec exp_everywhere(vec x) noexcept nogil:
-    # up to the largest real, infinite beyond; 0 below the smallest
+    # e^x for any x: infinite above the largest real, 0 below the smallest
     cdef vec rest
     cdef vec half = exp_in_halves(x, splat(0), &rest)
     return half * rest
 
 
 cdef inline vec exp_of_sum(vec x, vec low) noexcept nogil:
-    # e^(x + low), where low is x's rounding or a few times more
+    # e^(x + low), where low is of the order of x's rounding error
     cdef vec scale
     cdef vec q = small_expm1(exp_reduce(x, &scale) + low)
     return scale + scale * q
 
 
 cdef inline vec expm1(vec x) noexcept nogil:
-    # no cancellation near 0, where 2^n = 1
+    # Near 0, 2^n = 1 and nothing cancels.
     cdef vec scale
     cdef vec q = small_expm1(exp_reduce(x, &scale))
     return scale * q + (scale - 1)
 
 
 cdef inline vec exp_minus_square(vec x, real factor) noexcept nogil:
-    # e^(-factor x^2), factor 1 or 1/2: x = high + rest, x^2 = high^2 + rest (x + high); 0 below
-    # the smallest normal real
+    # e^(-factor x^2) for factor 1 or 1/2; 0 below the smallest normal real. With x = high + rest,
+    # x^2 = high^2 + rest (x + high).
     x = at_most(absolute(x), splat(14 if REAL_BYTES == 4 else 39))
     cdef vec high = upper_half(x)
     cdef vec square = -splat(factor) * high * high
@@ -130,14 +131,14 @@ cdef inline vec log_of(vec n, vec f) noexcept nogil:
 
 
 cdef inline vec log(vec x) noexcept nogil:
-    # of the smallest normal real where x is below it; infinity and NaN stay what they are
+    # ln(x); smaller x count as the smallest normal real. Infinity and NaN are kept.
     x = at_least(x, splat(SMALLEST))
     return select_lanes(less(x, splat(<real>INFINITY)),
                         log_of(exponent_of(x), mantissa_of(x) - 1), x)
 
 
 cdef inline vec log_with_complement(vec x, vec rest) noexcept nogil:
-    # ln(x) where 1 - x is known better than by rounding x: near 1 it is ln(1 - rest)
+    # ln(x), where rest = 1 - x is known more exactly than from x. Near 1, return ln(1 - rest).
     cdef mask near = less(absolute(rest), splat(<real>0.29))
     x = at_least(x, splat(SMALLEST))
     return select_lanes(
@@ -147,14 +148,14 @@ cdef inline vec log_with_complement(vec x, vec rest) noexcept nogil:
 
 
 cdef inline vec log1p(vec x) noexcept nogil:
-    # ln(1 + x) for x from 0 to 1: 1 + x is never rounded
+    # ln(1 + x) for 0 <= x <= 1, without rounding 1 + x
     cdef mask small = less(x, splat(<real>0.41421356237309505))
     return log_of(select_lanes(small, splat(0), splat(1)),
                   select_lanes(small, x, splat(<real>0.5) * (x - 1)))
 
 
 cdef inline vec log_cosh(vec x) noexcept nogil:
-    # |x| - ln 2 + ln(1 + e^-2|x|); below 3/4, where that cancels, x^2 q(x^2)
+    # |x| - ln 2 + ln(1 + e^-2|x|). Below 3/4, where that cancels: x^2 q(x^2).
     cdef vec s, q, large
     x = absolute(x)
     s = x * x
@@ -184,20 +185,20 @@ cdef inline vec log_cosh(vec x) noexcept nogil:
     return select_lanes(less(x, splat(<real>0.75)), s * q, large)
 
 
-# ---- what is made of exp and log ----
+# ---- functions of exp and log ----
 
 cdef inline vec logistic(vec z) noexcept nogil:
     return reciprocal(1 + exp(-z))
 
 
 cdef inline vec tanh(vec z) noexcept nogil:
-    # (e^2|z| - 1) / (e^2|z| + 1), odd; no cancellation near 0
+    # (e^2|z| - 1) / (e^2|z| + 1), with the sign of z. expm1 avoids cancellation near 0.
     cdef vec q = expm1(absolute(z + z))
     return sign_of(q / (q + 2), z)
 
 
 cdef inline vec times_exp(vec x, vec w, vec low) noexcept nogil:
-    # x e^(w + low): right as long as that is a normal real
+    # x e^(w + low), accurate as long as it is a normal real
     cdef vec rest
     cdef vec half = exp_in_halves(w, low, &rest)
     return x * half * rest
@@ -211,8 +212,9 @@ cdef inline vec softplus(vec z) noexcept nogil:
 # ---- the normal distribution ----
 
 cdef inline vec normal_cdf(vec z, vec* bell) noexcept nogil:
-    # P(normal < z), and e^(-z^2/2). Beyond |z| = x it is e^(-x^2/2) q(t) / (1 + 0.75 x), with
-    # t = (x - 4) / (x + 4); with 0.75, q is flat near x = 0, where t's rounding matters most.
+    # P(normal < z), and e^(-z^2/2) in `bell`. With x = |z| and t = (x - 4) / (x + 4), the tail is
+    # e^(-x^2/2) q(t) / (1 + 0.75 x). The 0.75 makes q flat near x = 0, where t's rounding matters
+    # most.
     cdef vec x = at_most(absolute(z), splat(14 if REAL_BYTES == 4 else 39))
     cdef vec t = (x - 4) / (x + 4)
     cdef vec q, tail
@@ -259,8 +261,8 @@ cdef inline vec normal_cdf(vec z, vec* bell) noexcept nogil:
 
 
 cdef inline vec gelu_tanh_argument(vec z, vec* low) noexcept nogil:
-    # -w, w = 2 sqrt(2/pi) (z + 0.044715 z^3) = z (c + d z^2), for 0.5 (1 + tanh(w/2)) =
-    # 1 / (1 + e^-w). All of it in two parts: z = high + rest, z^2 = s + s_rest,
+    # -w for w = 2 sqrt(2/pi) (z + 0.044715 z^3) = z (c + d z^2), because 0.5 (1 + tanh(w/2)) =
+    # 1 / (1 + e^-w). Each factor has two parts: z = high + rest, z^2 = s + s_rest,
     # c + d z^2 = g + g_rest.
     cdef vec x, high, rest, s, s_rest, product, total, of_product, g, g_rest
     cdef real c = 1.59576904773712158203125 if REAL_BYTES == 4 else 1.59576912160573058940826740582
@@ -275,7 +277,7 @@ cdef inline vec gelu_tanh_argument(vec z, vec* low) noexcept nogil:
     s_rest = (high * high - s) + rest * (x + high)
     product = splat(d) * s
     total = splat(c) + product
-    of_product = total - splat(c)       # Knuth's two-sum: c + product = total + what is lost
+    of_product = total - splat(c)       # Knuth's two-sum: c + product = total + error
     g = upper_half(total)
     g_rest = ((total - g) + ((splat(c) - (total - of_product)) + (product - of_product))
               + (splat(c_rest) + (splat(d) * s_rest + splat(d_rest) * (s + s_rest))))
@@ -286,8 +288,9 @@ cdef inline vec gelu_tanh_argument(vec z, vec* low) noexcept nogil:
 # ---- sin and cos ----
 
 cdef inline vec sin_of(vec z, real shift) noexcept nogil:
-    # (-1)^n sin(r), z = (n - shift) pi + r: sin for shift 0, cos for 1/2. pi in four parts, the
-    # first three so short that their products with n are exact: for |z| to 10^4; beyond, bounded.
+    # (-1)^n sin(r) with z = (n - shift) pi + r: sin for shift 0, cos for shift 1/2. pi has four
+    # parts; the first three are so short that their products with n are exact for |z| <= 10^4. For
+    # larger |z| the result stays bounded.
     cdef vec t, n, r, s, q
     t = z * splat(<real>0.31830988618379067) + splat(shift) + splat(ROUND_TO_INT)
     n = t - splat(ROUND_TO_INT) - splat(shift)

@@ -3,24 +3,24 @@
 # Design (the terms are those of BLIS)
 # ------------------------------------
 # (a) Lanes.   Columns of c are SIMD lanes. A *panel* of b is one or two vectors of columns wide.
-# (b) Tile.    Up to MR rows of c, from a *micro-panel* of a, are summed in registers: per p, one or
-#              two loads of b, and for each row one multiplier, which a load broadcasts.
-# (c) Multipliers are read where they lie, through pointers to rows:
-#              A_ROWS        a[p, r] = rows[r][p]   a row of c belongs to a row of a
-#              A_TRANSPOSED  a[p, r] = rows[p][r]   rows of a are what is summed over
-#              A_PACKED      as A_ROWS, after a transposed copy that many panels share
-#              A_PREFETCHED  as A_ROWS, from memory: each micro-panel fetches the next, a line of
-#                            each row at a time
+# (b) Tile.    Registers sum up to MR rows of c, from a *micro-panel* of a. Each p takes one or two
+#              loads of b, and for each row one multiplier, which a load broadcasts.
+# (c) Multipliers are read in place, through pointers to rows:
+#              A_ROWS        a[p, r] = rows[r][p]   each row of c has a row of a
+#              A_TRANSPOSED  a[p, r] = rows[p][r]   the sum runs over the rows of a
+#              A_PACKED      as A_ROWS, from a transposed copy, if there are many panels
+#              A_PREFETCHED  as A_ROWS, from memory: each micro-panel prefetches the next one, a
+#                            cache line of each row at a time
 # (d) Depth.   p runs in equal blocks of at most KC, so that a packed panel of b stays in the L1
-#              cache while all micro-panels pass it by; later blocks add to c. The order of each
-#              sum depends on the shapes alone.
-# (e) Epilogue. `initial` is a row (ld_initial = 0), zeros, or c itself, which is then added to in
-#              place. Where `relu_mask` is not positive, nothing is added. Or a function takes each
-#              tile of the sums while it is in the L1 cache.
+#              cache during all micro-panels. Later blocks add to c. The order of each sum depends
+#              on the shapes only.
+# (e) Epilogue. `initial` is a row (ld_initial = 0), zeros, or c itself for a sum in place. Where
+#              `relu_mask` is not positive, nothing is added. Alternatively, a function processes
+#              each tile of sums while it is in the L1 cache.
 
 cdef enum:
-    PACK_ROWS = 24      # fewer rows do not repay packing b
-    PACK_PANELS = 9     # fewer panels do not repay packing a
+    PACK_ROWS = 24      # the fewest rows that repay packing b
+    PACK_PANELS = 9     # the fewest panels that repay packing a
 
 
 cdef void multiply(const Product* product) noexcept nogil:

@@ -16,7 +16,7 @@ cdef inline vec load_columns(const real* row, Py_ssize_t v, Py_ssize_t J, vec re
 
 
 cdef inline real sum_lanes(vec x) noexcept nogil:
-    # By halves: 16 additions one after another would wait for each other, 60 cycles.
+    # Sum halves of lanes, in log2(LANES) stages: 16 dependent additions would take 60 cycles.
     cdef real half[LANES]
     cdef int stage, i
     for i in range(LANES):
@@ -39,7 +39,7 @@ cdef inline real max_lanes(vec x) noexcept nogil:
 
 
 cdef inline void transpose(vec* x) noexcept nogil:
-    # LANES x LANES, by log2(LANES) perfect shuffles
+    # A LANES x LANES matrix, by log2(LANES) perfect shuffles.
     cdef vec y[LANES]
     cdef int stage, i
     for stage in range(4):
@@ -72,7 +72,7 @@ cdef void fill_rows(
 cdef void clear_padding(
     real* w, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
-    # of the last vector in each row
+    # Clear the padding of the last vector in each row.
     cdef Py_ssize_t i, v = vectors(columns) - 1
     for i in range(rows):
         store(w + i * ld + v * LANES, load_columns(w + i * ld, v, columns, splat(0)))
@@ -86,7 +86,7 @@ cdef void add_arena(real* to, const real* step, Py_ssize_t size) noexcept nogil:
 
 
 cdef double squared_norm(const real* x, Py_ssize_t size) noexcept nogil:
-    # whole cache lines; four sums, that none waits for the last
+    # x fills whole cache lines. Four sums run in parallel, to hide the latency of additions.
     cdef Py_ssize_t v, n = size // LANES
     cdef int k
     cdef vec total[4]
@@ -105,7 +105,7 @@ cdef void add_column_sums(
     const real* x,              # IN  (rows, columns)
     Py_ssize_t rows, Py_ssize_t first, Py_ssize_t last, Py_ssize_t ld,
 ) noexcept nogil:
-    # Four sums at a time: an addition takes four cycles, and one sum would wait for each.
+    # Four sums run in parallel, because each addition has a latency of four cycles.
     cdef Py_ssize_t i, v
     cdef int k
     cdef vec total[4]
@@ -123,7 +123,7 @@ cdef void add_column_sums(
 
 cdef void add_row_sums(
     real* to,                   # IN, OUT (rows)
-    const real* x,              # IN  (rows, columns), zero beyond
+    const real* x,              # IN  (rows, columns), with zeros as padding
     Py_ssize_t first, Py_ssize_t last, Py_ssize_t columns, Py_ssize_t ld,
 ) noexcept nogil:
     cdef Py_ssize_t j, v

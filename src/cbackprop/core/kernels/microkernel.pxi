@@ -1,11 +1,11 @@
-# The sums of a tile, in registers, and all micro-panels of A against one panel of B. The design:
-# gemm.pxi.
+# The microkernel, which sums a tile in registers, and the loop over the micro-panels of A for one
+# panel of B. gemm.pxi describes the design.
 
 cdef enum:
-    NR_VECTORS = 2          # of a panel of b
-    KC = 256                # of a block of p: a panel of b is at most 32 KB
-    PREFETCH_C_FROM = 64    # of a depth: only then there is time to fetch a tile's part of c, ...
-    EPILOGUE_OPERANDS = 2   # ... and of so many arrays besides
+    NR_VECTORS = 2          # the most vectors in a row of a panel of b
+    KC = 256                # the most p in a block, so that a panel of b has at most 32 KB
+    PREFETCH_C_FROM = 64    # the smallest depth that leaves time to prefetch a tile's part of c
+    EPILOGUE_OPERANDS = 2   # the most further arrays that an epilogue reads
 
 
 cdef enum Multipliers:
@@ -17,36 +17,36 @@ ctypedef void (*Epilogue)(
     Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
 
 
-cdef struct Prefetcher:      # rows to be fetched from memory while a product is computed
+cdef struct Prefetcher:      # rows to fetch from memory while a product is computed
     const char** rows        # (n)
-    Py_ssize_t n, bytes      # of a row
-    Py_ssize_t row, at       # where it has got to
+    Py_ssize_t n, bytes      # number of rows, bytes of a row
+    Py_ssize_t row, at       # the next row and byte to fetch
 
 
 cdef struct Product:
     real* c                  # OUT (n_rows, columns)
     const real* initial      # IN  (n_rows, columns)
-    # IN  (n_rows) pointers to (depth); `across`: (depth) to (n_rows). MR more follow: what they
-    #     point to is fetched, not read.
+    # IN  (n_rows) pointers to (depth); a_transposed: (depth) pointers to (n_rows). MR more pointers
+    #     follow; they are only prefetched.
     const real* const* rows
-    const real* b            # IN  (depth, columns), or, b_transposed: (columns, depth)
-    real* panel              # (KC, or with an epilogue depth; NR_VECTORS * LANES) to pack b in
-    real* packed_a           # (n_rows, KC) and a vector more
+    const real* b            # IN  (depth, columns); b_transposed: (columns, depth)
+    real* panel              # workspace to pack b: (KC, NR_VECTORS * LANES); epilogue: (depth, ...)
+    real* packed_a           # workspace to pack a: (n_rows, KC), and one vector more
     Py_ssize_t n_rows, columns, depth
-    Py_ssize_t n_rows_total  # of a product that threads share: they decide the order of the sums
+    Py_ssize_t n_rows_total  # n_rows of all threads together, which sets the order of sums
     Py_ssize_t ldc, ld_initial, ldb
-    real alpha               # 1 with `across`
-    const real* relu_mask    # (n_rows, columns), laid out as c; or NULL. Not where rows stream
+    real alpha               # 1 if a_transposed
+    const real* relu_mask    # (n_rows, columns), laid out as c; or NULL, always if `streams`
     bint a_transposed, b_transposed
-    bint streams             # rows come from memory
+    bint streams             # rows are in memory, not in a cache: prefetch them
     Prefetcher* prefetcher   # or NULL
-    Epilogue epilogue        # only for multiply_with_epilogue; then initial is zeros
-    const void* context
-    real* tile               # (MR, NR_VECTORS * LANES) for the epilogue
-    const real* epilogue_operands[EPILOGUE_OPERANDS]    # what else it reads, laid out as c; or NULL
+    Epilogue epilogue        # for multiply_with_epilogue only; `initial` is then zeros
+    const void* context      # its first argument
+    real* tile               # workspace (MR, NR_VECTORS * LANES) for its tile
+    const real* epilogue_operands[EPILOGUE_OPERANDS]    # arrays it reads, laid out as c; or NULL
 
 
-cdef struct Panel:           # what the micro-panels of A share, for one block of p
+cdef struct Panel:           # a panel of b in one block of p, for all micro-panels of a
     real* c
     const real* initial
     const real* const* rows
@@ -55,18 +55,18 @@ cdef struct Panel:           # what the micro-panels of A share, for one block o
     Py_ssize_t ldc, ld_initial, ldb
     real alpha
     const real* relu_mask
-    const real* b_ahead      # of the next panel, which is fetched while this one is computed
-    Py_ssize_t ld_ahead, b_rows_ahead, b_lines_ahead    # rows apart, how many, lines of each
+    const real* b_ahead      # the next panel, which is prefetched while this one is computed
+    Py_ssize_t ld_ahead, b_rows_ahead, b_lines_ahead    # its row stride, rows, lines of a row
     Prefetcher* prefetcher   # or NULL
-    Py_ssize_t lines_ahead   # for each micro-panel
-    Py_ssize_t first         # A_TRANSPOSED: where the micro-panels begin in a row
+    Py_ssize_t lines_ahead   # cache lines that it fetches during each micro-panel
+    Py_ssize_t first         # A_TRANSPOSED: the first column of the micro-panels in a row of a
 
 
 cdef inline void microkernel(
     const Panel* g, Py_ssize_t first, const real* packed, Multipliers kind,
     const int R, const int V,
 ) noexcept nogil:
-    # In locals first: for all that C knows, a store could change what g points to.
+    # Copy fields to locals: for all the C compiler knows, a store could change *g.
     cdef vec acc[12][NR_VECTORS]
     cdef vec b_p[NR_VECTORS]
     cdef vec a_pr, alpha = splat(g.alpha)
@@ -78,7 +78,7 @@ cdef inline void microkernel(
     cdef const real* initial = g.initial + first * ld_initial
     cdef real* c = g.c + first * ldc
     cdef const real* mask = g.relu_mask
-    # One or two rows alone would wait for each sum: they keep several, of every U-th p.
+    # With one or two rows, additions would wait for each other: keep U sums, each of every U-th p.
     cdef bint in_rows = kind == A_ROWS or kind == A_PREFETCHED
     cdef int U = 4 if R <= 2 and kind == A_ROWS else 1
     cdef int STEP = LINE_BYTES // REAL_BYTES if kind == A_PREFETCHED else U
@@ -115,8 +115,8 @@ cdef inline void microkernel(
         for r in range(R):
             for v in range(V):
                 acc[r][v] = acc[r][v] + acc[u * R + r][v]
-    # Small loops: one large one GCC unrolls too late to keep 24 sums in registers, and their way
-    # through the stack took a fifth of a tile of depth 20.
+    # The loops are small, because GCC unrolls a large one too late to keep 24 sums in registers.
+    # Sums on the stack took a fifth of the time of a tile of depth 20.
     if kind != A_TRANSPOSED and g.alpha != 1:
         for r in range(R):
             for v in range(V):
@@ -147,9 +147,9 @@ cdef inline void fetch(Prefetcher* prefetcher, Py_ssize_t lines) noexcept nogil:
 cdef inline void all_micropanels(
     const Panel* g, Py_ssize_t n_rows, const real* packed, Multipliers kind, const int V,
 ) noexcept nogil:
-    # Of equal height: 32 rows are 11 + 11 + 10, not 12 + 12 + 8. Constant sizes keep each tile's
-    # accumulators in registers; and GCC unrolls a tile's loops early enough for that only if they
-    # stand in another loop, this one (1,400 spilled vectors otherwise, GCC 12).
+    # Micro-panels have about equal height: 32 rows are 11 + 11 + 10, not 12 + 12 + 8. Constant
+    # sizes keep each tile's sums in registers. GCC unrolls a tile's loops early enough only if they
+    # are inside another loop, this one; otherwise GCC 12 spills 1,400 vectors.
     cdef Py_ssize_t n_micropanels = (n_rows + MR - 1) // MR
     cdef Py_ssize_t height = n_rows // n_micropanels
     cdef Py_ssize_t taller = n_rows - height * n_micropanels
@@ -170,7 +170,7 @@ cdef inline void all_micropanels(
                            g.b_rows_ahead * (s + 1) // n_micropanels):
                 for r in range(g.b_lines_ahead):
                     prefetch(<const char*>(g.b_ahead + p * g.ld_ahead) + r * LINE_BYTES)
-        if R == 12 <= MR:           # a size that no micro-panel of a build has is not compiled
+        if R == 12 <= MR:           # the compiler drops heights above this build's MR
             microkernel(g, first, packed, kind, 12, V)
         elif R == 11 <= MR:
             microkernel(g, first, packed, kind, 11, V)
@@ -192,7 +192,7 @@ cdef inline void all_micropanels(
             microkernel(g, first, packed, kind, 3, V)
         elif R == 2:
             microkernel(g, first, packed, A_ROWS if kind == A_PREFETCHED else kind, 2, V)
-        else:                       # of two or more, as A_PREFETCHED has, none is so low
+        else:                       # A_PREFETCHED has two or more micro-panels, none as low as 1
             microkernel(g, first, packed, A_ROWS if kind == A_PREFETCHED else kind, 1, V)
         if kind == A_PACKED:
             packed += R * g.depth
@@ -258,8 +258,8 @@ cdef Micropanels[4][2] micropanels_of = [
 cdef void micropanels_with_epilogue(
     Panel* g, const Product* product, Micropanels micropanels, Py_ssize_t column, int V,
 ) noexcept nogil:
-    # One at a time, so that the loop over micro-panels needs no call: one in there made every
-    # product slower, [8, 16, 16, 1] by 3 %.
+    # Call `micropanels` for one micro-panel at a time, so that its loop contains no call of the
+    # epilogue. A call there made every product slower, [8, 16, 16, 1] by 3 %.
     cdef Py_ssize_t n_micropanels = (product.n_rows + MR - 1) // MR
     cdef Py_ssize_t height = product.n_rows // n_micropanels
     cdef Py_ssize_t taller = product.n_rows - height * n_micropanels

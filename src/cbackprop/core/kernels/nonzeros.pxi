@@ -1,17 +1,18 @@
-# What is not zero in rows: kept a second time, row after row, and bit by bit, where it stands.
+# The nonzero values of rows, copied row by row as in CSR, with one bitmap per row for their
+# columns.
 
 
 cdef enum:
-    WORD = 64           # bits
+    WORD = 64               # bits in a word
     MAX_DENSITY = 33        # percent of nonzeros up to which skipping zeros pays for any mini-batch
     MAX_DENSITY_LARGE = 55  # the same for WORD examples and MIN_VECTORS_LARGE vectors of columns
     MIN_VECTORS_LARGE = 4
 
 
-cdef struct Nonzeros:       # of a row
-    const uint64_t* bits    # (words_of(K)); or NULL:
-    const int* columns      # of all numbers that are not zero
-    Py_ssize_t first, last  # its own among them
+cdef struct Nonzeros:       # the nonzeros of a row
+    const uint64_t* bits    # (words_of(K)) bitmap of their columns; or NULL for a CSR matrix
+    const int* columns      # the columns of all nonzeros of a CSR matrix, else NULL
+    Py_ssize_t first, last  # the row's range in the values, and in `columns`
 
 
 cdef inline Py_ssize_t words_of(Py_ssize_t K) noexcept nogil:
@@ -24,7 +25,7 @@ cdef inline bint worth_skipping(const RowArray* rows, Py_ssize_t m, Py_ssize_t J
 
 
 cdef Py_ssize_t find_nonzeros(uint64_t* bits, const RowArray* rows) except -1 nogil:
-    # bits is (n, words_of(K)); return how many there are
+    # Set bits (n, words_of(K)); return the number of nonzeros.
     cdef Py_ssize_t i, word, k, count = 0, since_signal_check = 0
     cdef const char* row = rows.data
     for i in range(rows.n):
@@ -58,8 +59,8 @@ cdef inline uint64_t nonzeros_in(
 
 
 cdef int copy_nonzeros(
-    Py_ssize_t* starts,     # OUT (n + 1) where those of each row begin
-    real* values,           # OUT (how many there are, and one more) behind a zero
+    Py_ssize_t* starts,     # OUT (n + 1) the first nonzero of each row
+    real* values,           # OUT (1 + number of nonzeros) a zero, then the nonzeros
     const uint64_t* bits,   # IN  (n, words_of(K))
     const RowArray* rows,
 ) except -1 nogil:

@@ -18,7 +18,7 @@ cdef void pack_transposed(
     const real* b, Py_ssize_t ldb,      # IN  (n, depth), each row padded to whole vectors
     Py_ssize_t depth, Py_ssize_t n, int V,
 ) noexcept nogil:
-    # Columns of the panel beyond n are zero. A block may read past a row, not past an arena.
+    # Columns of the panel past n are zero. A block may read past a row, but not past an arena.
     cdef vec x[LANES]
     cdef Py_ssize_t block, p, q, last
     cdef int v, i
@@ -34,19 +34,19 @@ cdef void pack_transposed(
 
 
 cdef void pack_micropanel(
-    real* packed,               # OUT (depth, R) and what is left of a vector
-    const real* const* rows,    # IN  (R) pointers to (depth) and no more: they may be the caller's;
-                                #     and (R) of the micro-panel behind
+    real* packed,               # OUT (depth, R), padded to whole vectors
+    const real* const* rows,    # IN  (R) pointers to (depth), without padding, as they may be the
+                                #     caller's; then (R) pointers of the next micro-panel
     Py_ssize_t p0, Py_ssize_t depth, Py_ssize_t R,
 ) noexcept nogil:
-    # Groups of LANES rows, the last first: its stores spill into lanes that are written later.
+    # Groups of LANES rows, the last group first: its stores overrun into lanes written later.
     cdef vec x[LANES]
     cdef Py_ssize_t n_groups = (R + LANES - 1) // LANES
     cdef Py_ssize_t block, group, p, r
     cdef int i
     for block in range(depth // LANES):
         p = block * LANES
-        for r in range(R):              # of the next micro-panel
+        for r in range(R):              # the next micro-panel
             prefetch(rows[R + r] + p0 + p)
         for group in range(n_groups - 1, -1, -1):
             for i in range(LANES):
@@ -61,7 +61,7 @@ cdef void pack_micropanel(
 
 
 cdef void pack_micropanels(
-    real* packed,               # OUT micropanels as all_micropanels takes them
+    real* packed,               # OUT micro-panels, with the heights of all_micropanels
     const real* const* rows, Py_ssize_t n_rows, Py_ssize_t p0, Py_ssize_t depth,
 ) noexcept nogil:
     cdef Py_ssize_t n_micropanels = (n_rows + MR - 1) // MR

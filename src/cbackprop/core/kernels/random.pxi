@@ -1,8 +1,8 @@
-# Random numbers from a counter: what a number is depends on the key and the counter alone, and so
-# not on how many lanes or threads there are.
+# Counter-based random numbers. A number depends on the key and the counter only, so it is the same
+# for any number of lanes and threads.
 #
-# Each is a counter lowbias32 twice to 24 bits, which every real type holds exactly. The hash is
-# C. Wellons' lowbias32.
+# Two rounds of C. Wellons' hash lowbias32 turn the counter into 24 bits, which every real type
+# holds exactly.
 
 
 cdef inline vec_uint32 lowbias32(vec_uint32 x) noexcept nogil:
@@ -14,6 +14,6 @@ cdef inline vec_uint32 lowbias32(vec_uint32 x) noexcept nogil:
 
 
 cdef inline vec uniform(uint64_t key, uint64_t counter) noexcept nogil:
-    # LANES whole numbers below 2^24: those of counter, counter + 1, ...
+    # LANES integers below 2^24, for counter, counter + 1, ...
     cdef vec_uint32 x = lowbias32(count_from(<uint32_t>counter) ^ <uint32_t>key)
     return to_real(lowbias32(x ^ <uint32_t>(key >> 32)) >> 8)

@@ -1,27 +1,27 @@
-# Rows of x in one of three types, or as lists of what is not zero; and what y says of them.
+# Rows of x, in one of three types or in CSR format, and their targets.
 
 
 cdef enum RowType:
     UINT8, FLOAT32, FLOAT64
 
 
-cdef struct RowArray:           # rows of x, C-contiguous
+cdef struct RowArray:           # rows of x: C-contiguous, or a CSR matrix
     RowType type
-    const char* data            # NULL if they came without their zeros: ...
-    const int* columns          # ... where their numbers are then, rising in each row; else NULL
-    Py_ssize_t n, K, itemsize   # bytes of a number
-    const uint64_t* nonzeros    # (n, words_of(K)) bits of what is not zero; NULL if not known
-    const Py_ssize_t* starts    # (n + 1) where those of each row begin
-    const real* values          # those numbers
-    bint very_sparse            # whether there are so few that any mini-batch gains
+    const char* data            # (n, K); NULL for a CSR matrix
+    const int* columns          # CSR column indices, increasing in each row; else NULL
+    Py_ssize_t n, K, itemsize   # rows, columns, bytes of a number
+    const uint64_t* nonzeros    # (n, words_of(K)) bitmaps of the nonzeros; NULL if not searched for
+    const Py_ssize_t* starts    # (n + 1) the first nonzero of each row in `values`
+    const real* values          # the nonzeros, row by row
+    bint very_sparse            # whether skipping zeros pays for mini-batches of any size
 
 
-cdef struct TargetArray:        # of each example
-    Py_ssize_t J                # of labels: beyond the largest
-    const real* rows            # (n, J); or NULL:
-    const int* labels           # (n)
-    const real* weights         # (n), or NULL
-    Py_ssize_t n                # that all of them have at least
+cdef struct TargetArray:        # the targets of the examples
+    Py_ssize_t J                # columns; for labels, the largest label + 1
+    const real* rows            # (n, J); or NULL for labels
+    const int* labels           # (n), or NULL
+    const real* weights         # (n), or NULL if every example counts once
+    Py_ssize_t n                # the length of the shortest of these arrays
 
 
 cdef inline RowType real_rows() noexcept nogil:
@@ -29,7 +29,7 @@ cdef inline RowType real_rows() noexcept nogil:
 
 
 cdef inline vec load_row(const char* row, Py_ssize_t k, RowType row_type) noexcept nogil:
-    # LANES numbers of a row, from the k-th on, as reals. The type is constant at each call.
+    # LANES numbers of a row, from the k-th on, as reals. Each call passes a constant type.
     if row_type == UINT8:
         return load_uint8(<const uint8_t*>row + k)
     if row_type == FLOAT32:
@@ -48,7 +48,7 @@ cdef inline real one_of_row(const char* row, Py_ssize_t k, RowType row_type) noe
 cdef inline bint all_finite(
     const char* x, Py_ssize_t count, RowType row_type,
 ) noexcept nogil:
-    # 0 x is 0, or NaN where x is not finite. Four sums, that none waits for the last.
+    # 0 * x is 0 if x is finite, else NaN. Four sums run in parallel, to hide their latency.
     cdef vec total[4]
     cdef Py_ssize_t block, i
     cdef int k

@@ -1,30 +1,31 @@
-# The products of rows of mostly zeros, such as images on white paper, without them.
+# Products that skip the zeros of rows which are mostly zero, such as images of digits.
 #
 # Design
 # ------
-# (a) Rows meet w in pairs, at every column that one of them needs. The other may have a zero there:
-#     it is taken from one place. A load of w serves two rows; more rows need more columns: of 784,
-#     an image of a digit needs 150, two need 230, ten 380.
-# (b) A word of bits is a block: 64 rows of w, or of a gradient that is handed over when it is
-#     complete, stay in the L1 cache while all rows add to them.
-# (c) From COLUMNWISE_FROM rows on a gradient is summed column by column of x instead. Its row stays
-#     in registers; the rows of x that have a number in the column, found in the transposed bits of
-#     a word, pass by. Nothing is multiplied by a zero, and each row is stored once per block of 64
-#     rows, whose errors stay in the L1 cache.
-# (d) Rows that came without their zeros (CSR) are far emptier: a list of columns says where their
-#     numbers are. They meet the rows of w one by one, which are fetched ahead, since the CPU cannot
-#     foresee the next; a gradient that no optimizer takes is added to where it belongs.
+# (a) Rows are processed in pairs over the union of their columns, so that each row of w is loaded
+#     once for two examples. Where only one of the two is nonzero, the other reads values[0], which
+#     is 0. Larger groups would need more columns: of 784, one image of a digit has 150, two have
+#     230, ten have 380.
+# (b) A word of the bitmap is a block. Its 64 rows of w, or of a gradient for an epilogue, stay in
+#     the L1 cache while all rows of x add to them.
+# (c) From COLUMNWISE_FROM rows on, a gradient is summed over columns of x instead. Its row stays in
+#     registers while the rows of x with a nonzero in that column are added; the transposed bits of
+#     a word tell which. Nothing is multiplied by zero, and each row is stored once per block of 64
+#     examples, whose errors stay in the L1 cache.
+# (d) CSR rows are far sparser, and have a list of columns instead of a bitmap. They are processed
+#     one by one. The rows of w are prefetched, because the CPU cannot predict the next. Without an
+#     epilogue, a gradient is added in place.
 
 cdef enum:
     PAIR = 2
-    VECTORS_PER_PASS = 7    # of columns of w
-    PREFETCH_DISTANCE = 8   # rows from now on, one is fetched
-    COLUMNWISE_FROM = 32    # rows; with fewer, mispredicted ends of columns cost more than zeros
-    PREFETCH_NUMBERS = 6    # numbers of a list from now on, a row of w is fetched
+    VECTORS_PER_PASS = 7    # the most vectors of columns of w at a time
+    PREFETCH_DISTANCE = 8   # rows of x between a prefetch and its use
+    COLUMNWISE_FROM = 32    # the fewest rows for (c); else mispredicted column ends cost too much
+    PREFETCH_NUMBERS = 6    # numbers of a list between the prefetch of a row of w and its use
 
 
 cdef inline Py_ssize_t groups_of(Py_ssize_t J) noexcept nogil:
-    # Of vectors of columns, of about equal size.
+    # The number of groups of at most VECTORS_PER_PASS vectors, of about equal size.
     return (vectors(J) + VECTORS_PER_PASS - 1) // VECTORS_PER_PASS
 
 
@@ -136,9 +137,9 @@ cdef inline void listed_sums(
 
 cdef void multiply_nonzeros(
     const Product* product,                 # as for A_ROWS
-    const Nonzeros* x, const real* values,  # IN  (n_rows) instead of its rows; and what follows
+    const Nonzeros* x, const real* values,  # IN  (n_rows + following) instead of its rows
     Py_ssize_t following,
-    real lower_bound,                             # what is below it is raised to it
+    real lower_bound,                       # smaller sums are raised to it
 ) noexcept nogil:
     cdef Py_ssize_t i, j, group, V, words = words_of(product.depth)
     cdef Py_ssize_t n_vectors = vectors(product.columns), n_groups = groups_of(product.columns)
@@ -271,7 +272,7 @@ cdef void add_by_pairs(
 
 
 cdef void transpose_bits(uint64_t* bits) noexcept nogil:
-    # WORD words: bit j of word i changes places with bit i of word j, first in blocks of half the
+    # Transpose WORD words: swap bit j of word i with bit i of word j, first in blocks of half the
     # size, then of a quarter, and so on (Warren, Hacker's Delight, 7-3).
     cdef int size = WORD // 2, pair, i
     cdef uint64_t lower = <uint64_t>0xFFFFFFFF, changed
@@ -287,7 +288,7 @@ cdef void transpose_bits(uint64_t* bits) noexcept nogil:
 
 cdef inline void add_columns(
     real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
-    const uint64_t* examples,   # IN  (WORD) for each row of w, out of WORD
+    const uint64_t* examples,   # IN  (WORD) for each row of w, the bitmap of its examples
     const real* values, Py_ssize_t* cursor, const int V,
 ) noexcept nogil:
     cdef vec acc[VECTORS_PER_PASS]
@@ -297,7 +298,7 @@ cdef inline void add_columns(
     cdef int v
     for k in range(WORD):
         left = examples[k]
-        if left == 0:           # as those behind the last
+        if left == 0:           # rows past the end are all 0
             continue
         for v in range(V):
             acc[v] = load(w + k * ld + v * LANES)
@@ -346,7 +347,7 @@ cdef inline void add_listed(
     Py_ssize_t* cursor,
     const int V,
 ) noexcept nogil:
-    # Up to the row k_last of w, of which w is the row k_first.
+    # Add to rows k_first to k_last of the gradient; w points to row k_first.
     cdef vec d[VECTORS_PER_PASS]
     cdef vec x_k
     cdef real* w_k
@@ -391,9 +392,9 @@ cdef void add_from_lists(
 
 
 cdef void multiply_nonzeros_transposed(
-    const Product* product,                 # as for A_TRANSPOSED; initial is c, or zeros
+    const Product* product,                 # as for A_TRANSPOSED; `initial` is c, or zeros
     const Nonzeros* x, const real* values,  # IN  (depth) instead of its rows
-    Py_ssize_t* cursor,                       # (depth) how far a row's numbers are
+    Py_ssize_t* cursor,                     # (depth) the next nonzero of each row
 ) noexcept nogil:
     cdef Py_ssize_t i, j, group, V, k_first, k_last, ld, ldb = product.ldb, m = product.depth
     cdef bint listed = x.columns != NULL

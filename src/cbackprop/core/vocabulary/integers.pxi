@@ -1,4 +1,4 @@
-# The vocabulary of integers.h, for Cython; and a generator of random words.
+# integers.h for Cython, and a generator of random words.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 

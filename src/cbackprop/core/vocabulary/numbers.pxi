@@ -1,4 +1,4 @@
-# NumPy's arrays, as the core takes them.
+# The check of arrays from Python.
 
 cimport numpy as cnp
 
@@ -8,7 +8,7 @@ cnp.import_array()
 
 
 cdef object numeric_array(x):
-    # Cython 3.3 crashes where it says what is wrong with the fields of others.
+    # Cython 3.3 crashes in its error message for a structured dtype, so refuse those here.
     if not cnp.PyArray_Check(x) or cnp.PyArray_TYPE(x) == cnp.NPY_VOID:
         raise TypeError(f"the core takes arrays of numbers, got {type(x).__name__} of "
                         f"{getattr(x, 'dtype', 'others')}")

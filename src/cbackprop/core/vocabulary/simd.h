@@ -1,9 +1,9 @@
-/* What this CPU does in one or two instructions, under one set of names for every instruction
- * set and both real types: a vocabulary. No loops, no algorithm.
+/* A vocabulary: operations of one or two instructions, under one set of names for every instruction
+ * set and both real types. It has no loops and no algorithms.
  *
- * A build of the core defines CBP_DOUBLE for float64; the compiler's target flags decide the
- * rest. Vectors are the compiler's own (GCC and clang), so that `a * b + c` in typed Cython
- * already is one instruction.
+ * A build of the core defines CBP_DOUBLE for float64; the compiler's target flags select the
+ * instruction set. Vectors are the vector extensions of GCC and clang, so `a * b + c` in typed
+ * Cython is a single instruction.
  */
 #ifndef CBACKPROP_SIMD_H
 #define CBACKPROP_SIMD_H
@@ -29,7 +29,7 @@
 #elif defined(__aarch64__) /* 32 registers */
 #define VEC_BYTES 16
 #define MR 12
-#else /* 16 registers; a product needs one of its own without fused multiply-add */
+#else /* 16 registers; without fused multiply-add, a product needs one more */
 #define VEC_BYTES 16
 #define MR 5
 #endif
@@ -39,13 +39,13 @@
 #define MANTISSA_BITS 52
 typedef double real;
 typedef int64_t real_bits;
-#define SMALLEST DBL_MIN /* normal */
+#define SMALLEST DBL_MIN /* the smallest normal real */
 #define LARGEST DBL_MAX
-#define MAX_SQUARABLE 1e153 /* hundreds of its squares are below LARGEST */
+#define MAX_SQUARABLE 1e153 /* the sum of hundreds of its squares is below LARGEST */
 #define LN_SMALLEST -708.3964
-#define SILU_TAIL ((real)-700)  /* below it, 1 + e^z is 1, and e^-z nearly beyond the reals; */
-#define GELU_TAIL ((real)-17)   /* so are those of gelu_tanh's argument */
-#define LN_LARGEST_POWER 709.43 /* of e, whose power of 2 is no larger than 2^1023 */
+#define SILU_TAIL ((real)-700)  /* below it, 1 + e^z rounds to 1 and e^-z nearly overflows */
+#define GELU_TAIL ((real)-17)   /* the same for the argument of gelu_tanh */
+#define LN_LARGEST_POWER 709.43 /* the largest x for which e^x = 2^n e^r has n <= 1023 */
 #else
 #define REAL_BYTES 4
 #define MANTISSA_BITS 23
@@ -82,7 +82,7 @@ INLINE vec load_float32(const float *p) { return __builtin_convertvector(*(const
 INLINE vec load_float64(const double *p) { return __builtin_convertvector(*(const vec_double_at *)p, vec); }
 INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); } /* into the L2 cache */
 
-/* LANES bytes, widened. GCC 12 makes one scalar load of each byte of a conversion in one step. */
+/* LANES bytes, widened in two steps. In one step, GCC 12 would load each byte on its own. */
 INLINE vec load_uint8(const uint8_t *p) {
     vec_int32 wide;
 #if VEC_BYTES == 64 && REAL_BYTES == 4
@@ -129,19 +129,19 @@ INLINE vec lower_lanes(vec a, vec b) { return SHUFFLE(a, b, LOWER); }
 INLINE vec upper_lanes(vec a, vec b) { return SHUFFLE(a, b, UPPER); }
 INLINE real lane(vec x, int i) { return x[i]; }
 
-/* ---- choice: a comparison's mask takes lanes from one vector or the other ---- */
+/* ---- selection: a comparison's mask selects lanes of two vectors ---- */
 
 INLINE mask first_lanes(intptr_t n) { return (mask){LANE_NUMBERS} < (mask){0} + (real_bits)n; }
 INLINE mask less(vec a, vec b) { return a < b; }
 INLINE vec select_lanes(mask m, vec yes, vec no) {
 #if defined(__SSE2__) && !defined(__SSE4_1__)
-    /* GCC 12 fails (in gimple_expand_vec_cond_expr) where it knows m to be one of two comparisons. */
+    /* GCC 12 crashes (gimple_expand_vec_cond_expr) if it knows that m is one of two comparisons. */
     __asm__("" : "+x"(m));
 #endif
     return (vec)((m & (mask)yes) | (~m & (mask)no));
 }
 
-/* A NaN in x stays one: x86 gives back the second of two that do not compare. */
+/* A NaN in x is kept: if two numbers are unordered, x86 returns the second operand. */
 #if defined(__x86_64__)
 #if VEC_BYTES == 64
 #define MM _mm512_
@@ -174,7 +174,7 @@ INLINE vec square_root(vec x) {
 INLINE vec_uint32 count_from(uint32_t first) { return (vec_uint32){LANE_NUMBERS} + first; }
 INLINE vec to_real(vec_uint32 x) { return __builtin_convertvector((vec_int32)x, vec); } /* < 2^31 */
 
-/* A bit for each lane: is it not 0? */
+/* One bit for each lane: 1 if it is not 0. */
 INLINE uint64_t nonzero_bits(vec x) {
 #if VEC_BYTES == 64
     return JOINED(_mm512_cmp, SUFFIX, _mask)(x, splat(0), _CMP_NEQ_UQ);
@@ -192,7 +192,7 @@ INLINE uint64_t nonzero_bits(vec x) {
 INLINE vec absolute(vec x) { return (vec)((mask)x & ~(mask)splat((real)-0.0)); }
 INLINE vec sign_of(vec x, vec of) { return (vec)((mask)x | ((mask)of & (mask)splat((real)-0.0))); }
 
-/* x cut to the upper half of its mantissa: the square of that is exact */
+/* x truncated to the upper half of its mantissa, so that its square is exact */
 #define LOWER_HALF (((real_bits)1 << ((MANTISSA_BITS + 2) / 2)) - 1)
 INLINE vec upper_half(vec x) { return (vec)((mask)x & ~((mask){0} + LOWER_HALF)); }
 
@@ -207,7 +207,7 @@ INLINE mask exponent_bits(vec x) { return ((mask)x - (mask)splat((real)0.7071067
 INLINE vec exponent_of(vec x) { return __builtin_convertvector(exponent_bits(x), vec); }
 INLINE vec mantissa_of(vec x) { return (vec)((mask)x - (exponent_bits(x) << MANTISSA_BITS)); }
 
-/* ---- 1 / x: an estimate of 14 bits, doubled by each of Newton's steps; a division elsewhere ---- */
+/* ---- 1 / x: AVX-512 estimates 14 bits, and each Newton step doubles them; else a division ---- */
 
 #if defined(__AVX512F__)
 INLINE vec newton_reciprocal(vec x) {
@@ -221,15 +221,15 @@ INLINE vec newton_reciprocal(vec x) {
 INLINE vec newton_reciprocal(vec x) { return 1 / x; }
 #endif
 
-/* In float64 a division is as good, if there is other arithmetic to do meanwhile and no root. */
+/* In float64 a division is as fast, provided that it overlaps other arithmetic but no root. */
 #ifdef CBP_DOUBLE
 INLINE vec reciprocal(vec x) { return 1 / x; }
 #else
 INLINE vec reciprocal(vec x) { return newton_reciprocal(x); }
 #endif
 
-/* ---- subnormal numbers count as 0 between these two: each costs 100 cycles or more. Adam's means
-   of an input that has been 0 for long become such; a step on MNIST took twice its time. ---- */
+/* ---- subnormals: between these two calls they count as 0, because each costs 100 cycles or more.
+   Adam's means become subnormal if an input stays 0; a step on MNIST took twice the time. ---- */
 
 #if defined(__x86_64__)
 INLINE uint64_t flush_subnormals(void) {

@@ -1,6 +1,5 @@
-# The vocabulary of simd.h, for Cython. `real` is float or double, `vec` a vector of them: Cython
-# takes both for double (so that a Python float loses nothing on its way to either), and leaves
-# their size and their arithmetic to the C compiler.
+# simd.h for Cython. `real` is float or double, `vec` a vector of reals. Cython treats both as
+# double, so a Python float keeps its precision; the C compiler knows their size and arithmetic.
 
 cdef extern from "simd.h":
     ctypedef double real

@@ -1,4 +1,4 @@
-/* A team of threads, and where they meet: OpenMP where the compiler has it, else one thread. */
+/* A team of threads and a barrier: OpenMP if the compiler supports it, else one thread. */
 #ifndef CBACKPROP_THREADS_H
 #define CBACKPROP_THREADS_H
 
@@ -27,7 +27,7 @@ static long long nanoseconds_now(void) {
 
 typedef void (*Worker)(void *work, int thread, int threads);
 
-#ifdef __SANITIZE_THREAD__ /* which does not know how OpenMP begins and ends */
+#ifdef __SANITIZE_THREAD__ /* It does not know where OpenMP's threads begin and end. */
 void __tsan_acquire(void *);
 void __tsan_release(void *);
 static char begun, ended;
@@ -38,14 +38,14 @@ static char begun, ended;
 #define RELEASED(what)
 #endif
 
-/* OpenMP ends the process where it cannot start a thread. So that it need not, threads like its own
- * are tried first, whenever a team grows: one that is there is not started again. */
-static int startable = INT_MAX; /* threads in all, since some could not be started */
-static int unreported = 0;      /* whether nobody was told yet */
-static long ended_teams = 0;    /* by end_team: they have to be started again */
+/* OpenMP ends the process if it cannot start a thread. To prevent this, whenever a team grows,
+ * threads of the same stack size are started first on trial. OpenMP keeps the threads it has. */
+static int startable = INT_MAX; /* the most threads, once starting more has failed */
+static int unreported = 0;      /* 1 if that failure has not been reported yet */
+static long ended_teams = 0;    /* calls of end_team; after one, threads must be started again */
 
 #if defined(_OPENMP) && (defined(__unix__) || defined(__APPLE__))
-static size_t stack_size(void) { /* of OpenMP's threads; 0: the system's */
+static size_t stack_size(void) { /* stack size of OpenMP's threads; 0 for the system's default */
     static const char *const names[] = {"OMP_STACKSIZE", "GOMP_STACKSIZE", "KMP_STACKSIZE"};
     for (int i = 0; i < 3; i++) {
         const char *asked = getenv(names[i]);
@@ -63,13 +63,13 @@ static size_t stack_size(void) { /* of OpenMP's threads; 0: the system's */
     return 0;
 }
 
-static void *wait_for_all(void *gate) {    /* until the lock is free, so that all are there at once */
+static void *wait_for_all(void *gate) { /* until all have started */
     pthread_mutex_lock((pthread_mutex_t *)gate);
     pthread_mutex_unlock((pthread_mutex_t *)gate);
     return NULL;
 }
 
-static int try_threads(int threads) { /* how many there can be, this one counted */
+static int try_threads(int threads) { /* how many can run at once, including this one */
     pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
     pthread_attr_t attributes;
     pthread_t *tried = malloc(threads * sizeof(pthread_t));
@@ -90,7 +90,7 @@ static int try_threads(int threads) { /* how many there can be, this one counted
 }
 
 static int can_start(int threads) {
-    static _Thread_local int available = 1; /* in the last team of this thread, which keeps them */
+    static _Thread_local int available = 1; /* threads that OpenMP kept from the last team */
     static _Thread_local long in_teams = 0;
     long ended_now = __atomic_load_n(&ended_teams, __ATOMIC_RELAXED);
     int most = __atomic_load_n(&startable, __ATOMIC_RELAXED);
@@ -104,17 +104,17 @@ static int can_start(int threads) {
             threads = found;
         }
     }
-    if (threads > 1) available = threads; /* more than that OpenMP does not keep */
+    if (threads > 1) available = threads; /* OpenMP keeps no more than these */
     return threads;
 }
 #else
 static int can_start(int threads) { return threads; }
 #endif
 
-/* Whether threads could not be started, and nobody was told yet. */
+/* Whether threads could not be started and this has not been reported. */
 static int too_few_threads(void) { return __atomic_exchange_n(&unreported, 0, __ATOMIC_RELAXED); }
 
-/* Call worker in that many threads, or as many as there are to be had: it is told. */
+/* Call worker in that many threads, or in fewer if no more can be started; it receives the number. */
 static void run_team(Worker worker, void *work, int threads) {
 #ifdef _OPENMP
     if (threads > 1) threads = can_start(threads);
@@ -134,7 +134,7 @@ static void run_team(Worker worker, void *work, int threads) {
     worker(work, 0, 1);
 }
 
-/* The most that OpenMP allows: OMP_NUM_THREADS, threadpoolctl. 0: built without it. */
+/* OpenMP's limit, from OMP_NUM_THREADS or threadpoolctl; 0 if built without OpenMP. */
 static int max_threads(void) {
 #ifdef _OPENMP
     int most = __atomic_load_n(&startable, __ATOMIC_RELAXED);
@@ -144,7 +144,7 @@ static int max_threads(void) {
 #endif
 }
 
-/* End the threads that wait for more work: a child after fork would wait for them forever. */
+/* End the idle threads. After a fork, the child would wait for them forever. */
 static void end_team(void) {
 #if defined(_OPENMP) && (_OPENMP >= 201811 || __GNUC__ >= 9 && !defined(__clang__))
     omp_pause_resource_all(omp_pause_soft);
@@ -152,18 +152,18 @@ static void end_team(void) {
 #endif
 }
 
-/* ---- what one tells the others ---- */
+/* ---- flags and counters that threads share ---- */
 
 static int is_set(const int *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }
 static void set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELEASE); }
 static long next_of(long *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
 static void add_to(long *counter, long n) { __atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
 
-/* ---- where they meet ---- */
+/* ---- the barrier ---- */
 
-enum { SPINS = 1000 }; /* 10 to 40 microseconds: after that, someone else may need this core */
+enum { SPINS = 1000 }; /* 10 to 40 microseconds; after that, yield the core to other programs */
 
-typedef struct { /* each number in a cache line of its own */
+typedef struct { /* each number has its own cache line */
     int arrived;
     char gap[60];
     int round;
@@ -179,7 +179,7 @@ typedef struct { /* each number in a cache line of its own */
 #define RELAX() ((void)0)
 #endif
 
-/* Wait for the others; false if one has stopped. What waiting costs beyond a spin is added up. */
+/* Wait for the other threads; false if one has stopped. Add the time waited after spinning. */
 static int barrier_wait(Barrier *at, int threads, long long *waited) {
     int round = __atomic_load_n(&at->round, __ATOMIC_RELAXED);
     if (__atomic_add_fetch(&at->arrived, 1, __ATOMIC_ACQ_REL) == threads) {

@@ -1,4 +1,4 @@
-# The vocabulary of threads.h, for Cython: a team of threads, a barrier, the clock, signals.
+# threads.h for Cython: a team of threads, a barrier, the clock, signals.
 
 from cpython.exc cimport PyErr_CheckSignals
 
@@ -23,7 +23,7 @@ cdef extern from "threads.h":
 
 cdef enum:
     MAX_THREADS = 1024
-    NUMBERS_PER_SIGNAL_CHECK = 1 << 24       # numbers that are read between two looks for Ctrl-C
+    NUMBERS_PER_SIGNAL_CHECK = 1 << 24      # numbers read between two checks for Ctrl-C
 
 
 cdef int call_team(void (*worker)(void*, int, int) noexcept nogil, void* work, int threads,
@@ -42,10 +42,10 @@ cdef int check_signals() except -1 nogil:
 
 
 def openmp_threads():
-    """The most that OpenMP allows now, which OMP_NUM_THREADS and threadpoolctl set; 0: none."""
+    """Return OpenMP's limit, as set by OMP_NUM_THREADS or threadpoolctl; 0 without OpenMP."""
     return max_threads()
 
 
 def end_threads():
-    """End the threads that wait for more work of this one's."""
+    """End the idle threads of this thread's team."""
     end_team()

@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 import pytest
+from cases import MIXED, Case, lanes
+from pairs import KINKS, PAIRS, SOME_PAIRS
 from reference import ACTIVATIONS, DEEP, Reference, jacobian
-from test_bad_input import one_line
-from test_core import MIXED, Case, lanes
-from test_reference import KINKS, PAIRS, SOME_PAIRS
+from refusals import one_line
 
 import cbackprop
 from cbackprop import Activation, Cost, Network, inspect

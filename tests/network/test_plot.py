@@ -12,7 +12,7 @@ import pytest
 from cbackprop import History, Network, RowSource, inspect, plot
 from cbackprop.history import MONITORS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "pictures.md"
 pytestmark = pytest.mark.usefixtures("pyplot")
 

@@ -12,53 +12,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conversions import (
+    ACTIVATIONS,
+    REALS,
+    SCALES,
+    TOLERANCES,
+    assert_close,
+    assert_same,
+    network,
+    refused,
+    rows,
+)
 
 from cbackprop import Activation, Network, convert, datasets
 from cbackprop.core import table
 
-REALS = ["float32", "float64"]
-TOLERANCES = {"float32": {"rtol": 1e-5, "atol": 2e-6}, "float64": {"rtol": 1e-12, "atol": 1e-13}}
-ACTIVATIONS = [*(row.name for row in table.ACTIVATIONS), ("leaky_relu", 0.2), ("leaky_relu", 1.5),
-               ("elu", 0.7)]
 CUBE = Activation(lambda z: z**3, lambda z: 3 * z**2, name="cube")
-
-
-def rows(real="float64", columns=7):
-    rng = np.random.default_rng(0)
-    spread = np.logspace(-6, 0.5, 40)[:, None]
-    return (rng.standard_normal((40, columns)) * spread).astype(real)
-
-
-def network(activation, real="float64", sizes=(7, 9, 4)):
-    return Network(sizes, activation=activation, dtype=real, seed=1,
-                   input_scale=np.linspace(0.5, 1.5, 7))
-
-
-def assert_close(found, net, x):
-    expected = net.feedforward(x)
-    assert found.dtype == expected.dtype
-    np.testing.assert_allclose(found, expected, **TOLERANCES[net.dtype])
-
-
-def assert_same(back, net):
-    """A round trip is exact: the parameters, and what inputs are multiplied by."""
-    assert (back.sizes, back.dtype) == (net.sizes, net.dtype)
-    for ours, theirs in zip((*back.weights, *back.biases), (*net.weights, *net.biases),
-                            strict=True):
-        assert np.array_equal(ours, theirs)
-    assert np.shape(back.input_scale) == np.shape(net.input_scale)
-    assert np.array_equal(np.array(back.input_scale, net.dtype),
-                          np.array(net.input_scale, net.dtype))
-
-
-SCALES = [1.0, 1 / 255, np.linspace(-1, 1.3, 7)]
-
-
-def refused(match, call, error=ValueError):
-    with pytest.raises(error, match=match) as raised:
-        call()
-    assert "\n" not in str(raised.value)
-    assert len(str(raised.value)) < 300
 
 
 # ---- ONNX ----
@@ -640,8 +609,8 @@ def test_keras():
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-p", "no:cacheprovider",
          str(Path(__file__).with_name("keras_models.py"))],
-        env=os.environ | {"KERAS_BACKEND": "numpy"}, capture_output=True, text=True, timeout=300,
-        check=False)
+        env=os.environ | {"KERAS_BACKEND": "numpy", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

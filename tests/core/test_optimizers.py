@@ -5,8 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
+from cases import Case, lanes
 from reference import OPTIMIZERS, mask, optimized
-from test_core import Case, lanes
 
 import cbackprop
 from cbackprop import Network, optimizers
@@ -62,8 +62,9 @@ def test_steps_follow_the_published_rules(build, optimizer, rules):
     for sizes in ((5, lanes(build) + 1, 2), (6, 3 * lanes(build), 2 * lanes(build) + 3)):
         case = steps_agree(build, optimizer, sizes, 7, **rules)
         assert not case.core.parameters[case.padding()].any()
-    steps_agree(build, optimizer, (40, 30, 3), 600, **rules)  # slices: the whole gradient first
-    steps_agree(build, optimizer, (80, 70, 60), 130, **rules)  # deep tiles
+    if rules in (REGULARISERS["none"], REGULARISERS["all"]):
+        steps_agree(build, optimizer, (40, 30, 3), 600, **rules)  # slices: the gradient first
+        steps_agree(build, optimizer, (80, 70, 60), 130, **rules)  # deep tiles
 
 
 def test_epsilon_hat_stands_before_the_correction(build, monkeypatch):

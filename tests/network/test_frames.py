@@ -12,8 +12,9 @@ import sys
 
 import numpy as np
 import pytest
+import refusals
 
-from cbackprop import Network, data, train_many
+from cbackprop import Network, arrays, train_many
 from cbackprop.book import network as book_network
 
 N, NAMES = 30, ["a", "b", "c", "d"]
@@ -157,7 +158,7 @@ def test_objects_that_are_numbers():
         ([True, np.False_, np.int8(3)], [1, 0, 3], "int64"), ([2**63, 1], [2**63, 1], "uint64"),
         ([2**63, -1], [2.0**63, -1], "float64"), ([2**53 + 1], [2**53 + 1], "int64"),
     ]:
-        array = data.numbers(np.array(values, object), "x")
+        array = arrays.numbers(np.array(values, object), "x")
         assert array.dtype == kind
         assert array.tolist() == expected
 
@@ -270,28 +271,29 @@ def test_bad_data_loaders():
 def test_rows_of_tensors_are_not_copied(real):
     torch = pytest.importorskip("torch")
     x = abs(rows()[0] * 10).astype(real)
-    assert np.shares_memory(data.rows(torch.from_numpy(x), 4), x)
-    assert np.shares_memory(data.rows(DLPack(x), 4), x)
+    assert np.shares_memory(arrays.rows(torch.from_numpy(x), 4), x)
+    assert np.shares_memory(arrays.rows(DLPack(x), 4), x)
 
 
 JAX = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np, jax
-from cbackprop import Network, data
-from test_frames import refused, rows
-x, y = abs(rows()[0]).astype("float32"), rows()[1]
+from cbackprop import Network, arrays
+from refusals import one_line
+rng = np.random.default_rng(0)
+x, y = rng.random((30, 4), "float32"), rng.integers(0, 3, 30)
 for each in (x, x.astype("uint8")):
     array = jax.numpy.asarray(each)
-    assert data.rows(array, 4).ctypes.data == array.unsafe_buffer_pointer()
+    assert arrays.rows(array, 4).ctypes.data == array.unsafe_buffer_pointer()
 net, other = (Network([4, 5, 3], seed=0) for _ in range(2))
 xs, ys = jax.numpy.asarray(x), jax.numpy.asarray(y)
 assert net.SGD((x, y), 2, 7, 0.5).cost == other.SGD((xs, ys), 2, 7, 0.5).cost
 assert np.array_equal(net.feedforward(x), other.feedforward(xs))
-refused(TypeError, "^a must hold real numbers, got dtype bfloat16",
-        lambda: net.feedforward(jax.numpy.ones(4, "bfloat16")))
-refused(TypeError, "^a must be readable by NumPy, got a .*Tracer: ",
-        lambda: jax.jit(net.feedforward)(jax.numpy.ones(4)))
+with one_line(TypeError, "^a must hold real numbers, got dtype bfloat16"):
+    net.feedforward(jax.numpy.ones(4, "bfloat16"))
+with one_line(TypeError, "^a must be readable by NumPy, got a .*Tracer: "):
+    jax.jit(net.feedforward)(jax.numpy.ones(4))
 print("done")
 """
 
@@ -300,7 +302,7 @@ def test_jax():
     """In a process of its own: JAX's threads make every later fork a warning."""
     if importlib.util.find_spec("jax") is None:
         pytest.skip("needs JAX")
-    run = subprocess.run([sys.executable, "-c", JAX, os.path.dirname(__file__)],
+    run = subprocess.run([sys.executable, "-c", JAX, os.path.dirname(refusals.__file__)],
                          capture_output=True, text=True, timeout=120, check=False)
     assert (run.stdout, run.returncode) == ("done\n", 0), run.stderr
 
@@ -321,7 +323,7 @@ def test_training_reads_a_tensor_in_place():
 def test_a_frame_of_one_column_is_not_copied():
     pl = pytest.importorskip("polars")
     frame = pl.DataFrame({"a": np.arange(10.0)})
-    assert np.shares_memory(data.rows(frame, 1), data.rows(frame, 1))
+    assert np.shares_memory(arrays.rows(frame, 1), arrays.rows(frame, 1))
 
 
 # ---- refused, in one line ----
@@ -351,7 +353,7 @@ BAD = {
 def test_bad_frames(library, bad):
     frames = pytest.importorskip(library)
     contents, error, match = BAD[bad]
-    refused(error, match, lambda: data.rows(frames.DataFrame(contents), 2))
+    refused(error, match, lambda: arrays.rows(frames.DataFrame(contents), 2))
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -372,12 +374,12 @@ def test_bad_series_of_labels(library):
 def test_bad_kinds_of_pandas():
     pd = pytest.importorskip("pandas")
     mixed = pd.DataFrame({"a": pd.array([1, None], "Int64"), "b": [1.5, 2.0]})
-    refused(ValueError, "^x must not have .* row 1 of column 'a'$", lambda: data.rows(mixed, 2))
+    refused(ValueError, "^x must not have .* row 1 of column 'a'$", lambda: arrays.rows(mixed, 2))
     refused(ValueError, "^x must not have .* row 1$",
-            lambda: data.rows(pd.array([1, None], "Int64"), 2))
+            lambda: arrays.rows(pd.array([1, None], "Int64"), 2))
     words = pd.DataFrame({"a": pd.Categorical(["u", "v"]), "b": [1.5, 2.0]})
     refused(TypeError, "^x must hold real numbers, got 'u' in column 'a'$",
-            lambda: data.rows(words, 2))
+            lambda: arrays.rows(words, 2))
 
 
 @pytest.mark.parametrize("value", ["v", 1j, np.timedelta64(3), [1.0], 2**64,
@@ -388,11 +390,11 @@ def test_objects_that_are_no_numbers(value):
     array[:] = 1.5, value
     contents = {"a": [1, 2], "b": array}
     match = "^x must hold real numbers, got .* in column 'b'$"
-    refused(TypeError, match, lambda: data.rows(pd.DataFrame(contents, dtype=object), 2))
+    refused(TypeError, match, lambda: arrays.rows(pd.DataFrame(contents, dtype=object), 2))
     columns = [pl.Series(name, list(column), dtype=pl.Object) for name, column in contents.items()]
-    refused(TypeError, match, lambda: data.rows(pl.DataFrame(columns), 2))
+    refused(TypeError, match, lambda: arrays.rows(pl.DataFrame(columns), 2))
     refused(TypeError, "^x must hold real numbers, got dtype object, holding ",
-            lambda: data.numbers(array, "x"))
+            lambda: arrays.numbers(array, "x"))
 
 
 def test_an_empty_frame_of_objects():
@@ -407,13 +409,13 @@ def test_mixed_types_of_columns():
     contents = {"a": [True, False], "b": [1.5, 2.0], "c": [1, 2]}
     for frame in (pd.DataFrame(contents), pl.DataFrame(contents),
                   pd.DataFrame(contents).astype({"c": "Int64"})):
-        assert data.rows(frame, 3).tolist() == [[1, 1.5, 1], [0, 2, 2]]
+        assert arrays.rows(frame, 3).tolist() == [[1, 1.5, 1], [0, 2, 2]]
 
 
 def test_a_lazy_frame():
     pl = pytest.importorskip("polars")
     refused(TypeError, "^x must be in memory, got LazyFrame",
-            lambda: data.rows(pl.LazyFrame({"a": [1]}), 1))
+            lambda: arrays.rows(pl.LazyFrame({"a": [1]}), 1))
 
 
 def test_tensors_that_numpy_cannot_read():
@@ -439,4 +441,4 @@ def test_dlpack_that_cannot_be_read():
             raise BufferError("it is on a GPU")
 
     refused(TypeError, "^x must be readable by NumPy, got a Elsewhere: ",
-            lambda: data.rows(Elsewhere(np.ones((2, 2))), 2))
+            lambda: arrays.rows(Elsewhere(np.ones((2, 2))), 2))

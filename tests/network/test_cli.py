@@ -444,7 +444,7 @@ def test_ctrl_c():
     (["train", "--sizes", "784,9"], "must hold labels in 0..8, got 9"),
     (["train", "--epochs", "-1"], "epochs must be an integer of at least 0, got -1"),
     (["train", "--batch", "5001"], "at most the 5000 examples, got 5001"),
-    (["train", "--eta", "nan"], "eta must be finite"),
+    (["train", "--eta", "nan"], "eta must be a number of at least 0"),
     (["train", "--lmbda", "-1"], "lmbda must be"),
     (["train", "--dropout", "1"], "dropout must be"),
     (["train", "--activation", "relu", "--eta", "1e30"], "training diverged"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import drawn
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
+FOLDER = Path(__file__).parents[2] / "benchmarks"
 PAGE = FOLDER.parent / "docs" / "benchmarks.md"
 if not (FOLDER / "report.py").exists():
     pytest.skip("benchmarks/ is not beside the tests", allow_module_level=True)

@@ -15,7 +15,7 @@ import pytest
 import cbackprop
 from cbackprop.core import _dispatch
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
+FOLDER = Path(__file__).parents[2] / "benchmarks"
 if not FOLDER.is_dir():
     pytest.skip("benchmarks/ is not beside the tests", allow_module_level=True)
 

@@ -146,7 +146,7 @@ def test_import_needs_numpy_alone():
 
 
 def test_full_set():
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist"
     folders = [Path(folder) for folder in (FULL_SET, beside) if folder]
     folders += [folder / "mnist" for folder in folders]
     found = next((folder for folder in folders if not mnist._missing(folder)), None)

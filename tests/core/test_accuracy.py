@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).parents[1] / "tools/accuracy.py"
+TOOL = Path(__file__).parents[2] / "tools/accuracy.py"
 if not TOOL.exists():
     pytest.skip("docs and tools are not here", allow_module_level=True)
 pytest.importorskip("mpmath")

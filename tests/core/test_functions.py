@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 from reference import ACTIVATIONS, COSTS
-from test_bad_input import one_line
+from refusals import one_line
 
 import cbackprop
 from cbackprop import Activation, Cost, Network

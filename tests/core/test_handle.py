@@ -15,7 +15,7 @@ import pytest
 import cbackprop
 from cbackprop.core import _dispatch
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "control_loop"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "control_loop"
 ADDRESS = ctypes.pythonapi.PyCapsule_GetPointer
 ADDRESS.restype, ADDRESS.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
 

@@ -4,19 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from pairs import KINKS, PAIRS
 from reference import ACTIVATIONS, COSTS, Reference, jacobian, of_name, sigma
 
 from cbackprop.core import table
 
-UNIT = {"sigmoid", "softmax"}
-POSITIVE = UNIT | {"softplus", "exponential", "gaussian"}
-DOMAIN = {row.name: POSITIVE if row.logarithms == 1 else UNIT
-          for row in table.COSTS if row.logarithms}
-PAIRS = [(cost, activation) for cost in COSTS for activation in ACTIVATIONS
-         if activation in DOMAIN.get(cost, ACTIVATIONS)]
-SOME_PAIRS = [(cost, activation) for cost, activation in PAIRS
-              if cost == "quadratic" or activation in UNIT]
-KINKS = {row.name for row in [*table.ACTIVATIONS, *table.COSTS] if row.kinks}
 # away from kinks
 Z = np.array([[-3.3, -2.1, -1.2, -0.6], [-0.3, -0.1, 0.2, 0.4], [0.7, 1.1, 2.3, 3.4]])
 

@@ -5,7 +5,7 @@ import doctest
 import keras
 import numpy as np
 import pytest
-from test_convert import ACTIVATIONS, REALS, SCALES, assert_same, network, refused, rows
+from conversions import ACTIVATIONS, REALS, SCALES, assert_same, network, refused, rows
 
 import cbackprop
 from cbackprop import convert

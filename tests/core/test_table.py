@@ -13,7 +13,7 @@ import pytest
 from cbackprop import optimizers
 from cbackprop.core import table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CORE = ROOT / "src/cbackprop/core"
 NAMES = [row.name for row in table.ACTIVATIONS], [row.name for row in table.COSTS]
 in_the_sources = pytest.mark.skipif(not (ROOT / "setup.py").exists(),

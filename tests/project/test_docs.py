@@ -9,7 +9,7 @@ import pytest
 
 import cbackprop
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 MODULES = [m.name for m in pkgutil.walk_packages(cbackprop.__path__, "cbackprop.")
            if not m.name.startswith("cbackprop.core._")
            and m.name not in ("cbackprop.__main__", "cbackprop.convert.keras")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_bad_input import one_line
+from refusals import one_line
 
 sklearn = pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 

@@ -2,10 +2,10 @@
 
 import array
 import pickle
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from refusals import one_line
 
 import cbackprop
 from cbackprop import Network
@@ -29,16 +29,6 @@ def with_value(array, value, at=(13, 4)):
 def wide(dtype):
     """Good rows of another type."""
     return data()[0].astype(dtype)
-
-
-@contextmanager
-def one_line(error, match):
-    """Expect an error with a message of one line, not endless."""
-    with pytest.raises(error, match=match) as raised:
-        yield
-    message = str(raised.value)
-    assert "\n" not in message
-    assert len(message) < 400
 
 
 @pytest.fixture

@@ -4,76 +4,25 @@ import itertools
 
 import numpy as np
 import pytest
+from cases import MIXED, Case, lanes
+from pairs import PAIRS, SOME_PAIRS, UNIT
 from reference import (
     ACTIVATIONS,
     COSTS,
     DEEP,
-    Reference,
     of_name,
     output_error,
     random_order,
     times_sigma_prime,
 )
-from test_reference import PAIRS, SOME_PAIRS, UNIT
 
+from cbackprop import layers
 from cbackprop.core import _runtime
-
-MIXED = [("relu", 2), ("tanh", 1), (("leaky_relu", 0.2), 1), ("gelu", 1)]  # a layer of 5
 
 
 def etas(eta, n=1300):
     """The same learning rate for every mini-batch."""
     return np.full(n, eta)
-
-
-class Case:
-    """One network in a build of the core and in the reference, with data."""
-
-    def __init__(self, build, sizes, *, hidden="sigmoid", output="sigmoid", cost="quadratic",
-                 n=10, scales=1.0, seed=0):
-        rng = np.random.default_rng(seed)
-        activations = [hidden] * (len(sizes) - 2) + [output]
-        self.build, self.sizes, self.real = build, sizes, build.REAL
-        self.core = build.Core(sizes, activations, cost, scales)
-        self.weights, self.biases = self.core.views(self.core.parameters)
-        for w, b in zip(self.weights, self.biases, strict=True):
-            w[...] = rng.standard_normal(w.shape) / np.sqrt(w.shape[1])
-            b[...] = rng.standard_normal(b.shape)
-        self.reference = Reference(self.weights, self.biases, activations, cost)
-        self.x = rng.standard_normal((n, sizes[0])).astype(self.real)
-        self.y = rng.random((n, sizes[-1])).astype(self.real)
-        self.widest = max(sizes)
-
-    @property
-    def rows(self):
-        return self.build.Rows(self.x)
-
-    @property
-    def targets(self):
-        return self.build.Targets(self.y)
-
-    def close(self, actual, expected, terms=None):
-        """Compare: float64 to 1e-12, float32 to 1e-5 sqrt(K) of the largest entry's size."""
-        bound = 1e-12 if self.real == "float64" else 1e-5 * np.sqrt(terms or self.widest)
-        size = max(1.0, np.abs(expected).max(initial=0))
-        np.testing.assert_allclose(actual, expected, rtol=bound, atol=bound * size)
-
-    def trace(self, targets=None):
-        return self.build.trace(self.core, self.rows, targets or self.targets)
-
-    def padding(self):
-        """Where in an arena no parameter lies."""
-        free = np.ones_like(self.core.parameters)
-        for views in self.core.views(free):
-            for view in views:
-                view[...] = 0
-        return free == 1
-
-
-def lanes(build):
-    """Neurons in a vector of this build."""
-    width = {"baseline": 16, "v3": 32, "v4": 64}[build.__name__.split("_")[1]]
-    return width // np.dtype(build.REAL).itemsize
 
 
 def edges(build):
@@ -234,7 +183,8 @@ def test_narrow_outputs(build, cost, activation):
         case.close(case.core.feedforward(case.x), case.reference.forward(case.x)[1][-1])
         a = case.reference.forward(case.x)[1][-1]
         correct, total = case.core.evaluate(case.rows, case.targets)
-        decided = [(v > 0.5)[:, 0] if j == 1 else v.argmax(axis=1) for v in (a, case.y)]
+        threshold = layers.threshold(cost)
+        decided = [(v > threshold)[:, 0] if j == 1 else v.argmax(axis=1) for v in (a, case.y)]
         assert correct == (decided[0] == decided[1]).sum()
         case.close(total / n, COSTS[cost][0](a, case.y).mean(), terms=100)
         case.core.sgd(case.rows, case.targets, np.arange(n), 40, etas(0.1), 0, n)

@@ -10,7 +10,7 @@ import pytest
 
 from cbackprop import Network
 
-FOLDER = Path(__file__).parents[1] / "examples"
+FOLDER = Path(__file__).parents[2] / "examples"
 # No full MNIST: nothing to be found, and nothing to download it with.
 RUN = ("import runpy, sys; sys.modules['pooch'] = None; "
        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])")

@@ -15,7 +15,7 @@ import cbackprop
 from cbackprop import chapter2
 
 SOURCE = importlib.resources.files("cbackprop.chapter2").joinpath("chapter2.pyx")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "chapter2.md"
 CORE = ROOT / "src" / "cbackprop" / "core" / "chapter"
 SHAPES = [  # sizes, examples
@@ -246,8 +246,8 @@ X, Y = np.zeros((4, 2)), np.zeros((4, 1))
      "order must be a sequence of integers, got int64 of shape (1, 1)"),
     ({"mini_batch_size": 0}, ValueError,
      "mini_batch_size must be an integer of at least 1, got 0"),
-    ({"eta": np.nan}, ValueError, "eta must be finite and not negative, got nan"),
-    ({"eta": "1"}, TypeError, "eta must be a number, got '1'"),
+    ({"eta": np.nan}, ValueError, "eta must be a number of at least 0, got nan"),
+    ({"eta": "1"}, TypeError, "eta must be a number of at least 0, got '1'"),
 ])
 def test_bad_input(change, error, line):
     given = {"weights": W, "biases": B, "x": X, "y": Y, "order": range(4), "mini_batch_size": 2,
