@@ -187,7 +187,7 @@ def bounds(races: Sequence[dict[str, Any]]) -> Iterator[Bound]:
         if CORES >= 2 and found["name"] in TO_REACH:
             yield Bound(f"{found['name']}: 2 threads, times faster", TO_REACH[found["name"]],
                         by_count[2]["speed_up"])
-        yield Bound(f"{found['name']}: threads unset, times faster", LEAST, by_count[None]["speed_up"])
+        yield Bound(f"{found['name']}: unset, times faster", LEAST, by_count[None]["speed_up"])
 
 
 def measure(arguments: argparse.Namespace) -> Results:

@@ -30,8 +30,8 @@ INTRODUCTION = """\
 # Accuracy
 
 The largest error of each function against mpmath, in ulp (units in the last place of the exact
-value), over its working range, by instruction set and real type. Beyond the range, values
-stay finite, except those of `exponential`, and NaN stays NaN. `python tools/accuracy.py` writes this
+value), over its working range, by instruction set and real type. Beyond the range, values stay
+finite, except those of `exponential`, and NaN stays NaN. `python tools/accuracy.py` writes this
 page, and a test measures again. BP1 and the costs at saturated outputs have tests of their own.
 
 """
