@@ -162,7 +162,7 @@ def print_races(races: Sequence[dict[str, Any]]) -> None:
             first = one["asked"] == 1
             lines.append((
                 found["name"] if first else "",
-                "not told" if one["asked"] is None else str(one["asked"]),
+                "unset" if one["asked"] is None else str(one["asked"]),
                 "" if one["used"] is None else str(one["used"]),
                 f"{1e3 * one['best']:.3f}", f"{1e3 * one['median']:.3f}",
                 "" if first else f"{one['speed_up']:.2f}",
@@ -187,7 +187,7 @@ def bounds(races: Sequence[dict[str, Any]]) -> Iterator[Bound]:
         if CORES >= 2 and found["name"] in TO_REACH:
             yield Bound(f"{found['name']}: 2 threads, times faster", TO_REACH[found["name"]],
                         by_count[2]["speed_up"])
-        yield Bound(f"{found['name']}: not told, times faster", LEAST, by_count[None]["speed_up"])
+        yield Bound(f"{found['name']}: unset, times faster", LEAST, by_count[None]["speed_up"])
 
 
 def measure(arguments: argparse.Namespace) -> Results:

@@ -30,9 +30,9 @@ INTRODUCTION = """\
 # Accuracy
 
 The largest error of each function against mpmath, in ulp (units in the last place of the exact
-value), over its working range, by instruction set and real type. Beyond the range values stay
-finite, but those of `exponential`, and a NaN stays one. Written by `python tools/accuracy.py`; a
-test measures again. What BP1 and the costs make of saturated outputs has tests of its own.
+value), over its working range, by instruction set and real type. Beyond the range, values stay
+finite, except those of `exponential`, and NaN stays NaN. `python tools/accuracy.py` writes this
+page, and a test measures again. BP1 and the costs at saturated outputs have tests of their own.
 
 """
 

@@ -26,4 +26,4 @@ for cost in ("quadratic", "cross_entropy"):
     print()
 
 print("Quadratic: delta begins at 0.0173 and grows only as sigma' does: the larger the mistake,")
-print("the slower it is mended. Cross-entropy: delta is a - y, largest at the beginning.")
+print("the more slowly it is corrected. Cross-entropy: delta is a - y, largest at the beginning.")

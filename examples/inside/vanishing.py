@@ -30,5 +30,5 @@ for activation, initializer in (("sigmoid", "default"), ("relu", "he_normal")):
               + f"   first : last hidden = {found[0] / found[-2]:.2g}")
     print()
 
-print("Sigmoid: each layer learns four to seven times slower than the one behind it.")
-print("Relu, whose sigma' is 1 where it is not 0, with weights to match: the speeds stay alike.")
+print("Sigmoid: each layer learns four to seven times as slowly as the next one.")
+print("Relu (sigma' is 1 or 0), with initial weights to match: all layers learn about as fast.")
