@@ -110,7 +110,7 @@ def number(
     if high < math.inf:
         rule += f" and {'at most' if up_to else 'below'} {high:g}"
     if not (isinstance(value, REAL) or (np.ndim(value) == 0 and hasattr(value, "__float__"))
-            ) or isinstance(value, (bool, np.bool_)):
+            ) or (isinstance(value, (bool, np.bool_)) and not boolean):
         raise TypeError(f"{rule}, got {shown(value)}")
     try:
         found = float(value)
