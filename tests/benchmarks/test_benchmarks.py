@@ -296,7 +296,8 @@ def test_peers_run_alone():
 def test_a_peer_that_computes_something_else_is_refused():
     done = run_code(
         "sys.argv = ['peers.py']", "import peers",
-        "peers.Book.step = lambda self, nabla_b, nabla_w, m, step=peers.Book.step: "
+        "from opponents.book import Book",
+        "Book.step = lambda self, nabla_b, nabla_w, m, step=Book.step: "
         "step(self, nabla_b, nabla_w, 1.00001 * m)",
         f"peers.main({(*SMALLEST, '--opponents', 'book', 'numpy')})")
     assert (done.returncode, done.stderr) == (0, "")

@@ -11,17 +11,18 @@ import cbackprop
 
 README = Path(__file__).parents[2] / "README.md"
 MODULES = [m.name for m in pkgutil.walk_packages(cbackprop.__path__, "cbackprop.")
-           if not m.name.startswith("cbackprop.core._")
+           if not m.name.startswith(("cbackprop.core._", "cbackprop.core.builds._"))
            and m.name not in ("cbackprop.__main__", "cbackprop.convert.keras")]
 NEEDS = {"cbackprop.convert.torch": "torch", "cbackprop.convert.sklearn": "sklearn",
-         "cbackprop.convert.onnx": "onnx", "cbackprop.convert.skl2onnx": "skl2onnx",
+         "cbackprop.convert.onnx": "onnx", "cbackprop.convert._skl2onnx": "skl2onnx",
          "cbackprop.sklearn": "sklearn"}
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name, request):
-    if name in NEEDS:
-        pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
+    for needing, library in NEEDS.items():
+        if name.startswith(needing):
+            pytest.importorskip(library, reason=f"{library} is not installed")
     if name.startswith("cbackprop.plot"):
         request.getfixturevalue("pyplot")
     module = importlib.import_module(name)
