@@ -14,7 +14,8 @@ MODULES = [m.name for m in pkgutil.walk_packages(cbackprop.__path__, "cbackprop.
            if not m.name.startswith(("cbackprop.core._", "cbackprop.core.builds._"))
            and m.name not in ("cbackprop.__main__", "cbackprop.convert.keras")]
 NEEDS = {"cbackprop.convert.torch": "torch", "cbackprop.convert.sklearn": "sklearn",
-         "cbackprop.convert.onnx": "onnx", "cbackprop.convert._skl2onnx": "skl2onnx",
+         "cbackprop.convert.onnx": "onnx", "cbackprop.convert.skl2onnx": "skl2onnx",
+         "cbackprop.convert._skl2onnx": "skl2onnx",
          "cbackprop.sklearn": "sklearn"}
 
 
