@@ -110,13 +110,15 @@ def docs(session: nox.Session) -> None:
 def neighbours(session: nox.Session) -> None:
     """Every benchmark at a tiny size, and the tests that compare with other libraries."""
     wheel = wheel_of(session)
-    session.install(f"{wheel}[lint,test]", *CONSTRAINTS)
-    session.run("python", "benchmarks/peers.py", "--tiny")  # with none of the opponents
-    session.install(f"{wheel}[bench,neighbours]", *CONSTRAINTS)
+    session.install(f"{wheel}[lint,test,bench,neighbours]", *CONSTRAINTS)
     for name in BENCHMARKS:
         session.run("python", f"benchmarks/{name}.py", "--tiny")
     session.run("python", "benchmarks/learning.py", "--tiny", "--work", "8-16-16-1")
+    optimizers = "tests/core/test_optimizers.py"
     session.run("pytest", "-q", *AT_ONCE, "tests/project", "tests/estimators", "tests/convert",
-                "tests/core/test_optimizers.py", "tests/network/test_frames.py",
-                "tests/network/test_files.py")
+                "tests/core/test_sparse.py", "tests/network/test_frames.py",
+                "tests/network/test_files.py", f"{optimizers}::test_optimizers_as_pytorchs",
+                f"{optimizers}::test_lbfgs_finds_the_least_squares",
+                f"{optimizers}::test_lbfgs_learns_and_refuses",
+                f"{optimizers}::test_lbfgs_gives_scipy_numbers_of_the_networks_type")
     session.run("pytest", "-q", "tests/benchmarks/test_benchmarks.py", "-k", "peers")
