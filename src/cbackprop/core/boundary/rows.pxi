@@ -1,5 +1,7 @@
 # The caller's examples as Python objects. They are checked and kept alive, but not copied.
 
+from libc.limits cimport INT_MAX
+
 
 cdef RowType row_type_of(x):
     # Any other type is treated as uint8; its memoryview then raises the error.
@@ -74,7 +76,10 @@ cdef class Rows:
     cdef void list_nonzeros(self):
         cdef RowArray* array = &self.array
         self.starts = np.ascontiguousarray(self.x.indptr, np.intp)
-        self.columns = np.ascontiguousarray(self.x.indices, np.intc)
+        indices = self.x.indices
+        if indices.dtype.itemsize > sizeof(int):    # the cast would wrap; these are not sound
+            indices = np.clip(indices, -1, INT_MAX)
+        self.columns = np.ascontiguousarray(indices, np.intc)
         self.values = np.ascontiguousarray(self.x.data, REAL)
         array.data, array.type, array.itemsize = NULL, real_rows(), REAL_BYTES
         array.starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
