@@ -24,6 +24,7 @@ from cbackprop.sources import (
     RowSource,
     SparseTargets,
     StreamedExamples,
+    WholeExamples,
     listed,
 )
 from cbackprop.thread_choice import ThreadTuner
@@ -126,7 +127,7 @@ class Engine:
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
         skip_zeros: bool = False,
-    ) -> Examples:
+    ) -> WholeExamples:
         """
         Check a data set, as far as it is there, and make it a place to draw from.
 
@@ -142,8 +143,9 @@ class Engine:
         elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
-            return ArrayExamples(*self.arrays(
-                examples, name, check, sample_weight, class_weight, skip_zeros))
+            rows, y, weights = self._checked(
+                examples, name, check, sample_weight, class_weight, skip_zeros)
+            return ArrayExamples(rows, self.build.Targets(y, weights), y, weights)
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
             examples, lambda part: self.arrays(part[:2], name, check, *part[2:]), name, row_of_y)
@@ -166,6 +168,15 @@ class Engine:
         skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
+        rows, y, weights = self._checked(
+            examples, name, check, sample_weight, class_weight, skip_zeros)
+        return rows, self.build.Targets(y, weights)
+
+    def _checked(
+        self, examples: Any, name: str, check: bool, sample_weight: ArrayLike | None,
+        class_weight: Any, skip_zeros: bool,
+    ) -> tuple[Rows, NDArray[Any], NDArray[Any] | None]:
+        """Return rows as the core takes them, targets and weights."""
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
@@ -175,7 +186,7 @@ class Engine:
             self.check_finite(rows, arrays.part("x", name))
         weights = example_weights.weights(
             sample_weight, class_weight, y, self.sizes[-1], self.dtype)
-        return rows, self.build.Targets(y, weights)
+        return rows, y, weights
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
@@ -218,7 +229,8 @@ class Engine:
     # ---- training ----
 
     def prepare(
-        self, options: TrainingOptions, n: int, eta: float, by_weight: float | None = None
+        self, options: TrainingOptions, n: int, eta: float, by_weight: float | None = None,
+        seed: int | None = None,
     ) -> None:
         """
         Set up the core's optimizer: the last one if it is the same, none if none is needed.
@@ -232,6 +244,8 @@ class Engine:
             The first learning rate.
         by_weight : float, optional
             As `Training` has it; not for plain descent.
+        seed : int, optional
+            Of dropout and noise.
         """
         if options.plain:
             self.optimizer_state = None
@@ -239,9 +253,7 @@ class Engine:
         name = options.optimizer.NAME
         if self.optimizer_state is None or self.optimizer_state.optimizer != name:
             self.optimizer_state = OptimizerState(self.build, self.core, name)
-        noisy = options.noise or any(options.dropout)
-        self.optimizer_state.set(
-            options, n if by_weight is None else 1, eta, self.seed() if noisy else 0)
+        self.optimizer_state.set(options, n if by_weight is None else 1, eta, seed or 0)
         if by_weight is not None:
             self.optimizer_state.in_core.divide_by_weight(by_weight)
 

@@ -191,6 +191,11 @@ class TrainingOptions:
         """Whether they ask for nothing but the book's descent."""
         return self == _descent(len(self.dropout))
 
+    @property
+    def noisy(self) -> bool:
+        """Whether a step draws random numbers."""
+        return self.noise > 0 or any(self.dropout)
+
 
 def training_options(
     n_layers: int, optimizer: Any = "sgd", lmbda: float = 0.0, l1: float = 0.0,
