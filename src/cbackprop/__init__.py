@@ -15,10 +15,10 @@ from cbackprop.sources import RowSource
 from cbackprop.sweep import train_many
 
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
-           "callbacks", "chapter2", "convert", "datasets", "inspect", "optimizers", "plot",
+           "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "optimizers", "plot",
            "schedules", "show_config", "train_many"]  # not sklearn, which not everybody can import
 
-LAZY = ("book", "chapter2", "convert", "inspect", "plot", "sklearn")  # most trainings need none
+LAZY = ("book", "chapter2", "convert", "inspect", "loggers", "plot", "sklearn")  # most trainings need none
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,8 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Callback:
     every : int or None
         How many steps (mini-batches) lie between two calls of `on_batches`. None: some tens of
         milliseconds, and the end of every epoch.
+    asked : dict
+        What the training was asked for, by the names of SGD's arguments; set before it begins.
 
     Examples
     --------
@@ -49,6 +52,7 @@ class Callback:
     """
 
     every: int | None = None
+    asked: Mapping[str, Any] = MappingProxyType({})
 
     def on_train_begin(self, network: Any, history: History) -> object:
         """

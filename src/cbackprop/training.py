@@ -47,7 +47,8 @@ def prepare(
     shuffle, resume = _check.boolean("shuffle", shuffle), _check.boolean("resume", resume)
     share = _check.number("validation_split", validation_split, 0, 1)
     if share and evaluation_data is not None:
-        raise ValueError(f"validation_split must be 0 where there is evaluation_data, got {share:g}")
+        raise ValueError("validation_split must be 0 where there is evaluation_data, "
+                         f"got {share:g}")
     given = engine.examples(  # what is not finite shows in training; in what is held out, nowhere
         training_data, "training_data", share > 0, sample_weight, class_weight, skip_zeros)
     split = held_out.Split(given, share, shuffle) if share else None
@@ -148,12 +149,19 @@ class Training:
             history.rows, history.mini_batch_size = len(self.examples), self.m
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
                 for callback in self.callbacks:
+                    callback.asked = self.asked()
                     callback.on_train_begin(self.network, history)
                     ends.callback(callback.on_train_end, self.network, history)
                 for epoch in range(self.epochs):
                     self.epoch(first=epoch == 0)
                     self.call([callback.on_epoch_end for callback in self.callbacks])
             return history
+
+    def asked(self) -> dict[str, Any]:
+        """Return what the training was asked for, by the names of SGD's arguments."""
+        constant = isinstance(self.eta, schedules.Constant)
+        return {"epochs": self.epochs, "mini_batch_size": self.m, "rows": len(self.examples),
+                "eta": self.eta.eta if constant else self.eta, **self.options.asked()}
 
     def begin(self, eta: float) -> None:
         """Draw what is drawn once, and set up the optimizer."""
