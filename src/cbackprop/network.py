@@ -226,7 +226,7 @@ class Network(Model):
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
         sample_weight: ArrayLike | None = None,
         class_weight: str | dict[int, float] | None = None, threads: int | None = None,
-        skip_zeros: bool = False, validation_split: float = 0.0, shuffle: bool = True,
+        skip_zeros: bool = False, validation_split: float | None = None, shuffle: bool = True,
         resume: bool = False,
     ) -> History:
         """
@@ -284,7 +284,7 @@ class Network(Model):
             Whether to leave the zeros of x out of the first layer's products, if half of it are
             zeros: an epoch on MNIST takes 0.35 to 0.75 of its time. The others are copied first, in
             the time of two epochs at most. Of a RowSource none are left out; of sparse rows all.
-        validation_split : float
+        validation_split : float, optional
             The share of the training data that is held out and becomes the evaluation data, with
             its weights; x is not copied. It is drawn, from each class alike.
         shuffle : bool

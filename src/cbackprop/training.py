@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 import warnings
@@ -28,7 +29,7 @@ def prepare(
     test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
     progress: Any = None, callback: Any = None, callbacks: Any = (), sample_weight: Any = None,
     class_weight: Any = None, threads: int | None = None, skip_zeros: bool = False,
-    validation_split: Any = 0.0, shuffle: bool = True, resume: bool = False, **options: Any,
+    validation_split: Any = None, shuffle: bool = True, resume: bool = False, **options: Any,
 ) -> Training:
     """
     Check the arguments of `Network.SGD`, and return what `run` trains; nothing is changed.
@@ -45,9 +46,11 @@ def prepare(
     """
     engine = network.engine
     shuffle, resume = _check.boolean("shuffle", shuffle), _check.boolean("resume", resume)
-    share = _check.number("validation_split", validation_split, 0, 1)
+    share = 0.0
+    if validation_split is not None:
+        share = _check.number("validation_split", validation_split, 0, 1)
     if share and evaluation_data is not None:
-        raise ValueError("validation_split must be 0 where there is evaluation_data, "
+        raise ValueError("validation_split must be None where there is evaluation_data, "
                          f"got {share:g}")
     given = engine.examples(  # what is not finite shows in training; in what is held out, nowhere
         training_data, "training_data", share > 0, sample_weight, class_weight, skip_zeros)
@@ -59,14 +62,13 @@ def prepare(
     evaluation, test = (
         None if data is None else engine.examples(data, name)
         for data, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
-    in_order = np.arange(0 if shuffle else len(examples))
     training = Training(
         network, examples, epochs, m, eta,
         optimizers.training_options(len(network.sizes) - 1, **options),
         monitors=monitors(monitor, examples, split.held_out if split else evaluation, test),
         callbacks=collected(callbacks, callback, progress),
         threads=engine.threads if threads is None else thread_choice.checked(threads),
-        order=None if shuffle else lambda: in_order, split=split, resume=resume)
+        order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__, split=split, resume=resume)
     if callback is not None:
         warnings.warn("callback is deprecated, and will go in the next version: callbacks=[f] "
                       "takes the same function", DeprecationWarning, stacklevel=3)
@@ -119,12 +121,10 @@ class Training:
         self.monitors, self.callbacks = monitors or {}, list(callbacks)
         self.order = order or (lambda: self.engine.order(len(examples)))
         self.by_weight, self.split = by_weight, split
-        recorded = {"eta", "cost", "seconds", "rows_per_second", *self.monitors}
-        self.recorded = tuple(name for name in MEASURED if name in recorded)
         self.resume, before = resume, network.history
-        if resume and before is not None and before.recorded != self.recorded:
+        if resume and before is not None and before.recorded != self.recorded():
             raise ValueError(f"resume must find in network.history the entries that are recorded, "
-                             f"{list(self.recorded)}, got {list(before.recorded)}")
+                             f"{list(self.recorded())}, got {list(before.recorded)}")
 
     def run(self) -> History:
         """
@@ -145,7 +145,7 @@ class Training:
             self.chunk = max(1, int(FIRST_CHUNK / work))
             history = (self.resume and self.network.history) or History()
             self.history = history
-            history.recorded, history.epochs = self.recorded, len(history) + self.epochs
+            history.recorded, history.epochs = self.recorded(), len(history) + self.epochs
             history.rows, history.mini_batch_size = len(self.examples), self.m
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
                 for callback in self.callbacks:
@@ -156,6 +156,11 @@ class Training:
                     self.epoch(first=epoch == 0)
                     self.call([callback.on_epoch_end for callback in self.callbacks])
             return history
+
+    def recorded(self) -> tuple[str, ...]:
+        """Return the entries of the history that are filled."""
+        names = {"eta", "cost", "seconds", "rows_per_second", *self.monitors}
+        return tuple(name for name in MEASURED if name in names)
 
     def asked(self) -> dict[str, Any]:
         """Return what the training was asked for, by the names of SGD's arguments."""

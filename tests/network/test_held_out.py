@@ -231,7 +231,7 @@ def test_preparing_changes_nothing():
     ({"validation_split": "0.1"}, TypeError, "^validation_split must be a number of at least 0"),
     ({"validation_split": np.nan}, ValueError, "^validation_split must be a number of at least 0"),
     ({"validation_split": 0.1, "evaluation_data": data()}, ValueError,
-     "^validation_split must be 0 where there is evaluation_data, got 0.1$"),
+     "^validation_split must be None where there is evaluation_data, got 0.1$"),
     ({"validation_split": 0.99}, ValueError, "^validation_split must leave an example to train o"),
     ({"validation_split": 0.9}, ValueError, "^mini_batch_size must be an integer of at least 1 an"),
     ({"shuffle": 1}, TypeError, "^shuffle must be True or False, got 1$"),
