@@ -68,7 +68,8 @@ def prepare(
         monitors=monitors(monitor, examples, split.held_out if split else evaluation, test),
         callbacks=collected(callbacks, callback, progress),
         threads=engine.threads if threads is None else thread_choice.checked(threads),
-        order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__, split=split, resume=resume)
+        order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
+        split=split, resume=resume)
     if callback is not None:
         warnings.warn("callback is deprecated, and will go in the next version: callbacks=[f] "
                       "takes the same function", DeprecationWarning, stacklevel=3)
