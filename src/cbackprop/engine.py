@@ -143,9 +143,8 @@ class Engine:
         elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
-            rows, y, weights = self._checked(
-                examples, name, check, sample_weight, class_weight, skip_zeros)
-            return ArrayExamples(rows, self.build.Targets(y, weights), y, weights)
+            return ArrayExamples(*self._checked(
+                examples, name, check, sample_weight, class_weight, skip_zeros))
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
             examples, lambda part: self.arrays(part[:2], name, check, *part[2:]), name, row_of_y)
@@ -168,15 +167,17 @@ class Engine:
         skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
-        rows, y, weights = self._checked(
-            examples, name, check, sample_weight, class_weight, skip_zeros)
-        return rows, self.build.Targets(y, weights)
+        return self._checked(examples, name, check, sample_weight, class_weight, skip_zeros)[:2]
 
     def _checked(
         self, examples: Any, name: str, check: bool, sample_weight: ArrayLike | None,
         class_weight: Any, skip_zeros: bool,
-    ) -> tuple[Rows, NDArray[Any], NDArray[Any] | None]:
-        """Return rows as the core takes them, targets and weights."""
+    ) -> tuple[Rows, Targets, Any, NDArray[Any] | None]:
+        """Return rows and targets as the core takes them, and what the targets are made of."""
+        if sample_weight is None and class_weight is None and not skip_zeros:
+            as_they_are = self.core.in_place(examples, check)
+            if as_they_are is not None:
+                return *as_they_are, examples[1], None
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
@@ -186,7 +187,7 @@ class Engine:
             self.check_finite(rows, arrays.part("x", name))
         weights = example_weights.weights(
             sample_weight, class_weight, y, self.sizes[-1], self.dtype)
-        return rows, y, weights
+        return rows, self.build.Targets(y, weights), y, weights
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
