@@ -126,8 +126,10 @@ class ArrayExamples:
     def take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
         """Return a copy of some of them."""
         weights = None if self.weights is None else self.weights[indices]
-        return (type(self.rows)(self.rows.x[indices]),
-                type(self.targets)(self.y[indices], weights))
+        y = self.y[indices]
+        if y.ndim == 1:
+            y = y.astype(np.intc)
+        return type(self.rows)(self.rows.x[indices]), type(self.targets)(y, weights)
 
     @property
     def fitting(self) -> int:
