@@ -12,13 +12,15 @@ from cbackprop.functions import Activation, Cost
 from cbackprop.history import History
 from cbackprop.network import Network
 from cbackprop.sources import RowSource
-from cbackprop.sweep import train_many
+from cbackprop.sweep import mean_output, train_many
 
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
-           "callbacks", "chapter2", "convert", "datasets", "inspect", "optimizers", "plot",
-           "schedules", "show_config", "train_many"]  # not sklearn, which not everybody can import
+           "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "mean_output",
+           "optimizers", "plot", "schedules", "show_config",
+           "train_many"]  # not sklearn, which not everybody can import
 
-LAZY = ("book", "chapter2", "convert", "inspect", "plot", "sklearn")  # most trainings need none
+# Most trainings need none of these.
+LAZY = ("book", "chapter2", "convert", "inspect", "loggers", "plot", "sklearn")
 
 
 def __getattr__(name: str) -> Any:

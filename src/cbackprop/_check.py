@@ -133,6 +133,20 @@ def number(
     return found
 
 
+def boolean(argument: str, value: Any) -> bool:
+    """
+    Return a plain True or False.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{argument} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
 def choice(argument: str, value: Any, known: Collection[str]) -> str:
     """
     Return a name out of those that are known.

@@ -6,10 +6,12 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cbackprop import _check, files
 from cbackprop._check import number
@@ -19,6 +21,7 @@ from cbackprop.history import History, smaller_is_better
 Report = Callable[[int, int, int], object]
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
 RISING = "_score", "_accuracy"
+Parameters = tuple[list[NDArray[Any]], list[NDArray[Any]]]  # weights and biases
 
 
 class Callback:
@@ -32,6 +35,8 @@ class Callback:
     every : int or None
         How many steps (mini-batches) lie between two calls of `on_batches`. None: some tens of
         milliseconds, and the end of every epoch.
+    asked : dict
+        What the training was asked for, by the names of SGD's arguments; set before it begins.
 
     Examples
     --------
@@ -47,12 +52,23 @@ class Callback:
     """
 
     every: int | None = None
+    asked: Mapping[str, Any] = MappingProxyType({})
 
     def on_train_begin(self, network: Any, history: History) -> object:
-        """Before the first step; `history` is empty, and says what was asked for."""
+        """
+        Before the first step; `history` says what was asked for.
+
+        It is empty, unless it goes on (`resume`).
+        """
+
+    def on_epoch_begin(self, network: Any, history: History) -> object:
+        """Before the first step of each epoch."""
 
     def on_batches(self, network: Any, history: History, step: int) -> object:
-        """After `step` mini-batches of this training; `history` has the whole epochs so far."""
+        """After `step` mini-batches; `history` has the whole epochs so far."""
+
+    def on_measure(self, network: Any, history: History) -> object:
+        """After the last step of each epoch, before it is measured."""
 
     def on_epoch_end(self, network: Any, history: History) -> object:
         """After each epoch, once it is measured."""
@@ -80,8 +96,7 @@ class OnProgress(Callback):
 
     def on_batches(self, network: Any, history: History, step: int) -> None:
         """Say how many rows of this epoch are done."""
-        self.function(len(history), _rows(history, step) - len(history) * history.rows,
-                      history.rows)
+        self.function(len(history), _rows(history, step), history.rows)
 
 
 class ProgressBar(Callback):
@@ -101,11 +116,14 @@ class ProgressBar(Callback):
         except ModuleNotFoundError:
             raise ModuleNotFoundError(
                 "progress=True needs tqdm: pip install 'cbackprop[progress]'") from None
-        self._bar = tqdm(total=history.epochs * history.rows, unit=" rows", unit_scale=True)
+        self._first = len(history)
+        self._bar = tqdm(total=(history.epochs - self._first) * history.rows, unit=" rows",
+                         unit_scale=True)
 
     def on_batches(self, network: Any, history: History, step: int) -> None:
         """Fill it so far."""
-        self._bar.update(_rows(history, step) - self._bar.n)
+        before = (len(history) - self._first) * history.rows
+        self._bar.update(before + _rows(history, step) - self._bar.n)
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Write the last of what was measured beside it."""
@@ -192,6 +210,7 @@ class Best(Callback):
         if not (minimize is None or isinstance(minimize, (bool, np.bool_))):
             raise TypeError(f"minimize must be True, False or None, got {_check.shown(minimize)}")
         self.watched, self.metric = watched, metric
+        self._history: History | None = None
         self.min_delta = number("min_delta", min_delta, 0, boolean=True)
         name = watched if isinstance(watched, str) else metric
         if minimize is None:
@@ -199,21 +218,29 @@ class Best(Callback):
         self.minimize = bool(minimize)
 
     def on_train_begin(self, network: Any, history: History) -> None:
-        """Begin anew, and see that what is watched is there."""
-        self.best, self.best_epoch = -math.inf, 0
+        """Begin anew, or go on with the history; and see that what is watched is there."""
+        self._goes_on = len(history) > 0 and history is self._history
+        if self._goes_on:
+            return
+        self.best, self.best_epoch, self._history = -math.inf, 0, history
         if isinstance(self.watched, str):
-            history.series(self.watched)
+            for epoch, value in enumerate(history.series(self.watched), 1):
+                self._betters(value, epoch)
         elif not callable(self.metric):
             self._examples = network.engine.examples(self.watched, "the watched data")
 
     def on_epoch_end(self, network: Any, history: History) -> object:
         """Measure, and compare."""
-        value = self._measure(network, history)
-        score = -value if self.minimize else value
-        if score > self.best + self.min_delta:
-            self.best, self.best_epoch = score, len(history)
+        if self._betters(self._measure(network, history), len(history)):
             self.on_better(network)
         return None
+
+    def _betters(self, value: float, epoch: int) -> bool:
+        score = -value if self.minimize else value
+        better = score > self.best + self.min_delta
+        if better:
+            self.best, self.best_epoch = score, epoch
+        return better
 
     def on_better(self, network: Any) -> None:
         """After an epoch that was the best so far."""
@@ -234,6 +261,9 @@ class Best(Callback):
 class EarlyStopping(Best):
     """
     Stop when validation has not improved for `patience` epochs, and go back to the best weights.
+
+    A training that goes on (`resume`) with the same object goes on from the last weights, and with
+    the best so far. Another object reads the best so far from the history, if it watches that.
 
     Parameters
     ----------
@@ -258,16 +288,20 @@ class EarlyStopping(Best):
     ----------
     best_epoch : int
         Of the last training, the first being 1; 0 if there was none.
+    best_parameters, last_parameters : (weights, biases), or None
+        Copies of those after the best epoch, and of those that training ended with: lists of arrays
+        as `Network.weights` takes them.
 
     Examples
     --------
     >>> (x, y), test_data = cbackprop.datasets.load_mnist()
-    >>> validation_data = x[4000:], y[4000:]
-    >>> stopping = EarlyStopping(validation_data, "accuracy", patience=2)
+    >>> stopping = EarlyStopping("evaluation_accuracy", patience=2)
     >>> net = cbackprop.Network([784, 10], input_scale=1 / 255, seed=0)
-    >>> history = net.SGD((x[:4000], y[:4000]), 50, 10, 0.5, callbacks=[stopping])
+    >>> history = net.SGD((x, y), 50, 10, 0.5, validation_split=0.2, callbacks=[stopping])
     >>> len(history) == stopping.best_epoch + 2
     True
+    >>> last = net.copy()
+    >>> last.weights, last.biases = stopping.last_parameters
     """
 
     def __init__(
@@ -283,27 +317,33 @@ class EarlyStopping(Best):
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
         self.patience = _check.integer("patience", patience, 1)
         self.restore_best = restore_best
+        self.best_parameters: Parameters | None = None
+        self.last_parameters: Parameters | None = None
 
     def on_train_begin(self, network: Any, history: History) -> None:
-        """Begin anew."""
-        self._saved: Any = None
+        """Begin anew, or go on from the last parameters."""
         super().on_train_begin(network, history)
+        if not self._goes_on:
+            self.best_parameters = self.last_parameters = None
+            self._begun = 0 if self.best_epoch else len(history)
+        elif self.restore_best and _has(network, self.best_parameters):  # nobody changed them since
+            assert self.last_parameters is not None  # where there are the best
+            network.weights, network.biases = self.last_parameters
 
     def on_epoch_end(self, network: Any, history: History) -> bool:
         """Measure, compare, and say whether to stop."""
         super().on_epoch_end(network, history)
-        return len(history) - self.best_epoch >= self.patience
+        return len(history) - max(self.best_epoch, self._begun) >= self.patience
 
     def on_better(self, network: Any) -> None:
         """Keep the parameters."""
-        if self.restore_best:
-            self._saved = [[p.copy() for p in views] for views in (network.weights, network.biases)]
+        self.best_parameters = _copies(network)
 
     def on_train_end(self, network: Any, history: History) -> None:
         """Put the best parameters back."""
-        if self._saved is not None:
-            network.weights, network.biases = self._saved
-            self._saved = None
+        self.last_parameters = _copies(network)
+        if self.restore_best and self.best_parameters is not None:
+            network.weights, network.biases = self.best_parameters
 
 
 class Checkpoint(Best):
@@ -316,6 +356,8 @@ class Checkpoint(Best):
         The file, as `Network.save` writes it; if it could not, training does not begin.
     watched, metric, min_delta, minimize
         As `EarlyStopping` takes them; by default the training cost.
+    last : str or path-like, optional
+        Another file, for the network after every epoch, best or not: the one to go on with.
 
     Examples
     --------
@@ -335,18 +377,123 @@ class Checkpoint(Best):
         *,
         min_delta: float = 0.0,
         minimize: bool | None = None,
+        last: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
-        self.path = _path(path)
+        self.path, self.last = _path(path), None if last is None else _path(last)
 
     def on_train_begin(self, network: Any, history: History) -> None:
-        """Begin anew, and see that the network can be saved there."""
+        """Begin anew, or go on; and see that the network can be saved there."""
         super().on_train_begin(network, history)
-        files.check(self.path, network.settings())
+        for path in filter(None, (self.path, self.last)):
+            files.check(path, network.settings())
+
+    def on_epoch_end(self, network: Any, history: History) -> None:
+        """Measure, compare, and save what is to be saved."""
+        super().on_epoch_end(network, history)
+        if self.last is not None:
+            network.save(self.last)
 
     def on_better(self, network: Any) -> None:
         """Save it."""
         network.save(self.path)
+
+
+class WeightAverage(Callback):
+    """
+    An exponential average of the parameters, with which the network is measured, saved and left.
+
+    It trains with its own. After the last step of an epoch the average takes their place, for
+    `test_data`, monitors, `EarlyStopping`, `Checkpoint` and whatever else is called at the end of
+    an epoch; before the next epoch they are put back. When training ends, however it does, the
+    network has the average. A training that goes on (`resume`) with the same object goes on from
+    the network's own parameters.
+
+    The average begins with the parameters after the first `every` steps, as PyTorch's
+    ``AveragedModel`` does; every `every` steps it then becomes d average + (1 - d) parameters with
+    d = decay^every. So `decay` is that of one step, however many lie between.
+
+    Parameters
+    ----------
+    decay : float
+        What is left of the average after one step: 0.999 averages over some thousand steps.
+    every : int
+        How many steps lie between. Each time costs a few passes over the parameters, and a return
+        from compiled code to Python: with small mini-batches, more than the step itself.
+
+    Attributes
+    ----------
+    last_parameters : (weights, biases), or None
+        Copies of the network's own, after the last training.
+
+    Examples
+    --------
+    >>> (x, y), test_data = cbackprop.datasets.load_mnist()
+    >>> net = cbackprop.Network([784, 10], input_scale=1 / 255, seed=0)
+    >>> history = net.SGD((x, y), 3, 10, 0.5, test_data, callbacks=[WeightAverage(0.99)])
+    >>> history.accuracy[-1] == net.accuracy(test_data)
+    True
+    """
+
+    every: int
+
+    def __init__(self, decay: float = 0.999, *, every: int = 10) -> None:
+        self.decay = number("decay", decay, 0, 1)
+        self.every = _check.integer("every", every, 1)
+        self.last_parameters: Parameters | None = None
+        self._history: History | None = None
+        self._average: Any = None
+        self._own: Any = None  # the network's own parameters, where it has the average
+
+    def on_train_begin(self, network: Any, history: History) -> None:
+        """Begin anew, or go on from the network's own parameters."""
+        arena = network.engine.core.parameters
+        goes_on = len(history) > 0 and history is self._history
+        if not (goes_on and np.array_equal(arena, self._average)):  # or somebody changed them since
+            self._history, self._average, self._own = history, None, arena.copy()
+
+    def on_epoch_begin(self, network: Any, history: History) -> None:
+        """Put the network's own parameters back."""
+        network.engine.core.parameters[...] = self._own
+        self._before = self._own, None if self._average is None else self._average.copy()
+        self._own = None
+
+    def on_batches(self, network: Any, history: History, step: int) -> None:
+        """Take them into the average."""
+        arena = network.engine.core.parameters
+        if self._average is None:
+            self._average = arena.copy()
+        else:
+            self._average += (arena - self._average) * arena.dtype.type(1 - self.decay**self.every)
+
+    def on_measure(self, network: Any, history: History) -> None:
+        """Put the average in their place."""
+        arena = network.engine.core.parameters
+        self._own = arena.copy()
+        if self._average is None:  # the epoch was shorter than `every`
+            self._average = arena.copy()
+        arena[...] = self._average
+
+    def on_train_end(self, network: Any, history: History) -> None:
+        """Leave the network with the average; if an epoch was taken back, with that before it."""
+        core = network.engine.core
+        if self._own is None:
+            own, average = self._before
+            if np.array_equal(core.parameters, own):
+                self._average = average
+            self.on_measure(network, history)
+        self.last_parameters = core.views(self._own.copy())
+
+
+def _copies(network: Any) -> Parameters:
+    return [w.copy() for w in network.weights], [b.copy() for b in network.biases]
+
+
+def _has(network: Any, parameters: Parameters | None) -> bool:
+    return parameters is not None and all(
+        np.array_equal(view, kept)
+        for views, copies in zip((network.weights, network.biases), parameters, strict=True)
+        for view, kept in zip(views, copies, strict=True))
 
 
 def _path(path: str | os.PathLike[str]) -> str:
@@ -408,11 +555,11 @@ def collected(
         found.append(one)
         if one.every is not None:
             _check.integer(f"every of {type(one).__name__}", one.every, 1)
+    # The last to begin is the first to end: whoever keeps the best parameters has the last word.
+    found.sort(key=lambda one: isinstance(one, WeightAverage))
     return found
 
 
 def _rows(history: History, step: int) -> int:
-    """Count the rows in so many steps."""
-    m, n = history.mini_batch_size, history.rows
-    epochs, rest = divmod(step, -(-n // m))
-    return epochs * n + rest * m
+    """Count the rows of this epoch that are done."""
+    return min(history.rows, (step - history.steps) * history.mini_batch_size)

@@ -24,6 +24,7 @@ from cbackprop.sources import (
     RowSource,
     SparseTargets,
     StreamedExamples,
+    WholeExamples,
     listed,
 )
 from cbackprop.thread_choice import ThreadTuner
@@ -126,7 +127,7 @@ class Engine:
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
         skip_zeros: bool = False,
-    ) -> Examples:
+    ) -> WholeExamples:
         """
         Check a data set, as far as it is there, and make it a place to draw from.
 
@@ -142,7 +143,7 @@ class Engine:
         elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
-            return ArrayExamples(*self.arrays(
+            return ArrayExamples(*self._checked(
                 examples, name, check, sample_weight, class_weight, skip_zeros))
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
@@ -166,10 +167,17 @@ class Engine:
         skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
+        return self._checked(examples, name, check, sample_weight, class_weight, skip_zeros)[:2]
+
+    def _checked(
+        self, examples: Any, name: str, check: bool, sample_weight: ArrayLike | None,
+        class_weight: Any, skip_zeros: bool,
+    ) -> tuple[Rows, Targets, Any, NDArray[Any] | None]:
+        """Return rows and targets as the core takes them, and what the targets are made of."""
         if sample_weight is None and class_weight is None and not skip_zeros:
             as_they_are = self.core.in_place(examples, check)
             if as_they_are is not None:
-                return as_they_are
+                return *as_they_are, examples[1], None
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
@@ -179,7 +187,7 @@ class Engine:
             self.check_finite(rows, arrays.part("x", name))
         weights = example_weights.weights(
             sample_weight, class_weight, y, self.sizes[-1], self.dtype)
-        return rows, self.build.Targets(y, weights)
+        return rows, self.build.Targets(y, weights), y, weights
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
@@ -222,7 +230,8 @@ class Engine:
     # ---- training ----
 
     def prepare(
-        self, options: TrainingOptions, n: int, eta: float, by_weight: float | None = None
+        self, options: TrainingOptions, n: int, eta: float, by_weight: float | None = None,
+        seed: int | None = None,
     ) -> None:
         """
         Set up the core's optimizer: the last one if it is the same, none if none is needed.
@@ -236,6 +245,8 @@ class Engine:
             The first learning rate.
         by_weight : float, optional
             As `Training` has it; not for plain descent.
+        seed : int, optional
+            Of dropout and noise.
         """
         if options.plain:
             self.optimizer_state = None
@@ -243,9 +254,7 @@ class Engine:
         name = options.optimizer.NAME
         if self.optimizer_state is None or self.optimizer_state.optimizer != name:
             self.optimizer_state = OptimizerState(self.build, self.core, name)
-        noisy = options.noise or any(options.dropout)
-        self.optimizer_state.set(
-            options, n if by_weight is None else 1, eta, self.seed() if noisy else 0)
+        self.optimizer_state.set(options, n if by_weight is None else 1, eta, seed or 0)
         if by_weight is not None:
             self.optimizer_state.in_core.divide_by_weight(by_weight)
 

@@ -18,8 +18,8 @@ from cbackprop.arrays import numbers
 from cbackprop.history import History
 
 FORMAT = "cbackprop network"
-VERSION = 3  # 2: what an optimizer remembers; functions with parameters, by layer and neuron
-#              3: the random state, the history
+VERSION = 4  # 2: what an optimizer remembers; functions with parameters, by layer and neuron
+#              3: the random state, the history; 4: its steps and seed
 
 FUNCTIONS = ("activation", "output_activation", "cost")
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")

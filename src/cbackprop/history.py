@@ -36,6 +36,10 @@ class History:
         Which of these lists are filled in this training.
     epochs, rows, mini_batch_size : int
         What was asked for.
+    steps : int
+        How many mini-batches were trained on, in whole epochs.
+    seed : int or None
+        What dropout, noise and the held-out part of `validation_split` are drawn from.
 
     Examples
     --------
@@ -58,6 +62,8 @@ class History:
     epochs: int = 0
     rows: int = 0
     mini_batch_size: int = 0
+    steps: int = 0
+    seed: int | None = None
 
     def __len__(self) -> int:
         return len(self.cost)
@@ -87,6 +93,11 @@ class History:
                              f"got {_check.shown(history.recorded)}")
         for name in ("epochs", "rows", "mini_batch_size"):
             _check.integer(f"{name} of the history", getattr(history, name), 0)
+        if "steps" not in saved and history.mini_batch_size:  # before version 4 of the files
+            history.steps = epochs * -(-history.rows // history.mini_batch_size)
+        _check.integer("steps of the history", history.steps, 0)
+        if history.seed is not None:
+            _check.integer("seed of the history", history.seed, 0)
         return history
 
     def add(self, **measured: float) -> None:

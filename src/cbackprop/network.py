@@ -226,7 +226,8 @@ class Network(Model):
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
         sample_weight: ArrayLike | None = None,
         class_weight: str | dict[int, float] | None = None, threads: int | None = None,
-        skip_zeros: bool = False,
+        skip_zeros: bool = False, validation_split: float | None = None, shuffle: bool = True,
+        resume: bool = False,
     ) -> History:
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
@@ -249,7 +250,7 @@ class Network(Model):
             At least 1 and at most n.
         eta : float, Schedule, or callable (step)
             Learning rate; one of `cbackprop.schedules`, or a function of the number of mini-batches
-            done in this call. Before each epoch it is asked for all rates of that epoch.
+            done so far. Before each epoch it is asked for all rates of that epoch.
         test_data : as training_data, optional
             Evaluated after every epoch.
         optimizer : str or cbackprop.optimizers.Optimizer
@@ -283,6 +284,14 @@ class Network(Model):
             Whether to leave the zeros of x out of the first layer's products, if half of it are
             zeros: an epoch on MNIST takes 0.35 to 0.75 of its time. The others are copied first, in
             the time of two epochs at most. Of a RowSource none are left out; of sparse rows all.
+        validation_split : float, optional
+            The share of the training data that is held out and becomes the evaluation data, with
+            its weights; x is not copied. It is drawn, from each class alike.
+        shuffle : bool
+            False takes the rows in their order, and holds out the last ones.
+        resume : bool
+            Whether steps, `history`, and what was drawn once go on from the last call: two calls of
+            k epochs are then one of 2 k, to the bit. The history must record the same entries.
 
         Returns
         -------

@@ -191,6 +191,16 @@ class TrainingOptions:
         """Whether they ask for nothing but the book's descent."""
         return self == _descent(len(self.dropout))
 
+    def asked(self) -> dict[str, Any]:
+        """Return them by the names of `Network.SGD`'s arguments, with the optimizer's numbers."""
+        others = {field.name: getattr(self, field.name) for field in fields(self)}
+        return others | {"optimizer": self.optimizer.NAME} | self.optimizer.hyperparameters()
+
+    @property
+    def noisy(self) -> bool:
+        """Whether a step draws random numbers."""
+        return self.noise > 0 or any(self.dropout)
+
 
 def training_options(
     n_layers: int, optimizer: Any = "sgd", lmbda: float = 0.0, l1: float = 0.0,

@@ -96,10 +96,20 @@ class SparseTargets(RowSource):
 
 
 class ArrayExamples:
-    """Examples in arrays."""
+    """
+    Examples in arrays.
 
-    def __init__(self, rows: Any, targets: Any) -> None:
-        self.rows, self.targets = rows, targets
+    Parameters
+    ----------
+    rows, targets : Rows, Targets
+    y, weights : arrays, optional
+        What the targets were made of, for who takes only some of the examples.
+    """
+
+    def __init__(
+        self, rows: Any, targets: Any, y: Any = None, weights: NDArray[Any] | None = None
+    ) -> None:
+        self.rows, self.targets, self.y, self.weights = rows, targets, y, weights
         self.most = 2 * len(rows)  # in a part: all, and what the last mini-batch is short of
 
     def __len__(self) -> int:
@@ -112,6 +122,21 @@ class ArrayExamples:
     def all(self) -> Iterator[tuple[Any, Any]]:
         """Give all rows and targets, perhaps part by part."""
         yield self.rows, self.targets
+
+    def take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
+        """Return a copy of some of them."""
+        weights = None if self.weights is None else self.weights[indices]
+        y = self.y[indices]
+        if y.ndim == 1:
+            y = y.astype(np.intc)
+        return type(self.rows)(self.rows.x[indices]), type(self.targets)(y, weights)
+
+    @property
+    def fitting(self) -> int:
+        """How many to copy at a time."""
+        x = self.rows.x
+        stored = x.data.nbytes + x.indices.nbytes if arrays.is_sparse(x) else x.nbytes
+        return max(1, PART_BYTES * len(self) // max(1, stored))
 
 
 class StreamedExamples:
@@ -136,7 +161,7 @@ class StreamedExamples:
         self.n = len(source)
         if self.n == 0:
             raise ValueError(f"{name} must hold at least one example, got none")
-        first, _ = self._take(np.arange(1))
+        first, _ = self.take(np.arange(1))
         self.most = max(1, PART_BYTES // max(self._row_of(first.x), row_of_y))
 
     def __len__(self) -> int:
@@ -144,22 +169,28 @@ class StreamedExamples:
 
     def part(self, order: NDArray[Any], first: int, last: int) -> Part:
         """Return the examples order[first:last], as the core takes them."""
-        return (*self._take(order[first:last]), np.arange(last - first), 0, last - first)
+        return (*self.take(order[first:last]), np.arange(last - first), 0, last - first)
 
     def all(self) -> Iterator[tuple[Any, Any]]:
         """Give all rows and targets, part by part."""
         for first in range(0, self.n, self.most):
-            yield self._take(np.arange(first, min(self.n, first + self.most)))
+            yield self.take(np.arange(first, min(self.n, first + self.most)))
+
+    @property
+    def fitting(self) -> int:
+        """How many to make at a time."""
+        return self.most
 
     def _row_of(self, x: Any) -> int:
         """Return how many bytes a row of x takes, about."""
         if not arrays.is_sparse(x):
             return int(x.nbytes)
         few = np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp))
-        some = self._take(few)[0].x
+        some = self.take(few)[0].x
         return int(some.data.nbytes + some.indices.nbytes) // len(few)
 
-    def _take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
+    def take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
+        """Return some of them."""
         rows, targets = self.admit(self.source.take(indices))
         if len(rows) != len(indices):
             raise ValueError(f"{arrays.part('take', self.name)} must return the {len(indices)} "
@@ -167,4 +198,33 @@ class StreamedExamples:
         return rows, targets
 
 
-Examples = ArrayExamples | StreamedExamples
+WholeExamples = ArrayExamples | StreamedExamples
+
+
+class SelectedExamples:
+    """
+    Some of other examples, which stay where they are.
+
+    Attributes
+    ----------
+    numbers : array (n,) of intp
+        Which.
+    """
+
+    def __init__(self, of: WholeExamples, numbers: NDArray[np.intp]) -> None:
+        self.of, self.numbers, self.most = of, numbers, of.most
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def part(self, order: NDArray[Any], first: int, last: int) -> Part:
+        """Return the examples order[first:last] of the selected, as the core takes them."""
+        return self.of.part(self.numbers[order[first:last]], 0, last - first)
+
+    def all(self) -> Iterator[tuple[Any, Any]]:
+        """Give all rows and targets, copied part by part."""
+        for first in range(0, len(self), self.of.fitting):
+            yield self.of.take(self.numbers[first:first + self.of.fitting])
+
+
+Examples = WholeExamples | SelectedExamples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 import warnings
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, optimizers, schedules, thread_choice
+from cbackprop import _check, held_out, optimizers, schedules, thread_choice
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.history import MEASURED, MONITORS, History
@@ -28,7 +29,7 @@ def prepare(
     test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
     progress: Any = None, callback: Any = None, callbacks: Any = (), sample_weight: Any = None,
     class_weight: Any = None, threads: int | None = None, skip_zeros: bool = False,
-    **options: Any,
+    validation_split: Any = None, shuffle: bool = True, resume: bool = False, **options: Any,
 ) -> Training:
     """
     Check the arguments of `Network.SGD`, and return what `run` trains; nothing is changed.
@@ -44,20 +45,31 @@ def prepare(
         If an argument or the data is bad.
     """
     engine = network.engine
-    examples = engine.examples(
-        training_data, "training_data", False, sample_weight, class_weight, skip_zeros)
+    shuffle, resume = _check.boolean("shuffle", shuffle), _check.boolean("resume", resume)
+    share = 0.0
+    if validation_split is not None:
+        share = _check.number("validation_split", validation_split, 0, 1)
+    if share and evaluation_data is not None:
+        raise ValueError("validation_split must be None where there is evaluation_data, "
+                         f"got {share:g}")
+    given = engine.examples(  # what is not finite shows in training; in what is held out, nowhere
+        training_data, "training_data", share > 0, sample_weight, class_weight, skip_zeros)
+    split = held_out.Split(given, share, shuffle) if share else None
+    examples = split.training if split else given
     epochs = _check.integer("epochs", epochs, 0)
     m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
     eta = schedules.schedule(eta)
     evaluation, test = (
-        None if given is None else engine.examples(given, name)
-        for given, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
+        None if data is None else engine.examples(data, name)
+        for data, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
     training = Training(
         network, examples, epochs, m, eta,
         optimizers.training_options(len(network.sizes) - 1, **options),
-        monitors=monitors(monitor, examples, evaluation, test),
+        monitors=monitors(monitor, examples, split.held_out if split else evaluation, test),
         callbacks=collected(callbacks, callback, progress),
-        threads=engine.threads if threads is None else thread_choice.checked(threads))
+        threads=engine.threads if threads is None else thread_choice.checked(threads),
+        order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
+        split=split, resume=resume)
     if callback is not None:
         warnings.warn("callback is deprecated, and will go in the next version: callbacks=[f] "
                       "takes the same function", DeprecationWarning, stacklevel=3)
@@ -86,6 +98,15 @@ class Training:
     by_weight : float, optional
         Let a step divide by what its mini-batch weighs, not by its length. Each mini-batch's cost
         then has this number times the squares of all w in it.
+    split : Split, optional
+        Of which the examples are a part.
+    resume : bool
+        Whether the network's history and its steps go on.
+
+    Raises
+    ------
+    ValueError
+        If that history recorded something else.
     """
 
     def __init__(
@@ -93,14 +114,18 @@ class Training:
         eta: schedules.Schedule, options: optimizers.TrainingOptions, *,
         monitors: dict[str, Examples] | None = None, callbacks: Sequence[Callback] = (),
         threads: int | None = None, order: Callable[[], NDArray[Any]] | None = None,
-        by_weight: float | None = None,
+        by_weight: float | None = None, split: held_out.Split | None = None, resume: bool = False,
     ) -> None:
         self.network, self.engine = network, network.engine
         self.examples, self.epochs, self.m = examples, epochs, mini_batch_size
         self.eta, self.options, self.threads = eta, options, threads
         self.monitors, self.callbacks = monitors or {}, list(callbacks)
         self.order = order or (lambda: self.engine.order(len(examples)))
-        self.by_weight = by_weight
+        self.by_weight, self.split = by_weight, split
+        self.resume, before = resume, network.history
+        if resume and before is not None and before.recorded != self.recorded():
+            raise ValueError(f"resume must find in network.history the entries that are recorded, "
+                             f"{list(self.recorded())}, got {list(before.recorded)}")
 
     def run(self) -> History:
         """
@@ -119,26 +144,51 @@ class Training:
             # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
-            recorded = {"eta", "cost", "seconds", "rows_per_second", *self.monitors}
-            self.history = History(
-                recorded=tuple(name for name in MEASURED if name in recorded),
-                epochs=self.epochs, rows=len(self.examples), mini_batch_size=self.m)
+            history = (self.resume and self.network.history) or History()
+            self.history = history
+            history.recorded, history.epochs = self.recorded(), len(history) + self.epochs
+            history.rows, history.mini_batch_size = len(self.examples), self.m
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
                 for callback in self.callbacks:
-                    callback.on_train_begin(self.network, self.history)
-                    ends.callback(callback.on_train_end, self.network, self.history)
+                    callback.asked = self.asked()
+                    callback.on_train_begin(self.network, history)
+                    ends.callback(callback.on_train_end, self.network, history)
                 for epoch in range(self.epochs):
-                    self.epoch(epoch)
+                    self.epoch(first=epoch == 0)
                     self.call([callback.on_epoch_end for callback in self.callbacks])
-            return self.history
+            return history
 
-    def epoch(self, epoch: int) -> None:
+    def recorded(self) -> tuple[str, ...]:
+        """Return the entries of the history that are filled."""
+        names = {"eta", "cost", "seconds", "rows_per_second", *self.monitors}
+        return tuple(name for name in MEASURED if name in names)
+
+    def asked(self) -> dict[str, Any]:
+        """Return what the training was asked for, by the names of SGD's arguments."""
+        constant = isinstance(self.eta, schedules.Constant)
+        return {"epochs": self.epochs, "mini_batch_size": self.m, "rows": len(self.examples),
+                "eta": self.eta.eta if constant else self.eta, **self.options.asked()}
+
+    def begin(self, eta: float) -> None:
+        """Draw what is drawn once, and set up the optimizer."""
+        history = self.history
+        if self.split or self.options.noisy:
+            if history.seed is None:
+                history.seed = self.engine.seed()
+            if self.split:
+                self.split.draw(history.seed)
+        self.engine.prepare(
+            self.options, len(self.examples), eta, self.by_weight, history.seed)
+
+    def epoch(self, first: bool) -> None:
         """Train one epoch, chunk by chunk, and record what it was like."""
         engine, n = self.engine, len(self.examples)
-        step, start = epoch * self.steps, time.perf_counter()
+        for callback in self.callbacks:
+            callback.on_epoch_begin(self.network, self.history)
+        step, start = self.history.steps, time.perf_counter()
         etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
-        if epoch == 0:
-            engine.prepare(self.options, n, float(etas[0]), self.by_weight)
+        if first:
+            self.begin(float(etas[0]))
         saved = engine.snapshot()
         order = self.order()
         cost, done, seconds = 0.0, 0, time.perf_counter() - start
@@ -147,14 +197,14 @@ class Training:
             until = self.until(step + done) - step
             team = self.tuner.threads(self.threads)
             try:
-                rows, targets, order_, first, last = self.examples.part(
+                rows, targets, order_, begin, last = self.examples.part(
                     order, done * self.m, min(n, until * self.m))
                 end, cost = engine.train(
-                    rows, targets, order_, self.m, etas[done:until], first, last, cost, team)
-                asked, until = until, done + -(-(end - first) // self.m)
+                    rows, targets, order_, self.m, etas[done:until], begin, last, cost, team)
+                asked, until = until, done + -(-(end - begin) // self.m)
                 if not math.isfinite(cost) or (
                         until == self.steps and not engine.core.all_finite()):
-                    raise engine.diverged(f"training diverged in epoch {epoch + 1}",
+                    raise engine.diverged(f"training diverged in epoch {len(self.history) + 1}",
                                           etas[until - 1], rows)
             except Exception:
                 engine.restore(saved)
@@ -166,14 +216,17 @@ class Training:
             seconds, done = seconds + took, until
             self.call([callback.on_batches for callback in self.callbacks
                        if (step + done) % (callback.every or 1) == 0], step + done)
+        for callback in self.callbacks:
+            callback.on_measure(self.network, self.history)
         self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
                          rows_per_second=n / seconds, **self.monitored())
+        self.history.steps += self.steps
         self.network.history = self.history
 
     def until(self, step: int) -> int:
         """Return the step that a chunk from `step` ends before."""
         room = max(1, self.examples.most // self.m)
-        ends = [step + min(self.chunk, room), (step // self.steps + 1) * self.steps]
+        ends = [step + min(self.chunk, room), self.history.steps + self.steps]
         return min(ends + [(step // c.every + 1) * c.every for c in self.callbacks if c.every])
 
     def monitored(self) -> dict[str, float]:

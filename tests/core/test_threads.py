@@ -19,6 +19,7 @@ import cbackprop
 from cbackprop import (
     DivergenceError,
     Network,
+    mean_output,
     optimizer_state,
     optimizers,
     thread_choice,
@@ -598,6 +599,36 @@ def test_a_network_is_in_one_job_only():
     net = Network([2, 1])
     with pytest.raises(ValueError, match="each network once"):
         train_many([net, net], data(4, [2, 1]), 1, 2, 0.1)
+
+
+# ---- their mean ----
+
+
+@pytest.mark.parametrize("given", [np.ones((7, 5)), np.ones(5), np.ones((5, 1))])
+def test_mean_output(given):
+    nets = [Network([5, hidden, 3], seed=hidden, dtype="float64") for hidden in (2, 3, 9)]
+    mean = mean_output(nets, given)
+    np.testing.assert_allclose(
+        mean, np.mean([net.feedforward(given) for net in nets], axis=0), rtol=1e-15)
+    assert mean.shape == nets[0].feedforward(given).shape
+
+
+@pytest.mark.parametrize(("types", "wanted"), [
+    (["float32"], "float32"), (["float32"] * 2, "float32"), (["float32", "float64"], "float64")])
+def test_mean_output_has_the_larger_type(types, wanted):
+    nets = [Network([5, 3], seed=0, dtype=each) for each in types]
+    mean = mean_output(nets, data(4, [5, 3])[0])
+    assert mean.dtype == wanted
+    np.testing.assert_allclose(mean, nets[-1].feedforward(data(4, [5, 3])[0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("networks", "error"), [
+    (3, TypeError), ([], TypeError), ([1], TypeError), (Network([2, 1]), TypeError),
+    ([Network([2, 1]), Network([2, 3])], ValueError),
+    ([Network([2, 1]), Network([3, 1])], ValueError)])
+def test_networks_that_have_no_mean(networks, error):
+    with pytest.raises(error, match=r"^networks must be a list of networks with the same inputs a"):
+        mean_output(networks, np.ones(2))
 
 
 @pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="signals as on Unix")

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cbackprop import Network
+from cbackprop import DivergenceError, Network, schedules
 from cbackprop.callbacks import (
     Callback,
     Checkpoint,
@@ -18,6 +18,7 @@ from cbackprop.callbacks import (
     EarlyStopping,
     ProgressBar,
     StopTraining,
+    WeightAverage,
 )
 
 SIZES = [5, 4, 3]
@@ -311,6 +312,20 @@ def test_early_stopping_restores_however_training_ends():
     assert np.array_equal(parameters(net), metric.seen[0])
 
 
+@pytest.mark.parametrize("restore", [True, False])
+def test_early_stopping_keeps_best_and_last(restore):
+    metric, net = Scripted(1, 3, 2, 2), network()
+    stopping = EarlyStopping(None, metric, patience=2, restore_best=restore, minimize=False)
+    net.SGD(data(), 9, 5, 0.5, callbacks=[stopping])
+    for kept, epoch in ((stopping.best_parameters, 1), (stopping.last_parameters, 3)):
+        twin = network()
+        twin.weights, twin.biases = kept
+        assert np.array_equal(parameters(twin), metric.seen[epoch])
+    assert np.array_equal(parameters(net), metric.seen[1 if restore else 3])
+    net.weights[0][...] = 0  # they are copies
+    assert stopping.best_parameters[0][0].all()
+
+
 @pytest.mark.parametrize("metric", ["cost", "accuracy"])
 def test_early_stopping_on_validation_data(metric):
     validation, values = data(40, 1), []
@@ -413,6 +428,217 @@ def test_checkpoint_of_the_lowest_cost(tmp_path):
         Checkpoint(path), lambda *_: times.append(path.stat().st_mtime_ns)])
     assert all((after > before) == (cost < min(history.cost[:epoch])) for epoch, (
         (before, after), cost) in enumerate(zip(pairwise(times), history.cost[1:], strict=True), 1))
+
+
+def test_checkpoint_of_best_and_last(tmp_path):
+    metric, net = Scripted(1, 3, 2), network()
+    net.SGD(data(), 3, 5, 0.5, callbacks=[Checkpoint(
+        tmp_path / "best.npz", None, metric, minimize=False, last=tmp_path / "last.npz")])
+    best, last = (parameters(Network.load(tmp_path / f"{name}.npz")) for name in ("best", "last"))
+    assert np.array_equal(best, metric.seen[1])
+    assert np.array_equal(last, metric.seen[2])
+
+
+# ---- the average ----
+
+
+def steps_of(net, arguments):
+    """Train, and return the parameters after every step."""
+    seen = []
+
+    class Look(Callback):
+        every = 1
+
+        def on_batches(self, network, history, step):
+            seen.append(parameters(network))
+
+    net.SGD(*arguments, callbacks=[Look()])
+    return seen
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-5)])
+@pytest.mark.parametrize("every", [1, 3])
+def test_weight_average_beside_pytorchs(every, dtype, tolerance):
+    torch = pytest.importorskip("torch")
+    averages = torch.optim.swa_utils
+    arguments = data(), 2, 5, 0.5
+    seen = steps_of(network(dtype=dtype), arguments)
+    module = torch.nn.ParameterList([torch.zeros(len(seen[0]), dtype=getattr(torch, dtype))])
+    decay = 0.9
+    averaged = averages.AveragedModel(
+        module, multi_avg_fn=averages.get_ema_multi_avg_fn(decay**every))
+    for step, after in enumerate(seen, 1):
+        module[0].data = torch.tensor(after)
+        if step % every == 0:
+            averaged.update_parameters(module)
+    net = network(dtype=dtype)
+    average = WeightAverage(decay, every=every)
+    net.SGD(*arguments, callbacks=[average])
+    wanted = averaged.module[0].detach().numpy()
+    np.testing.assert_allclose(parameters(net), wanted, rtol=tolerance, atol=tolerance)
+    twin = network(dtype=dtype)
+    twin.weights, twin.biases = average.last_parameters
+    assert np.array_equal(parameters(twin), seen[-1])
+
+
+def test_weight_average_is_measured_and_saved(tmp_path):
+    path, accuracies, averages = tmp_path / "best.npz", [], []
+    net, twin = network(), network()
+    history = net.SGD(data(), 6, 5, 0.5, data(40, 1), callbacks=[
+        Checkpoint(path, last=path), WeightAverage(0.95, every=2),
+        lambda net, _: averages.append(parameters(net)),
+        lambda net, _: accuracies.append(net.accuracy(data(40, 1)))])
+    assert history.accuracy == accuracies
+    assert np.array_equal(parameters(Network.load(path)), averages[-1])
+    assert np.array_equal(parameters(net), averages[-1])
+    assert history.cost == twin.SGD(data(), 6, 5, 0.5).cost  # it trains with its own
+    assert not np.array_equal(parameters(net), parameters(twin))
+
+
+def test_the_best_average_is_put_back():
+    metric = Scripted(1, 3, 2, 2)
+    net = network()
+    net.SGD(data(), 9, 5, 0.5, callbacks=[
+        EarlyStopping(None, metric, patience=2, minimize=False), WeightAverage(0.9, every=1)])
+    assert np.array_equal(parameters(net), metric.seen[1])
+    twin = network()
+    twin.SGD(data(), 2, 5, 0.5, callbacks=[WeightAverage(0.9, every=1)])
+    assert np.array_equal(parameters(net), parameters(twin))
+
+
+def test_weight_average_however_training_ends():
+    net, twin = network(), network()
+    average = WeightAverage(0.5, every=1)
+    net.SGD(data(), 2, 5, 0.5, callbacks=[average, Log(every=1, stop=("batches", 1, 7))])
+    mean, *others = steps_of(twin, (data(), 2, 5, 0.5))[:7]
+    for after in others:
+        mean = 0.5 * mean + 0.5 * after
+    np.testing.assert_allclose(parameters(net), mean, rtol=1e-12)
+    net, twin = (network(activation="identity", output_activation="identity") for _ in range(2))
+    with pytest.raises(DivergenceError):  # the second epoch is taken back, in the average as well
+        net.SGD(data(), 2, 5, lambda step: 1e200 if step == 7 else 0.05,
+                callbacks=[WeightAverage(0.5, every=1)])
+    twin.SGD(data(), 1, 5, 0.05, callbacks=[WeightAverage(0.5, every=1)])
+    assert np.array_equal(parameters(net), parameters(twin))
+    untrained = network()
+    untrained.SGD(data(), 0, 5, 0.5, callbacks=[WeightAverage()])
+    assert np.array_equal(parameters(untrained), parameters(network()))
+
+
+@pytest.mark.parametrize(("make", "error", "rule"), [
+    (lambda: WeightAverage(1), ValueError, "^decay must be a number of at least 0 and below 1"),
+    (lambda: WeightAverage("0.9"), TypeError, "^decay must be a number of at least 0 and below 1"),
+    (lambda: WeightAverage(every=0), ValueError, "^every must be an integer of at least 1"),
+])
+def test_bad_weight_averages(make, error, rule):
+    with pytest.raises(error, match=rule):
+        make()
+
+
+# ---- going on ----
+
+
+GOING_ON = {
+    "plain": {},
+    "adam": {"optimizer": "adam", "dropout": 0.3, "noise": 0.1, "eta": 0.05},
+    "held out": {"validation_split": 0.3, "lmbda": 0.1},
+    "cosine": {"eta": schedules.Cosine(0.5, steps=30, warmup=4)},
+    "halving": {"eta": schedules.HalveOnStall(8.0, watched="cost", patience=1, stop=1e-9)},
+    "monitors": {"evaluation_data": data(9, 1), "test_data": data(9, 2), "shuffle": False},
+}
+
+
+def entries(history):
+    """Return all but the times."""
+    return {name: history.series(name) for name in history.recorded if "second" not in name}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("way", GOING_ON)
+@pytest.mark.parametrize("saved", [False, True])
+def test_two_calls_are_one(way, dtype, saved, tmp_path):
+    arguments = {"eta": 0.5, "mini_batch_size": 5, "training_data": data()} | GOING_ON[way]
+    net, twin = network(dtype=dtype), network(dtype=dtype)
+    wanted = twin.SGD(epochs=6, **arguments)
+    net.SGD(epochs=3, resume=True, **arguments)  # there is nothing to go on with yet
+    if saved:
+        net.save(tmp_path / "net.npz")
+        net = Network.load(tmp_path / "net.npz")
+    history = net.SGD(epochs=3, resume=True, **arguments)
+    assert np.array_equal(parameters(net), parameters(twin))
+    assert entries(history) == entries(wanted)
+    assert (history.epochs, history.steps, history.seed) == (6, wanted.steps, wanted.seed)
+    assert net.history is history
+
+
+def test_callbacks_go_on():
+    def callbacks():
+        return [EarlyStopping("evaluation_cost", patience=60), WeightAverage(0.9, every=2)]
+
+    arguments = {"mini_batch_size": 5, "eta": 3.0, "validation_split": 0.4}
+    net, twin, own, whole = network(), network(), callbacks(), callbacks()
+    for _ in range(2):
+        history = net.SGD(data(), 20, callbacks=own, resume=True, **arguments)
+    wanted = twin.SGD(data(), 40, callbacks=whole, **arguments)
+    assert entries(history) == entries(wanted)
+    assert 0 < own[0].best_epoch == whole[0].best_epoch < 40  # of which something was put back
+    assert np.array_equal(parameters(net), parameters(twin))
+
+
+@pytest.mark.parametrize("callback", [EarlyStopping("cost"), WeightAverage()])
+def test_what_was_changed_meanwhile_stays(callback):
+    class Look(Callback):
+        every = 1
+
+        def on_batches(self, network, history, step):
+            seen.append(network.weights[0].copy())
+
+    net, seen = network(), []
+    net.SGD(data(), 3, 5, 1.0, callbacks=[callback, lambda net, history: len(history) == 2])
+    net.weights[0] = np.full((4, 5), 7.0)
+    net.SGD(data(), 1, 5, 1e-9, callbacks=[callback, Look()], resume=True)
+    np.testing.assert_allclose(seen[0], 7, rtol=1e-6)
+
+
+def test_early_stopping_reads_the_best_from_the_history():
+    arguments = {"training_data": data(), "mini_batch_size": 5, "eta": 3.0,
+                 "test_data": data(40, 1)}
+    net, twin = network(), network()
+    stopping = EarlyStopping("accuracy", patience=4, restore_best=False)
+    wanted = twin.SGD(epochs=200, callbacks=[EarlyStopping(
+        "accuracy", patience=4, restore_best=False)], **arguments)
+    net.SGD(epochs=len(wanted) - 2, **arguments)
+    history = net.SGD(epochs=200, callbacks=[stopping], resume=True, **arguments)
+    assert history.accuracy == wanted.accuracy
+    assert np.array_equal(parameters(net), parameters(twin))
+
+
+def test_steps_and_progress_go_on():
+    net, log, seen = network(), Log(every=2), []
+    net.SGD(data(), 1, 5, 0.5)
+    net.SGD(data(), 2, 4, lambda step: seen.append(step) or 0.5, callbacks=[log], resume=True)
+    assert seen == list(range(5, 17))  # five steps, then two epochs of six
+    assert log.calls == [
+        ("begin", 1), *[("batches", 1, at) for at in (6, 8, 10)], ("epoch", 2),
+        *[("batches", 2, at) for at in (12, 14, 16)], ("epoch", 3), ("end", 3)]
+    rows = []
+    net.SGD(data(), 2, 5, 0.5, resume=True, progress=lambda *done: rows.append(done))
+    assert rows[-1] == (4, 23, 23)
+    assert (len(net.history), net.history.epochs, net.history.steps) == (5, 5, 27)
+
+
+@pytest.mark.parametrize(("arguments", "error", "rule"), [
+    ({"resume": 1}, TypeError, "^resume must be True or False, got 1$"),
+    ({"resume": True, "test_data": data()}, ValueError,
+     r"^resume must find in network.history the entries that are recorded, \['eta', 'cost', 'acc"),
+])
+def test_bad_going_on(arguments, error, rule):
+    net, twin = network(), network()
+    for either in (net, twin):
+        either.SGD(data(), 1, 5, 0.5)
+    with pytest.raises(error, match=rule):
+        net.SGD(data(), 2, 5, 0.5, **arguments)
+    assert net.SGD(data(), 1, 5, 0.5).cost == twin.SGD(data(), 1, 5, 0.5).cost
 
 
 # ---- the bar ----

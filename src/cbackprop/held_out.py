@@ -1,0 +1,108 @@
+"""A part of the training data that is not trained on: what `validation_split` asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import arrays
+from cbackprop.sources import (
+    ArrayExamples,
+    SelectedExamples,
+    SparseTargets,
+    StreamedExamples,
+    WholeExamples,
+)
+
+
+class Split:
+    """
+    Examples in two parts, whose lengths are known before anything is drawn.
+
+    Parameters
+    ----------
+    examples : WholeExamples
+    share : float
+        Of them all that is held out.
+    shuffle : bool
+        Whether it is drawn, from every class alike; else it is the last rows.
+
+    Attributes
+    ----------
+    training, held_out : SelectedExamples
+
+    Raises
+    ------
+    ValueError
+        If nothing would be left to train on.
+    """
+
+    def __init__(self, examples: WholeExamples, share: float, shuffle: bool) -> None:
+        n = len(examples)
+        held_out = max(1, round(share * n))
+        if held_out == n:
+            raise ValueError(f"validation_split must leave an example to train on, "
+                             f"got {share:g} of {n}")
+        self.classes = classes(examples) if shuffle else None
+        self.shuffle, rows = shuffle, np.arange(n)
+        self.training = SelectedExamples(examples, rows[:n - held_out])
+        self.held_out = SelectedExamples(examples, rows[n - held_out:])
+
+    def draw(self, seed: int) -> None:
+        """Decide which examples are held out; they stay in their order."""
+        if not self.shuffle:
+            return
+        n = len(self.training) + len(self.held_out)
+        of_class = np.zeros(n, np.intp) if self.classes is None else self.classes
+        counts = np.bincount(of_class)
+        wanted = _shares(counts, len(self.held_out))
+        drawn = np.random.default_rng(seed).permutation(n)
+        drawn = drawn[np.argsort(of_class[drawn], kind="stable")]  # class by class
+        place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+        is_held_out = np.zeros(n, bool)
+        is_held_out[drawn[place < np.repeat(wanted, counts)]] = True
+        self.training.numbers = np.flatnonzero(~is_held_out)
+        self.held_out.numbers = np.flatnonzero(is_held_out)
+
+
+def classes(examples: WholeExamples) -> NDArray[np.intp] | None:
+    """
+    Return each example's class, counted from 0; None if the targets are no classes.
+
+    Labels are; so are rows in which one target is high and all others are low, such as one-hot
+    ones, and a single target that has two values.
+    """
+    y: Any = None
+    if isinstance(examples, ArrayExamples):
+        y = examples.y
+    elif isinstance(examples, StreamedExamples) and isinstance(examples.source, SparseTargets):
+        y = examples.source.y
+    if y is None:
+        return None
+    if arrays.is_sparse(y):
+        one_each = (np.diff(y.indptr) == 1).all() and (y.data == y.data[:1]).all()
+        return np.unique(y.indices, return_inverse=True)[1] if one_each else None
+    if y.ndim == 2 and y.shape[1] == 1:
+        values, found = np.unique(y[:, 0], return_inverse=True)
+        return found if len(values) <= 2 else None
+    if y.ndim == 2:
+        high = y == y.max()
+        if (high.sum(axis=1) != 1).any() or (y[~high] != y.min()).any():
+            return None
+        y = high.argmax(axis=1)
+    return np.unique(y, return_inverse=True)[1]
+
+
+def _shares(counts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
+    """
+    Share a total among classes by their sizes, the largest remainders first.
+
+    A class of one example is asked last, for it is needed in training.
+    """
+    exact = counts * (total / counts.sum())
+    shares = np.floor(exact).astype(np.intp)
+    by_need = np.lexsort((-counts, shares - exact, counts == 1))
+    shares[by_need[:total - shares.sum()]] += 1
+    return shares

@@ -1,0 +1,48 @@
+"""A run of Weights & Biases (extra ``wandb``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cbackprop._extras import library
+from cbackprop.callbacks import Callback
+from cbackprop.history import History
+from cbackprop.loggers import run
+
+
+class WandB(Callback):
+    """
+    Parameters and all that the history records, in the active run of W&B, or in one of its own.
+
+    Parameters
+    ----------
+    **options
+        Of ``wandb.init``, such as `project`, `name` or ``mode="offline"``, where no run is active.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If wandb is missing.
+
+    Examples
+    --------
+    >>> net.SGD((x, y), 10, 10, 0.5, callbacks=[WandB(project="digits")])  # doctest: +SKIP
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._library, self.options = library("wandb", "WandB", "wandb"), options
+
+    def on_train_begin(self, network: Any, history: History) -> None:
+        """Begin a run, unless one is active, and log the parameters."""
+        self._own = self._library.run is None
+        self._run = self._library.init(**self.options) if self._own else self._library.run
+        self._run.config.update(run.parameters(network, self), allow_val_change=True)
+
+    def on_epoch_end(self, network: Any, history: History) -> None:
+        """Log what was measured."""
+        self._run.log({"epoch": len(history), **run.numbers(history)})
+
+    def on_train_end(self, network: Any, history: History) -> None:
+        """End a run of its own, and say whether it failed."""
+        if self._own:
+            self._run.finish(exit_code=1 if run.failure() else 0)
