@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 Snapshot = tuple[NDArray[Any], Any, Any]
 
 
+@functools.cache
+def remembering(build: Any) -> Any:
+    """Return a build's class of targets whose objects may have `y`, what they were made of."""
+    return type("Targets", (build.Targets,), {})
+
+
 class Engine:
     """
     What a `Network` trains and evaluates with; its arguments are checked already.
@@ -175,7 +181,9 @@ class Engine:
             self.check_finite(rows, arrays.part("x", name))
         weights = example_weights.weights(
             sample_weight, class_weight, y, self.sizes[-1], self.dtype)
-        return rows, self.build.Targets(y, weights)
+        targets = remembering(self.build)(y, weights)
+        targets.y = y
+        return rows, targets
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
@@ -205,15 +213,9 @@ class Engine:
         return self.tuner(len(rows)).timed(
             self.threads, functools.partial(self.core.backprop, rows, targets, nabla))
 
-    def evaluate(self, examples: Examples) -> tuple[int, float]:
-        """Return how many are classified correctly, and the sum of the costs."""
-        parts = [self.core.evaluate(*part) for part in examples.all()]
-        return sum(correct for correct, _ in parts), sum(cost for _, cost in parts)
-
-    def measure(self, examples: Examples) -> tuple[float, float]:
-        """Return the mean cost, and the share that is classified correctly."""
-        correct, cost = self.evaluate(examples)
-        return cost / len(examples), correct / len(examples)
+    def mean_cost(self, examples: Examples) -> float:
+        """Return the mean cost."""
+        return sum(self.core.evaluate(*part)[1] for part in examples.all()) / len(examples)
 
     # ---- training ----
 
