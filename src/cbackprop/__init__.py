@@ -16,7 +16,7 @@ from cbackprop.sweep import train_many
 
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
            "callbacks", "chapter2", "convert", "datasets", "inspect", "metrics", "optimizers",
-           "plot", "schedules", "show_config", "train_many"]  # not sklearn, which not everybody can import
+           "plot", "schedules", "show_config", "train_many"]  # not sklearn, which may be missing
 
 LAZY = ("book", "chapter2", "convert", "inspect", "plot", "sklearn")  # most trainings need none
 

@@ -103,7 +103,10 @@ class Evaluation(Model):
             raise ValueError(f"predict_proba needs outputs that are probabilities, as those of "
                              f"sigmoid and softmax are, got output_activation "
                              f"{self.output_activation!r}: feedforward returns them")
-        return metrics.probabilities(self._outputs(x), kind)
+        outputs = self._outputs(x)
+        if self.engine.activations[-1] == "softmax":
+            return outputs
+        return metrics.probabilities(outputs, kind)
 
     def evaluate(self, test_data: Any) -> int:
         """

@@ -500,6 +500,20 @@ def unasked(kind: Kind) -> list[Known]:
     return [row for row in TABLE.values() if kind.name in row.unasked]
 
 
+def check_class_weight(class_weight: object, kind: Kind) -> None:
+    """
+    See that there are classes to be weighed.
+
+    Raises
+    ------
+    ValueError
+        If there are not.
+    """
+    if class_weight is not None and kind.name != CLASSES:
+        raise ValueError(f"class_weight needs targets that are classes, got {WORDS[kind.name]}: "
+                         f"sample_weight weighs each example")
+
+
 def fitting(kind: Kind, engine: Engine) -> list[Known]:
     """Return what there is for targets of this kind, and outputs as the network's."""
     return [row for row in TABLE.values() if _misfit(row, kind, engine) is None]

@@ -56,6 +56,7 @@ def prepare(
         None if given is None else engine.examples(given, name)
         for given, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
     kind = metrics.kind_for(engine, examples)
+    metrics.check_class_weight(class_weight, kind)
     training = Training(
         network, examples, epochs, m, eta,
         optimizers.training_options(len(network.sizes) - 1, **options),
@@ -132,7 +133,7 @@ class Training:
                 minimized=tuple(name for name, (metric, _) in self.monitors.items()
                                 if not metric.maximize),
                 epochs=self.epochs, rows=len(self.examples), mini_batch_size=self.m)
-            self.network.trained_on = self.kind
+            self.network.trained_on = self.kind or self.network.trained_on
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
                 for callback in self.callbacks:
                     callback.on_train_begin(self.network, self.history)
