@@ -170,7 +170,7 @@ class Engine:
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
         skip_zeros: bool = False,
-    ) -> tuple[Rows, Targets]:
+    ) -> tuple[Rows, Any]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "

@@ -184,7 +184,7 @@ class Evaluation(Model):
         return self.feedforward(x).reshape(-1, self.sizes[-1])
 
     def _kind(self) -> metrics.Kind:
-        return self.trained_on or metrics.kind_of(self.engine)
+        return metrics.kind_of(self.engine, None, self.trained_on)
 
     def _measured(self, metric: metrics.Metric, examples: Examples, what: str) -> float:
         kind = metrics.kind_for(self.engine, examples, self.trained_on)

@@ -76,7 +76,9 @@ class Kind(NamedTuple):
                    *(_check.number("kind of targets", value) for value in given))
 
 
-def kind_of(engine: Engine, y: NDArray[Any] | None = None) -> Kind:
+def kind_of(
+    engine: Engine, y: NDArray[Any] | None = None, trained_on: Kind | None = None
+) -> Kind:
     """
     Tell what targets are from the cost, the output's activation, and the targets themselves.
 
@@ -90,7 +92,12 @@ def kind_of(engine: Engine, y: NDArray[Any] | None = None) -> Kind:
     engine : Engine
     y : array (n,) or (n, out), optional
         As the core has it. Without it, the settings of the network decide alone.
+    trained_on : Kind, optional
+        What the network remembers, which decides for all but labels: of a few rows little can be
+        told, as one target of 1 may be a number or a class.
     """
+    if trained_on is not None and not (y is not None and y.ndim == 1):
+        return trained_on
     width, cost = engine.sizes[-1], _name(engine.cost)
     low, high = ends(engine.activations[-1])
     hinge = threshold(engine.cost) == 0
@@ -117,18 +124,13 @@ def kind_of(engine: Engine, y: NDArray[Any] | None = None) -> Kind:
 
 
 def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None) -> Kind:
-    """
-    Tell what the targets of a set are: by all of them, or some if they are made when needed.
-
-    What the network was trained on decides for rows, of which a few say little: one target of 1 may
-    be a number or a class.
-    """
+    """Tell as `kind_of` does, by all targets of a set, or some if they are made when needed."""
     if isinstance(examples, ArrayExamples):
         y = examples.targets.y
     else:
         few = np.unique(np.linspace(0, len(examples) - 1, 100).astype(np.intp))
         y = examples.part(few, 0, len(few))[1].y
-    return kind_of(engine, y) if trained_on is None or y.ndim == 1 else trained_on
+    return kind_of(engine, y, trained_on)
 
 
 def ends(activation: Any) -> tuple[float, float]:
