@@ -28,7 +28,7 @@ from cbackprop import _check
 from cbackprop.core import table
 from cbackprop.engine import Engine
 from cbackprop.layers import parameters, threshold
-from cbackprop.sources import ArrayExamples, Examples
+from cbackprop.sources import Examples
 
 CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
 WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
@@ -125,12 +125,7 @@ def kind_of(
 
 def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None) -> Kind:
     """Tell as `kind_of` does, by all targets of a set, or some if they are made when needed."""
-    if isinstance(examples, ArrayExamples):
-        y = examples.targets.y
-    else:
-        few = np.unique(np.linspace(0, len(examples) - 1, 100).astype(np.intp))
-        y = examples.part(few, 0, len(few))[1].y
-    return kind_of(engine, y, trained_on)
+    return kind_of(engine, examples.known_targets(), trained_on)
 
 
 def ends(activation: Any) -> tuple[float, float]:

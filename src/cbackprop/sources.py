@@ -113,6 +113,11 @@ class ArrayExamples:
         """Give all rows and targets, perhaps part by part."""
         yield self.rows, self.targets
 
+    def known_targets(self) -> NDArray[Any]:
+        """Return y, as the core has it."""
+        y: NDArray[Any] = self.targets.y
+        return y
+
 
 class StreamedExamples:
     """
@@ -136,7 +141,7 @@ class StreamedExamples:
         self.n = len(source)
         if self.n == 0:
             raise ValueError(f"{name} must hold at least one example, got none")
-        first, _ = self._take(np.arange(1))
+        first, self.first_targets = self._take(np.arange(1))
         self.most = max(1, PART_BYTES // max(self._row_of(first.x), row_of_y))
 
     def __len__(self) -> int:
@@ -150,6 +155,13 @@ class StreamedExamples:
         """Give all rows and targets, part by part."""
         for first in range(0, self.n, self.most):
             yield self._take(np.arange(first, min(self.n, first + self.most)))
+
+    def known_targets(self) -> NDArray[Any]:
+        """Return a label; or some rows of y, if that is rows."""
+        y: NDArray[Any] = self.first_targets.y
+        if y.ndim == 2:
+            y = self._take(np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp)))[1].y
+        return y
 
     def _row_of(self, x: Any) -> int:
         """Return how many bytes a row of x takes, about."""

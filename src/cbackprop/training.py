@@ -133,8 +133,9 @@ class Training:
                 minimized=tuple(name for name, (metric, _) in self.monitors.items()
                                 if not metric.maximize),
                 epochs=self.epochs, rows=len(self.examples), mini_batch_size=self.m)
-            self.network.trained_on = self.kind or self.network.trained_on
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
+                ends.callback(self.forget, self.network.trained_on)
+                self.network.trained_on = self.kind or self.network.trained_on
                 for callback in self.callbacks:
                     callback.on_train_begin(self.network, self.history)
                     ends.callback(callback.on_train_end, self.network, self.history)
@@ -142,6 +143,11 @@ class Training:
                     self.epoch(epoch)
                     self.call([callback.on_epoch_end for callback in self.callbacks])
             return self.history
+
+    def forget(self, trained_on: metrics.Kind | None) -> None:
+        """Let the network remember what it did before, if no epoch came to its end."""
+        if not self.history:
+            self.network.trained_on = trained_on
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch, chunk by chunk, and record what it was like."""

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cbackprop import Network, RowSource, metrics
+from cbackprop import DivergenceError, Network, RowSource, metrics
 from cbackprop.callbacks import EarlyStopping
 from cbackprop.metrics import CLASSES, COUNTS, LABELS, NUMBERS, Kind, Metric
 from cbackprop.schedules import HalveOnStall, ReduceOnPlateau
@@ -652,3 +652,14 @@ def test_an_estimators_network_knows_its_targets():
         with pytest.warns(UserWarning, match="Maximum iterations"):
             estimator.fit(X, y)
         assert np.array_equal(estimator.network_.predict(X), estimator.predict(X))
+
+
+def test_what_diverges_at_once_is_not_remembered():
+    net = network(1, output_activation="identity")
+    net.SGD((X, SINGLE), 1, 10, 0.01)
+    before = net.trained_on
+    with pytest.raises(DivergenceError):
+        net.SGD((X, NUMBER), 3, 10, 1e200)
+    assert net.trained_on == before
+    net.LBFGS((X, NUMBER), 2)
+    assert net.trained_on == Kind(NUMBERS)
