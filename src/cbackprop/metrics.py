@@ -35,6 +35,7 @@ WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNT
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
 RISING = "_score", "_accuracy"
 SAMPLE = 1000  # rows that are looked at before all are
+FEW = 10  # rows, of which two numbers do not say that there are no others
 
 
 # ---- what targets are ----
@@ -149,7 +150,7 @@ def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] |
     Return the two targets that all are, or None.
 
     0 and 1, or -1 and 1, are taken for them anywhere; others if the network is `likely` one of
-    classes, or if they are whole numbers that come again.
+    classes, or if they are whole numbers of more than a few rows.
     """
     if len(y) > SAMPLE:  # a look at some rows is enough for most
         some = y[:: len(y) // SAMPLE]
@@ -163,7 +164,7 @@ def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] |
             return None
         return (-1.0, 1.0) if low == -1 or (low == 1 and below_0) else (0.0, 1.0)
     whole = low == np.rint(low) and high == np.rint(high)
-    if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and y.size > 2):
+    if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and len(y) > FEW):
         return float(low), float(high)
     return None
 

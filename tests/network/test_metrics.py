@@ -1,6 +1,7 @@
 """What outputs are worth: the metrics, which of them fit, and what of them training records."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,6 +184,7 @@ CASES = [
     (regression(), NUMBER, Kind(NUMBERS)),
     (regression(), np.where(SINGLE, 1.25, 7.5), Kind(NUMBERS)),
     (regression(), np.full(200, 7.5), Kind(NUMBERS)),
+    (regression(), np.where(SINGLE, 7.5, NUMBER[:, 0]), Kind(NUMBERS)),
     (regression(2), np.hstack((NUMBER, NUMBER)), Kind(NUMBERS)),
     (network(1, cost="poisson"), RNG.poisson(2, 200), Kind(COUNTS)),
     (network(1, cost="poisson"), SINGLE, Kind(COUNTS)),
@@ -193,6 +195,12 @@ CASES = [
 def test_kinds_of_targets(net, y, kind):
     found = metrics.kind_of(net.engine, net.engine.examples((X, y), "").targets.y)
     assert (found.name, found[1:]) == (kind.name, pytest.approx(kind[1:]))
+
+
+def test_two_numbers_of_a_few_rows_are_no_classes():
+    for net, y in ((regression(), np.array([[3.0], [4.0], [4.0]])),
+                   (regression(2), np.array([[1.0, 2.0], [2.0, 1.0]]))):
+        assert metrics.kind_of(net.engine, y) == Kind(NUMBERS)
 
 
 UNASKED = {
@@ -310,6 +318,18 @@ def test_class_weight_of_two_targets(low):
     one.SGD((X, y), 1, 10, 0.1, class_weight={0: 2.0, 1: 0.5})
     two.SGD((X, y), 1, 10, 0.1, sample_weight=np.where(SINGLE, 0.5, 2.0))
     assert all(map(np.array_equal, one.weights, two.weights))
+
+
+def test_the_page_has_every_metric():
+    page = Path(__file__).parents[2] / "docs" / "metrics.md"
+    if not page.exists():
+        pytest.skip("docs/metrics.md is not beside the tests")
+    text = page.read_text()
+    for kind, words in metrics.WORDS.items():
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| {words} | cost"))
+        marked = [name.strip() for name in line.split("|")[2].split(",")]
+        assert marked == [f"{row.name}{chr(92)}*" if kind in row.unasked else row.name
+                          for row in metrics.TABLE.values() if kind in row.fits]
 
 
 # ---- training ----
