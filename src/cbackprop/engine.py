@@ -36,8 +36,13 @@ Snapshot = tuple[NDArray[Any], Any, Any]
 
 @functools.cache
 def remembering(build: Any) -> Any:
-    """Return a build's class of targets whose objects may have `y`, what they were made of."""
-    return type("Targets", (build.Targets,), {})
+    """Return a build's class of targets, whose objects have `y`: what they were made of."""
+    class Targets(build.Targets):  # type: ignore[misc]
+        def __init__(self, y: NDArray[Any], weights: NDArray[Any] | None = None) -> None:
+            super().__init__(y, weights)
+            self.y = y
+
+    return Targets
 
 
 class Engine:
@@ -181,9 +186,7 @@ class Engine:
             self.check_finite(rows, arrays.part("x", name))
         weights = example_weights.weights(
             sample_weight, class_weight, y, self.sizes[-1], self.dtype)
-        targets = remembering(self.build)(y, weights)
-        targets.y = y
-        return rows, targets
+        return rows, remembering(self.build)(y, weights)
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
