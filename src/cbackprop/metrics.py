@@ -34,7 +34,8 @@ CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
 WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
 RISING = "_score", "_accuracy"
-SAMPLE = 1000  # rows that are looked at before all are
+SAMPLE = 1000  # rows of which all are taken to be like
+SMALL = 256  # numbers that a set of Python is as quick for as NumPy
 FEW = 10  # rows, of which two numbers do not say that there are no others
 
 
@@ -132,11 +133,16 @@ def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None)
 def ends(activation: Any) -> tuple[float, float]:
     """Return what the outputs of a layer lie between; of functions unknown here, infinities."""
     if isinstance(activation, list):  # each neuron, or some, its own
-        found = [ends(function) for function, _ in activation]
+        found = [_ends(function) for function, _ in activation]
         return min(low for low, _ in found), max(high for _, high in found)
+    return _ends(activation)
+
+
+@functools.cache
+def _ends(function: Any) -> tuple[float, float]:
     for row in table.ACTIVATIONS:
-        if row.name == _name(activation):
-            return row.ends(*parameters(activation))
+        if row.name == _name(function):
+            return row.ends(*parameters(function))
     return -math.inf, math.inf
 
 
@@ -152,18 +158,17 @@ def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] |
     0 and 1, or -1 and 1, are taken for them anywhere; others if the network is `likely` one of
     classes, or if they are whole numbers of more than a few rows.
     """
-    if len(y) > SAMPLE:  # a look at some rows is enough for most
-        some = y[:: len(y) // SAMPLE]
-        if not ((some == some.min()) | (some == some.max())).all():
-            return None
-    low, high = y.min(), y.max()
-    if not ((y == low) | (y == high)).all():
+    few = set(y.ravel()[:SMALL].tolist())  # a look at some numbers is enough for most
+    if len(few) > 2:
+        return None
+    low, high = (min(few), max(few)) if y.size <= SMALL else (y.min(), y.max())
+    if y.size > SMALL and not ((y == low) | (y == high)).all():
         return None
     if low == high:
         if low not in (-1, 0, 1):
             return None
         return (-1.0, 1.0) if low == -1 or (low == 1 and below_0) else (0.0, 1.0)
-    whole = low == np.rint(low) and high == np.rint(high)
+    whole = low == round(low) and high == round(high)
     if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and len(y) > FEW):
         return float(low), float(high)
     return None
@@ -171,7 +176,7 @@ def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] |
 
 def _one_each(y: NDArray[Any], low: float, high: float) -> bool:
     sums = y @ np.ones(y.shape[1], y.dtype)  # the quickest way to count those that are high
-    return bool((np.rint((sums - low * y.shape[1]) / (high - low)) == 1).all())
+    return bool((abs(sums - (high + low * (y.shape[1] - 1))) < (high - low) / 2).all())
 
 
 def _shares(y: NDArray[Any]) -> bool:
@@ -437,6 +442,7 @@ class Known(Metric):
         a, y = np.asarray(outputs), np.asarray(targets)
         a = a[:, None] if a.ndim == 1 else a
         y = y[:, None] if y.ndim == 1 and a.shape[1] == 1 else y
+        y = y.astype(np.float64) if y.ndim == 2 and y.dtype.kind != "f" else y
         if len(a) != len(y) or (y.ndim == 2 and a.shape != y.shape):
             raise ValueError(f"outputs and targets must be of the same examples, got shapes "
                              f"{a.shape} and {y.shape}")
