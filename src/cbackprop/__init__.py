@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 from cbackprop import _deprecated as _deprecated
-from cbackprop import callbacks, datasets, optimizers, schedules
+from cbackprop import callbacks, datasets, metrics, optimizers, schedules
 from cbackprop._endings import DivergenceError
 from cbackprop._version import __version__ as __version__
 from cbackprop.config import show_config
@@ -16,7 +16,7 @@ from cbackprop.sweep import mean_output, train_many
 
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
            "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "mean_output",
-           "optimizers", "plot", "schedules", "show_config",
+           "metrics", "optimizers", "plot", "schedules", "show_config",
            "train_many"]  # not sklearn, which not everybody can import
 
 # Most trainings need none of these.

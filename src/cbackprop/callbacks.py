@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import os
@@ -13,14 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, files
+from cbackprop import _check, files, metrics
 from cbackprop._check import number
 from cbackprop._endings import StopTraining as StopTraining
-from cbackprop.history import History, smaller_is_better
+from cbackprop.history import History
 
 Report = Callable[[int, int, int], object]
-FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
-RISING = "_score", "_accuracy"
 Parameters = tuple[list[NDArray[Any]], list[NDArray[Any]]]  # weights and biases
 
 
@@ -127,7 +124,7 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Write the last of what was measured beside it."""
-        shown = [n for n in history.recorded if n.endswith(("cost", "accuracy"))]
+        shown = [n for n in history.recorded if n not in ("eta", "seconds", "rows_per_second")]
         self._bar.set_postfix({name: f"{history.series(name)[-1]:.4g}" for name in shown})
 
     def on_train_end(self, network: Any, history: History) -> None:
@@ -179,14 +176,15 @@ class Best(Callback):
     ----------
     watched : str, or data
         The name of an entry of the history, or examples to evaluate, as `SGD` takes them.
-    metric : {"cost", "accuracy"}, or callable (network, watched)
-        Of examples: what to evaluate. A callable returns a number.
+    metric : str, Metric, or callable (network, watched)
+        Of examples: what to evaluate, such as "cost", "accuracy" or "r2"; `metrics.TABLE` has all
+        names. A callable returns a number.
     min_delta : float
         By how much at least an epoch has to better the best before it.
     minimize : bool, optional
-        Whether less is better; by default so for costs, and as a callable's name ends: ``_cost``,
-        ``_loss``, ``_error`` or ``_deviance``, or ``_score`` or ``_accuracy``. A callable of
-        another name needs it.
+        Whether less is better; by default as the metric has it, and as a callable's name ends:
+        ``_cost``, ``_loss``, ``_error`` or ``_deviance``, or ``_score`` or ``_accuracy``. A
+        callable of another name needs it.
 
     Raises
     ------
@@ -197,25 +195,27 @@ class Best(Callback):
     def __init__(
         self,
         watched: Any,
-        metric: str | Callable[[Any, Any], float] = "cost",
+        metric: str | metrics.Metric | Callable[[Any, Any], float] = "cost",
         *,
         min_delta: float = 0.0,
         minimize: bool | None = None,
     ) -> None:
-        if not (callable(metric) or metric in ("cost", "accuracy")):
-            raise ValueError(f"metric must be 'cost', 'accuracy' or a callable, "
-                             f"got {_check.shown(metric)}")
-        if callable(metric):
+        if isinstance(metric, str) and metric in metrics.TABLE:
+            metric = metrics.TABLE[metric]
+        if not callable(metric):
+            raise ValueError(f"metric must be one of {list(metrics.TABLE)}, a Metric or a "
+                             f"callable, got {_check.shown(metric)}")
+        if not isinstance(metric, metrics.Metric):
             _check.function("metric", metric, "network", "watched")
         if not (minimize is None or isinstance(minimize, (bool, np.bool_))):
             raise TypeError(f"minimize must be True, False or None, got {_check.shown(minimize)}")
         self.watched, self.metric = watched, metric
         self._history: History | None = None
         self.min_delta = number("min_delta", min_delta, 0, boolean=True)
-        name = watched if isinstance(watched, str) else metric
-        if minimize is None:
-            minimize = smaller_is_better(name) if isinstance(name, str) else _less_is_better(name)
-        self.minimize = bool(minimize)
+        if minimize is None and not isinstance(watched, str):
+            minimize = (not metric.maximize if isinstance(metric, metrics.Metric)
+                        else metrics.falls_by_name(metric, "minimize"))
+        self.minimize = minimize  # None: as the entry of the history has it
 
     def on_train_begin(self, network: Any, history: History) -> None:
         """Begin anew, or go on with the history; and see that what is watched is there."""
@@ -223,11 +223,18 @@ class Best(Callback):
         if self._goes_on:
             return
         self.best, self.best_epoch, self._history = -math.inf, 0, history
+        self._falls = self.minimize
         if isinstance(self.watched, str):
-            for epoch, value in enumerate(history.series(self.watched), 1):
+            values = history.series(self.watched)
+            if self.minimize is None:
+                self._falls = history.smaller_is_better(self.watched)
+            for epoch, value in enumerate(values, 1):
                 self._betters(value, epoch)
-        elif not callable(self.metric):
+        elif isinstance(self.metric, metrics.Metric):
             self._examples = network.engine.examples(self.watched, "the watched data")
+            self._kind = metrics.kind_for(network.engine, self._examples, network.trained_on)
+            metrics.check(self.metric, self._kind, network.engine,
+                          f"the watched metric {self.metric.name!r}")
 
     def on_epoch_end(self, network: Any, history: History) -> object:
         """Measure, and compare."""
@@ -236,7 +243,7 @@ class Best(Callback):
         return None
 
     def _betters(self, value: float, epoch: int) -> bool:
-        score = -value if self.minimize else value
+        score = -value if self._falls else value
         better = score > self.best + self.min_delta
         if better:
             self.best, self.best_epoch = score, epoch
@@ -248,14 +255,15 @@ class Best(Callback):
     def _measure(self, network: Any, history: History) -> float:
         if isinstance(self.watched, str):
             return history.series(self.watched)[-1]
-        if callable(self.metric):
-            value = self.metric(network, self.watched)
-            try:
-                return float(value)
-            except (TypeError, ValueError):
-                raise TypeError(f"metric must return a number, got {_check.shown(value)}") from None
-        cost, accuracy = network.engine.measure(self._examples)
-        return cost if self.metric == "cost" else accuracy
+        if isinstance(self.metric, metrics.Metric):
+            (value,) = metrics.measure(
+                network.engine, self._examples, [self.metric], self._kind).values()
+            return value
+        value = self.metric(network, self.watched)
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"metric must return a number, got {_check.shown(value)}") from None
 
 
 class EarlyStopping(Best):
@@ -268,11 +276,11 @@ class EarlyStopping(Best):
     Parameters
     ----------
     watched : str, or data
-        The name of an entry of the history (such as "accuracy", of `test_data`), or validation data
-        of its own, as `SGD` takes them.
-    metric : {"cost", "accuracy"}, or callable (network, watched)
-        Of validation data: what to evaluate. A callable returns a number; NaN is no better than
-        any.
+        The name of an entry of the history (such as "accuracy" or "test_r2", of `test_data`), or
+        validation data of its own, as `SGD` takes them.
+    metric : str, Metric, or callable (network, watched)
+        Of validation data: what to evaluate, such as "cost", "accuracy" or "r2"; `metrics.TABLE`
+        has all names. A callable returns a number; NaN is no better than any.
     patience : int
         How many epochs in a row may fail to better the best.
     min_delta : float
@@ -280,9 +288,9 @@ class EarlyStopping(Best):
     restore_best : bool
         Whether the parameters of the best epoch are put back when training ends, however it does.
     minimize : bool, optional
-        Whether less is better; by default so for costs, and as a callable's name ends: ``_cost``,
-        ``_loss``, ``_error`` or ``_deviance``, or ``_score`` or ``_accuracy``. A callable of
-        another name needs it.
+        Whether less is better; by default as the metric or the entry has it, and as a callable's
+        name ends: ``_cost``, ``_loss``, ``_error`` or ``_deviance``, or ``_score`` or
+        ``_accuracy``. A callable of another name needs it.
 
     Attributes
     ----------
@@ -307,7 +315,7 @@ class EarlyStopping(Best):
     def __init__(
         self,
         watched: Any,
-        metric: str | Callable[[Any, Any], float] = "cost",
+        metric: str | metrics.Metric | Callable[[Any, Any], float] = "cost",
         *,
         patience: int = 10,
         min_delta: float = 0.0,
@@ -373,7 +381,7 @@ class Checkpoint(Best):
         self,
         path: str | os.PathLike[str],
         watched: Any = "cost",
-        metric: str | Callable[[Any, Any], float] = "cost",
+        metric: str | metrics.Metric | Callable[[Any, Any], float] = "cost",
         *,
         min_delta: float = 0.0,
         minimize: bool | None = None,
@@ -501,26 +509,6 @@ def _path(path: str | os.PathLike[str]) -> str:
         return os.fspath(path)
     except TypeError:
         raise TypeError(f"path must be a str or path-like, got {_check.shown(path)}") from None
-
-
-def _less_is_better(metric: Callable[..., object]) -> bool:
-    """
-    Tell by a metric's name, as scikit-learn names its own.
-
-    Raises
-    ------
-    ValueError
-        If that does not say it.
-    """
-    function: Any = metric
-    while isinstance(function, functools.partial):
-        function = function.func
-    name = f"_{getattr(function, '__name__', type(function).__name__)}".lower()
-    for endings, less in ((FALLING, True), (RISING, False)):
-        if name.endswith(endings):
-            return less
-    raise ValueError(f"minimize must be True or False for a metric whose name does not say whether "
-                     f"less is better, as *_error and *_score do, got {_check.shown(metric)}")
 
 
 def collected(

@@ -143,7 +143,7 @@ class Engine:
         elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
-            return ArrayExamples(*self._checked(
+            return ArrayExamples(*self.arrays(
                 examples, name, check, sample_weight, class_weight, skip_zeros))
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
@@ -167,17 +167,10 @@ class Engine:
         skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
-        return self._checked(examples, name, check, sample_weight, class_weight, skip_zeros)[:2]
-
-    def _checked(
-        self, examples: Any, name: str, check: bool, sample_weight: ArrayLike | None,
-        class_weight: Any, skip_zeros: bool,
-    ) -> tuple[Rows, Targets, Any, NDArray[Any] | None]:
-        """Return rows and targets as the core takes them, and what the targets are made of."""
         if sample_weight is None and class_weight is None and not skip_zeros:
             as_they_are = self.core.in_place(examples, check)
             if as_they_are is not None:
-                return *as_they_are, examples[1], None
+                return as_they_are
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
@@ -187,7 +180,7 @@ class Engine:
             self.check_finite(rows, arrays.part("x", name))
         weights = example_weights.weights(
             sample_weight, class_weight, y, self.sizes[-1], self.dtype)
-        return rows, self.build.Targets(y, weights), y, weights
+        return rows, self.build.Targets(y, weights)
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
@@ -217,15 +210,9 @@ class Engine:
         return self.tuner(len(rows)).timed(
             self.threads, functools.partial(self.core.backprop, rows, targets, nabla))
 
-    def evaluate(self, examples: Examples) -> tuple[int, float]:
-        """Return how many are classified correctly, and the sum of the costs."""
-        parts = [self.core.evaluate(*part) for part in examples.all()]
-        return sum(correct for correct, _ in parts), sum(cost for _, cost in parts)
-
-    def measure(self, examples: Examples) -> tuple[float, float]:
-        """Return the mean cost, and the share that is classified correctly."""
-        correct, cost = self.evaluate(examples)
-        return cost / len(examples), correct / len(examples)
+    def mean_cost(self, examples: Examples) -> float:
+        """Return the mean cost."""
+        return sum(self.core.evaluate(*part)[1] for part in examples.all()) / len(examples)
 
     # ---- training ----
 

@@ -39,13 +39,15 @@ def weights(
 
 
 def _labels(y: NDArray[Any]) -> NDArray[Any]:
-    """Return each example's class: the largest of its targets, or a single one against 1/2."""
+    """Return each example's class: the largest target; of a single one, the larger of two."""
     if y.ndim == 1:
         return y
     if y.shape[1] > 1:
         return np.asarray(y.argmax(axis=1)).ravel()  # of a sparse matrix it is a column
     one = y.toarray() if arrays.is_sparse(y) else y
-    return (one[:, 0] > 0.5).astype(int)
+    low, high = one.min(), one.max()
+    two = low < high and ((one == low) | (one == high)).all()  # such as -1 and 1, or 1 and 2
+    return (one[:, 0] > ((low + high) / 2 if two else 0.5)).astype(int)
 
 
 def _by_class(class_weight: Any, y: NDArray[Any], outputs: int) -> NDArray[Any]:

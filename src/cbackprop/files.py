@@ -16,10 +16,12 @@ from cbackprop import _check, storage
 from cbackprop._extras import library
 from cbackprop.arrays import numbers
 from cbackprop.history import History
+from cbackprop.metrics import Kind
 
 FORMAT = "cbackprop network"
 VERSION = 4  # 2: what an optimizer remembers; functions with parameters, by layer and neuron
-#              3: the random state, the history; 4: its steps and seed
+#              3: the random state, the history
+#              4: its steps and seed, metrics; what the network was trained on
 
 FUNCTIONS = ("activation", "output_activation", "cost")
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
@@ -108,7 +110,7 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
     header = json.dumps({
         "format": FORMAT, "version": VERSION, "settings": settings, "optimizer": memory,
         "random": _plain(state["random"].bit_generator.state),
-        "history": history and dataclasses.asdict(history),
+        "history": history and dataclasses.asdict(history), "trained_on": state["trained_on"],
     })
     with storage.replacing(target) as file:
         _format(target).write(file, header, arrays)
@@ -171,6 +173,7 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         names = [name for name in arrays if name.startswith("memory_")]
         memory["memory"] = [arrays[f"memory_{at}"] for at in range(len(names))]
     history, random = header.get("history"), header.get("random")
+    kind = header.get("trained_on")
     layers = list(itertools.pairwise(settings["sizes"]))
     weights = [numbers(arrays[f"weights_{layer}"], f"weights_{layer}")
                for layer in range(len(layers))]
@@ -185,6 +188,7 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         "memory": memory,
         "random": random and _generator(random),
         "history": history and History.read(history),
+        "trained_on": kind and Kind.read(kind),
     }
 
 

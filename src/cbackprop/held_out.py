@@ -76,7 +76,7 @@ def classes(examples: WholeExamples) -> NDArray[np.intp] | None:
     """
     y: Any = None
     if isinstance(examples, ArrayExamples):
-        y = examples.y
+        y = examples.targets.y
     elif isinstance(examples, StreamedExamples) and isinstance(examples.source, SparseTargets):
         y = examples.source.y
     if y is None:

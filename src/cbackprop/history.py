@@ -11,6 +11,8 @@ from cbackprop import _check
 
 MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
+SETS = ("training", "evaluation", "test")
+SHORT = {"test_accuracy": "accuracy"}  # entries that have the book's names, without their set
 
 
 @dataclass
@@ -23,7 +25,8 @@ class History:
     cost : list of float
         Mean cost of the training examples, each just before the step that it took part in.
     accuracy : list of float
-        Share of `test_data` classified correctly after the epoch; empty without test data.
+        Share of `test_data` classified correctly after the epoch; empty without test data, and if
+        its targets are no classes. `test_accuracy` is the same list.
     training_cost, training_accuracy, evaluation_cost, evaluation_accuracy : lists of float
         Mean cost, and share classified correctly, after the epoch; empty unless monitored.
     eta : list of float
@@ -32,6 +35,11 @@ class History:
         Time spent in training, evaluation and callbacks not counted.
     rows_per_second : list of float
         Training examples per second.
+    metrics : dict of lists of float
+        What else was measured after the epoch, such as "test_cost", "test_r2" or "evaluation_f1":
+        docs/metrics.md has all names. Each is an attribute, too: `history.test_cost`.
+    minimized : tuple of str
+        Which of what was measured after the epoch is the better, the smaller it is.
     recorded : tuple of str
         Which of these lists are filled in this training.
     epochs, rows, mini_batch_size : int
@@ -58,6 +66,8 @@ class History:
     training_accuracy: list[float] = field(default_factory=list)
     evaluation_cost: list[float] = field(default_factory=list)
     evaluation_accuracy: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    minimized: tuple[str, ...] = ()
     recorded: tuple[str, ...] = ()
     epochs: int = 0
     rows: int = 0
@@ -67,6 +77,18 @@ class History:
 
     def __len__(self) -> int:
         return len(self.cost)
+
+    def __getattr__(self, name: str) -> list[float]:
+        values = self.__dict__.get("metrics", {}).get(name)
+        if name in SHORT:
+            return self.__dict__[SHORT[name]]
+        if values is None:
+            raise AttributeError(f"this history has no {name!r}: it has {list(self.recorded)}"
+                                 if "recorded" in self.__dict__ else name)
+        return values
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.metrics})
 
     @classmethod
     def read(cls, saved: dict[str, Any]) -> History:
@@ -79,8 +101,12 @@ class History:
             If something else is in it than there would be.
         """
         history = cls(**saved)
-        history.recorded = tuple(history.recorded)
-        lists = {name: getattr(history, name) for name in MEASURED}
+        history.recorded, history.minimized = map(tuple, (history.recorded, history.minimized))
+        _check.instance("metrics of the history", history.metrics, dict)
+        lists = {name: getattr(history, name) for name in MEASURED} | history.metrics
+        if any(name in cls.__dict__ or name in MEASURED for name in history.metrics):
+            raise ValueError(f"metrics of the history must have names of their own, "
+                             f"got {_check.shown(list(history.metrics))}")
         epochs = len(history.cost) if isinstance(history.cost, list) else 0
         for name, values in lists.items():
             wanted = epochs if name in history.recorded else 0
@@ -91,6 +117,9 @@ class History:
         if not lists.keys() >= set(history.recorded):
             raise ValueError(f"recorded of the history must be names out of {list(lists)}, "
                              f"got {_check.shown(history.recorded)}")
+        if not set(history.minimized) <= set(history.recorded):
+            raise ValueError(f"minimized of the history must be names out of "
+                             f"{list(history.recorded)}, got {_check.shown(history.minimized)}")
         for name in ("epochs", "rows", "mini_batch_size"):
             _check.integer(f"{name} of the history", getattr(history, name), 0)
         if "steps" not in saved and history.mini_batch_size:  # before version 4 of the files
@@ -103,7 +132,9 @@ class History:
     def add(self, **measured: float) -> None:
         """Append what was measured in one epoch."""
         for name, value in measured.items():
-            getattr(self, name).append(value)
+            values = (getattr(self, name) if name in MEASURED
+                      else self.metrics.setdefault(name, []))
+            values.append(value)
 
     def series(self, name: str) -> list[float]:
         """
@@ -114,11 +145,16 @@ class History:
         ValueError
             If this training does not record it.
         """
+        name = SHORT.get(name, name)
         if name not in self.recorded:
             raise ValueError(f"what is watched must be one of {list(self.recorded)}, got {name!r}; "
                              f"test_data, evaluation_data and monitor have more recorded")
-        values: list[float] = getattr(self, name)
+        values: list[float] = getattr(self, name) if name in MEASURED else self.metrics[name]
         return values
+
+    def smaller_is_better(self, name: str) -> bool:
+        """Tell what should fall, as costs do, from what should rise."""
+        return name in self.minimized or name.endswith(("cost", "seconds"))
 
     def to_frame(self) -> Any:
         """
@@ -137,9 +173,11 @@ class History:
         return pandas.DataFrame({name: self.series(name) for name in self.recorded}, index=index)
 
 
-def smaller_is_better(name: str) -> bool:
-    """Tell costs and seconds, which should fall, from what should rise."""
-    return name.endswith(("cost", "seconds"))
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of entries in the order of columns: those that every history may have first."""
+    names = dict.fromkeys(names)
+    return (*(name for name in MEASURED if name in names),
+            *(name for name in names if name not in MEASURED))
 
 
 def stalls(values: Iterable[float], patience: int, min_delta: float, minimize: bool) -> int:

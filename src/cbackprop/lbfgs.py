@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check
+from cbackprop import _check, metrics
 from cbackprop._check import number
 from cbackprop.history import History
 from cbackprop.model import Model
@@ -35,6 +35,8 @@ def fit(
     engine = network.engine
     rows, targets = engine.arrays(
         training_data, "training_data", True, sample_weight, class_weight)
+    kind = metrics.kind_of(engine, targets.y)
+    metrics.check_class_weight(class_weight, kind)
     n, iterations = len(rows), _check.integer("iterations", iterations, 1)
     lmbda, tolerance = number("lmbda", lmbda, 0), number("tolerance", tolerance, 0)
     history = History(recorded=("cost", "seconds", "rows_per_second"), epochs=iterations, rows=n,
@@ -59,7 +61,7 @@ def fit(
         except BaseException:
             engine.restore(saved)
             raise
-        network.history = history
+        network.history, network.trained_on = history, kind
     return history
 
 

@@ -15,6 +15,7 @@ from cbackprop._check import sizes as checked_sizes
 from cbackprop.core import _dispatch, table
 from cbackprop.engine import Engine
 from cbackprop.history import History
+from cbackprop.metrics import Kind
 from cbackprop.parameters import Views
 from cbackprop.summary import Summary
 
@@ -52,6 +53,8 @@ class Model:
         self.engine = Engine(self.sizes, activations, self.cost, self.dtype, self.input_scale,
                              generator(seed), threads)
         self.history: History | None = None
+        self.trained_on: Kind | None = None
+        self.classes: Any = None
         initializers.fill(initializer, self.engine.random, self.weights, self.biases)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -174,13 +177,15 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self.settings(), **self.engine.state(), "history": self.history,
+                "trained_on": self.trained_on,
                 "user's": {name: value for name, value in self.__dict__.items()
-                           if name not in (*FIXED, "history")}}
+                           if name not in (*FIXED, "history", "trained_on")}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Model.__init__(self, **state["settings"], initializer="zeros")
         self.engine.set_state(state)
         self.history = copy.deepcopy(state.get("history"))
+        self.trained_on = state.get("trained_on")
         self.__dict__.update(state.get("user's", {}))
 
     def save(self, path: storage.Target) -> None:

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import arrays, lbfgs, optimizers, schedules, training
 from cbackprop import callbacks as calls
 from cbackprop._endings import DivergenceError as DivergenceError
+from cbackprop.evaluation import Evaluation
 from cbackprop.history import History
-from cbackprop.model import Model
 
 
-class Network(Model):
+class Network(Evaluation):
     """
     A dense feedforward network, trained by stochastic gradient descent and backpropagation.
 
@@ -63,6 +63,8 @@ class Network(Model):
         Live, writable views of shape (out, in) and (out, 1), one for each layer but the inputs.
     history : History or None
         Of the last training: what it returned, or, if it was stopped, its whole epochs.
+    trained_on : metrics.Kind or None
+        What the targets of the last training were: classes, several labels, numbers or counts.
     activation, output_activation, cost, dtype, input_scale
         As given.
     engine : Engine
@@ -220,7 +222,7 @@ class Network(Model):
         optimizer: str | optimizers.Optimizer = "sgd", lmbda: float = 0.0, l1: float = 0.0,
         weight_decay: float = 0.0, max_norm: float | None = None, clip_value: float | None = None,
         clip_norm: float | None = None, dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
-        evaluation_data: Any = None, monitor: Iterable[str] | None = None,
+        evaluation_data: Any = None, monitor: Any = None,
         progress: bool | calls.Report | None = None,
         callback: Callable[[Network, History], object] | None = None,
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
@@ -252,7 +254,8 @@ class Network(Model):
             Learning rate; one of `cbackprop.schedules`, or a function of the number of mini-batches
             done so far. Before each epoch it is asked for all rates of that epoch.
         test_data : as training_data, optional
-            Evaluated after every epoch.
+            Evaluated after every epoch: its cost, and the accuracy of classes, the R2, MAE and RMSE
+            of numbers, ...: what fits the targets, as docs/metrics.md lists it.
         optimizer : str or cbackprop.optimizers.Optimizer
             What a step does with the average gradient g: a name that `cbackprop.optimizers.KNOWN`
             has, such as "momentum" or "adam"; or one of its class, with other numbers. What it
@@ -261,10 +264,10 @@ class Network(Model):
             Regularisation: `cbackprop.optimizers.TrainingOptions` says what each of them does.
         evaluation_data : as training_data, optional
             Validation data for monitors.
-        monitor : names out of training_cost, training_accuracy, evaluation_cost, \
-                evaluation_accuracy, optional
-            What else is measured after every epoch; by default the latter two, if there is
-            evaluation data. The cost is the mean over the examples.
+        monitor : list of str, Metric, or callable (outputs, targets), optional
+            What else is measured after every epoch, such as "training_cost", "evaluation_f1" or
+            "test_log_loss"; without its set, of test and evaluation data; or the user's own
+            `metrics.Metric`. By default of evaluation data what is recorded of test data.
         progress : True, or callable (epoch, rows done, rows), optional
             True shows a bar (extra ``progress``). A callable hears of every chunk of some tens of
             milliseconds; its first epoch is 0.
@@ -365,44 +368,3 @@ class Network(Model):
         """
         return lbfgs.fit(self, training_data, iterations, lmbda, tolerance, sample_weight,
                          class_weight)
-
-    def evaluate(self, test_data: Any) -> int:
-        """
-        Return how many examples the network classifies correctly.
-
-        The class is the largest output, as in the book; a single output is a class against 1/2, or,
-        with a hinge for a cost, against 0, as are its targets, 0 or -1 and 1. An example with an
-        output of NaN has none, and is wrong.
-
-        Examples
-        --------
-        >>> _, test_data = cbackprop.datasets.load_mnist()
-        >>> 0 <= cbackprop.Network([784, 10], seed=0).evaluate(test_data) <= 1000
-        True
-        """
-        return self.engine.evaluate(self.engine.examples(test_data, "test_data"))[0]
-
-    def accuracy(self, test_data: Any) -> float:
-        """
-        Return the share of examples that the network classifies correctly.
-
-        Examples
-        --------
-        >>> _, test_data = cbackprop.datasets.load_mnist()
-        >>> 0 <= cbackprop.Network([784, 10], seed=0).accuracy(test_data) <= 1
-        True
-        """
-        return self.engine.measure(self.engine.examples(test_data, "test_data"))[1]
-
-    def total_cost(self, test_data: Any, *, sample_weight: ArrayLike | None = None) -> float:
-        """
-        Return the mean cost of the examples, each times its weight.
-
-        Examples
-        --------
-        >>> net = cbackprop.Network([2, 1], seed=0)
-        >>> net.total_cost(([[0.0, 1.0]], [[1.0]])) > 0
-        True
-        """
-        examples = self.engine.examples(test_data, "test_data", sample_weight=sample_weight)
-        return self.engine.measure(examples)[0]

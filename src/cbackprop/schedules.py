@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cbackprop import _check
 from cbackprop._check import integer, number, shown
 from cbackprop._endings import StopTraining
-from cbackprop.history import MEASURED, History, smaller_is_better, stalls
+from cbackprop.history import MEASURED, SETS, History, stalls
 
 NUMBERS: dict[str, dict[str, Any]] = {  # fields of schedules, and the range of each
     "eta": {"low": 0},
@@ -51,9 +51,10 @@ class Schedule(abc.ABC):
                 value = integer(one.name, value, INTEGERS[one.name])
             elif one.name in NUMBERS:
                 value = number(one.name, value, **NUMBERS[one.name], boolean=True)
-            elif value not in MEASURED:
-                raise ValueError(f"{one.name} must be one of {list(MEASURED)}, "
-                                 f"got {shown(value)}")
+            elif value not in MEASURED and not (
+                    isinstance(value, str) and value.startswith(tuple(f"{s}_" for s in SETS))):
+                raise ValueError(f"{one.name} must be an entry of the history, such as one of "
+                                 f"{list(MEASURED)} or 'test_r2', got {shown(value)}")
             object.__setattr__(self, one.name, value)
 
     @abc.abstractmethod
@@ -261,7 +262,7 @@ class ReduceOnPlateau(Schedule):
     def watch(self, history: History) -> Schedule:
         """Return the rate after the stalls so far."""
         times = stalls(history.series(self.watched), self.patience, self.min_delta,
-                       smaller_is_better(self.watched))
+                       history.smaller_is_better(self.watched))
         return Constant(self.eta * max(self.end, self.factor**times))
 
 
@@ -301,7 +302,7 @@ class HalveOnStall(Schedule):
     def watch(self, history: History) -> Schedule:
         """Return the rate after the stalls so far, or stop."""
         share = 0.5 ** stalls(history.series(self.watched), self.patience, 0.0,
-                              smaller_is_better(self.watched))
+                              history.smaller_is_better(self.watched))
         if share <= self.stop:
             raise StopTraining(f"eta has fallen to {share:g} of {self.eta:g}")
         return Constant(self.eta * share)

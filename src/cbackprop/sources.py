@@ -96,20 +96,10 @@ class SparseTargets(RowSource):
 
 
 class ArrayExamples:
-    """
-    Examples in arrays.
+    """Examples in arrays: Rows and Targets of the core."""
 
-    Parameters
-    ----------
-    rows, targets : Rows, Targets
-    y, weights : arrays, optional
-        What the targets were made of, for who takes only some of the examples.
-    """
-
-    def __init__(
-        self, rows: Any, targets: Any, y: Any = None, weights: NDArray[Any] | None = None
-    ) -> None:
-        self.rows, self.targets, self.y, self.weights = rows, targets, y, weights
+    def __init__(self, rows: Any, targets: Any) -> None:
+        self.rows, self.targets = rows, targets
         self.most = 2 * len(rows)  # in a part: all, and what the last mini-batch is short of
 
     def __len__(self) -> int:
@@ -125,11 +115,9 @@ class ArrayExamples:
 
     def take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
         """Return a copy of some of them."""
-        weights = None if self.weights is None else self.weights[indices]
-        y = self.y[indices]
-        if y.ndim == 1:
-            y = y.astype(np.intc)
-        return type(self.rows)(self.rows.x[indices]), type(self.targets)(y, weights)
+        weights = self.targets.weights
+        return (type(self.rows)(self.rows.x[indices]), type(self.targets)(
+            self.targets.y[indices], None if weights is None else weights[indices]))
 
     @property
     def fitting(self) -> int:
@@ -137,6 +125,11 @@ class ArrayExamples:
         x = self.rows.x
         stored = x.data.nbytes + x.indices.nbytes if arrays.is_sparse(x) else x.nbytes
         return max(1, PART_BYTES * len(self) // max(1, stored))
+
+    def known_targets(self) -> NDArray[Any]:
+        """Return y, as the core has it."""
+        y: NDArray[Any] = self.targets.y
+        return y
 
 
 class StreamedExamples:
@@ -161,7 +154,7 @@ class StreamedExamples:
         self.n = len(source)
         if self.n == 0:
             raise ValueError(f"{name} must hold at least one example, got none")
-        first, _ = self.take(np.arange(1))
+        first, self.first_targets = self.take(np.arange(1))
         self.most = max(1, PART_BYTES // max(self._row_of(first.x), row_of_y))
 
     def __len__(self) -> int:
@@ -180,6 +173,13 @@ class StreamedExamples:
     def fitting(self) -> int:
         """How many to make at a time."""
         return self.most
+
+    def known_targets(self) -> NDArray[Any]:
+        """Return a label; or some rows of y, if that is rows."""
+        y: NDArray[Any] = self.first_targets.y
+        if y.ndim == 2:
+            y = self.take(np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp)))[1].y
+        return y
 
     def _row_of(self, x: Any) -> int:
         """Return how many bytes a row of x takes, about."""
@@ -220,6 +220,10 @@ class SelectedExamples:
     def part(self, order: NDArray[Any], first: int, last: int) -> Part:
         """Return the examples order[first:last] of the selected, as the core takes them."""
         return self.of.part(self.numbers[order[first:last]], 0, last - first)
+
+    def known_targets(self) -> NDArray[Any]:
+        """Return what is known of y before anything is selected."""
+        return self.of.known_targets()
 
     def all(self) -> Iterator[tuple[Any, Any]]:
         """Give all rows and targets, copied part by part."""

@@ -13,15 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, held_out, optimizers, schedules, thread_choice
+from cbackprop import _check, held_out, metrics, optimizers, schedules, thread_choice
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
-from cbackprop.history import MEASURED, MONITORS, History
+from cbackprop.engine import Engine
+from cbackprop.history import MEASURED, SETS, SHORT, History, in_order
 from cbackprop.model import Model
 from cbackprop.sources import Examples
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
 FIRST_CHUNK = 3e7  # weights times examples: a few milliseconds
+
+Monitors = dict[str, tuple[metrics.Metric, Examples]]
 
 
 def prepare(
@@ -62,10 +65,14 @@ def prepare(
     evaluation, test = (
         None if data is None else engine.examples(data, name)
         for data, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
+    kind = metrics.kind_for(engine, examples)
+    metrics.check_class_weight(class_weight, kind)
     training = Training(
         network, examples, epochs, m, eta,
         optimizers.training_options(len(network.sizes) - 1, **options),
-        monitors=monitors(monitor, examples, split.held_out if split else evaluation, test),
+        monitors=monitors(
+            monitor, engine, kind, examples, split.held_out if split else evaluation, test),
+        kind=kind,
         callbacks=collected(callbacks, callback, progress),
         threads=engine.threads if threads is None else thread_choice.checked(threads),
         order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
@@ -89,7 +96,9 @@ class Training:
     options : TrainingOptions
         What a step does, and regularisation.
     monitors : dict
-        Name of an entry of the history -> the examples that it is measured on.
+        Name of an entry of the history -> what is measured, and the examples that it is of.
+    kind : Kind, optional
+        What the targets are, which the network will remember.
     callbacks : sequence of Callback
     threads : int, optional
         As `Network` has it.
@@ -112,14 +121,15 @@ class Training:
     def __init__(
         self, network: Model, examples: Examples, epochs: int, mini_batch_size: int,
         eta: schedules.Schedule, options: optimizers.TrainingOptions, *,
-        monitors: dict[str, Examples] | None = None, callbacks: Sequence[Callback] = (),
+        monitors: Monitors | None = None, kind: metrics.Kind | None = None,
+        callbacks: Sequence[Callback] = (),
         threads: int | None = None, order: Callable[[], NDArray[Any]] | None = None,
         by_weight: float | None = None, split: held_out.Split | None = None, resume: bool = False,
     ) -> None:
         self.network, self.engine = network, network.engine
         self.examples, self.epochs, self.m = examples, epochs, mini_batch_size
         self.eta, self.options, self.threads = eta, options, threads
-        self.monitors, self.callbacks = monitors or {}, list(callbacks)
+        self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
         self.order = order or (lambda: self.engine.order(len(examples)))
         self.by_weight, self.split = by_weight, split
         self.resume, before = resume, network.history
@@ -144,11 +154,16 @@ class Training:
             # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
-            history = (self.resume and self.network.history) or History()
+            history = (self.resume and self.network.history) or History(
+                metrics={name: [] for name in self.monitors if name not in MEASURED},
+                minimized=tuple(name for name, (metric, _) in self.monitors.items()
+                                if not metric.maximize))
             self.history = history
             history.recorded, history.epochs = self.recorded(), len(history) + self.epochs
             history.rows, history.mini_batch_size = len(self.examples), self.m
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
+                ends.callback(self.forget, self.network.trained_on)
+                self.network.trained_on = self.kind or self.network.trained_on
                 for callback in self.callbacks:
                     callback.asked = self.asked()
                     callback.on_train_begin(self.network, history)
@@ -158,10 +173,14 @@ class Training:
                     self.call([callback.on_epoch_end for callback in self.callbacks])
             return history
 
+    def forget(self, trained_on: metrics.Kind | None) -> None:
+        """Let the network remember what it did before, if no epoch came to its end."""
+        if not self.history:
+            self.network.trained_on = trained_on
+
     def recorded(self) -> tuple[str, ...]:
         """Return the entries of the history that are filled."""
-        names = {"eta", "cost", "seconds", "rows_per_second", *self.monitors}
-        return tuple(name for name in MEASURED if name in names)
+        return in_order(["eta", "cost", "seconds", "rows_per_second", *self.monitors])
 
     def asked(self) -> dict[str, Any]:
         """Return what the training was asked for, by the names of SGD's arguments."""
@@ -231,12 +250,15 @@ class Training:
 
     def monitored(self) -> dict[str, float]:
         """Measure what is monitored, each set of examples once."""
-        seen: dict[int, tuple[float, float]] = {}
-        for examples in self.monitors.values():
-            if id(examples) not in seen:
-                seen[id(examples)] = self.engine.measure(examples)
-        return {name: seen[id(examples)][name.endswith("accuracy")]
-                for name, examples in self.monitors.items()}
+        asked: dict[int, list[metrics.Metric]] = {}
+        for metric, examples in self.monitors.values():
+            asked.setdefault(id(examples), []).append(metric)
+        sets = {id(examples): examples for _, examples in self.monitors.values()}
+        kind = self.kind or metrics.Kind(metrics.CLASSES)
+        found = {which: metrics.measure(self.engine, sets[which], asked[which], kind)
+                 for which in sets}
+        return {name: found[id(examples)][metric]
+                for name, (metric, examples) in self.monitors.items()}
 
     def call(self, methods: list[Callable[..., object]], *step: int) -> None:
         """Call them all, and then stop, if one of them says so."""
@@ -251,31 +273,63 @@ class Training:
 
 
 def monitors(
-    names: Any, training: Examples, evaluation: Examples | None, test: Examples | None
-) -> dict[str, Examples]:
+    asked: Any, engine: Engine, kind: metrics.Kind, training: Examples,
+    evaluation: Examples | None, test: Examples | None,
+) -> Monitors:
     """
     Return which entries of the history are measured after every epoch, and on what.
+
+    Parameters
+    ----------
+    asked : None, or one or more of str, Metric and callable (outputs, targets)
+        A name that does not begin with a set's is measured on test and evaluation data.
 
     Raises
     ------
     TypeError, ValueError
-        If a name is unknown, or its data missing.
+        If a name is unknown, its data missing, or it does not fit the targets.
     """
-    if names is None:
-        names = () if evaluation is None else MONITORS[2:]
-    if isinstance(names, str):
-        names = (names,)
-    rule = f"monitor must be names out of {list(MONITORS)}"
-    names = _check.items(names, rule)
-    measured = {} if test is None else {"accuracy": test}
-    for name in names:
-        if not isinstance(name, str) or name not in MONITORS:
-            raise ValueError(f"{rule}, got {_check.shown(name)}")
-        examples = training if name.startswith("training") else evaluation
-        if examples is None:
-            raise ValueError(f"monitor {name!r} needs evaluation_data, got None")
-        measured[name] = examples
-    return measured
+    given = dict(zip(SETS, (training, evaluation, test), strict=True))
+    unasked = [(metric.name, metric) for metric in metrics.unasked(kind)]
+    found: dict[str, tuple[metrics.Metric, Examples | None]] = {}
+    if test is not None:
+        found |= {f"test_{name}": (metric, test) for name, metric in unasked}
+    if asked is None:
+        asked = [f"evaluation_{name}" for name, _ in unasked if evaluation is not None]
+    elif isinstance(asked, str) or callable(asked):
+        asked = [asked]
+    rule = (f"monitor must be names out of {list(metrics.TABLE)}, alone or after training_, "
+            "evaluation_ or test_, or functions (outputs, targets)")
+    for one in _check.items(asked, rule):
+        of, name, metric = _monitor(one, rule)
+        what = f"monitor {f'{of}_{name}' if of else name!r}"
+        sets = [of] if of else [each for each in SETS[1:] if given[each] is not None]
+        if not sets or any(given[each] is None for each in sets):
+            raise ValueError(f"{what} needs "
+                             f"{f'{of}_data' if of else 'test_data or evaluation_data'}, got None")
+        metrics.check(metric, kind, engine, what)
+        found |= {f"{each}_{name}": (metric, given[each]) for each in sets}
+    return {SHORT.get(name, name): (metric, examples)
+            for name, (metric, examples) in found.items() if examples is not None}
+
+
+def _monitor(one: Any, rule: str) -> tuple[str, str, metrics.Metric]:
+    """Return the set, "" for those that are there, the name, and the metric of one monitor."""
+    if callable(one) and not isinstance(one, metrics.Metric):
+        one = metrics.Metric(one)
+    full = one.name if isinstance(one, metrics.Metric) else one
+    if not isinstance(full, str):
+        raise ValueError(f"{rule}, got {_check.shown(full)}")
+    of, _, name = full.partition("_")
+    if of not in SETS or not name:
+        of, name = "", full
+    metric = one if isinstance(one, metrics.Metric) else metrics.TABLE.get(name)
+    if metric is None:
+        raise ValueError(f"{rule}, got {_check.shown(full)}")
+    if metrics.TABLE.get(name, metric) is not metric:
+        raise ValueError(f"monitor needs another name for a Metric of one's own than those that "
+                         f"there are, got {full!r}")
+    return of, name, metric
 
 
 def is_true(answer: object) -> bool:

@@ -354,7 +354,7 @@ def test_early_stopping_begins_anew():
 
 
 @pytest.mark.parametrize(("make", "error", "rule"), [
-    (lambda: EarlyStopping(data(), "loss"), ValueError, "^metric must be 'cost', 'accuracy' or a"),
+    (lambda: EarlyStopping(data(), "loss"), ValueError, r"^metric must be one of \['cost', 'accu"),
     (lambda: EarlyStopping(data(), lambda: 1), TypeError, r"^metric must be callable as \(network"),
     (lambda: EarlyStopping(data(), patience=0), ValueError, "^patience must be an integer of at l"),
     (lambda: EarlyStopping(data(), min_delta=-1), ValueError, "^min_delta must be a number of"),

@@ -217,7 +217,7 @@ def test_public_names():
     assert set(cbackprop.__all__) == {
         "Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
         "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "mean_output",
-        "optimizers", "plot", "schedules", "show_config", "train_many"}
+        "metrics", "optimizers", "plot", "schedules", "show_config", "train_many"}
     assert all(hasattr(cbackprop, name) for name in cbackprop.__all__)
 
 

@@ -38,7 +38,7 @@ def test_monitors_are_what_evaluation_gives():
             net.total_cost(data(11, 2)), net.accuracy(data(11, 2))))])
     assert list(zip(*(history.series(name) for name in MONITORS), strict=True)) == seen
     assert history.accuracy[-1] == net.accuracy(data(9, 1))
-    assert history.recorded == MEASURED
+    assert history.recorded == (*MEASURED, "test_cost")
 
 
 @pytest.mark.parametrize(("arguments", "recorded"), [
@@ -70,7 +70,7 @@ def test_what_was_asked_for():
 
 
 @pytest.mark.parametrize(("arguments", "error", "rule"), [
-    ({"monitor": "loss"}, ValueError, r"^monitor must be names out of \[.*\], got 'loss'$"),
+    ({"monitor": "loss"}, ValueError, r"^monitor must be names out of \[.*\], .*, got 'loss'$"),
     ({"monitor": ["training_cost", 3]}, ValueError, r"^monitor must be names out of .*, got 3$"),
     ({"monitor": 3}, TypeError, r"^monitor must be names out of .*, got 3$"),
     ({"monitor": ["evaluation_cost"]}, ValueError,
@@ -131,7 +131,7 @@ def test_plot(pyplot):
         ax = history.plot()
     assert warned[0].filename == __file__
     assert list(ax.lines[0].get_ydata()) == history.cost
-    assert len(ax.get_legend().get_texts()) == 6
+    assert len(ax.get_legend().get_texts()) == 7
     _, other = pyplot.subplots()
     assert learning_curves(history, other) is other
 

@@ -150,7 +150,8 @@ def test_learning_curves():
     ax = plot.learning_curves(given)
     lines = [line for one in ax.figure.axes for line in one.lines]
     found = {line.get_label().replace(" ", "_"): list(line.get_ydata()) for line in lines}
-    assert found == {name: given.series(name) for name in ("cost", "accuracy", *MONITORS)}
+    assert found == {
+        name: given.series(name) for name in ("cost", "accuracy", *MONITORS, "test_cost")}
     assert all(list(line.get_xdata()) == [1, 2, 3, 4] for line in lines)
     assert {one.get_ylabel() for one in ax.figure.axes} == {"cost", "accuracy"}
     for line in lines:
@@ -158,7 +159,7 @@ def test_learning_curves():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         name.replace("_", " ") for name in given.recorded if name.endswith(("cost", "accuracy"))]
     # Without colour:
-    assert len({str(line._dash_pattern) for line in lines}) == len(lines)
+    assert len({(str(line._dash_pattern), line.get_marker()) for line in lines}) == len(lines)
     assert len({line.get_marker() for line in lines}) == len(lines)
 
 
@@ -577,12 +578,13 @@ def test_the_page_and_its_pictures(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("cost", ["hinge", "squared_hinge", "quadratic"])
 @pytest.mark.parametrize("low", [-1.0, 0.0])
-def test_one_output_of_a_hinge_is_judged_against_0(cost, low):
+def test_one_output_is_judged_against_the_middle(cost, low):
     net = Network([1, 1], cost=cost, output_activation="identity", dtype="float64",
                   initializer=([[[1.0]]], [[[0.0]]]))
     x = np.array([[-2.0], [-0.1], [0.3], [0.7], [0.0], [0.4], [0.2]])  # and so are the outputs
     y = np.array([low, 1, 1, 1, low, low, 1])
-    right, counts = (4, [[3, 0], [3, 1]]) if cost == "quadratic" else (5, [[2, 1], [1, 3]])
+    by_half = cost == "quadratic" and low == 0  # the middle of 0 and 1; of -1 and 1 it is 0
+    right, counts = (4, [[3, 0], [3, 1]]) if by_half else (5, [[2, 1], [1, 3]])
     assert net.evaluate((x, y)) == right
     assert net.accuracy((x, y)) == right / 7
     history = net.SGD((x, y), 1, 7, 0.0, (x, y))

@@ -206,7 +206,7 @@ def test_a_callable_may_stop_the_training():
     (lambda: Cosine(1.0, 5, end=2), ValueError, "^end must be a number .*, got 2$"),
     (lambda: OneCycle(1.0, 5, rise=None), TypeError, "^rise must be a number .*, got None$"),
     (lambda: OneCycle(1.0, 5, start=25), ValueError, "^start must be a number .*, got 25$"),
-    (lambda: ReduceOnPlateau(1.0, "loss"), ValueError, r"^watched must be one of \[.*\], got 'lo"),
+    (lambda: ReduceOnPlateau(1.0, "loss"), ValueError, r"^watched must be an entry of .*, got 'lo"),
     (lambda: ReduceOnPlateau(1.0, patience=0), ValueError, "^patience must be an integer of at le"),
     (lambda: ReduceOnPlateau(1.0, min_delta=-1), ValueError, "^min_delta must be a number of"),
     (lambda: HalveOnStall(1.0, stop=2), ValueError, "^stop must be a number .*, got 2$"),

@@ -53,7 +53,9 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
     if not isinstance(mlp, Network) and hasattr(type(mlp), "network_"):
         net = given.network(mlp)
         settings = net.settings() if cost is None else net.settings() | {"cost": cost}
-        return Network(**settings, initializer=(list(net.weights), list(net.biases)), seed=seed)
+        copy = Network(**settings, initializer=(list(net.weights), list(net.biases)), seed=seed)
+        copy.trained_on = net.trained_on
+        return copy
     if not isinstance(mlp, (neural.MLPClassifier, neural.MLPRegressor)):
         raise TypeError(f"from_sklearn takes an MLPClassifier or MLPRegressor, "
                         f"got {_check.shown(mlp)}")

@@ -336,5 +336,5 @@ def demon(
     dz = number("dz", dz)
     traced = trace(copy, rows, targets)
     copy.biases[layer][neuron] += dz
-    cost, _ = copy.engine.measure(copy.engine.examples((rows, targets), ""))
+    cost = copy.engine.mean_cost(copy.engine.examples((rows, targets), ""))
     return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, arrays, layers
+from cbackprop import _check, arrays, metrics
 from cbackprop.inspect import given
 from cbackprop.network import Network
 from cbackprop.plot import canvas
@@ -116,19 +116,15 @@ def _examples(net: Network, test_data: Any) -> Examples:
 
 def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:
     """Give each example's class, the class that the network sees, and its output for that."""
-    judged, threshold = [], layers.threshold(net.cost)
+    judged = []
     for rows, y in examples.all():
+        kind = metrics.kind_of(net.engine, y, net.trained_on)
+        metrics.check(metrics.balanced_accuracy, kind, net.engine, "confusion")
         a = net.feedforward(rows.x)
-        seen = _classes(a, threshold)
-        of_both = np.hstack((2 * threshold - a, a)) if a.shape[1] == 1 else a
-        actual = y if y.ndim == 1 else _classes(y, threshold)
-        judged.append((actual, seen, of_both[np.arange(len(a)), seen]))
+        seen = metrics.decided(a, kind)
+        of_both = np.hstack((2 * kind.middle - a, a)) if a.shape[1] == 1 else a
+        judged.append((metrics.wanted(y, kind), seen, of_both[np.arange(len(a)), seen]))
     return map(np.concatenate, zip(*judged, strict=True))
-
-
-def _classes(a: NDArray[Any], threshold: float) -> NDArray[Any]:
-    """Return the class of each row, as `Network.evaluate` finds it."""
-    return (a[:, 0] > threshold).astype(np.intp) if a.shape[1] == 1 else a.argmax(axis=1)
 
 
 def _places(ax: Any, captions: list[str], names: list[str]) -> tuple[Any, list[Any]]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, arrays, functions, layers, lbfgs, optimizers
+from cbackprop import _check, arrays, functions, layers, lbfgs, metrics, optimizers
 from cbackprop._endings import DivergenceError
 from cbackprop.callbacks import collected
 from cbackprop.convert import _skl2onnx
@@ -191,6 +191,12 @@ class Perceptron(BaseEstimator, ABC):
             sizes, cost=cost, dtype=real,
             activation=[OURS.get(a, a) if isinstance(a, str) else a for a in activation],
             initializer=([w.T for w in coefs], [b.reshape(-1, 1) for b in intercepts]), seed=0)
+        kind = metrics.kind_of(self._net.engine)
+        if isinstance(self, ClassifierMixin):
+            kind = kind._replace(name=metrics.LABELS if self.has_rows_ else metrics.CLASSES)
+        elif kind.name != metrics.COUNTS:
+            kind = metrics.Kind(metrics.NUMBERS)
+        self._net.trained_on = kind
         self._show()
 
     @property

@@ -1,0 +1,622 @@
+"""
+What outputs are worth beside their targets, and which of these metrics fit which targets.
+
+A metric here is called with outputs, as `Network.feedforward` returns them, and targets, as
+`Network.SGD` takes them. `TABLE` has them by name. Each is worked out part by part, so that the
+outputs of a large set are never all in memory; sums are in float64.
+
+Examples
+--------
+>>> import numpy as np
+>>> accuracy(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]))
+0.5
+>>> r2(np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [2.0], [3.0]]))
+0.5
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import _check
+from cbackprop.core import table
+from cbackprop.engine import Engine
+from cbackprop.layers import parameters, threshold
+from cbackprop.sources import Examples
+
+CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
+WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
+FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
+RISING = "_score", "_accuracy"
+SAMPLE = 1000  # rows of which all are taken to be like
+SMALL = 256  # numbers that a set of Python is as quick for as NumPy
+FEW = 10  # rows, of which two numbers do not say that there are no others
+
+
+# ---- what targets are ----
+
+
+class Kind(NamedTuple):
+    """
+    What targets are: classes, several labels, numbers or counts.
+
+    Attributes
+    ----------
+    name : {"classes", "labels", "numbers", "counts"}
+    low, high : float
+        The two targets of a single output, or of each label: the second class, or a label that is
+        there, is `high`.
+    middle : float
+        What such an output is that class above.
+    """
+
+    name: str
+    low: float = 0.0
+    high: float = 1.0
+    middle: float = 0.5
+
+    @classmethod
+    def read(cls, saved: Any) -> Kind:
+        """
+        Make it again from what a file brought back.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is none.
+        """
+        name, *given = saved
+        if len(given) != 3:
+            raise ValueError(f"a kind of targets has three numbers, got {_check.shown(given)}")
+        return cls(_check.choice("kind of targets", name, WORDS),
+                   *(_check.number("kind of targets", value) for value in given))
+
+
+def kind_of(
+    engine: Engine, y: NDArray[Any] | None = None, trained_on: Kind | None = None
+) -> Kind:
+    """
+    Tell what targets are from the cost, the output's activation, and the targets themselves.
+
+    Labels are classes, and so are rows with one target of two that is high, such as one-hot rows;
+    other rows of two targets, such as 0 and 1, are several labels. A single output is a class if
+    its targets are two, or if its cost is one of classes. The rest are numbers, or, for the poisson
+    cost, counts.
+
+    Parameters
+    ----------
+    engine : Engine
+    y : array (n,) or (n, out), optional
+        As the core has it. Without it, the settings of the network decide alone.
+    trained_on : Kind, optional
+        What the network remembers, which decides for all but labels: of a few rows little can be
+        told, as one target of 1 may be a number or a class.
+    """
+    if trained_on is not None and not (y is not None and y.ndim == 1):
+        return trained_on
+    width, cost = engine.sizes[-1], _name(engine.cost)
+    low, high = ends(engine.activations[-1])
+    hinge = threshold(engine.cost) == 0
+    of_classes = hinge or cost in ("cross_entropy", "focal", "log_likelihood", "kl_divergence")
+    whole_layer = _name(engine.activations[-1]) == "softmax" or (
+        width > 1 and cost in ("log_likelihood", "kl_divergence"))
+    if y is not None and y.ndim == 1:
+        return Kind(CLASSES)
+    if cost == "poisson" and not whole_layer:
+        return Kind(COUNTS)
+    if y is None:
+        return Kind(CLASSES if of_classes or (low, high) == (0, 1) else NUMBERS,
+                    middle=0.0 if hinge else 0.5)
+    pair = None if whole_layer else _pair(
+        y, of_classes or math.isfinite(high - low), below_0=hinge or low == -1)
+    if pair is not None:
+        name = CLASSES if width == 1 or _one_each(y, *pair) else LABELS
+        return Kind(name, *pair, 0.0 if hinge else sum(pair) / 2)
+    shares = width > 1 and (of_classes or (low, high) == (0, 1)) and _shares(y)
+    if whole_layer or shares or (width == 1 and of_classes):
+        finite = math.isfinite(high - low)
+        return Kind(CLASSES, middle=0.0 if hinge else (low + high) / 2 if finite else 0.5)
+    return Kind(NUMBERS)
+
+
+def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None) -> Kind:
+    """Tell as `kind_of` does, by all targets of a set, or some if they are made when needed."""
+    return kind_of(engine, examples.known_targets(), trained_on)
+
+
+def ends(activation: Any) -> tuple[float, float]:
+    """Return what the outputs of a layer lie between; of functions unknown here, infinities."""
+    if isinstance(activation, list):  # each neuron, or some, its own
+        found = [_ends(function) for function, _ in activation]
+        return min(low for low, _ in found), max(high for _, high in found)
+    return _ends(activation)
+
+
+@functools.cache
+def _ends(function: Any) -> tuple[float, float]:
+    for row in table.ACTIVATIONS:
+        if row.name == _name(function):
+            return row.ends(*parameters(function))
+    return -math.inf, math.inf
+
+
+def _name(function: Any) -> str | None:
+    name = function[0] if isinstance(function, tuple) else function
+    return name if isinstance(name, str) else None
+
+
+def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] | None:
+    """
+    Return the two targets that all are, or None.
+
+    0 and 1, or -1 and 1, are taken for them anywhere; others if the network is `likely` one of
+    classes, or if they are whole numbers of more than a few rows.
+    """
+    few = set(y.ravel()[:SMALL].tolist())  # a look at some numbers is enough for most
+    if len(few) > 2:
+        return None
+    low, high = (min(few), max(few)) if y.size <= SMALL else (y.min(), y.max())
+    if y.size > SMALL and not ((y == low) | (y == high)).all():
+        return None
+    if low == high:
+        if low not in (-1, 0, 1):
+            return None
+        return (-1.0, 1.0) if low == -1 or (low == 1 and below_0) else (0.0, 1.0)
+    whole = low == round(low) and high == round(high)
+    if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and len(y) > FEW):
+        return float(low), float(high)
+    return None
+
+
+def _one_each(y: NDArray[Any], low: float, high: float) -> bool:
+    sums = y @ np.ones(y.shape[1], y.dtype)  # the quickest way to count those that are high
+    return bool((abs(sums - (high + low * (y.shape[1] - 1))) < (high - low) / 2).all())
+
+
+def _shares(y: NDArray[Any]) -> bool:
+    """Tell rows that are shares of 1: how likely each class is."""
+    some = y[:: max(1, len(y) // SAMPLE)]
+    return bool(some.min() >= 0 and np.allclose(some.sum(axis=1), 1, rtol=0, atol=1e-4))
+
+
+# ---- decisions ----
+
+
+def decided(outputs: NDArray[Any], kind: Kind) -> NDArray[Any]:
+    """
+    Return what outputs (n, out) decide for: classes (n,), or labels (n, out) of 0 and 1.
+
+    It is -1, which is never right, where the output is NaN.
+    """
+    broken = np.isnan(outputs)
+    if kind.name == LABELS:
+        return np.where(broken, -1, outputs > kind.middle)
+    found = (outputs[:, 0] > kind.middle if outputs.shape[1] == 1
+             else outputs.argmax(axis=1))
+    return np.where(broken.any(axis=1), -1, found)
+
+
+def wanted(targets: NDArray[Any], kind: Kind) -> NDArray[Any]:
+    """Return what targets stand for, as `decided` does of outputs."""
+    if targets.ndim == 1:
+        return targets.astype(np.intp, copy=False)
+    if kind.name == LABELS or targets.shape[1] == 1:
+        there = (targets > (kind.low + kind.high) / 2).astype(np.intp)
+        return there if kind.name == LABELS else there[:, 0]
+    return targets.argmax(axis=1)
+
+
+def probabilities(outputs: NDArray[Any], kind: Kind) -> NDArray[Any]:
+    """
+    Return how likely each class is, (n, classes) of sum 1; or each label, which have none.
+
+    Outputs of several sigmoid neurons are divided by their sum; where all are 0, each class is as
+    likely as any other.
+    """
+    if kind.name == LABELS:
+        return outputs
+    if outputs.shape[1] == 1:
+        return np.hstack((1 - outputs, outputs))
+    sums = outputs.sum(axis=1, keepdims=True)
+    return np.divide(outputs, sums, where=sums != 0,
+                     out=np.full_like(outputs, 1 / outputs.shape[1]))
+
+
+# ---- metrics: of a part of the examples, and what the parts make together ----
+
+Part = Callable[[NDArray[Any], NDArray[Any], Kind], Any]
+
+
+def _rows_right(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
+    right = decided(a, kind) == wanted(y, kind)
+    return [np.count_nonzero(right.all(axis=1) if right.ndim == 2 else right), len(right)]
+
+
+def _labels_right(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
+    right = decided(a, kind) == wanted(y, kind)
+    return [np.count_nonzero(right), right.size]
+
+
+def _right_of_class(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
+    found, classes = decided(a, kind), wanted(y, kind)
+    n = max(2, a.shape[1])
+    return [np.bincount(classes[found == classes], minlength=n),
+            np.bincount(classes, minlength=n)]
+
+
+def _harmonic(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
+    """Return 2 TP and 2 TP + FP + FN, of each class or label."""
+    found, there = decided(a, kind), wanted(y, kind)
+    if kind.name == CLASSES:
+        n = max(2, a.shape[1])
+        return [2 * np.bincount(there[found == there], minlength=n),
+                np.bincount(found[found >= 0], minlength=n) + np.bincount(there, minlength=n)]
+    hits = 2 * np.count_nonzero((found == 1) & (there == 1), axis=0)
+    return [hits, hits + np.count_nonzero(found != there, axis=0)]
+
+
+def _log_losses(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[float]:
+    p = probabilities(a, kind)[np.arange(len(a)), wanted(y, kind)]
+    tiny = np.finfo(a.dtype).eps if a.dtype.kind == "f" else np.finfo(np.float64).eps
+    return [-np.log(np.clip(p.astype(np.float64), tiny, 1 - tiny)).sum(), len(a)]
+
+
+def _among_first(a: NDArray[Any], y: NDArray[Any], kind: Kind, k: int) -> list[Any]:
+    classes = wanted(y, kind)
+    first = np.argsort(-a, axis=1, kind="stable")[:, :k]
+    hits = (first == classes[:, None]).any(axis=1) & ~np.isnan(a).any(axis=1)
+    return [np.count_nonzero(hits), len(a)]
+
+
+def _errors(a: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+    return np.subtract(a, y, dtype=np.float64)
+
+
+def _absolute(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
+    return [np.abs(_errors(a, y)).sum(), a.size]
+
+
+def _squared(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
+    return [np.square(_errors(a, y)).sum(axis=0), len(a)]
+
+
+def _explained(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
+    """Return squared errors, how many, and mean and squared deviations of y, of each output."""
+    mean = y.sum(axis=0, dtype=np.float64) / len(y)
+    return [np.square(_errors(a, y)).sum(axis=0), len(a), mean, np.square(y - mean).sum(axis=0)]
+
+
+def _deviances(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
+    a, y = a.astype(np.float64), y.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm = np.where(y > 0, y * np.log(y / a), 0)
+    return [2 * np.where(a < 0, np.nan, logarithm - y + a).sum(), a.size]
+
+
+def _in_core(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> Any:
+    raise TypeError("cost is the network's own: Network.total_cost returns it")
+
+
+def _ratio(parts: Iterable[Any], root: bool = False) -> float:
+    """Add up the parts; return sum / count, or the mean of that over classes or outputs."""
+    above, below = (sum(each) for each in zip(*parts, strict=True))
+    if np.ndim(below):  # of each class, if it is there
+        there = below > 0
+        above, below = above[there], below[there]
+    ratios = np.asarray(above / below)
+    return float((np.sqrt(ratios) if root else ratios).mean()) if ratios.size else math.nan
+
+
+def _root(parts: Iterable[Any]) -> float:
+    return _ratio(parts, root=True)
+
+
+def _merged(one: list[Any], other: list[Any]) -> list[Any]:
+    """Return what `_explained` says of two parts together."""
+    (e, n, mean, around), (e2, n2, mean2, around2) = one, other
+    apart = mean2 - mean
+    return [e + e2, n + n2, mean + apart * n2 / (n + n2),
+            around + around2 + np.square(apart) * n * n2 / (n + n2)]
+
+
+def _r2(parts: Iterable[Any]) -> float:
+    """
+    Return 1 - errors / deviations, the mean over the outputs; NaN of fewer than two examples.
+
+    As scikit-learn has it, a constant target is explained, 1, or not at all, 0.
+    """
+    errors, n, _, around = functools.reduce(_merged, parts)
+    if n < 2 or np.isnan(errors).any():
+        return math.nan
+    if not around.all():
+        errors, around = np.where(around == 0, errors > 0, errors), np.where(around == 0, 1, around)
+    return float((1 - errors / around).mean())
+
+
+class Metric:
+    """
+    A metric of the user's own, for `monitor` and for callbacks.
+
+    Parameters
+    ----------
+    function : callable (outputs, targets)
+        Returns a number. Outputs have shape (n, out); targets are labels (n,), or (n, out).
+    maximize : bool, optional
+        Whether more is better; by default as the function's name ends: ``_score`` or ``_accuracy``,
+        or ``_cost``, ``_loss``, ``_error`` or ``_deviance``.
+    name : str, optional
+        What it is recorded as, after ``test_`` and the like; by default the function's name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no such function or name, or it cannot be told whether more is better.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> worst = Metric(lambda a, y: np.abs(a - y).max(), maximize=False, name="worst")
+    >>> net = cbackprop.Network([1, 4, 1], output_activation="identity", seed=0)
+    >>> x = np.linspace(0, 1, 20)[:, None]
+    >>> history = net.SGD((x, 3 + x), 5, 5, 0.1, test_data=(x, 3 + x), monitor=[worst])
+    >>> history.test_worst[-1] < history.test_worst[0]
+    True
+    """
+
+    def __init__(
+        self, function: Callable[[Any, Any], float], maximize: bool | None = None,
+        name: str | None = None,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"function must be callable as (outputs, targets), "
+                            f"got {_check.shown(function)}")
+        _check.function("function", function, "outputs", "targets")
+        if not (maximize is None or isinstance(maximize, (bool, np.bool_))):
+            raise TypeError(f"maximize must be True, False or None, got {_check.shown(maximize)}")
+        self.function = function
+        self.name = function_name(function) if name is None else name
+        if not (isinstance(self.name, str) and self.name.isidentifier()):
+            raise ValueError(f"name must be a word, as a variable has one, got "
+                             f"{_check.shown(self.name)}: Metric(f, name=...) gives it one")
+        self.maximize = (not falls_by_name(function, "maximize", self.name) if maximize is None
+                         else bool(maximize))
+
+    def __call__(self, outputs: Any, targets: Any) -> float:
+        """Return the metric."""
+        return self.value([(np.asarray(outputs), np.asarray(targets))])
+
+    def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Any:
+        """Keep what it is called with at the end."""
+        return outputs, targets
+
+    def value(self, parts: Iterable[Any]) -> float:
+        """Return the metric of all parts."""
+        value = self.function(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"metric {self.name} must return a number, "
+                            f"got {_check.shown(value)}") from None
+
+
+class Known(Metric):
+    """
+    A metric of the table.
+
+    Parameters
+    ----------
+    name : str
+    part : callable (outputs, targets, kind)
+        What one part of the examples has to say.
+    value : callable (parts)
+        The metric of all parts.
+    maximize : bool
+        Whether more is better.
+    fits : tuple of str
+        The kinds of targets that it is for.
+    unasked : tuple of str
+        The kinds for which it is recorded of test and evaluation data without being asked for.
+    probabilities : bool
+        Whether outputs must be probabilities.
+    above : int
+        How many outputs are too few.
+    """
+
+    def __init__(
+        self, name: str, part: Part, value: Callable[[Iterable[Any]], float] = _ratio, *,
+        maximize: bool, fits: tuple[str, ...], unasked: tuple[str, ...] = (),
+        probabilities: bool = False, above: int = 0,
+    ) -> None:
+        self.name, self.maximize, self.fits, self.unasked = name, maximize, fits, unasked
+        self.probabilities, self.above = probabilities, above
+        self._part, self._value = part, value
+
+    def __call__(self, outputs: Any, targets: Any, kind: Kind | None = None) -> float:
+        """Return the metric; `kind` is by default told from the targets."""
+        a, y = np.asarray(outputs), np.asarray(targets)
+        a = a[:, None] if a.ndim == 1 else a
+        y = y[:, None] if y.ndim == 1 and a.shape[1] == 1 else y
+        y = y.astype(np.float64) if y.ndim == 2 and y.dtype.kind != "f" else y
+        if len(a) != len(y) or (y.ndim == 2 and a.shape != y.shape):
+            raise ValueError(f"outputs and targets must be of the same examples, got shapes "
+                             f"{a.shape} and {y.shape}")
+        return self.value([self.part(a, y, self._kind(y) if kind is None else kind)])
+
+    def _kind(self, y: NDArray[Any]) -> Kind:
+        if y.ndim == 1 or not {CLASSES, LABELS} & {*self.fits}:
+            return Kind(self.fits[0])
+        pair = _pair(y, likely=True, below_0=False) or (0.0, 1.0)
+        several = self.fits == (LABELS,) or (
+            LABELS in self.fits and y.shape[1] > 1 and not _one_each(y, *pair) and not _shares(y))
+        return Kind(LABELS if several else CLASSES, *pair, sum(pair) / 2)
+
+    def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Any:
+        """Return what these examples have to say."""
+        return self._part(outputs, targets, kind)
+
+    def value(self, parts: Iterable[Any]) -> float:
+        """Return the metric of all parts."""
+        return self._value(parts)
+
+
+BOTH, REALS = (CLASSES, LABELS), (NUMBERS, COUNTS)
+accuracy = Known("accuracy", _rows_right, maximize=True, fits=BOTH, unasked=BOTH)
+balanced_accuracy = Known("balanced_accuracy", _right_of_class, maximize=True, fits=(CLASSES,))
+log_loss = Known("log_loss", _log_losses, maximize=False, fits=(CLASSES,), probabilities=True)
+top_5_accuracy = Known("top_5_accuracy", functools.partial(_among_first, k=5), maximize=True,
+                       fits=(CLASSES,), above=5)
+label_accuracy = Known("label_accuracy", _labels_right, maximize=True, fits=(LABELS,),
+                       unasked=(LABELS,))
+f1 = Known("f1", _harmonic, maximize=True, fits=BOTH, unasked=(LABELS,))
+r2 = Known("r2", _explained, _r2, maximize=True, fits=REALS, unasked=REALS)
+mae = Known("mae", _absolute, maximize=False, fits=REALS, unasked=REALS)
+rmse = Known("rmse", _squared, _root, maximize=False, fits=REALS, unasked=REALS)
+deviance = Known("deviance", _deviances, maximize=False, fits=(COUNTS,), unasked=(COUNTS,))
+cost = Known("cost", _in_core, maximize=False, fits=tuple(WORDS), unasked=tuple(WORDS))
+
+TABLE = {row.name: row for row in (
+    cost, accuracy, balanced_accuracy, log_loss, top_5_accuracy, label_accuracy, f1, r2, mae, rmse,
+    deviance)}
+
+
+def top_k_accuracy(outputs: Any, targets: Any, k: int = 2) -> float:
+    """
+    Return the share of examples whose class is among the k largest outputs.
+
+    Examples
+    --------
+    >>> top_k_accuracy([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], [1, 2])
+    0.5
+    """
+    k = _check.integer("k", k, 1)
+    return Known("top_k_accuracy", functools.partial(_among_first, k=k), maximize=True,
+                 fits=(CLASSES,))(outputs, targets)
+
+
+def unasked(kind: Kind) -> list[Known]:
+    """Return what is recorded of targets of this kind without being asked for."""
+    return [row for row in TABLE.values() if kind.name in row.unasked]
+
+
+def check_class_weight(class_weight: object, kind: Kind) -> None:
+    """
+    See that there are classes to be weighed.
+
+    Raises
+    ------
+    ValueError
+        If there are not.
+    """
+    if class_weight is not None and kind.name != CLASSES:
+        raise ValueError(f"class_weight needs targets that are classes, got {WORDS[kind.name]}: "
+                         f"sample_weight weighs each example")
+
+
+def fitting(kind: Kind, engine: Engine) -> list[Known]:
+    """Return what there is for targets of this kind, and outputs as the network's."""
+    return [row for row in TABLE.values() if _misfit(row, kind, engine) is None]
+
+
+def check(metric: Metric, kind: Kind, engine: Engine, what: str) -> None:
+    """
+    See that a metric fits these targets and the network's outputs.
+
+    Raises
+    ------
+    ValueError
+        If it does not: `what` was asked for, and what fits.
+    """
+    if isinstance(metric, Known):
+        misfit = _misfit(metric, kind, engine)
+        if misfit is not None:
+            raise ValueError(f"{what} needs {misfit}")
+
+
+def _misfit(row: Known, kind: Kind, engine: Engine) -> str | None:
+    """Return what a metric needs and what there is instead; None if it fits."""
+    if kind.name not in row.fits:
+        return (f"targets that are {' or '.join(WORDS[name] for name in row.fits)}, got "
+                f"{WORDS[kind.name]}, which have "
+                f"{', '.join(fit.name for fit in TABLE.values() if kind.name in fit.fits)}")
+    if row.probabilities and not are_probabilities(engine):
+        return (f"outputs that are probabilities, as those of sigmoid and softmax are, got "
+                f"{_check.shown(engine.activations[-1])}")
+    if engine.sizes[-1] <= row.above:
+        return f"more than {row.above} outputs, got {engine.sizes[-1]}"
+    return None
+
+
+def are_probabilities(engine: Engine) -> bool:
+    """Tell whether all outputs lie between 0 and 1."""
+    return ends(engine.activations[-1]) == (0, 1)
+
+
+def measure(
+    engine: Engine, examples: Examples, asked: Sequence[Metric], kind: Kind
+) -> dict[Metric, float]:
+    """
+    Return what these metrics are of a set, which is read once.
+
+    The core counts what is right and adds up the cost; the other metrics share one more pass.
+    """
+    in_core = [metric for metric in asked if metric is cost
+               or (metric is accuracy and decides(engine, kind))]
+    others = [metric for metric in asked if metric not in in_core]
+    n, correct, total = len(examples), 0, 0.0
+    parts: dict[Metric, list[Any]] = {metric: [] for metric in others}
+    for rows, targets in examples.all():
+        if in_core:
+            right, costs = engine.core.evaluate(rows, targets)
+            correct, total = correct + right, total + costs
+        if others:
+            outputs = engine.core.feedforward(rows)
+            if outputs is None:
+                engine.not_finite(rows, "x")
+            assert outputs is not None  # or that has raised
+            for metric in others:
+                parts[metric].append(metric.part(outputs, targets.y, kind))
+    return {metric: total / n if metric is cost else
+            correct / n if metric in in_core else metric.value(parts[metric])
+            for metric in asked}
+
+
+def decides(engine: Engine, kind: Kind) -> bool:
+    """Tell whether the core decides as `decided` does: classes by the largest output, or by 1/2."""
+    if kind.name != CLASSES:
+        return False
+    middle = threshold(engine.cost)
+    return engine.sizes[-1] > 1 or (kind.middle == middle and kind.low <= middle < kind.high)
+
+
+# ---- directions ----
+
+
+def function_name(function: Any) -> str:
+    """Return what a function, perhaps a partial one, is called."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def falls_by_name(function: Any, argument: str, name: str | None = None) -> bool:
+    """
+    Tell by a function's name whether less is better, as scikit-learn names its own.
+
+    Raises
+    ------
+    ValueError
+        If that does not say it: `argument` must.
+    """
+    ending = f"_{name or function_name(function)}".lower()
+    for endings, less in ((FALLING, True), (RISING, False)):
+        if ending.endswith(endings):
+            return less
+    raise ValueError(f"{argument} must be True or False for a metric whose name does not say "
+                     f"whether less is better, as *_error and *_score do, "
+                     f"got {_check.shown(function)}")
