@@ -4,6 +4,7 @@ from __future__ import annotations  # naming numpy.random would import it, for 8
 
 import copy
 import functools
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from cbackprop.sources import (
     StreamedExamples,
     listed,
 )
+from cbackprop.target_values import Rule
 from cbackprop.thread_choice import ThreadTuner
 
 if TYPE_CHECKING:
@@ -62,8 +64,12 @@ class Engine:
     blocks : tuple of Block
         All parameters: the weights of every layer, then the biases.
     weights, biases : Views
+    target_values : Rule
+        What targets it takes.
     optimizer_state : OptimizerState or None
         What an optimizer carries from one training to the next.
+    unseen_seconds : float
+        How long it was trained since `Diagnosis` looked at it; infinite if that never did.
     """
 
     def __init__(
@@ -72,11 +78,13 @@ class Engine:
     ) -> None:
         self.sizes, self.activations, self.cost = sizes, activations, cost
         self.dtype, self.stored, self.input_scale = dtype, dtype, input_scale
+        self.target_values = Rule(cost, activations[-1])
         self.build = _dispatch.load(dtype)
         self.random = random
         self.optimizer_state: OptimizerState | None = None
         self._set_up()
         self.threads = threads
+        self.unseen_seconds = math.inf
 
     def _set_up(self) -> None:
         """Make a core, and let nobody be training it."""
@@ -125,10 +133,12 @@ class Engine:
     def examples(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False,
+        skip_zeros: bool = False, to_train: bool = False,
     ) -> Examples:
         """
         Check a data set, as far as it is there, and make it a place to draw from.
+
+        What is `to_train` on must have targets that the outputs can reach.
 
         Raises
         ------
@@ -142,11 +152,14 @@ class Engine:
         elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
-            return ArrayExamples(*self.arrays(
-                examples, name, check, sample_weight, class_weight, skip_zeros))
+            rows, y, weights = self._checked(
+                examples, name, check, sample_weight, class_weight, skip_zeros, to_train)
+            return ArrayExamples(
+                rows, self.build.Targets(y, weights), y if weights is None else None)
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
-            examples, lambda part: self.arrays(part[:2], name, check, *part[2:]), name, row_of_y)
+            examples, lambda part: self.arrays(
+                part[:2], name, check, *part[2:], to_train=to_train), name, row_of_y)
 
     def _sparse_targets(
         self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
@@ -163,19 +176,30 @@ class Engine:
     def arrays(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False,
+        skip_zeros: bool = False, to_train: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
+        rows, y, weights = self._checked(
+            examples, name, check, sample_weight, class_weight, skip_zeros, to_train)
+        return rows, self.build.Targets(y, weights)
+
+    def _checked(
+        self, examples: Any, name: str, check: bool, sample_weight: Any, class_weight: Any,
+        skip_zeros: bool, to_train: bool,
+    ) -> tuple[Rows, NDArray[Any], NDArray[Any] | None]:
+        """Return rows for the core, targets and weights."""
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
-        x, y = arrays.examples(examples, self.sizes, self.dtype, name)
+        rule = self.target_values
+        x, y = arrays.examples(examples, self.sizes, self.dtype, name,
+                               rule.trained if to_train else rule.measured)
         rows = self.rows(x, arrays.part("x", name), skip_zeros)
         if check:
             self.check_finite(rows, arrays.part("x", name))
         weights = example_weights.weights(
             sample_weight, class_weight, y, self.sizes[-1], self.dtype)
-        return rows, self.build.Targets(y, weights)
+        return rows, y, weights
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""

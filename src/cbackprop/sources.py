@@ -96,10 +96,10 @@ class SparseTargets(RowSource):
 
 
 class ArrayExamples:
-    """Examples in arrays."""
+    """Examples in arrays; y is what `targets` has, where they all count alike."""
 
-    def __init__(self, rows: Any, targets: Any) -> None:
-        self.rows, self.targets = rows, targets
+    def __init__(self, rows: Any, targets: Any, y: NDArray[Any] | None = None) -> None:
+        self.rows, self.targets, self.y = rows, targets, y
         self.most = 2 * len(rows)  # in a part: all, and what the last mini-batch is short of
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cbackprop import _check, optimizers, schedules, thread_choice
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
+from cbackprop.diagnosis import Diagnosis
 from cbackprop.history import MEASURED, MONITORS, History
 from cbackprop.model import Model
 from cbackprop.sources import Examples
@@ -45,7 +46,7 @@ def prepare(
     """
     engine = network.engine
     examples = engine.examples(
-        training_data, "training_data", False, sample_weight, class_weight, skip_zeros)
+        training_data, "training_data", False, sample_weight, class_weight, skip_zeros, True)
     epochs = _check.integer("epochs", epochs, 0)
     m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
     eta = schedules.schedule(eta)
@@ -56,7 +57,7 @@ def prepare(
         network, examples, epochs, m, eta,
         optimizers.training_options(len(network.sizes) - 1, **options),
         monitors=monitors(monitor, examples, evaluation, test),
-        callbacks=collected(callbacks, callback, progress),
+        callbacks=[*collected(callbacks, callback, progress), Diagnosis(examples, epochs)],
         threads=engine.threads if threads is None else thread_choice.checked(threads))
     if callback is not None:
         warnings.warn("callback is deprecated, and will go in the next version: callbacks=[f] "

@@ -11,8 +11,10 @@ Rows have no default values: each states explicitly which properties the functio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+INFINITY = float("inf")
 PARAMETER = object()  # marks the place of a function's parameter in another library
 
 
@@ -34,6 +36,13 @@ RULES: dict[str, Any] = {  # of finite numbers
 
 # ---- activations ----
 
+Ends = Callable[..., tuple[float, float]]  # of the function's parameter, if it has one
+
+
+def between(low: float, high: float) -> Ends:
+    """Return ends that depend on no parameter."""
+    return lambda *_: (low, high)
+
 
 class Activation(NamedTuple):
     """An activation: its block is in functions/activations.pxi, softmax's in softmax.pxi."""
@@ -41,6 +50,7 @@ class Activation(NamedTuple):
     name: str
     parameters: tuple[Parameter, ...]  # at most one
     formula: str  # for the documentation
+    ends: Ends  # what outputs lie between, or come as near to as one likes
     prime_from: str  # the argument of sigma': "a" or "z"; "1" if sigma' is 1 everywhere
     kinks: bool  # whether sigma' jumps anywhere
     curved: bool  # whether sigma'' is not 0 everywhere, so that it has a formula
@@ -89,6 +99,7 @@ BELOW = "below_above"  # 1 - a and 1 + a
 ACTIVATIONS = [
     Activation(
         "sigmoid", (), "1 / (1 + e^-z)",
+        ends=between(0, 1),
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=("compare", "slope", "slope_of_log", "slope_of_log_below", "log_of_output",
                 "log_below_output"),
@@ -97,6 +108,7 @@ ACTIVATIONS = [
         onnx=Onnx("Sigmoid", {}, True, 6), sklearn=("logistic", "logistic")),
     Activation(
         "tanh", (), "tanh z",
+        ends=between(-1, 1),
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=("compare", "slope", "slope_of_log_below", "log_below_output"),
         default_cost="quadratic",
@@ -104,6 +116,7 @@ ACTIVATIONS = [
         onnx=Onnx("Tanh", {}, True, 6), sklearn=("tanh", None)),
     Activation(
         "relu", (), "max(z, 0)",
+        ends=between(0, INFINITY),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
         default_cost="quadratic",
         torch=(Torch("ReLU", {}, "relu", INPLACE),),
@@ -112,6 +125,7 @@ ACTIVATIONS = [
         onnx=Onnx("Relu", {}, True, 6), sklearn=("relu", None)),
     Activation(
         "relu6", (Parameter("ceiling", 6.0, "positive"),), "min(max(z, 0), ceiling)",
+        ends=lambda ceiling: (0, ceiling),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=(),
         default_cost="quadratic",
         torch=(Torch("Hardtanh", {"min_val": (0.0,), "max_val": PARAMETER}, "hardtanh",
@@ -123,6 +137,7 @@ ACTIVATIONS = [
     Activation(
         "leaky_relu", (Parameter("alpha", 0.01, "not negative"),),
         "z for z > 0, else alpha z",
+        ends=lambda alpha: (-INFINITY if alpha else 0, INFINITY),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
         default_cost="quadratic",
         torch=(Torch("LeakyReLU", {"negative_slope": PARAMETER}, "leaky_relu",
@@ -134,6 +149,7 @@ ACTIVATIONS = [
     Activation(
         "elu", (Parameter("alpha", 1.0, "not negative"),),
         "z for z > 0, else alpha (e^z - 1)",
+        ends=lambda alpha: (-alpha, INFINITY),
         prime_from="a", kinks=False, curved=True, whole_layer=False, from_z=(BELOW, "slope"),
         default_cost="quadratic",
         torch=(Torch("ELU", {"alpha": PARAMETER}, "elu", ("alpha", "inplace")),
@@ -142,36 +158,42 @@ ACTIVATIONS = [
         onnx=Onnx("Elu", {"alpha": PARAMETER}, False, 6), sklearn=(None, None)),
     Activation(
         "selu", (), "1.0507... z for z > 0, else 1.0507... 1.6732... (e^z - 1)",
+        ends=between(-1.7580993408473766, INFINITY),
         prime_from="a", kinks=True, curved=True, whole_layer=False, from_z=("slope",),
         default_cost="quadratic",
         torch=(Torch("SELU", {}, "selu", INPLACE),), keras=(Keras("selu", None, None, {}),),
         onnx=Onnx("Selu", {}, False, 6), sklearn=(None, None)),
     Activation(
         "gelu", (), "z P(normal < z)",
+        ends=between(-0.16997120747990369, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
         default_cost="quadratic",
         torch=(Torch("GELU", {"approximate": ("none",)}, "gelu", ("approximate",)),),
         keras=(Keras("gelu", None, None, {}),), onnx=None, sklearn=(None, None)),
     Activation(
         "gelu_tanh", (), "z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))) / 2",
+        ends=between(-0.17004075057125412, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
         default_cost="quadratic",
         torch=(Torch("GELU", {"approximate": ("tanh",)}, "gelu", ("approximate",)),),
         keras=(), onnx=None, sklearn=(None, None)),
     Activation(
         "silu", (), "z / (1 + e^-z)",
+        ends=between(-0.27846454276107380, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
         default_cost="quadratic",
         torch=(Torch("SiLU", {}, "silu", INPLACE),), keras=(Keras("silu", None, None, {}),),
         onnx=None, sklearn=(None, None)),
     Activation(
         "mish", (), "z tanh(ln(1 + e^z))",
+        ends=between(-0.30884341301725041, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
         default_cost="quadratic",
         torch=(Torch("Mish", {}, "mish", INPLACE),), keras=(Keras("mish", None, None, {}),),
         onnx=Onnx("Mish", {}, False, 18), sklearn=(None, None)),
     Activation(
         "softplus", (), "ln(1 + e^z)",
+        ends=between(0, INFINITY),
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=("slope_of_log", "log_of_output"), default_cost="quadratic",
         # 20 is torch's default; the difference is below 2e-9
@@ -181,12 +203,14 @@ ACTIVATIONS = [
         onnx=Onnx("Softplus", {}, False, 1), sklearn=(None, None)),
     Activation(
         "softsign", (), "z / (1 + abs(z))",
+        ends=between(-1, 1),
         prime_from="a", kinks=False, curved=True, whole_layer=False, from_z=(BELOW, "slope"),
         default_cost="quadratic",
         torch=(Torch("Softsign", {}, "softsign", ()),), keras=(Keras("softsign", None, None, {}),),
         onnx=Onnx("Softsign", {}, False, 1), sklearn=(None, None)),
     Activation(
         "hard_sigmoid", (), "min(max(z + 3, 0), 6) / 6",
+        ends=between(0, 1),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=(BELOW,),
         default_cost="quadratic",
         torch=(Torch("Hardsigmoid", {}, "hardsigmoid", INPLACE),),
@@ -195,6 +219,7 @@ ACTIVATIONS = [
         sklearn=(None, None)),
     Activation(
         "hard_tanh", (), "min(max(z, -1), 1)",
+        ends=between(-1, 1),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
         default_cost="quadratic",
         torch=(Torch("Hardtanh", {"min_val": (-1.0,), "max_val": (1.0,)}, "hardtanh",
@@ -202,23 +227,27 @@ ACTIVATIONS = [
         keras=(Keras("hard_tanh", None, None, {}),), onnx=None, sklearn=(None, None)),
     Activation(
         "exponential", (), "e^z",
+        ends=between(0, INFINITY),
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=(BELOW, "slope", "slope_of_log", "log_of_output"), default_cost="quadratic",
         torch=(Torch(None, {}, "exp", ()),), keras=(Keras("exponential", None, None, {}),),
         onnx=Onnx("Exp", {}, True, 6), sklearn=(None, "exp")),
     Activation(
         "gaussian", (), "e^(-z^2)",
+        ends=between(0, 1),
         prime_from="z", kinks=False, curved=True, whole_layer=False,
         from_z=(BELOW, "slope_of_log", "slope_of_log_below", "log_of_output", "log_below_output"),
         default_cost="quadratic", torch=(), keras=(), onnx=None, sklearn=(None, None)),
     Activation(
         "sine", (), "sin z",
+        ends=between(-1, 1),
         prime_from="z", kinks=False, curved=True, whole_layer=False,
         from_z=(BELOW, "slope_of_log_below"), default_cost="quadratic",
         torch=(Torch(None, {}, "sin", ()),), keras=(),
         onnx=Onnx("Sin", {}, True, 7), sklearn=(None, None)),
     Activation(
         "identity", (), "z",
+        ends=between(-INFINITY, INFINITY),
         prime_from="1", kinks=False, curved=False, whole_layer=False, from_z=None,
         default_cost="quadratic",
         torch=(Torch("Identity", {}, None, ()),),
@@ -226,6 +255,7 @@ ACTIVATIONS = [
         sklearn=("identity", "identity")),
     Activation(
         "softmax", (), "e^z_j / sum_k e^z_k, over the whole layer",
+        ends=between(0, 1),
         prime_from="a", kinks=False, curved=True, whole_layer=True, from_z=("compare",),
         default_cost="log_likelihood",
         torch=(Torch("Softmax", {"dim": (-1, 1, None)}, "softmax",
@@ -249,7 +279,9 @@ class Cost(NamedTuple):
     name: str
     parameters: tuple[Parameter, ...]
     formula: str  # of one output, for the documentation
-    targets: str
+    targets: str  # for the documentation, and for who brings others
+    takes: tuple[float, float]  # what targets lie between
+    by_sign: bool  # whether targets are two: 0 and 1, or -1 and 1
     default_output: str | None  # the default output activation; None: that of the hidden layers
     threshold: float  # a single output above it means class 1
     kinks: bool  # whether C or dC/da has kinks
@@ -263,70 +295,84 @@ class Cost(NamedTuple):
     keras: str | None
 
 
+ANY = (-INFINITY, INFINITY)
 FLOOR = Parameter("floor", 0.0, "not negative")
 SMOOTHING = Parameter("label_smoothing", 0.0, "from 0 to below 1")  # applied when targets are read
 COSTS = [
-    Cost("quadratic", (), "(a - y)^2 / 2", "any", None,
-         threshold=0.5, kinks=False, logarithms=0, by_output=True,
+    Cost("quadratic", (), "(a - y)^2 / 2", "any",
+         takes=ANY, by_sign=False,
+         default_output=None, threshold=0.5, kinks=False, logarithms=0, by_output=True,
          pairs=("sigmoid", "tanh"), with_softmax=None,
          of_classes=False, torch="MSELoss", keras="MeanSquaredError"),
     Cost("cross_entropy", (FLOOR, SMOOTHING),
          "-y ln a - (1 - y) ln(1 - a), logarithms of at least floor, for y (1 - label_smoothing) + "
-         "label_smoothing / 2", "0 to 1, or labels", "sigmoid",
-         threshold=0.5, kinks=False, logarithms=2, by_output=True,
+         "label_smoothing / 2", "0 to 1, or labels",
+         takes=(0, 1), by_sign=False,
+         default_output="sigmoid", threshold=0.5, kinks=False, logarithms=2, by_output=True,
          pairs=("sigmoid",),
          with_softmax="two classes", of_classes=False,
          torch="BCELoss", keras="BinaryCrossentropy"),
     Cost("log_likelihood", (FLOOR, SMOOTHING),
          "-y ln a, likewise, for y (1 - label_smoothing) + label_smoothing / outputs",
-         "0 to 1, or labels", "softmax",
-         threshold=0.5, kinks=False, logarithms=1, by_output=True,
+         "0 to 1, or labels",
+         takes=(0, 1), by_sign=False,
+         default_output="softmax", threshold=0.5, kinks=False, logarithms=1, by_output=True,
          pairs=(), with_softmax="minus",
          of_classes=True, torch="CrossEntropyLoss", keras="CategoricalCrossentropy"),
     Cost("focal", (Parameter("gamma", 2.0, "not negative"),),
-         "-y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a)", "0 to 1, or labels", "sigmoid",
-         threshold=0.5, kinks=False, logarithms=2, by_output=True,
+         "-y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a)", "0 to 1, or labels",
+         takes=(0, 1), by_sign=False,
+         default_output="sigmoid", threshold=0.5, kinks=False, logarithms=2, by_output=True,
          pairs=(), with_softmax="two classes",
          of_classes=False, torch=None, keras="BinaryFocalCrossentropy"),
-    Cost("absolute", (), "abs(a - y)", "any", None,
-         threshold=0.5, kinks=True, logarithms=0, by_output=True,
+    Cost("absolute", (), "abs(a - y)", "any",
+         takes=ANY, by_sign=False,
+         default_output=None, threshold=0.5, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
          torch="L1Loss", keras="MeanAbsoluteError"),
     Cost("huber", (Parameter("delta", 1.0, "positive"),),
-         "d^2 / 2 for d = abs(a - y) < delta, else delta (d - delta / 2)", "any", None,
-         threshold=0.5, kinks=True, logarithms=0, by_output=True,
+         "d^2 / 2 for d = abs(a - y) < delta, else delta (d - delta / 2)", "any",
+         takes=ANY, by_sign=False,
+         default_output=None, threshold=0.5, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
          torch="HuberLoss", keras="Huber"),
     Cost("quantile", (Parameter("tau", 0.5, "between 0 and 1"),),
-         "tau (y - a) for a < y, else (1 - tau) (a - y)", "any", None,
-         threshold=0.5, kinks=True, logarithms=0, by_output=True,
+         "tau (y - a) for a < y, else (1 - tau) (a - y)", "any",
+         takes=ANY, by_sign=False,
+         default_output=None, threshold=0.5, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
          torch=None, keras=None),
-    Cost("log_cosh", (), "ln cosh(a - y)", "any", None,
-         threshold=0.5, kinks=False, logarithms=0, by_output=True,
+    Cost("log_cosh", (), "ln cosh(a - y)", "any",
+         takes=ANY, by_sign=False,
+         default_output=None, threshold=0.5, kinks=False, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
          torch=None, keras="LogCosh"),
     Cost("hinge", (), "max(1 - s a, 0), with s = 1 where y > 0, else -1",
-         "0 and 1, or -1 and 1; or labels", "identity",
-         threshold=0.0, kinks=True, logarithms=0, by_output=True,
+         "0 and 1, or -1 and 1; or labels",
+         takes=(-1, 1), by_sign=True,
+         default_output="identity", threshold=0.0, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
          torch=None, keras="Hinge"),
-    Cost("squared_hinge", (), "max(1 - s a, 0)^2", "0 and 1, or -1 and 1; or labels", "identity",
-         threshold=0.0, kinks=True, logarithms=0, by_output=True,
+    Cost("squared_hinge", (), "max(1 - s a, 0)^2", "0 and 1, or -1 and 1; or labels",
+         takes=(-1, 1), by_sign=True,
+         default_output="identity", threshold=0.0, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
          torch=None, keras="SquaredHinge"),
     Cost("poisson", (Parameter("constant", 0.0, "not negative"),),
          "a - y ln a + constant (y ln y - y), half the deviance for constant = 1",
-         "0 or more", "softplus",
-         threshold=0.5, kinks=False, logarithms=1, by_output=True,
+         "0 or more",
+         takes=(0, INFINITY), by_sign=False,
+         default_output="softplus", threshold=0.5, kinks=False, logarithms=1, by_output=True,
          pairs=(), with_softmax="minus",
          of_classes=False, torch="PoissonNLLLoss", keras="Poisson"),
-    Cost("kl_divergence", (), "y ln(y / a)", "0 to 1", "softmax",
-         threshold=0.5, kinks=False, logarithms=1, by_output=True,
+    Cost("kl_divergence", (), "y ln(y / a)", "0 to 1",
+         takes=(0, 1), by_sign=False,
+         default_output="softmax", threshold=0.5, kinks=False, logarithms=1, by_output=True,
          pairs=(), with_softmax="minus",
          of_classes=True, torch="KLDivLoss", keras="KLDivergence"),
-    Cost("cosine", (), "1 - a.y / (abs(a) abs(y)), of the whole row", "any", None,
-         threshold=0.5, kinks=False, logarithms=0, by_output=False,
+    Cost("cosine", (), "1 - a.y / (abs(a) abs(y)), of the whole row", "any",
+         takes=ANY, by_sign=False,
+         default_output=None, threshold=0.5, kinks=False, logarithms=0, by_output=False,
          pairs=(), with_softmax=None, of_classes=False,
          torch="CosineEmbeddingLoss", keras="CosineSimilarity"),
 ]
@@ -353,7 +399,6 @@ class Optimizer(NamedTuple):
     starts_at_eta: tuple[int, ...]  # the slots that start at the learning rate instead of zero
 
 
-INFINITY = float("inf")
 MOMENTUM = Number("momentum", 0, 1)
 BETA1, BETA2 = Number("beta1", 0, 1), Number("beta2", 0, 1)
 EPSILON = Number("epsilon", 0, INFINITY)
