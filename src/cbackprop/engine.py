@@ -4,6 +4,7 @@ from __future__ import annotations  # naming numpy.random would import it, for 8
 
 import copy
 import functools
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from cbackprop.sources import (
     WholeExamples,
     listed,
 )
+from cbackprop.target_values import Rule
 from cbackprop.thread_choice import ThreadTuner
 
 if TYPE_CHECKING:
@@ -63,8 +65,12 @@ class Engine:
     blocks : tuple of Block
         All parameters: the weights of every layer, then the biases.
     weights, biases : Views
+    target_values : Rule
+        What targets it takes.
     optimizer_state : OptimizerState or None
         What an optimizer carries from one training to the next.
+    unseen_seconds : float
+        How long it was trained since `Diagnosis` looked at it; infinite if that never did.
     """
 
     def __init__(
@@ -73,11 +79,13 @@ class Engine:
     ) -> None:
         self.sizes, self.activations, self.cost = sizes, activations, cost
         self.dtype, self.stored, self.input_scale = dtype, dtype, input_scale
+        self.target_values = Rule(cost, activations[-1])
         self.build = _dispatch.load(dtype)
         self.random = random
         self.optimizer_state: OptimizerState | None = None
         self._set_up()
         self.threads = threads
+        self.unseen_seconds = math.inf
 
     def _set_up(self) -> None:
         """Make a core, and let nobody be training it."""
@@ -126,10 +134,12 @@ class Engine:
     def examples(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False,
+        skip_zeros: bool = False, to_train: bool = False,
     ) -> WholeExamples:
         """
         Check a data set, as far as it is there, and make it a place to draw from.
+
+        What is `to_train` on must have targets that the outputs can reach.
 
         Raises
         ------
@@ -144,10 +154,11 @@ class Engine:
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
             return ArrayExamples(*self.arrays(
-                examples, name, check, sample_weight, class_weight, skip_zeros))
+                examples, name, check, sample_weight, class_weight, skip_zeros, to_train))
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
-            examples, lambda part: self.arrays(part[:2], name, check, *part[2:]), name, row_of_y)
+            examples, lambda part: self.arrays(
+                part[:2], name, check, *part[2:], to_train=to_train), name, row_of_y)
 
     def _sparse_targets(
         self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
@@ -164,17 +175,21 @@ class Engine:
     def arrays(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False,
+        skip_zeros: bool = False, to_train: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
+        admits = self.target_values.trained if to_train else self.target_values.measured
         if sample_weight is None and class_weight is None and not skip_zeros:
             as_they_are = self.core.in_place(examples, check)
             if as_they_are is not None:
+                y = as_they_are[1].y
+                if y.ndim == 2:
+                    admits(y, *as_they_are[1].extremes(), arrays.part("y", name))
                 return as_they_are
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
-        x, y = arrays.examples(examples, self.sizes, self.dtype, name)
+        x, y = arrays.examples(examples, self.sizes, self.dtype, name, admits)
         rows = self.rows(x, arrays.part("x", name), skip_zeros)
         if check:
             self.check_finite(rows, arrays.part("x", name))

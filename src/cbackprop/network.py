@@ -155,7 +155,7 @@ class Network(Evaluation):
         """
         x = arrays.rows_or_sparse(x, self.sizes[0])
         engine = self.engine
-        rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight)
+        rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight, to_train=True)
         nabla = engine.zeros()
         engine.gradient(rows, targets, nabla)
         nabla_w, nabla_b = engine.core.views(nabla)
@@ -183,7 +183,7 @@ class Network(Evaluation):
         >>> net.update_mini_batch(([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]]), eta=0.5)
         """
         engine = self.engine
-        rows, targets = engine.arrays(mini_batch, "mini_batch")
+        rows, targets = engine.arrays(mini_batch, "mini_batch", to_train=True)
         etas, n = schedules.rates(schedules.Constant(eta), 0, 1), len(rows)
         with engine.exclusive():
             saved = engine.core.parameters.copy()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cbackprop import _check, held_out, metrics, optimizers, schedules, thread_choice
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
+from cbackprop.diagnosis import Diagnosis
 from cbackprop.engine import Engine
 from cbackprop.history import MEASURED, SETS, SHORT, History, in_order
 from cbackprop.model import Model
@@ -56,7 +57,7 @@ def prepare(
         raise ValueError("validation_split must be None where there is evaluation_data, "
                          f"got {share:g}")
     given = engine.examples(  # what is not finite shows in training; in what is held out, nowhere
-        training_data, "training_data", share > 0, sample_weight, class_weight, skip_zeros)
+        training_data, "training_data", share > 0, sample_weight, class_weight, skip_zeros, True)
     split = held_out.Split(given, share, shuffle) if share else None
     examples = split.training if split else given
     epochs = _check.integer("epochs", epochs, 0)
@@ -73,7 +74,7 @@ def prepare(
         monitors=monitors(
             monitor, engine, kind, examples, split.held_out if split else evaluation, test),
         kind=kind,
-        callbacks=collected(callbacks, callback, progress),
+        callbacks=[*collected(callbacks, callback, progress), Diagnosis(given, epochs)],
         threads=engine.threads if threads is None else thread_choice.checked(threads),
         order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
         split=split, resume=resume)

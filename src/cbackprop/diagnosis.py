@@ -1,0 +1,260 @@
+"""What will not go well, seen after the first moments of a training: a warning for each."""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop.arrays import is_sparse
+from cbackprop.callbacks import Callback
+from cbackprop.engine import Engine
+from cbackprop.functions import Function
+from cbackprop.history import History
+from cbackprop.sources import ArrayExamples, Examples
+from cbackprop.target_values import ends
+
+SECONDS = 0.02  # of training, before it is looked at: the look takes less than a hundredth of them
+MOST = 256  # rows are looked at,
+SHARE = 100  # but no more than a hundredth of those trained on,
+LEAST = 32  # as far as these allow it. Fewer say nothing of a network
+ENOUGH_ROWS, ENOUGH_STEPS = 2000, 200  # of training, before a cost should have moved
+FAR, NEAR = 30.0, 1e-3  # a root mean square of inputs outside these is far from 1
+FAR_INTEGER = 5.0  # the same of bytes, which are seldom anything but pixels
+DEAD = 0.9  # of a layer's neurons
+SATURATED = 0.99  # of a layer's activations
+AT_END = 1e-3  # of the way from one end of an activation to the other
+UNMOVED = 0.99  # of the first epoch's cost
+GUESSED = 0.995  # of the cost of one answer for all
+MOST_OF_ONE = 0.9  # of the rows are of one class: to guess it is no bad beginning
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+PACKAGE = str(Path(__file__).parent)
+
+
+class Sample:
+    """
+    A few rows of the training data, and what the network makes of them.
+
+    Parameters
+    ----------
+    network : Model
+    examples : ArrayExamples
+    history : History
+        Of the training so far.
+    """
+
+    def __init__(self, network: Any, examples: ArrayExamples, history: History) -> None:
+        self.engine: Engine = network.engine
+        self.history = history
+        n, self.trained = len(examples), len(examples) * len(history)
+        k = min(n, MOST, max(LEAST, self.trained // SHARE))
+        # Spread evenly, in no rhythm that the rows may have, and without a draw.
+        at = (np.arange(k) * GOLDEN % 1 * n).astype(np.intp) if k < n else slice(None)
+        self.x = examples.rows.x[at]
+        self.y = None if examples.targets.weights is not None else examples.targets.y[at]
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    @cached_property
+    def a(self) -> list[NDArray[Any]]:
+        """The activations of each layer."""
+        build = self.engine.build
+        return build.trace(self.engine.core, build.Rows(self.x))[0]["a"]
+
+    @cached_property
+    def wanted(self) -> NDArray[Any] | None:
+        """The targets in rows, or None where they are not known."""
+        if self.y is None or self.y.ndim == 2:
+            return self.y
+        return np.eye(self.engine.sizes[-1])[self.y]
+
+    @cached_property
+    def measured(self) -> tuple[float, float]:
+        """The share of rows that are classified correctly, and their mean cost."""
+        build = self.engine.build
+        correct, cost = self.engine.core.evaluate(build.Rows(self.x), build.Targets(self.y))
+        return correct / len(self), cost / len(self)
+
+    @cached_property
+    def is_no_better(self) -> bool:
+        """Whether outputs are no nearer to the targets than one answer for all rows would be."""
+        if self.wanted is None:
+            return False
+        constant = abs(self.wanted - np.median(self.wanted, axis=0)).mean()
+        return bool(0.9 * constant <= abs(self.a[-1] - self.wanted).mean() and constant)
+
+    @property
+    def cost_of_guessing(self) -> float:
+        """The mean cost if the mean of the targets were the answer for all rows."""
+        assert self.wanted is not None
+        build, outputs = self.engine.build, self.engine.sizes[-1]
+        core = build.Core((1, outputs), ["identity"], self.engine.cost, 1.0)
+        core.parameters[...] = 0
+        _, (biases,) = core.views(core.parameters)
+        biases[:, 0] = self.wanted.mean(axis=0)
+        rows = build.Rows(np.zeros((len(self), 1)))
+        return float(core.evaluate(rows, build.Targets(self.y))[1] / len(self))
+
+    @property
+    def causes(self) -> str:
+        """What may be the cause of neurons that learn nothing."""
+        return f"eta = {self.history.eta[-1]:g} may be too large, or x far from unit scale"
+
+
+def far_inputs(sample: Sample) -> str | None:
+    """Look at the size of what the network gets."""
+    x, scale = sample.x, sample.engine.input_scale
+    values = (x.data if is_sparse(x) else x).astype(np.float64)
+    if not values.size or (is_sparse(x) and np.ndim(scale)):
+        return None
+    if x.dtype == np.uint8 and np.ndim(scale) == 0 and scale == 1:
+        size = math.sqrt(np.square(values).mean())
+        if size > FAR_INTEGER:
+            return (f"x of training_data holds bytes, up to {values.max():g}, and input_scale is "
+                    "1: Network(..., input_scale=1 / 255) lets images train as they are")
+    total = np.square(values * scale).sum()
+    size = math.sqrt(total / math.prod(x.shape))
+    if size <= FAR and (size >= NEAR or size == 0 or is_sparse(x)):
+        return None
+    return (f"x of training_data is far from unit scale: the root of its mean square is {size:.3g}"
+            f"{'' if np.ndim(scale) == 0 and scale == 1 else ', input_scale included'}; "
+            "(x - x.mean(axis=0)) / x.std(axis=0) standardises it, input_scale multiplies it")
+
+
+def dead_neurons(sample: Sample) -> str | None:
+    """Look for relus of hidden layers that are 0 for all."""
+    hidden = zip(sample.engine.activations[:-1], sample.a[:-1], strict=True)
+    for at, (layer, a) in enumerate(hidden):
+        for _, name, part in _parts(layer, a):
+            dead, count = int((part == 0).all(axis=0).sum()), part.shape[1]
+            if name in ("relu", "relu6") and dead > DEAD * count:
+                return (f"{dead} of {count} relus of layer {at} are 0 for all of {len(sample)} "
+                        f"examples, and learn nothing: {sample.causes}; "
+                        'activation="leaky_relu" does not die')
+    return None
+
+
+def saturated(sample: Sample) -> str | None:
+    """Look for a layer whose activations are all at an end, though outputs are not right."""
+    layers = zip(sample.engine.activations, sample.a, strict=True)
+    for at, (layer, a) in reversed([*enumerate(layers)]):
+        at_end = 0
+        for function, _, part in _parts(layer, a):
+            low, high = ends(function)
+            if math.isfinite(high):  # else it has one end at most
+                near = AT_END * (high - low)
+                at_end += int(((part <= low + near) | (part >= high - near)).sum())
+        if at_end >= SATURATED * a.size and sample.is_no_better:
+            which = "outputs" if at == len(sample.a) - 1 else f"activations of layer {at}"
+            return (f"all {which} are saturated, and the network is no better than one answer for "
+                    f"all examples: {sample.causes}")
+    return None
+
+
+def stuck(sample: Sample) -> str | None:
+    """Look for a classifier that has learned nothing."""
+    history, wanted = sample.history, sample.wanted
+    steps = len(history) * -(-history.rows // history.mini_batch_size)
+    if wanted is None or sample.trained < ENOUGH_ROWS or steps < ENOUGH_STEPS:
+        return None
+    classes = _classes(wanted)
+    if classes is None:
+        return None
+    most = np.bincount(classes).max() / len(classes)
+    accuracy, cost = sample.measured
+    if most > MOST_OF_ONE or accuracy > most + 0.1 * (1 - most):
+        return None
+    first, guessed = history.cost[0], sample.cost_of_guessing
+    if min(cost, history.cost[-1]) < UNMOVED * first and cost < GUESSED * guessed:
+        return None
+    epochs = f"{len(history)} epoch{'s' * (len(history) > 1)}"
+    return (f"after {epochs} the network only guesses: its accuracy is {accuracy:.3g} on "
+            f"{len(sample)} examples, and its cost {cost:.4g}, where it was {first:.4g} in the first "
+            f"epoch, and one answer for all costs {guessed:.4g}: another eta than "
+            f"{history.eta[-1]:g} may do, or x of unit scale")
+
+
+CHECKS: tuple[Callable[[Sample], str | None], ...] = (far_inputs, dead_neurons, saturated, stuck)
+
+
+class Diagnosis(Callback):
+    """
+    Looks once at a training, after some milliseconds of it, and warns of what will not go well.
+
+    Shorter ones are looked at when they end, if the network has not been looked at lately. Nothing
+    is changed or drawn, and what takes a time of its own is left out: rows of a source are not made
+    again, and functions of the user's own not called.
+
+    Parameters
+    ----------
+    examples : Examples
+    epochs : int
+    """
+
+    def __init__(self, examples: Examples, epochs: int) -> None:
+        self.examples, self.epochs = examples, epochs
+        self.seconds = 0.0
+
+    def on_epoch_end(self, network: Any, history: History) -> None:
+        """Look, if it is time."""
+        self.epochs -= 1
+        before, self.seconds = self.seconds, self.seconds + history.seconds[-1]
+        if before >= SECONDS:
+            return
+        if self.seconds < SECONDS:
+            if self.epochs:
+                return
+            network.engine.unseen_seconds += self.seconds
+            if network.engine.unseen_seconds < SECONDS:
+                return
+        network.engine.unseen_seconds = 0.0
+        if isinstance(self.examples, ArrayExamples) and len(self.examples) >= LEAST:
+            self.look(Sample(network, self.examples, history))
+
+    def look(self, sample: Sample) -> None:
+        """Warn of all that is wrong."""
+        for check in CHECKS if self.is_of_ours(sample.engine) else CHECKS[:1]:
+            found = check(sample)
+            if found is not None:
+                warnings.warn(found, UserWarning, stacklevel=_callers())
+
+    @staticmethod
+    def is_of_ours(engine: Engine) -> bool:
+        """Whether no function is the user's own."""
+        layers = [each if isinstance(each, list) else [(each, 1)] for each in engine.activations]
+        return not any(isinstance(function, Function) for function in
+                       (engine.cost, *(function for layer in layers for function, _ in layer)))
+
+
+def _parts(layer: Any, a: NDArray[Any]) -> Iterator[tuple[Any, str, NDArray[Any]]]:
+    """Give each activation of a layer, its name, and its neurons' part of a."""
+    first = 0
+    for function, count in layer if isinstance(layer, list) else [(layer, a.shape[1])]:
+        name = function[0] if isinstance(function, tuple) else function
+        yield function, name, a[:, first:first + count]
+        first += count
+
+
+def _classes(wanted: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the class of each row of targets; None where they are no classes."""
+    if wanted.shape[1] == 1:
+        return (wanted[:, 0] > wanted.min()).astype(int) if len(np.unique(wanted)) == 2 else None
+    one_hot = ((wanted == 0) | (wanted == 1)).all() and (wanted.sum(axis=1) == 1).all()
+    return wanted.argmax(axis=1) if one_hot else None
+
+
+def _callers() -> int:
+    """Return which `stacklevel` is the first outside of this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -1,0 +1,181 @@
+"""What values targets may have: those that a cost takes, and that outputs can reach."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop.core import table
+
+ROUNDING = 1e-5  # of targets that were scaled in float32
+SUM_ROUNDING = 1e-2  # of rows of shares, which may have been rounded to a few digits
+MOST_CLASSES = 20  # whole numbers of more values than these are no classes
+FOR_NUMBERS = 'for numbers, cost="quadratic" and output_activation="identity"'
+IDENTITY = 'output_activation="identity", or scale the targets'
+
+
+class Rule:
+    """
+    What values a network's targets may have; a function of the user's own takes and reaches any.
+
+    Parameters
+    ----------
+    cost, output : as the core takes them
+        The output is an activation, or a list of (activation, how many neurons).
+    """
+
+    def __init__(self, cost: Any, output: Any) -> None:
+        name = cost[0] if isinstance(cost, tuple) else cost
+        self.cost = next((row for row in table.COSTS if row.name == name), None)
+        self.runs = output if isinstance(output, list) else [(output, None)]
+        # Hinges ask for a sign, and cosine for a direction, which no output has to be near.
+        self.nearest = (
+            self.cost is not None and self.cost.by_output and not self.cost.by_sign)
+        self.takes = _widened(self.cost.takes if self.cost else table.ANY)
+        each = [ends(function) for function, _ in self.runs]
+        self.ends = max(low for low, _ in each), min(high for _, high in each)
+        self.reaches = _widened(self.ends if self.nearest else table.ANY)
+        self.shares = self.nearest and output == "softmax"
+
+    def measured(self, y: NDArray[Any], lowest: float, highest: float, name: str) -> None:
+        """
+        See that the cost takes these targets.
+
+        Parameters
+        ----------
+        y : array of shape (n, out)
+        lowest, highest : float
+            Of all numbers in y.
+        name : str
+            Of y, for the error.
+
+        Raises
+        ------
+        ValueError
+            If it does not.
+        """
+        low, high = self.takes
+        if low <= lowest and highest <= high and not (
+                self.cost and self.cost.by_sign and not _are_sides(y, lowest)):
+            return
+        assert self.cost is not None  # another takes any
+        raise ValueError(f"{name} must be {self.cost.targets}, for cost {self.cost.name!r}, "
+                         f"got {_came(y)}: {remedy(y, y.shape[1], FOR_NUMBERS)}")
+
+    def trained(self, y: NDArray[Any], lowest: float, highest: float, name: str) -> None:
+        """
+        See that the cost takes these targets, and that outputs can come near them.
+
+        Parameters
+        ----------
+        y, lowest, highest, name
+            As for `measured`.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not so.
+        """
+        self.measured(y, lowest, highest, name)
+        low, high = self.reaches
+        if not (low <= lowest and highest <= high):
+            self._by_neuron(y, name)
+        if self.shares:
+            self._add_up(y, name)
+        elif self.cost and self.cost.by_sign and y.shape[1] == 1 and lowest < highest:
+            low, high = self.ends
+            if low >= 0 or high <= 0:
+                raise ValueError(
+                    f"outputs must have both signs for cost {self.cost.name!r}, got "
+                    f"{_named(self.runs[0][0])!r}, {_between(low, high)}: "
+                    f'output_activation="identity"')
+
+    def _by_neuron(self, y: NDArray[Any], name: str) -> None:
+        first = 0
+        for function, count in self.runs:
+            count = y.shape[1] if count is None else count
+            part = y[:, first:first + count]
+            low, high = _widened(ends(function))
+            if part.size and not (low <= part.min() and part.max() <= high):
+                raise ValueError(
+                    f"{name} must be {_between(*ends(function))}, which is all that an output of "
+                    f"{_named(function)!r} reaches, got {_came(part)}: {remedy(part, y.shape[1], IDENTITY)}")
+            first += count
+
+    def _add_up(self, y: NDArray[Any], name: str) -> None:
+        sums = y @ np.ones(y.shape[1], y.dtype)
+        if sums.size and sums.max() > 1 + SUM_ROUNDING:
+            raise ValueError(
+                f"{name} must have rows that add up to 1, as outputs of 'softmax' do, got "
+                f"{sums.max():g} in row {sums.argmax()}: for several labels, "
+                f'output_activation="sigmoid" and cost="cross_entropy"')
+
+
+def remedy(y: NDArray[Any], outputs: int, otherwise: str = "") -> str:
+    """
+    Say what is probably meant by labels, or by targets in rows, and what makes them allowed ones.
+
+    Examples
+    --------
+    >>> remedy(np.array([1, 2, 3]), 3)
+    'labels run from 1: subtract 1'
+    >>> remedy(np.array([[0.0], [255.0]]), 1)
+    'divide by 255'
+    """
+    values = np.unique(y)
+    low, high = float(values[0]), float(values[-1])
+    labels = y.ndim == 1
+    if values.tolist() == [1, 2] or (labels and low == 1 and high == outputs):
+        return "labels run from 1: subtract 1"
+    if values.tolist() == [-1, 1]:
+        return f"(y + 1) {'//' if labels else '/'} 2 makes them 0 and 1"
+    if (len(values) == 2 and low == 0 and high > 1) or (low >= 0 and high == 255):
+        return f"divide by {high:g}"
+    k = int(high - low) + 1
+    if (2 < len(values) <= k <= MOST_CLASSES and (labels or outputs == 1)
+            and (values == np.trunc(values)).all()):
+        shift = f"subtract {low:g}, for " * (low != 0)
+        classes = f"for {k} classes, {shift}labels 0 to {k - 1} and sizes[-1] = {k}"
+        return "; ".join(filter(None, [classes, otherwise]))
+    return otherwise
+
+
+def ends(function: Any) -> tuple[float, float]:
+    """Return what outputs of an activation, as the core takes it, lie between."""
+    name, *parameters = function if isinstance(function, tuple) else (function,)
+    for row in table.ACTIVATIONS:
+        if row.name == name:
+            return row.ends(*(parameters or [each.default for each in row.parameters]))
+    return table.ANY
+
+
+def _widened(given: tuple[float, float]) -> tuple[float, float]:
+    """Return ends between which rounded targets are, too."""
+    low, high = given
+    return low - ROUNDING * max(1, abs(low)), high + ROUNDING * max(1, abs(high))
+
+
+def _are_sides(y: NDArray[Any], lowest: float) -> bool:
+    """Whether targets are 0 and 1, or -1 and 1."""
+    zeros = y == 0
+    return bool((zeros | (abs(y) == 1)).all()) and not (lowest < 0 and zeros.any())
+
+
+def _named(function: Any) -> Any:
+    return function[0] if isinstance(function, tuple) else function
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"{low:g} or more"
+    return f"from {low:g} to {high:g}"
+
+
+def _came(y: NDArray[Any]) -> str:
+    values = np.unique(y)
+    if len(values) < 3:
+        return " and ".join(f"{value:g}" for value in values)
+    return f"{values[0]:g} to {values[-1]:g}"
