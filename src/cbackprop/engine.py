@@ -5,7 +5,7 @@ from __future__ import annotations  # naming numpy.random would import it, for 8
 import copy
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,8 @@ class Engine:
     weights, biases : Views
     optimizer_state : OptimizerState or None
         What an optimizer carries from one training to the next.
+    as_arrays : callable (data, name), optional
+        Makes arrays of a data set's tables and classes, for a network that knows them.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Engine:
         self.build = _dispatch.load(dtype)
         self.random = random
         self.optimizer_state: OptimizerState | None = None
+        self.as_arrays: Callable[[Any, str], Any] | None = None
         self._set_up()
         self.threads = threads
 
@@ -140,6 +143,8 @@ class Engine:
                 raise TypeError("sample_weight and class_weight need examples in arrays, got "
                                 f"{type(examples).__name__}")
         elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
+            if self.as_arrays is not None:
+                examples = self.as_arrays(examples, name)
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
             return ArrayExamples(*self.arrays(
@@ -169,6 +174,8 @@ class Engine:
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
+        if self.as_arrays is not None:
+            examples = self.as_arrays(examples, name)
         x, y = arrays.examples(examples, self.sizes, self.dtype, name)
         rows = self.rows(x, arrays.part("x", name), skip_zeros)
         if check:

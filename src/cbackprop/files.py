@@ -18,8 +18,9 @@ from cbackprop.arrays import numbers
 from cbackprop.history import History
 
 FORMAT = "cbackprop network"
-VERSION = 3  # 2: what an optimizer remembers; functions with parameters, by layer and neuron
+VERSION = 4  # 2: what an optimizer remembers; functions with parameters, by layer and neuron
 #              3: the random state, the history
+#              4: preprocessing and classes
 
 FUNCTIONS = ("activation", "output_activation", "cost")
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
@@ -102,6 +103,10 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
     if memory:
         arrays |= {f"memory_{at}": array for at, array in enumerate(memory["memory"])}
         memory = {key: value for key, value in memory.items() if key != "memory"}
+    preprocessing = state["preprocessing"]
+    if preprocessing:
+        arrays["preprocessing"] = preprocessing["numbers"]
+        preprocessing = {key: value for key, value in preprocessing.items() if key != "numbers"}
     arrays["input_scale"] = np.asarray(settings.pop("input_scale"))
     for name in FUNCTIONS:
         settings[name] = _written(settings[name], name)
@@ -109,6 +114,7 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
         "format": FORMAT, "version": VERSION, "settings": settings, "optimizer": memory,
         "random": _plain(state["random"].bit_generator.state),
         "history": history and dataclasses.asdict(history),
+        "preprocessing": preprocessing, "classes": state["classes"],
     })
     with storage.replacing(target) as file:
         _format(target).write(file, header, arrays)
@@ -170,6 +176,9 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         memory["steps"] = _check.integer("steps of the optimizer", memory["steps"], 0)
         names = [name for name in arrays if name.startswith("memory_")]
         memory["memory"] = [arrays[f"memory_{at}"] for at in range(len(names))]
+    preprocessing = header.get("preprocessing")
+    if preprocessing is not None:
+        preprocessing["numbers"] = arrays["preprocessing"]
     history, random = header.get("history"), header.get("random")
     layers = list(itertools.pairwise(settings["sizes"]))
     weights = [numbers(arrays[f"weights_{layer}"], f"weights_{layer}")
@@ -185,6 +194,8 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         "memory": memory,
         "random": random and _generator(random),
         "history": history and History.read(history),
+        "preprocessing": preprocessing,
+        "classes": header.get("classes"),
     }
 
 

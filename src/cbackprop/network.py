@@ -65,6 +65,8 @@ class Network(Model):
         Of the last training: what it returned, or, if it was stopped, its whole epochs.
     activation, output_activation, cost, dtype, input_scale
         As given.
+    preprocessing, classes : tables.Preprocessing or None; tuple or None
+        What is done to tables, wherever x may be one; and what a y of one dimension then holds.
     engine : Engine
         What trains and evaluates it, for tools that need more than its methods.
 
@@ -90,7 +92,7 @@ class Network(Model):
         Parameters
         ----------
         a : array of shape (n, in), (in,), or a column (in, 1)
-            Or a sparse matrix of SciPy, which is never made dense.
+            Or a sparse matrix of SciPy, never made dense; or a table, for `preprocessing`.
 
         Returns
         -------
@@ -111,7 +113,7 @@ class Network(Model):
         out = engine.core.feedforward(a)
         if out is not None:
             return out
-        given: Any = a if arrays.is_sparse(a) else arrays.numbers(a, "a")
+        given: Any = a if arrays.is_sparse(a) else arrays.numbers(self.inputs(a), "a")
         rows = engine.rows(arrays.rows_or_sparse(given, self.sizes[0], "a"), "a")
         out = engine.core.feedforward(rows)
         if out is None:
@@ -151,7 +153,7 @@ class Network(Model):
         >>> [g.shape for g in nabla_w]
         [(3, 2), (1, 3)]
         """
-        x = arrays.rows_or_sparse(x, self.sizes[0])
+        x = arrays.rows_or_sparse(self.inputs(x), self.sizes[0])
         engine = self.engine
         rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight)
         nabla = engine.zeros()

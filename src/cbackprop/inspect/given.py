@@ -74,7 +74,7 @@ def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     TypeError, ValueError
         If x does not fit the network, or is not finite.
     """
-    checked = arrays.rows(x, net.sizes[0])
+    checked = arrays.rows(net.inputs(x), net.sizes[0])
     if len(checked) == 0:
         raise ValueError("x must hold at least one example, got none")
     net.engine.check_finite(net.engine.rows(checked, "x"), "x")
