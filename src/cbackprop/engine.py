@@ -143,9 +143,8 @@ class Engine:
                 raise TypeError("sample_weight and class_weight need examples in arrays, got "
                                 f"{type(examples).__name__}")
         elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
-            if self.as_arrays is not None:
-                examples = self.as_arrays(examples, name)
-            examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
+            x, y = examples if self.as_arrays is None else self.as_arrays(examples, name)
+            examples = self._sparse_targets(x, y, name, sample_weight, class_weight)
         else:
             return ArrayExamples(*self.arrays(
                 examples, name, check, sample_weight, class_weight, skip_zeros))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cbackprop import _check, arrays
-from cbackprop.tables.preprocessing import Preprocessing, is_table
 from cbackprop.tables.frame import from_frame
+from cbackprop.tables.preprocessing import Preprocessing, is_table
 
 Classes = tuple[Any, ...]
 
@@ -80,6 +79,8 @@ def labels(y: Any, classes: Classes, name: str = "y") -> Any:
     """
     Return the labels 0, 1, 2, ... of classes; what is no vector of them is returned as it is.
 
+    Numbers are labels already, unless classes are numbers.
+
     Raises
     ------
     ValueError
@@ -97,7 +98,8 @@ def labels(y: Any, classes: Classes, name: str = "y") -> Any:
         return y
     column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     numeric = column.dtype.kind in "biuf"
-    if column.ndim > 1 or (numeric and _are_labels(classes)):
+    if column.ndim > 1 or (numeric and (classes == tuple(range(len(classes))) or all(
+            isinstance(item, str) for item in classes))):
         return y
     place = {item: at for at, item in enumerate(classes)}
     found = np.empty(column.size, np.intp)
@@ -109,6 +111,3 @@ def labels(y: Any, classes: Classes, name: str = "y") -> Any:
         found[at] = label
     return found.reshape(column.shape)
 
-
-def _are_labels(classes: Classes) -> bool:
-    return classes == tuple(range(len(classes)))

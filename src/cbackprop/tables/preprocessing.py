@@ -328,12 +328,13 @@ class Preprocessing:
         categories = [tuple(_texts(given, f"{rule}: categories")) for given in state["categories"]]
         for kind, found in zip(state["kinds"], categories, strict=True):
             if (kind == "category") != bool(found) or list(found) != sorted(found):
-                raise ValueError(f"{rule}: categories of a {kind}, got {_check.shown(found)}")
+                raise ValueError(f"{rule}: categories of a {kind}, "
+                                 f"got {_check.shown(list(found))}")
         columns = [
-            Column(name, kind, *map(float, row), indicator and kind != "category", found)
-            for name, kind, row, indicator, found in zip(
-                state["columns"], state["kinds"], numbers, state["indicators"], categories,
-                strict=True)]
+            Column(name, kind, mean, scale, median, indicator and kind != "category", found)
+            for name, kind, (mean, scale, median), indicator, found in zip(
+                state["columns"], state["kinds"], numbers.tolist(), state["indicators"],
+                categories, strict=True)]
         return cls(columns, names=names, target=of["target"], left_out=left_out,
                    named=state["named"])
 
