@@ -1,0 +1,1 @@
+"""Tables of one's own: read, their target chosen, their columns made into what a network takes."""
