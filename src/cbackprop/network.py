@@ -218,7 +218,8 @@ class Network(Model):
 
     def SGD(  # noqa: N802  the book's name
         self, training_data: Any, epochs: int, mini_batch_size: int,
-        eta: float | schedules.Schedule | Callable[[int], float], test_data: Any = None, *,
+        eta: float | schedules.Schedule | Callable[[int], float] | None = None,
+        test_data: Any = None, *,
         optimizer: str | optimizers.Optimizer = "sgd", lmbda: float = 0.0, l1: float = 0.0,
         weight_decay: float = 0.0, max_norm: float | None = None, clip_value: float | None = None,
         clip_norm: float | None = None, dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
@@ -246,12 +247,12 @@ class Network(Model):
             makes rows when they are needed, such as `datasets.expand`. Or a DataLoader of PyTorch
             that gives batches (x, y): it is read once, into arrays, before training, and then
             `mini_batch_size` and a new order each epoch count, not its own.
-        epochs : int
-        mini_batch_size : int
-            At least 1 and at most n.
-        eta : float, Schedule, or callable (step)
-            Learning rate; one of `cbackprop.schedules`, or a function of the number of mini-batches
-            done in this call. Before each epoch it is asked for all rates of that epoch.
+        epochs, mini_batch_size : int
+            The latter at least 1 and at most n.
+        eta : float, Schedule, or callable (step), optional
+            Learning rate; one of `cbackprop.schedules`, or a function of the mini-batches done in
+            this call, asked before each epoch for all its rates. By default what fits optimizer,
+            network, mini-batch and the scale of inputs: `history.eta` has it.
         test_data : as training_data, optional
             Evaluated after every epoch.
         optimizer : str or cbackprop.optimizers.Optimizer

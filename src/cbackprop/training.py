@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, optimizers, schedules, thread_choice
+from cbackprop import _check, default_eta, optimizers, schedules, thread_choice
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.history import MEASURED, MONITORS, History
@@ -24,7 +24,7 @@ FIRST_CHUNK = 3e7  # weights times examples: a few milliseconds
 
 
 def prepare(
-    network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any,
+    network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any = None,
     test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
     progress: Any = None, callback: Any = None, callbacks: Any = (), sample_weight: Any = None,
     class_weight: Any = None, threads: int | None = None, skip_zeros: bool = False,
@@ -48,13 +48,15 @@ def prepare(
         training_data, "training_data", False, sample_weight, class_weight, skip_zeros)
     epochs = _check.integer("epochs", epochs, 0)
     m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
+    settings = optimizers.training_options(len(network.sizes) - 1, **options)
+    if eta is None:
+        eta = default_eta.of_training(engine, examples, settings.optimizer, m)
     eta = schedules.schedule(eta)
     evaluation, test = (
         None if given is None else engine.examples(given, name)
         for given, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
     training = Training(
-        network, examples, epochs, m, eta,
-        optimizers.training_options(len(network.sizes) - 1, **options),
+        network, examples, epochs, m, eta, settings,
         monitors=monitors(monitor, examples, evaluation, test),
         callbacks=collected(callbacks, callback, progress),
         threads=engine.threads if threads is None else thread_choice.checked(threads))
