@@ -70,8 +70,8 @@ def test_categories_are_what_scikit_learn_makes_of_them():
 
 def test_by_hand():
     fitted = Preprocessing.fit(table(
-        age=[20, 40, NAN, 60], city=["Rome", None, "Oslo", "Rome"], member=[True, False, True, True],
-        always=[7, 7, 7, 7]))
+        age=[20, 40, NAN, 60], city=["Rome", None, "Oslo", "Rome"],
+        member=[True, False, True, True], always=[7, 7, 7, 7]))
     assert fitted.columns == ("age", "age missing", "city = Oslo", "city = Rome", "city unknown",
                               "member", "always")
     scale = np.sqrt(800 / 3)  # mean 40, median 40
@@ -209,7 +209,7 @@ def test_what_does_not_fit_the_training(columns, match, fitted):
 def test_dates_where_there_were_none(fitted):
     given = table(age=[1], city=["Rome"], member=[True])
     given.columns["age"] = np.array(["2001-01-01"], "datetime64[s]")
-    with pytest.raises(ValueError, match="column 'age' of people.csv holds dates"):
+    with pytest.raises(ValueError, match=r"^column 'age' of people\.csv holds dates"):
         fitted.transform(given)
 
 

@@ -142,7 +142,8 @@ class Preprocessing:
         Examples
         --------
         >>> from cbackprop.tables.preprocessing import Preprocessing
-        >>> fitted = Preprocessing.fit({"age": [20.0, 40.0, None], "city": ["Rome", "Oslo", "Rome"]})
+        >>> fitted = Preprocessing.fit(
+        ...     {"age": [20.0, 40.0, None], "city": ["Rome", "Oslo", "Rome"]})
         >>> fitted.columns
         ('age', 'age missing', 'city = Oslo', 'city = Rome', 'city unknown')
         >>> fitted.transform({"city": ["Bonn"], "age": [50.0]})
@@ -308,7 +309,8 @@ class Preprocessing:
             raise ValueError(f"{rule}: three finite numbers for each of {count} columns")
         for key in ("kinds", "indicators", "categories"):
             if not isinstance(state[key], list) or len(state[key]) != count:
-                raise ValueError(f"{rule}: {key} of {count} columns, got {_check.shown(state[key])}")
+                raise ValueError(f"{rule}: {key} of {count} columns, "
+                                 f"got {_check.shown(state[key])}")
         names = _texts(state["names"], f"{rule}: names")
         of = {"target": _texts(state["target"], f"{rule}: target"),
               "left_out": _texts(list(state["left_out"]), f"{rule}: left_out"),
@@ -364,8 +366,8 @@ class Preprocessing:
         known = set(found.values())
         extra = [name for name in table.columns if name not in known]
         if extra:
-            warnings.warn(f"{table.source} has columns that the network was not trained with, which "
-                          f"are ignored: {_listed(extra)}", stacklevel=3)
+            warnings.warn(f"{table.source} has columns that the network was not trained with, "
+                          f"which are ignored: {_listed(extra)}", stacklevel=3)
         return found
 
 
@@ -447,7 +449,8 @@ def _read(table: Table, name: str, column: Column) -> NDArray[Any]:
     """Return a column's numbers, NaN where one is missing; of categories, their places."""
     values = table.columns[name]
     if values.dtype.kind == "M":
-        raise ValueError(f"column {name!r} of {table.source} holds dates, and held none in training")
+        raise ValueError(f"column {name!r} of {table.source} holds dates, as it did not in "
+                         f"training")
     if column.kind == "category":
         return _places(values, column.categories)
     boolean = _truths(values)
