@@ -1,1 +1,8 @@
-"""Tables of one's own: read, their target chosen, their columns made into what a network takes."""
+"""Tables: files and frames as named columns, and which of them is the target."""
+
+from .frame import from_frame
+from .reading import read
+from .table import Table
+from .target import Target, choose
+
+__all__ = ["Table", "Target", "choose", "from_frame", "read"]

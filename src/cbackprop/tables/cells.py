@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from cbackprop import _check
 
 MISSING = frozenset((  # in any case
-    "", "na", "n/a", "#n/a", "<na>", "n.a.", "nan", "-nan", "null", "(null)", "#null!", "none", "nil",
-    "?", "-", "--", ".", r"\n"))
+    "", "na", "n/a", "#n/a", "<na>", "n.a.", "nan", "-nan", "null", "(null)", "#null!", "none",
+    "nil", "?", "-", "--", ".", r"\n"))
 NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|infinity)", re.A | re.I)
 WITH_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.A)
 WITH_COMMA_OR_WHOLE = re.compile(r"[+-]?(?:\d*,\d+|\d+)(?:[eE][+-]?\d+)?", re.A)

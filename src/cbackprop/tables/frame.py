@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -137,10 +138,10 @@ def _of_objects(
         return _finite(numbers, table, name)
     for row in np.flatnonzero(~nothing):
         if not isinstance(array[row], (str, int, float, np.number, np.bool_)):
-            raise TypeError(f"{table.where(int(row), name)}: must be a number, a boolean, text or a "
-                            f"date, got {_check.shown(array[row])}")
+            raise TypeError(f"{table.where(int(row), name)}: must be a number, a boolean, text or "
+                            f"a date, got {_check.shown(array[row])}")
     words = [None if no else str(value) for value, no in zip(array, nothing, strict=True)]
-    return cells.typed(words, lambda row: table.where(row, name))
+    return cells.typed(words, partial(table.where, name=name))
 
 
 def _missing(column: Any) -> NDArray[np.bool_] | None:

@@ -18,8 +18,8 @@ class Table:
     Parameters
     ----------
     columns : dict of str to ndarray, shape (n,)
-        In the order of the file. float64 are numbers, in which NaN is a missing one; object is text,
-        str or None; bool; and datetime64.
+        In the order of the file. float64 are numbers, in which NaN is a missing one; object is
+        text, str or None; bool; and datetime64.
     source : str
         What messages call it: a file's name, or "the DataFrame".
     named : bool
