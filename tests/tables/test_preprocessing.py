@@ -314,6 +314,10 @@ def test_labels_are_classes():
         with pytest.raises(ValueError, match=r"^y of test_data must hold classes of the network, "
                                              r"\[1, 2, 7\], got .* at 1$"):
             net.evaluate((x, [7, wrong]))
+    for classes, y in (((0, 1, 2), [2.0, 1.0]), ((0, 1, 2), [2, 1]), ((False, True, 2), [2, True]),
+                       (("a", "b", "c"), ["c", "b"]), (("a", "b", "c"), [2, 1])):
+        net.classes = classes
+        assert net.total_cost((x, np.array(y))) == plain.total_cost((x, [2, 1]))
     binary = Network([2, 1], cost="cross_entropy", seed=0)
     cost = binary.total_cost((x, [0, 1]))
     binary.classes = ("no", "yes")

@@ -97,9 +97,11 @@ def labels(y: Any, classes: Classes, name: str = "y") -> Any:
     if values.dtype.kind not in "biufO":
         return y
     column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-    numeric = column.dtype.kind in "biuf"
-    if column.ndim > 1 or (numeric and (classes == tuple(range(len(classes))) or all(
-            isinstance(item, str) for item in classes))):
+    if column.ndim > 1:
+        return y
+    if column.dtype.kind in "biuf" and all(isinstance(item, str) for item in classes):
+        return y
+    if column.dtype.kind in "iu" and classes == tuple(range(len(classes))):
         return y
     place = {item: at for at, item in enumerate(classes)}
     found = np.empty(column.size, np.intp)

@@ -63,8 +63,8 @@ class Column:
         """Say what is done to it."""
         if self.kind == "category":
             return f"one-hot: {_check.shown(list(self.categories))}, or unknown"
-        what = {"number": f"(x - {self.mean:.6g}) / {self.scale:.6g}",
-                "constant": f"constant, x - {self.mean:.6g}",
+        moved = f"x {'+' if self.mean < 0 else '-'} {abs(self.mean):.6g}"
+        what = {"number": f"({moved}) / {self.scale:.6g}", "constant": f"constant, {moved}",
                 "pixel": f"x / {self.scale:g}", "boolean": "0 or 1"}[self.kind]
         if self.indicator:
             what += f"; missing: {self.median:.6g}, and an indicator"
@@ -234,15 +234,18 @@ class Preprocessing:
             return None
         return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
-    def __repr__(self) -> str:
-        of = {kind: sum(column.kind == kind for column in self.inputs) for kind in KINDS}
+    def words(self) -> str:
+        """Say in a line how many columns there are of each kind."""
         words = {"number": "standardised", "constant": "constant", "pixel": "divided by 255",
                  "boolean": "boolean", "category": "one-hot"}
-        parts = [f"{count} {words[kind]}" for kind, count in of.items() if count]
+        counts = {kind: sum(column.kind == kind for column in self.inputs) for kind in KINDS}
+        parts = [f"{count} {words[kind]}" for kind, count in counts.items() if count]
         if self.left_out:
             parts.append(f"{len(self.left_out)} left out")
-        return (f"Preprocessing({len(self.inputs)} columns -> {len(self.columns)} inputs: "
-                f"{', '.join(parts)})")
+        return f"{len(self.inputs)} columns -> {len(self.columns)} inputs: {', '.join(parts)}"
+
+    def __repr__(self) -> str:
+        return f"Preprocessing({self.words()})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Preprocessing):

@@ -247,7 +247,7 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     guess("initializer", lambda: (_initializer(first), f"what suits {layers.described(first)}"))
     optimizer = guess("optimizer", lambda: ("adam", "it needs the least care"))
     kept = _optimizer(optimizer)
-    share = guess("validation_split", lambda: _validation_split(rows))
+    share = guess("validation_split", lambda: validation_split(rows))
     n = max(1, rows - math.ceil(rows * share))
     m = guess("mini_batch_size", lambda: _mini_batch_size(n, kept))
     guess("eta", lambda: (
@@ -308,7 +308,8 @@ def _optimizer(optimizer: Any) -> optimizers.Optimizer:
     return optimizers.training_options(1, optimizer).optimizer
 
 
-def _validation_split(rows: int) -> tuple[float, str]:
+def validation_split(rows: int) -> tuple[float, str]:
+    """Choose the share of rows that is held out, and say why."""
     if rows < FEW:
         return 0.0, f"none of {rows} rows can be spared"
     return (0.2 if rows < SMALL else 0.1), f"of {rows} rows, to see when to stop"
