@@ -146,6 +146,17 @@ class Model:
             return self._preprocessing.transform(x, self.dtype)
         return x
 
+    def data(self, data: Any, name: str = "") -> Any:
+        """
+        Return a data set whose tables are arrays, and whose classes are labels; else as it is.
+
+        Raises
+        ------
+        ValueError
+            If a table does not fit, or y holds what is no class; it calls the data by their name.
+        """
+        return data if self.engine.as_arrays is None else self.engine.as_arrays(data, name)
+
     # ---- parameters ----
 
     @property

@@ -161,8 +161,9 @@ def train_table(
     if len(validation):
         more["evaluation_data"] = (
             preprocessing.transform(table.rows(validation), dtype), chosen.y[validation])
-    # Zeros of pixels and of one-hot columns are most of many a table: MNIST trains in half the time.
-    decided.train(network, x, chosen.y[training], callbacks=list(callbacks), skip_zeros=True, **more)
+    # Many a table is mostly zeros, of pixels or one-hot columns: MNIST trains in half the time.
+    decided.train(
+        network, x, chosen.y[training], callbacks=list(callbacks), skip_zeros=True, **more)
     network.preprocessing, network.classes = preprocessing, chosen.classes
     parts = dict(zip(ROWS, (training, validation, test), strict=True))
     made = TableTraining(network, table, chosen, decided, parts)

@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from cbackprop import Network
+from cbackprop import Network, inspect, plot
 from cbackprop.tables.preprocessing import Column, Preprocessing
 from cbackprop.tables.table import Table
 
@@ -302,6 +302,34 @@ def test_a_network_takes_frames_wherever_it_takes_x(dtype):
     assert net.history.accuracy == again.accuracy
 
 
+def test_inspection_and_pictures_take_frames_too():
+    net = Network([5, 4, 3], cost="log_likelihood", seed=0)
+    plain = net.copy()
+    net.preprocessing = Preprocessing.fit(FRAME)
+    net.classes = ("ale", "beer", "wine")
+    x, y = net.preprocessing.transform(FRAME), [2, 1, 2, 0]
+    one, other = (inspect.trace(*given) for given in ((plain, x, y), (net, FRAME, KINDS)))
+    assert all(map(np.array_equal, one.delta, other.delta))
+    first = {name: values[:1] for name, values in FRAME.items()}
+    assert inspect.gradient_check(net, FRAME, KINDS).passed
+    assert np.array_equal(inspect.jacobian(net, first), inspect.jacobian(plain, x[:1]))
+    pytest.importorskip("matplotlib").use("agg")
+    matrix, *_ = plot.confusion(net, (FRAME, KINDS))
+    counts = np.nan_to_num(matrix.images[0].get_array())
+    assert counts.sum(axis=1).round(6).tolist() == [1, 1, 1]
+    assert [label.get_text() for label in matrix.get_yticklabels()] == ["ale", "beer", "wine"]
+
+
+def test_a_row_of_a_frame_is_no_table():
+    pandas = pytest.importorskip("pandas")
+    net = Network([2, 3], seed=0)
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [5.0, 7.0]})
+    net.preprocessing = Preprocessing.fit(frame)
+    with pytest.raises(TypeError, match=r"got a Series of .*; of a row, frame.iloc\[\[0\]\]"):
+        net.feedforward(frame.iloc[0])
+    assert np.array_equal(net.feedforward(frame.iloc[[0]]), net.feedforward(frame)[:1])
+
+
 def test_labels_are_classes():
     net = Network([2, 3], cost="log_likelihood", seed=0)
     plain, x = net.copy(), np.eye(2)
@@ -310,6 +338,8 @@ def test_labels_are_classes():
         assert net.total_cost((x, y)) == plain.total_cost((x, [2, 0]))
     one_hot = [[0, 0, 1], [1, 0, 0]]
     assert net.total_cost((x, one_hot)) == plain.total_cost((x, one_hot))
+    assert net.total_cost((x[0], one_hot[1])) == plain.total_cost((x[0], 0))
+    assert net.total_cost((x[0], 1)) == plain.total_cost((x[0], 0))
     for wrong in (3, "a", None, NAN):
         with pytest.raises(ValueError, match=r"^y of test_data must hold classes of the network, "
                                              r"\[1, 2, 7\], got .* at 1$"):

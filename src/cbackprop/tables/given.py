@@ -70,9 +70,15 @@ def examples(
     x, y = data
     if preprocessing is not None and is_table(x):
         x = preprocessing.transform(x, real)
-    if classes is not None:
+    if classes is not None and not (_is_vector(x) and _is_vector(y)):  # one example's outputs
         y = labels(y, classes, arrays.part("y", name))
     return x, y
+
+
+def _is_vector(values: Any) -> bool:
+    if isinstance(values, (list, tuple)):
+        return bool(values) and isinstance(values[0], (int, float, np.number))
+    return isinstance(values, np.ndarray) and values.ndim == 1
 
 
 def labels(y: Any, classes: Classes, name: str = "y") -> Any:

@@ -199,6 +199,9 @@ class Preprocessing:
             If a column is missing, or holds what it did not in training: the error names it, and
             the place of the first such value.
         """
+        if frames.is_frame(table) and len(getattr(table, "shape", ())) == 1:
+            raise TypeError(f"a table must have columns, got a {type(table).__name__} of shape "
+                            f"{table.shape}; of a row, frame.iloc[[0]] is a table")
         table = from_frame(table)
         found = self._matched(table)
         x = np.zeros((len(table), len(self.columns)), dtype)
@@ -378,8 +381,8 @@ def is_table(values: object) -> bool:
     """Tell what has columns: a Table, a dict, a DataFrame of pandas or polars, a pyarrow Table."""
     if isinstance(values, (Table, dict)):
         return True
-    if frames.is_frame(values):
-        return hasattr(values, "columns")
+    if frames.is_frame(values):  # as a Series, which may be a row; it is refused
+        return True
     return type(values).__module__.partition(".")[0] == "pyarrow" and hasattr(
         values, "column_names")
 
