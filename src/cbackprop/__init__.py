@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 from cbackprop import _deprecated as _deprecated
-from cbackprop import callbacks, datasets, metrics, optimizers, schedules
+from cbackprop import callbacks, datasets, metrics, optimizers, schedules, tables
 from cbackprop._endings import DivergenceError
 from cbackprop._version import __version__ as __version__
 from cbackprop.config import show_config
@@ -16,11 +16,12 @@ from cbackprop.sweep import mean_output, train_many
 
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
            "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "mean_output",
-           "metrics", "optimizers", "plot", "schedules", "show_config",
-           "train_many"]  # not sklearn, which not everybody can import
+           "metrics", "optimizers", "plot", "schedules", "show_config", "tables", "train_many",
+           "train_table"]  # not sklearn, which not everybody can import
 
 # Most trainings need none of these.
 LAZY = ("book", "chapter2", "convert", "inspect", "loggers", "plot", "sklearn")
+LAZY_FUNCTIONS = {"train_table": "cbackprop.table_training"}
 
 
 def __getattr__(name: str) -> Any:
@@ -29,8 +30,10 @@ def __getattr__(name: str) -> Any:
             return importlib.import_module(f"cbackprop.{name}")
         except ModuleNotFoundError as error:  # for hasattr
             raise AttributeError(str(error), name=name) from error
+    if name in LAZY_FUNCTIONS:
+        return getattr(importlib.import_module(LAZY_FUNCTIONS[name]), name)
     raise AttributeError(f"module 'cbackprop' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *LAZY})
+    return sorted({*globals(), *LAZY, *LAZY_FUNCTIONS})

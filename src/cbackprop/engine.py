@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,8 @@ class Engine:
         What an optimizer carries from one training to the next.
     unseen_seconds : float
         How long it was trained since `Diagnosis` looked at it; infinite if that never did.
+    as_arrays : callable (data, name), optional
+        Makes arrays of a data set's tables and classes, for a network that knows them.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Engine:
         self.build = _dispatch.load(dtype)
         self.random = random
         self.optimizer_state: OptimizerState | None = None
+        self.as_arrays: Callable[[Any, str], Any] | None = None
         self._set_up()
         self.threads = threads
         self.unseen_seconds = math.inf
@@ -151,7 +154,8 @@ class Engine:
                 raise TypeError("sample_weight and class_weight need examples in arrays, got "
                                 f"{type(examples).__name__}")
         elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
-            examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
+            x, y = examples if self.as_arrays is None else self.as_arrays(examples, name)
+            examples = self._sparse_targets(x, y, name, sample_weight, class_weight)
         else:
             return ArrayExamples(*self.arrays(
                 examples, name, check, sample_weight, class_weight, skip_zeros, to_train))
@@ -179,7 +183,7 @@ class Engine:
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
         admits = self.target_values.trained if to_train else self.target_values.measured
-        if sample_weight is None and class_weight is None and not skip_zeros:
+        if sample_weight is class_weight is self.as_arrays is None and not skip_zeros:
             as_they_are = self.core.in_place(examples, check)
             if as_they_are is not None:
                 y = as_they_are[1].y
@@ -189,6 +193,8 @@ class Engine:
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
+        if self.as_arrays is not None:
+            examples = self.as_arrays(examples, name)
         x, y = arrays.examples(examples, self.sizes, self.dtype, name, admits)
         rows = self.rows(x, arrays.part("x", name), skip_zeros)
         if check:

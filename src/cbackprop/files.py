@@ -21,7 +21,7 @@ from cbackprop.metrics import Kind
 FORMAT = "cbackprop network"
 VERSION = 4  # 2: what an optimizer remembers; functions with parameters, by layer and neuron
 #              3: the random state, the history
-#              4: its steps and seed, metrics; what the network was trained on
+#              4: its steps and seed, metrics; what the network was trained on; preprocessing and classes
 
 FUNCTIONS = ("activation", "output_activation", "cost")
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
@@ -104,6 +104,10 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
     if memory:
         arrays |= {f"memory_{at}": array for at, array in enumerate(memory["memory"])}
         memory = {key: value for key, value in memory.items() if key != "memory"}
+    preprocessing = state["preprocessing"]
+    if preprocessing:
+        arrays["preprocessing"] = preprocessing["numbers"]
+        preprocessing = {key: value for key, value in preprocessing.items() if key != "numbers"}
     arrays["input_scale"] = np.asarray(settings.pop("input_scale"))
     for name in FUNCTIONS:
         settings[name] = _written(settings[name], name)
@@ -111,6 +115,7 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
         "format": FORMAT, "version": VERSION, "settings": settings, "optimizer": memory,
         "random": _plain(state["random"].bit_generator.state),
         "history": history and dataclasses.asdict(history), "trained_on": state["trained_on"],
+        "preprocessing": preprocessing, "classes": state["classes"],
     })
     with storage.replacing(target) as file:
         _format(target).write(file, header, arrays)
@@ -172,6 +177,9 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         memory["steps"] = _check.integer("steps of the optimizer", memory["steps"], 0)
         names = [name for name in arrays if name.startswith("memory_")]
         memory["memory"] = [arrays[f"memory_{at}"] for at in range(len(names))]
+    preprocessing = header.get("preprocessing")
+    if preprocessing is not None:
+        preprocessing["numbers"] = arrays["preprocessing"]
     history, random = header.get("history"), header.get("random")
     kind = header.get("trained_on")
     layers = list(itertools.pairwise(settings["sizes"]))
@@ -189,6 +197,8 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         "random": random and _generator(random),
         "history": history and History.read(history),
         "trained_on": kind and Kind.read(kind),
+        "preprocessing": preprocessing,
+        "classes": header.get("classes"),
     }
 
 

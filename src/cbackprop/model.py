@@ -3,6 +3,7 @@
 from __future__ import annotations  # naming numpy.random would import it, for 8 ms
 
 import copy
+import functools
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbackprop import arrays, files, functions, initializers, layers, storage
 from cbackprop._check import choice, generator
+from cbackprop._check import instance as check_instance
 from cbackprop._check import sizes as checked_sizes
 from cbackprop.core import _dispatch, table
 from cbackprop.engine import Engine
@@ -18,9 +20,12 @@ from cbackprop.history import History
 from cbackprop.metrics import Kind
 from cbackprop.parameters import Views
 from cbackprop.summary import Summary
+from cbackprop.tables import given
+from cbackprop.tables.preprocessing import Preprocessing, is_table
 
 SETTINGS = ("sizes", "activation", "output_activation", "cost", "dtype", "input_scale")
 FIXED = (*SETTINGS, "num_layers", "engine")
+KEPT = ("history", "trained_on", "_preprocessing", "_classes")  # in files, too
 
 M = TypeVar("M", bound="Model")
 
@@ -93,6 +98,67 @@ class Model:
         'tanh'
         """
         return {name: getattr(self, name) for name in SETTINGS}
+
+    # ---- columns and classes ----
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What is done to the columns of tables; None reads them as numbers, by position."""
+        return self._preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, preprocessing: Preprocessing | None) -> None:
+        if preprocessing is not None:
+            check_instance("preprocessing", preprocessing, Preprocessing)
+            if len(preprocessing.columns) != self.sizes[0]:
+                raise ValueError(f"preprocessing must make sizes[0] = {self.sizes[0]} columns, "
+                                 f"got {len(preprocessing.columns)}")
+        self._preprocessing = preprocessing
+        self._read_as(preprocessing, self.classes)
+
+    @property
+    def classes(self) -> given.Classes | None:
+        """What the outputs stand for, names or numbers; then y of one dimension holds them."""
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: Sequence[Any] | None) -> None:
+        self._classes = given.checked_classes(classes, self.sizes[-1])
+        self._read_as(self.preprocessing, self._classes)
+
+    _preprocessing: Preprocessing | None = None
+    _classes: given.Classes | None = None
+
+    def _read_as(
+        self, preprocessing: Preprocessing | None, classes: given.Classes | None
+    ) -> None:
+        neither = preprocessing is None and classes is None
+        self.engine.as_arrays = None if neither else functools.partial(
+            given.examples, preprocessing, classes, self.dtype)
+
+    def inputs(self, x: Any) -> Any:
+        """
+        Return what `preprocessing` makes of a table; whatever else x is, x.
+
+        Raises
+        ------
+        ValueError
+            If the table does not fit.
+        """
+        if self._preprocessing is not None and is_table(x):
+            return self._preprocessing.transform(x, self.dtype)
+        return x
+
+    def data(self, data: Any, name: str = "") -> Any:
+        """
+        Return a data set whose tables are arrays, and whose classes are labels; else as it is.
+
+        Raises
+        ------
+        ValueError
+            If a table does not fit, or y holds what is no class; it calls the data by their name.
+        """
+        return data if self.engine.as_arrays is None else self.engine.as_arrays(data, name)
 
     # ---- parameters ----
 
@@ -178,14 +244,20 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self.settings(), **self.engine.state(), "history": self.history,
                 "trained_on": self.trained_on,
+                "preprocessing": self._preprocessing and self._preprocessing.state(),
+                "classes": self._classes,
                 "user's": {name: value for name, value in self.__dict__.items()
-                           if name not in (*FIXED, "history", "trained_on")}}
+                           if name not in (*FIXED, *KEPT)}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Model.__init__(self, **state["settings"], initializer="zeros")
         self.engine.set_state(state)
         self.history = copy.deepcopy(state.get("history"))
         self.trained_on = state.get("trained_on")
+        preprocessing = state.get("preprocessing")
+        self.preprocessing = (
+            None if preprocessing is None else Preprocessing.of(preprocessing))
+        self.classes = state.get("classes")
         self.__dict__.update(state.get("user's", {}))
 
     def save(self, path: storage.Target) -> None:
@@ -193,7 +265,7 @@ class Model:
         Write the network to one file, whole or not at all; `load` goes on exactly where it is.
 
         That is parameters, settings, what an optimizer remembers, the state of the random order,
-        and `history`. docs/files.md has the format.
+        `history`, `preprocessing` and `classes`. docs/files.md has the format.
 
         Parameters
         ----------

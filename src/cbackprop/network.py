@@ -67,6 +67,8 @@ class Network(Evaluation):
         What the targets of the last training were: classes, several labels, numbers or counts.
     activation, output_activation, cost, dtype, input_scale
         As given.
+    preprocessing, classes : tables.Preprocessing or None; tuple or None
+        What is done to tables, wherever x may be one; and what a y of one dimension then holds.
     engine : Engine
         What trains and evaluates it, for tools that need more than its methods.
 
@@ -92,7 +94,7 @@ class Network(Evaluation):
         Parameters
         ----------
         a : array of shape (n, in), (in,), or a column (in, 1)
-            Or a sparse matrix of SciPy, which is never made dense.
+            Or a sparse matrix of SciPy, never made dense; or a table, for `preprocessing`.
 
         Returns
         -------
@@ -113,7 +115,7 @@ class Network(Evaluation):
         out = engine.core.feedforward(a)
         if out is not None:
             return out
-        given: Any = a if arrays.is_sparse(a) else arrays.numbers(a, "a")
+        given: Any = a if arrays.is_sparse(a) else arrays.numbers(self.inputs(a), "a")
         rows = engine.rows(arrays.rows_or_sparse(given, self.sizes[0], "a"), "a")
         out = engine.core.feedforward(rows)
         if out is None:
@@ -153,7 +155,7 @@ class Network(Evaluation):
         >>> [g.shape for g in nabla_w]
         [(3, 2), (1, 3)]
         """
-        x = arrays.rows_or_sparse(x, self.sizes[0])
+        x = arrays.rows_or_sparse(self.inputs(x), self.sizes[0])
         engine = self.engine
         rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight, to_train=True)
         nabla = engine.zeros()
@@ -218,7 +220,8 @@ class Network(Evaluation):
 
     def SGD(  # noqa: N802  the book's name
         self, training_data: Any, epochs: int, mini_batch_size: int,
-        eta: float | schedules.Schedule | Callable[[int], float], test_data: Any = None, *,
+        eta: float | schedules.Schedule | Callable[[int], float] | None = None,
+        test_data: Any = None, *,
         optimizer: str | optimizers.Optimizer = "sgd", lmbda: float = 0.0, l1: float = 0.0,
         weight_decay: float = 0.0, max_norm: float | None = None, clip_value: float | None = None,
         clip_norm: float | None = None, dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
@@ -247,12 +250,12 @@ class Network(Evaluation):
             makes rows when they are needed, such as `datasets.expand`. Or a DataLoader of PyTorch
             that gives batches (x, y): it is read once, into arrays, before training, and then
             `mini_batch_size` and a new order each epoch count, not its own.
-        epochs : int
-        mini_batch_size : int
-            At least 1 and at most n.
-        eta : float, Schedule, or callable (step)
-            Learning rate; one of `cbackprop.schedules`, or a function of the number of mini-batches
-            done so far. Before each epoch it is asked for all rates of that epoch.
+        epochs, mini_batch_size : int
+            The latter at least 1 and at most n.
+        eta : float, Schedule, or callable (step), optional
+            Learning rate; one of `cbackprop.schedules`, or a function of the mini-batches done so
+            far, asked before each epoch for all its rates. By default what fits optimizer,
+            network, mini-batch and the scale of inputs: `history.eta` has it.
         test_data : as training_data, optional
             Evaluated after every epoch: its cost, and the accuracy of classes, the R2, MAE and RMSE
             of numbers, ...: what fits the targets, as docs/metrics.md lists it.

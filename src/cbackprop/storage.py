@@ -260,11 +260,22 @@ def read_bytes(path: Path_, max_bytes: int) -> bytes:
         If it does not unpack, or to more bytes than this.
     """
     max_bytes = _check.integer("max_bytes", max_bytes, 0)
-    packed = Path(path).read_bytes()
-    if not packed.startswith(b"\x1f\x8b"):
-        return packed
-    with damaged(f"{path}: a gzip file must unpack whole, got "):
-        return _whole(gzip.GzipFile(fileobj=io.BytesIO(packed)), max(max_bytes, len(packed)))
+    return unpacked(Path(path).read_bytes(), max_bytes, str(path))
+
+
+def unpacked(content: bytes, max_bytes: int, name: str) -> bytes:
+    """
+    Return the content of a file, unpacked if its first bytes say gzip.
+
+    Raises
+    ------
+    ValueError
+        If it does not unpack, or to more bytes than this.
+    """
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    with damaged(f"{name}: a gzip file must unpack whole, got "):
+        return _whole(gzip.GzipFile(fileobj=io.BytesIO(content)), max(max_bytes, len(content)))
 
 
 class Archive(Mapping[str, NDArray[Any]]):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, held_out, metrics, optimizers, schedules, thread_choice
+from cbackprop import _check, default_eta, held_out, metrics, optimizers, schedules, thread_choice
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.diagnosis import Diagnosis
@@ -29,7 +29,7 @@ Monitors = dict[str, tuple[metrics.Metric, Examples]]
 
 
 def prepare(
-    network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any,
+    network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any = None,
     test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
     progress: Any = None, callback: Any = None, callbacks: Any = (), sample_weight: Any = None,
     class_weight: Any = None, threads: int | None = None, skip_zeros: bool = False,
@@ -62,6 +62,9 @@ def prepare(
     examples = split.training if split else given
     epochs = _check.integer("epochs", epochs, 0)
     m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
+    settings = optimizers.training_options(len(network.sizes) - 1, **options)
+    if eta is None:
+        eta = default_eta.of_training(engine, examples, settings.optimizer, m)
     eta = schedules.schedule(eta)
     evaluation, test = (
         None if data is None else engine.examples(data, name)
@@ -69,8 +72,7 @@ def prepare(
     kind = metrics.kind_for(engine, examples)
     metrics.check_class_weight(class_weight, kind)
     training = Training(
-        network, examples, epochs, m, eta,
-        optimizers.training_options(len(network.sizes) - 1, **options),
+        network, examples, epochs, m, eta, settings,
         monitors=monitors(
             monitor, engine, kind, examples, split.held_out if split else evaluation, test),
         kind=kind,

@@ -427,7 +427,7 @@ def test_epochs(value, error, nets):
     (float("nan"), ValueError), (float("inf"), ValueError), (-float("inf"), ValueError),
     (np.float32("nan"), ValueError), (-0.5, ValueError), (-1, ValueError),
     pytest.param(10**400, ValueError, id="10**400"),
-    ("fast", TypeError), ("0.5", TypeError), (b"0.5", TypeError), (None, TypeError),
+    ("fast", TypeError), ("0.5", TypeError), (b"0.5", TypeError),
     (0.5j, TypeError), ([0.5], TypeError), (np.array([0.5, 0.5]), TypeError),
 ])
 def test_eta(take, value, error, nets):

@@ -20,10 +20,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from cbackprop import DivergenceError, Network, storage
+from cbackprop import DivergenceError, Network, files, storage
 from cbackprop.book import network2
 from cbackprop.callbacks import Checkpoint
 from cbackprop.convert import export_onnx
+from cbackprop.tables.preprocessing import Preprocessing
 
 SETTINGS = [
     {},
@@ -152,12 +153,54 @@ def test_another_process_trains_the_same_bits():
 # ---- save and load ----
 
 
-@pytest.fixture(params=["net.npz", "net.safetensors"])
+@pytest.fixture(params=files.FORMATS)
 def path(request, tmp_path):
     """Where a file of each format goes."""
-    if request.param.endswith(".safetensors"):
-        pytest.importorskip("safetensors")
-    return tmp_path / request.param
+    try:
+        files.FORMATS[request.param].need("a test")
+    except ModuleNotFoundError as error:
+        pytest.skip(str(error))
+    return tmp_path / f"net{request.param or '.npz'}"
+
+
+FRAME = {"age": [20.0, 40.0, None, 50.0], "city": ["Rome", "Oslo", None, "Rome"],
+         "member": [True, False, True, True]}
+
+
+def network_of_a_table():
+    net = network()  # age, age missing, Oslo, Rome, another city, member
+    net.preprocessing = Preprocessing.fit(
+        FRAME | {"who": list("abcd"), "joins": [1, 2, 3, 4]}, target="joins",
+        left_out={"who": "a name"})
+    net.classes = ("no", "perhaps", 3.5)
+    return net
+
+
+def test_columns_and_classes_go_into_a_file(path):
+    net = network_of_a_table()
+    net.save(path)
+    assert_same_tables(net, Network.load(path))
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_columns_and_classes_go_with_a_copy(how):
+    net = network_of_a_table()
+    assert_same_tables(net, COPIES[how](net))
+
+
+def assert_same_tables(net, other):
+    assert_same(net, other)
+    assert other.preprocessing == net.preprocessing
+    assert other.preprocessing.left_out == {"who": "a name"}
+    assert other.classes == ("no", "perhaps", 3.5)
+    assert np.array_equal(other.feedforward(FRAME), net.feedforward(net.preprocessing.transform(
+        FRAME)))
+    y = ["no", 3.5, "perhaps", "no"]
+    assert other.total_cost((FRAME, y)) == network().total_cost(
+        (net.preprocessing.transform(FRAME), [0, 2, 1, 0]))
+    other.classes = other.preprocessing = None
+    assert net.classes is not None
+    assert net.evaluate((FRAME, y)) in range(5)
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
@@ -775,6 +818,33 @@ def test_numbers_that_no_network_would_have_are_refused(change, match, tmp_path)
     refused(path, f"is not a .*: .*{match}")
 
 
+@pytest.mark.parametrize(("change", "match"), [
+    (lambda arrays, _: arrays.pop("preprocessing"), "preprocessing"),
+    (lambda arrays, _: arrays.update(preprocessing=arrays["preprocessing"][:-1]), "three finite"),
+    (lambda arrays, _: arrays["preprocessing"].fill(np.nan), "three finite"),
+    (lambda arrays, _: arrays["preprocessing"].fill(0), "three finite"),
+    (lambda arrays, _: arrays.update(preprocessing=np.array("a")), "three finite"),
+    *[(lambda _, header, value=value: header.update(preprocessing=value), "")
+      for value in ({}, [], 0, "age", [1], {"columns": ["age"]})],
+    *[(lambda _, header, key=key, value=value: header["preprocessing"].update({key: value}), "")
+      for key in ("columns", "kinds", "indicators", "categories", "names", "target", "left_out",
+                  "named")
+      for value in (None, [], [1, 2, 3], ["a", "a", "b"], {"who": 1})],
+    (lambda _, header: header["preprocessing"].update(more=1), "as it was saved"),
+    (lambda _, header: header["preprocessing"]["categories"][1].insert(0, "Bonn"), r"sizes\[0\]"),
+    (lambda _, header: header["preprocessing"]["categories"][0].append("Bonn"), "categories"),
+    *[(lambda _, header, value=value: header.update(classes=value), "classes must be 3")
+      for value in ([], 3, "abc", ["a", "b"], ["a", "b", "b"], [["a"], "b", "c"], [None, 1, 2])],
+])
+def test_columns_and_classes_that_are_damaged_are_refused(change, match, tmp_path):
+    path = tmp_path / "net.npz"
+    network_of_a_table().save(path)
+    rewritten(path, lambda *_: None)
+    Network.load(path)
+    rewritten(path, change)
+    refused(path, f"is not a .*: .*{match}")
+
+
 def test_what_could_not_be_loaded_is_not_saved(path):
     net = network()
     net.save(path)
@@ -1130,8 +1200,11 @@ def test_a_compressed_file_is_read(saved):
     assert_same(Network.load(path), good)
 
 
-@pytest.mark.parametrize(("version", "without"), [(1, ["optimizer", "random", "history"]),
-                                                 (2, ["random", "history"])])
+NEW = ["preprocessing", "classes"]
+
+
+@pytest.mark.parametrize(("version", "without"), [
+    (1, ["optimizer", "random", "history", *NEW]), (2, ["random", "history", *NEW]), (3, NEW)])
 def test_files_of_earlier_versions_still_load(version, without, tmp_path):
     net = Network([3, 4, 2], activation="tanh", seed=1)
     net.save(tmp_path / "net.npz")
@@ -1148,3 +1221,4 @@ def test_files_of_earlier_versions_still_load(version, without, tmp_path):
     for one, other in zip([*net.weights, *net.biases], [*loaded.weights, *loaded.biases],
                           strict=True):
         np.testing.assert_array_equal(one, other)
+    assert (loaded.preprocessing, loaded.classes) == (None, None)

@@ -37,6 +37,12 @@ def test_public_names_have_examples():
         assert any(test.examples for test in found), name
 
 
+@pytest.mark.skipif(not README.exists(), reason="docs/ is not beside the tests")
+def test_every_format_of_files_is_in_their_page():
+    page = (README.parent / "docs" / "files.md").read_text("utf-8")
+    assert all(f'"net{ending}"' in page for ending in cbackprop.files.FORMATS if ending)
+
+
 @pytest.mark.skipif(not README.exists(), reason="README.md is not beside the tests")
 def test_readme(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

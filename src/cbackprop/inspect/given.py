@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import _check, arrays
 from cbackprop._check import index
 from cbackprop.network import Network
+from cbackprop.tables.preprocessing import is_table
 
 
 def network(net: Any, by: str | None = None) -> Network:
@@ -41,7 +42,9 @@ def targets(net: Any, y: Any) -> Any:
 
 def data_set(net: Any, examples: Any) -> Any:
     """Return examples as the network takes them: y in (x, y) of an estimator as `targets` does."""
-    if isinstance(net, Network) or not isinstance(examples, tuple) or len(examples) != 2:
+    if isinstance(net, Network):
+        return net.data(examples, "test_data")
+    if not isinstance(examples, tuple) or len(examples) != 2:
         return examples
     return examples[0], targets(net, examples[1])
 
@@ -50,7 +53,9 @@ def in_float64(net: Any) -> Network:
     """Return a float64 copy, whose parameters may be changed."""
     net = network(net)
     settings = net.settings() | {"dtype": "float64"}
-    return Network(**settings, initializer=(list(net.weights), list(net.biases)))
+    made = Network(**settings, initializer=(list(net.weights), list(net.biases)))
+    made.preprocessing, made.classes = net.preprocessing, net.classes
+    return made
 
 
 def examples(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -62,6 +67,7 @@ def examples(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], ND
     TypeError, ValueError
         If x and y do not fit the network or each other, or are not finite.
     """
+    x, y = net.data((x, y))
     return arrays.examples((rows(net, x), y), net.sizes, net.dtype, "")
 
 
@@ -74,7 +80,7 @@ def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     TypeError, ValueError
         If x does not fit the network, or is not finite.
     """
-    checked = arrays.rows(x, net.sizes[0])
+    checked = arrays.rows(net.inputs(x), net.sizes[0])
     if len(checked) == 0:
         raise ValueError("x must hold at least one example, got none")
     net.engine.check_finite(net.engine.rows(checked, "x"), "x")
@@ -108,6 +114,8 @@ def neuron(net: Network, argument: str, layer: int, value: Any) -> int:
 
 
 def is_one(net: Network, x: ArrayLike) -> bool:
-    """Whether x came as (in,) or a column (in, 1), and not as rows."""
+    """Whether x came as (in,) or a column (in, 1), and not as rows or a table."""
+    if net.preprocessing is not None and is_table(x):
+        return False
     shape = np.shape(x)
     return len(shape) == 1 or shape[1] != net.sizes[0]

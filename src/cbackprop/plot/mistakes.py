@@ -39,7 +39,7 @@ def confusion(
     shape : (int, int), optional
         Height and width of the images; by default square, from 64 inputs on.
     names : sequence of str, optional
-        Of the classes; by default an estimator's `classes_`, of a network 0, 1, 2, ...
+        Of the classes; by default an estimator's `classes_`, a network's `classes`, or 0, 1, 2, ...
     ax : matplotlib Axes, optional
         What to draw in the place of; by default a new figure.
 
@@ -67,6 +67,7 @@ def confusion(
     if names is None:
         names = getattr(net, "classes_", None)
     net, test_data = given.network(net), given.data_set(net, test_data)
+    names = net.classes if names is None else names
     classes = max(2, net.sizes[-1])
     rule = f"names must be {classes}, one for each class"
     names = list(map(str, range(classes) if names is None else _check.items(names, rule)))

@@ -1,0 +1,114 @@
+"""Which column of a table is the target, and which is no more than an index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TARGETS = (  # the surest first: Titanic's "class" is not what it asks for
+    "target", "label", "labels", "targets", "survived", "diagnosis", "outcome", "species", "digit",
+    "digits", "y", "y_true", "ground_truth", "response", "churn", "churned", "attrition", "spam",
+    "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "class", "classes", "class_label",
+    "class_name", "class_type", "target_class", "target_name", "label_name", "cover_type", "income",
+    "quality", "medv", "medhouseval", "median_house_value", "price", "saleprice", "sale_price",
+    "mpg")
+CLASSES = frozenset((  # of these, whole numbers are names
+    "label", "labels", "survived", "diagnosis", "species", "digit", "digits", "churn", "churned",
+    "attrition", "spam", "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "class", "classes",
+    "class_label", "class_name", "class_type", "target_class", "target_name", "label_name",
+    "cover_type"))
+INDICES = frozenset((
+    "index", "idx", "id", "row", "rows", "row_id", "row_number", "rowid", "rownames", "row_names",
+    "no", "nr", "num", "number", "sno", "s_no", "serial_no", "serno", "obs", "key"))
+NAMELESS = re.compile(r"(?:unnamed: \d+)?", re.I)
+PIXELS = 16  # columns, at least
+FEW = 100  # classes, at most
+
+
+def normal(name: str) -> str:
+    """Return a name in lower case, its words joined by underscores."""
+    return re.sub(r"\W+", "_", name.strip().casefold()).strip("_")
+
+
+def named_target(names: Sequence[str]) -> list[int]:
+    """
+    Return the columns whose name means target, the surest first.
+
+    A "y" beside a "z" is a coordinate.
+
+    Examples
+    --------
+    >>> named_target(["Class", "x", "y", "z", "Survived"])
+    [4, 0]
+    """
+    plain = [normal(name) for name in names]
+    known = [name for name in TARGETS if name != "y" or "z" not in plain]
+    return [plain.index(name) for name in known if name in plain]
+
+
+def are_labels_first(columns: Sequence[NDArray[Any]]) -> bool:
+    """
+    Tell images with their labels in front: the first column alone is integers of few values.
+
+    Examples
+    --------
+    >>> pixels = np.tile([0.0, 255.0, 31.0, 0.0], (8, 5))
+    >>> are_labels_first([np.arange(8.0) % 2, *pixels.T])
+    True
+    """
+    first, last = columns[0], columns[-1]
+    return (len(columns) > PIXELS and _are_labels(first) and not _are_labels(last)
+            and all(map(_are_bytes, columns))
+            and max(float(column.max()) for column in columns[1:]) > float(first.max()))
+
+
+def is_index(name: str | None, column: NDArray[Any]) -> bool:
+    """
+    Tell an index: a column that counts from 0 or 1, without a name or with one that means index.
+
+    A column without a name need only differ in every row, as an index does that was shuffled. In
+    a file without names (None), ten rows have to be counted.
+
+    Examples
+    --------
+    >>> is_index("Unnamed: 0", np.arange(3.0)), is_index("age", np.arange(3.0))
+    (True, False)
+    """
+    n = len(column)
+    if column.dtype.kind != "f" or n < 2 or not np.isfinite(column).all():
+        return False
+    if np.array_equal(column - column[0], np.arange(n)) and column[0] in (0, 1):
+        return n >= 10 if name is None else means_index(name)
+    return (name is not None and NAMELESS.fullmatch(name.strip()) is not None
+            and bool((column == np.trunc(column)).all()) and len(np.unique(column)) == n)
+
+
+def means_index(name: str) -> bool:
+    """
+    Tell a name that means index, or none at all.
+
+    Examples
+    --------
+    >>> [means_index(name) for name in ("PassengerId", "row id", "paid", "Unnamed: 0")]
+    [True, True, False, True]
+    """
+    return (NAMELESS.fullmatch(name.strip()) is not None or normal(name) in INDICES
+            or re.search(r"(?:[a-z]I[Dd]|[_\W][Ii][Dd])$", name.strip()) is not None)
+
+
+def _are_labels(column: NDArray[Any]) -> bool:
+    """Tell whole numbers of few values without gaps, of which none makes up nearly all."""
+    if not _are_bytes(column):
+        return False
+    values, counts = np.unique(column, return_counts=True)
+    return (2 <= len(values) <= FEW and values[-1] - values[0] < 2 * len(values)
+            and bool(counts.max() <= 0.8 * len(column)))
+
+
+def _are_bytes(column: NDArray[Any]) -> bool:
+    return column.dtype.kind in "fu" and bool(
+        ((column >= 0) & (column <= 255) & (column == np.trunc(column))).all())

@@ -1,0 +1,546 @@
+"""What is done to the columns of a table before a network sees them; kept with the network."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import warnings
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from cbackprop import _check, frames
+from cbackprop._text import table as aligned
+from cbackprop.tables.frame import from_frame
+from cbackprop.tables.table import Table
+
+KINDS = ("number", "constant", "pixel", "boolean", "category")
+MOST_CATEGORIES = 100  # of a column; rarer ones share the slot of what is unknown
+FEW_CATEGORIES = 10  # so many are classes however few rows there are
+FEWEST_PIXELS = 48
+TRUTHS = {"true": 1.0, "false": 0.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """
+    A column of a table, and what is done to it.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"number", "constant", "pixel", "boolean", "category"}
+    mean, scale : float
+        A number x becomes (x - mean) / scale.
+    median : float
+        What a missing number is taken for.
+    indicator : bool
+        Whether a column of its own says where a number was missing.
+    categories : tuple of str
+        In sorted order; each has an output, and all else the one behind them.
+    """
+
+    name: str
+    kind: str
+    mean: float = 0.0
+    scale: float = 1.0
+    median: float = 0.0
+    indicator: bool = False
+    categories: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the columns that it becomes."""
+        if self.kind == "category":
+            return [*(f"{self.name} = {category}" for category in self.categories),
+                    f"{self.name} unknown"]
+        return [self.name, f"{self.name} missing"][:1 + self.indicator]
+
+    def described(self) -> str:
+        """Say what is done to it."""
+        if self.kind == "category":
+            return f"one-hot: {_check.shown(list(self.categories))}, or unknown"
+        moved = f"x {'+' if self.mean < 0 else '-'} {abs(self.mean):.6g}"
+        what = {"number": f"({moved}) / {self.scale:.6g}", "constant": f"constant, {moved}",
+                "pixel": f"x / {self.scale:g}", "boolean": "0 or 1"}[self.kind]
+        if self.indicator:
+            what += f"; missing: {self.median:.6g}, and an indicator"
+        return what
+
+
+class Preprocessing:
+    """
+    What is done to a table's columns, as the training part of it suggests.
+
+    `fit` makes one. Numbers are standardised by mean and standard deviation; a constant column has
+    scale 1. Text is one-hot, in sorted order, with a slot behind for what is missing or unknown;
+    booleans are 0 or 1. A missing number is the median, and an indicator column says where, if the
+    training part had any. A table of pixels (whole numbers in 0..255, half of them 0) is divided by
+    255.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        In the order of the network's inputs.
+    names : sequence of str, optional
+        Of all columns that the table had, in its order; by default those of `columns`.
+    target : sequence of str
+        Those of them that hold the target.
+    left_out : dict of str to str
+        Those that are left out, and why.
+    named : bool
+        Whether the table named its columns; if not, they are known by position.
+
+    Attributes
+    ----------
+    inputs : tuple of Column
+    columns : tuple of str
+        Names of what comes out.
+    names, target, left_out, named
+        As given.
+    """
+
+    def __init__(
+        self, columns: Iterable[Column], *, names: Sequence[str] | None = None,
+        target: Sequence[str] = (), left_out: dict[str, str] | None = None, named: bool = True,
+    ) -> None:
+        self.inputs = tuple(columns)
+        self.names = tuple(column.name for column in self.inputs) if names is None else tuple(names)
+        self.target, self.left_out, self.named = tuple(target), dict(left_out or {}), named
+        self.columns = tuple(itertools.chain.from_iterable(
+            column.outputs for column in self.inputs))
+
+    @classmethod
+    def fit(
+        cls, table: Any, *, target: str | Sequence[str] = (),
+        left_out: str | Sequence[str] | dict[str, str] = (),
+    ) -> Preprocessing:
+        """
+        Look at the training part of a table, and settle what is done to each column.
+
+        Parameters
+        ----------
+        table : Table, DataFrame of pandas or polars, pyarrow Table, dict of columns, 2-D array
+        target : str or sequence of str
+            Columns that are no inputs, but known.
+        left_out : str, sequence of str, or dict {name: why}
+            Columns that the network does not see.
+
+        Returns
+        -------
+        Preprocessing
+
+        Raises
+        ------
+        ValueError
+            If there are no rows, no column remains, one holds dates or what is not finite, or a
+            name is unknown.
+
+        Examples
+        --------
+        >>> from cbackprop.tables.preprocessing import Preprocessing
+        >>> fitted = Preprocessing.fit(
+        ...     {"age": [20.0, 40.0, None], "city": ["Rome", "Oslo", "Rome"]})
+        >>> fitted.columns
+        ('age', 'age missing', 'city = Oslo', 'city = Rome', 'city unknown')
+        >>> fitted.transform({"city": ["Bonn"], "age": [50.0]})
+        array([[2., 0., 0., 0., 1.]], dtype=float32)
+        """
+        table = from_frame(table)
+        target = _names("target", target)
+        out = dict(left_out) if isinstance(left_out, dict) else dict.fromkeys(
+            _names("left_out", left_out), "as asked")
+        for argument, names in (("target", target), ("left_out", out)):
+            unknown = [name for name in names if name not in table.columns]
+            if unknown:
+                raise ValueError(f"{argument} must name columns of {table.source}, "
+                                 f"{_listed(table.columns)}, got {_check.shown(unknown[0])}")
+        if not len(table):
+            raise ValueError(f"{table.source} must have at least one row, got none")
+        seen = {name: values for name, values in table.columns.items()
+                if name not in target and name not in out}
+        pixels = _are_pixels(seen.values())
+        columns = []
+        for name, values in seen.items():
+            column = _fitted(table, name, values, pixels)
+            if isinstance(column, str):
+                out[name] = column
+            else:
+                columns.append(column)
+        if not columns:
+            raise ValueError(f"{table.source} must have a column that a network can take beside "
+                             f"the target, got {_listed(table.columns)}{_because(out)}")
+        return cls(columns, names=tuple(table.columns), target=target, left_out=out,
+                   named=table.named)
+
+    def transform(self, table: Any, dtype: DTypeLike = "float32") -> NDArray[Any]:
+        """
+        Return what a network takes: rows as they are, columns as they are named in `columns`.
+
+        Columns are matched by name, in any order; where there are no names, by position. A
+        UserWarning names columns that are not known and so ignored, and those that miss values as
+        they did not in training: the median stands for them.
+
+        Parameters
+        ----------
+        table : Table, DataFrame of pandas or polars, pyarrow Table, dict of columns, 2-D array
+        dtype : dtype
+
+        Returns
+        -------
+        C-contiguous array of shape (n, len(columns))
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or holds what it did not in training: the error names it, and
+            the place of the first such value.
+        """
+        if frames.is_frame(table) and len(getattr(table, "shape", ())) == 1:
+            raise TypeError(f"a table must have columns, got a {type(table).__name__} of shape "
+                            f"{table.shape}; of a row, frame.iloc[[0]] is a table")
+        table = from_frame(table)
+        found = self._matched(table)
+        x = np.zeros((len(table), len(self.columns)), dtype)
+        at, gaps = 0, []
+        for column in self.inputs:
+            values = _read(table, found[column.name], column)
+            missing = column.kind != "category" and np.isnan(values)
+            if np.any(missing):
+                values = np.where(missing, column.median, values)
+                if column.indicator:
+                    x[:, at + 1] = missing
+                else:
+                    gaps.append(column.name)
+            _write(x, at, column, values)
+            at += len(column.outputs)
+        if gaps:
+            warnings.warn(f"{table.source} misses values where the training part had none, in "
+                          f"{_listed(gaps)}: its median stands for them", stacklevel=2)
+        return x
+
+    def targets(self, table: Any) -> NDArray[Any] | None:
+        """
+        Return the target's column, or columns side by side; None where the table has them not.
+
+        Parameters
+        ----------
+        table : as `transform` takes it
+        """
+        table = from_frame(table)
+        names = self._position_names(table)
+        columns = [table.columns[names[name]] for name in self.target if name in names]
+        if not columns or len(columns) < len(self.target):
+            return None
+        return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+
+    def words(self) -> str:
+        """Say in a line how many columns there are of each kind."""
+        words = {"number": "standardised", "constant": "constant", "pixel": "divided by 255",
+                 "boolean": "boolean", "category": "one-hot"}
+        counts = {kind: sum(column.kind == kind for column in self.inputs) for kind in KINDS}
+        parts = [f"{count} {words[kind]}" for kind, count in counts.items() if count]
+        if self.left_out:
+            parts.append(f"{len(self.left_out)} left out")
+        return f"{len(self.inputs)} columns -> {len(self.columns)} inputs: {', '.join(parts)}"
+
+    def __repr__(self) -> str:
+        return f"Preprocessing({self.words()})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Preprocessing):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def summary(self) -> str:
+        """
+        Return a table of columns: what is done to each; alike ones side by side share a line.
+
+        Examples
+        --------
+        >>> from cbackprop.tables.preprocessing import Preprocessing
+        >>> print(Preprocessing.fit({"age": [20.0, 40.0], "city": ["Rome", "Oslo"]}).summary())
+        column  inputs  what is done
+        age     1       (x - 30) / 10
+        city    3       one-hot: ['Oslo', 'Rome'], or unknown
+        """
+        rows = []
+        for what, group in itertools.groupby(self.inputs, Column.described):
+            alike = list(group)
+            name = alike[0].name if len(alike) == 1 else f"{alike[0].name} ... {alike[-1].name}"
+            rows.append([name, str(sum(len(column.outputs) for column in alike)), what])
+        rows += [[name, "0", f"left out: {why}"] for name, why in self.left_out.items()]
+        rows += [[name, "0", "the target"] for name in self.target]
+        return aligned(["column", "inputs", "what is done"], rows, left=(0, 1, 2))
+
+    # ---- as a file has it ----
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it as what JSON has, and one array, "numbers"."""
+        return {
+            "columns": [column.name for column in self.inputs],
+            "kinds": [column.kind for column in self.inputs],
+            "indicators": [column.indicator for column in self.inputs],
+            "categories": [list(column.categories) for column in self.inputs],
+            "names": list(self.names), "target": list(self.target), "left_out": self.left_out,
+            "named": self.named,
+            "numbers": np.array([[column.mean, column.scale, column.median]
+                                 for column in self.inputs]),
+        }
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> Preprocessing:
+        """
+        Make it again from what `state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it is none, or damaged.
+        """
+        rule = "preprocessing must be as it was saved"
+        if not isinstance(state, dict) or set(state) != {
+                "columns", "kinds", "indicators", "categories", "names", "target", "left_out",
+                "named", "numbers"}:
+            raise ValueError(f"{rule}, got {_check.shown(state)}")
+        numbers = np.asarray(state["numbers"])
+        count = len(_texts(state["columns"], f"{rule}: columns"))
+        if count == 0 or numbers.shape != (count, 3) or numbers.dtype.kind != "f" or not (
+                np.isfinite(numbers).all() and (numbers[:, 1] > 0).all()):
+            raise ValueError(f"{rule}: three finite numbers for each of {count} columns")
+        for key in ("kinds", "indicators", "categories"):
+            if not isinstance(state[key], list) or len(state[key]) != count:
+                raise ValueError(f"{rule}: {key} of {count} columns, "
+                                 f"got {_check.shown(state[key])}")
+        names = _texts(state["names"], f"{rule}: names")
+        of = {"target": _texts(state["target"], f"{rule}: target"),
+              "left_out": _texts(list(state["left_out"]), f"{rule}: left_out"),
+              "columns": state["columns"]}
+        known = list(itertools.chain.from_iterable(of.values()))
+        if sorted(known) != sorted(names):
+            raise ValueError(f"{rule}: names are those of columns, target and left_out, "
+                             f"got {_check.shown(names)}")
+        left_out = state["left_out"]
+        if not isinstance(left_out, dict) or not all(
+                isinstance(why, str) for why in left_out.values()):
+            raise ValueError(f"{rule}: left_out, got {_check.shown(left_out)}")
+        for kind, indicator in zip(state["kinds"], state["indicators"], strict=True):
+            _check.choice("kind of a column", kind, KINDS)
+            _check.instance("indicator of a column", indicator, bool)
+        _check.instance("named", state["named"], bool)
+        categories = [tuple(_texts(given, f"{rule}: categories")) for given in state["categories"]]
+        for kind, found in zip(state["kinds"], categories, strict=True):
+            if (kind == "category") != bool(found) or list(found) != sorted(found):
+                raise ValueError(f"{rule}: categories of a {kind}, "
+                                 f"got {_check.shown(list(found))}")
+        columns = [
+            Column(name, kind, mean, scale, median, indicator and kind != "category", found)
+            for name, kind, (mean, scale, median), indicator, found in zip(
+                state["columns"], state["kinds"], numbers.tolist(), state["indicators"],
+                categories, strict=True)]
+        return cls(columns, names=names, target=of["target"], left_out=left_out,
+                   named=state["named"])
+
+    # ---- whose columns are whose ----
+
+    def _position_names(self, table: Table) -> dict[str, str]:
+        """Return the table's name of each name that is known."""
+        if table.named and self.named:
+            return {name: name for name in self.names if name in table.columns}
+        # A file for predictions has no target, and perhaps none of what is left out.
+        without = [name for name in self.names if name not in self.target]
+        seen = [column.name for column in self.inputs]
+        for names in (list(self.names), without, seen):
+            if len(names) == len(table.columns):
+                return dict(zip(names, table.columns, strict=True))
+        counts = sorted({len(self.names), len(without), len(seen)})
+        raise ValueError(f"{table.source} must have {' or '.join(map(str, counts))} columns, as in "
+                         f"training, for they have no names, got {len(table.columns)}")
+
+    def _matched(self, table: Table) -> dict[str, str]:
+        found = self._position_names(table)
+        lacking = [column.name for column in self.inputs if column.name not in found]
+        if lacking:
+            raise ValueError(
+                f"{table.source} must have the columns of the training, lacks {_listed(lacking)}; "
+                f"it has {_listed(table.columns)}")
+        known = set(found.values())
+        extra = [name for name in table.columns if name not in known]
+        if extra:
+            warnings.warn(f"{table.source} has columns that the network was not trained with, "
+                          f"which are ignored: {_listed(extra)}", stacklevel=3)
+        return found
+
+
+def is_table(values: object) -> bool:
+    """Tell what has columns: a Table, a dict, a DataFrame of pandas or polars, a pyarrow Table."""
+    if isinstance(values, (Table, dict)):
+        return True
+    if frames.is_frame(values):  # as a Series, which may be a row; it is refused
+        return True
+    return type(values).__module__.partition(".")[0] == "pyarrow" and hasattr(
+        values, "column_names")
+
+
+# ---- one column ----
+
+
+def _fitted(table: Table, name: str, values: NDArray[Any], pixels: bool) -> Column | str:
+    """Return what is done to a column, or why it is left out."""
+    if values.dtype.kind == "M":
+        raise ValueError(
+            f"column {name!r} of {table.source} holds dates, which a network cannot take: make "
+            f"numbers of them (year, month, weekday, days since a date), or leave it out, "
+            f"left_out=[{name!r}]")
+    boolean = _truths(values)
+    if values.dtype == object and boolean is None:
+        return _categories(name, values)
+    values = values if boolean is None else boolean
+    _check_finite(table, name, values)
+    missing = np.isnan(values)
+    indicator = bool(missing.any())
+    present = values[~missing] if indicator else values
+    if not present.size:
+        return "it has no values"
+    if boolean is not None:
+        return Column(name, "boolean", median=float(2 * present.sum() > present.size),
+                      indicator=indicator)
+    if pixels:
+        return Column(name, "pixel", scale=255.0)
+    low, high, median = float(present.min()), float(present.max()), float(np.median(present))
+    if low == high:
+        return Column(name, "constant", low, 1.0, low, indicator)
+    unit = max(abs(low), abs(high))  # squares of numbers may be beyond a float
+    scaled = present / unit
+    mean, scale = float(scaled.mean()) * unit, float(scaled.std()) * unit
+    if not (scale > 0 and math.isfinite(scale)):  # differences that no float has
+        return Column(name, "constant", median, 1.0, median, indicator)
+    return Column(name, "number", mean, scale, median, indicator)
+
+
+def _categories(name: str, values: NDArray[Any]) -> Column | str:
+    present = [value for value in values.tolist() if value is not None]
+    found, counts = np.unique(np.array(present, dtype=object), return_counts=True)
+    if not present:
+        return "it has no values"
+    if len(found) > FEW_CATEGORIES and 2 * len(found) > len(present):
+        return (f"text with {len(found)} different values in {len(present)} rows; to have it seen, "
+                f"make a few classes or numbers of it")
+    if len(found) > MOST_CATEGORIES:
+        found = np.sort(found[np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]])
+    return Column(name, "category", categories=tuple(found.tolist()))
+
+
+def _are_pixels(columns: Collection[NDArray[Any]]) -> bool:
+    """Tell whether columns are images: many, whole numbers in 0..255, and half of them 0."""
+    if len(columns) < FEWEST_PIXELS:
+        return False
+    zeros = most = 0.0
+    for values in columns:
+        if values.dtype != np.float64 or not values.size:
+            return False
+        high = values.max()
+        if not (high <= 255 and values.min() >= 0 and (values == np.floor(values)).all()):
+            return False  # as is one that misses a value
+        zeros, most = zeros + float((values == 0).mean()), max(most, float(high))
+    return most > 127 and 2 * zeros >= len(columns)
+
+
+def _read(table: Table, name: str, column: Column) -> NDArray[Any]:
+    """Return a column's numbers, NaN where one is missing; of categories, their places."""
+    values = table.columns[name]
+    if values.dtype.kind == "M":
+        raise ValueError(f"column {name!r} of {table.source} holds dates, as it did not in "
+                         f"training")
+    if column.kind == "category":
+        return _places(values, column.categories)
+    boolean = _truths(values)
+    values = values if boolean is None else boolean
+    if values.dtype == object:
+        wrong = next((row for row, value in enumerate(values) if value is not None), None)
+        if wrong is not None:
+            a = "true or false" if column.kind == "boolean" else "a number"
+            raise ValueError(f"{table.where(wrong, name)} must be {a}, as in training, "
+                             f"got {_check.shown(values[wrong])}")
+        return np.full(len(values), np.nan)
+    if column.kind == "boolean":
+        odd = np.flatnonzero(~(np.isnan(values) | (values == 0) | (values == 1)))
+        if odd.size:
+            raise ValueError(f"{table.where(int(odd[0]), name)} must be true or false, as in "
+                             f"training, got {values[odd[0]]:g}")
+    values = values.astype(np.float64, copy=False)
+    _check_finite(table, name, values)
+    return values
+
+
+def _truths(values: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Return 0, 1, and NaN for a missing one, of booleans and of such in words; else None."""
+    if values.dtype == bool:
+        return values.astype(np.float64)
+    if values.dtype != object:
+        return None
+    truths = {word: TRUTHS.get(str(word).casefold()) for word in set(values.tolist()) - {None}}
+    if not truths or None in truths.values():
+        return None
+    return np.array([truths.get(word, math.nan) for word in values.tolist()], np.float64)
+
+
+def _places(values: NDArray[Any], categories: tuple[str, ...]) -> NDArray[Any]:
+    """Return the place of each value among the categories; behind them of what is unknown."""
+    place = {category: at for at, category in enumerate(categories)}
+    if values.dtype != object:  # all that this table has happen to be numbers
+        values = np.array([str(int(value)) if value.is_integer() else str(value)
+                           for value in values.astype(np.float64).tolist()], dtype=object)
+    unknown = len(categories)
+    return np.array([place.get(value, unknown) for value in values.tolist()], dtype=np.intp)
+
+
+def _write(x: NDArray[Any], at: int, column: Column, values: NDArray[Any]) -> None:
+    """Write what comes of a column's values into rows of zeros."""
+    if column.kind == "category":
+        x[np.arange(len(x)), at + values] = 1
+        return
+    # A number may be far beyond what training saw, and beyond x's type: the network will say so.
+    with np.errstate(over="ignore"):
+        x[:, at] = (values - column.mean) / column.scale
+
+
+def _check_finite(table: Table, name: str, values: NDArray[Any]) -> None:
+    wrong = np.flatnonzero(np.isinf(values))
+    if wrong.size:
+        raise ValueError(f"{table.where(int(wrong[0]), name)} must be finite, "
+                         f"got {values[wrong[0]]}")
+
+
+# ---- words ----
+
+
+def _names(argument: str, names: str | Sequence[str]) -> tuple[str, ...]:
+    given = (names,) if isinstance(names, str) else tuple(_check.items(
+        names, f"{argument} must be the name of a column, or a list of them"))
+    for name in given:
+        _check.instance(f"a name of {argument}", name, str)
+    return given
+
+
+def _texts(values: Any, what: str) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{what}, got {_check.shown(values)}")
+    if len(set(values)) < len(values):
+        raise ValueError(f"{what}, each once, got {_check.shown(values)}")
+    return values
+
+
+def _listed(names: Iterable[str], most: int = 5) -> str:
+    shown = [repr(name) for name in names]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more
+
+
+def _because(left_out: dict[str, str]) -> str:
+    return "".join(f"; {name!r}: {why}" for name, why in itertools.islice(left_out.items(), 3))

@@ -1,0 +1,328 @@
+"""
+What is decided for a table without being asked for: the network, and how it is trained.
+
+Whatever the caller decides replaces the guess, and the guesses after it follow: another activation
+has another initializer, another optimizer another eta. The numbers were measured; docs/settings.md
+says on what.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop import _check, layers, optimizers
+from cbackprop.callbacks import EarlyStopping
+from cbackprop.default_eta import default_eta
+from cbackprop.history import History
+
+KINDS = ("classes", "numbers", "counts", "labels")
+NETWORK = ("sizes", "activation", "cost", "output_activation", "initializer")
+TRAINING = ("optimizer", "validation_split", "mini_batch_size", "eta", "epochs", "patience",
+            "lmbda")
+FLAGS = {"mini_batch_size": "batch"}  # where they are not the names
+
+HIDDEN = 100  # neurons
+FEW = 20  # rows, of which none can be spared
+SMALL = 1000  # rows, of which a tenth would tell too little
+STEPS = 500  # of an epoch, if the mini-batch may be as long as that asks for
+BATCHES = 16, 256
+MOST_AT_ONCE = 5000  # rows for Rprop, which wants all of them
+WORK = 8e10  # epochs * rows * parameters: ten seconds of one core, about
+EPOCHS = 10, 300
+
+COSTS = {"classes": "log_likelihood", "numbers": "quadratic", "counts": "poisson",
+         "labels": "cross_entropy"}
+OUTPUTS = {"numbers": "identity", "counts": "exponential"}  # of costs that go with any
+LMBDA = {"classes": 1.0, "labels": 1.0, "numbers": 10.0, "counts": 10.0}
+
+RELUS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish")
+
+
+class Decision(NamedTuple):
+    """Something that was decided, and why; as text, a flag that can be typed the next time."""
+
+    name: str
+    value: Any
+    reason: str
+
+    def __str__(self) -> str:
+        return f"--{FLAGS.get(self.name, self.name).replace('_', '-')} {self.text}: {self.reason}"
+
+    @property
+    def text(self) -> str:
+        """Return the value as it is typed."""
+        if isinstance(self.value, float):
+            return f"{self.value:g}"
+        if isinstance(self.value, list):
+            return ",".join(map(str, self.value))
+        return str(self.value)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    What `decide` decided.
+
+    Attributes
+    ----------
+    kind : str
+        Of the target.
+    values : dict
+        Everything, the caller's own decisions included.
+    decisions : tuple of Decision
+        The guesses among them, in the order in which they follow from each other.
+    """
+
+    kind: str
+    values: dict[str, Any]
+    decisions: tuple[Decision, ...]
+
+    def network(self) -> dict[str, Any]:
+        """Return the arguments of `Network`."""
+        return {name: self.values[name] for name in NETWORK}
+
+    def training(self) -> dict[str, Any]:
+        """Return the arguments of `Network.SGD`."""
+        given = {name: self.values[name] for name in TRAINING if name != "patience"}
+        if given["validation_split"]:
+            given["callbacks"] = [self.stopping()]
+        return given
+
+    def stopping(self) -> EarlyStopping:
+        """Return what ends the training, and brings the best weights back."""
+        return EarlyStopping("evaluation_cost", patience=self.values["patience"])
+
+    @property
+    def lines(self) -> list[str]:
+        """Each guess with its value and reason, as a flag."""
+        return list(map(str, self.decisions))
+
+    @property
+    def scales_targets(self) -> bool:
+        """Whether `train` trains on standardised targets: numbers, of outputs that reach any."""
+        return self.kind == "numbers" and self.values["output_activation"] == "identity"
+
+    def train(self, net: Any, x: Any, y: ArrayLike, **given: Any) -> History:
+        """
+        Train a network as decided.
+
+        Numbers are standardised meanwhile, for the steps of most optimizers have a size of their
+        own; the last layer has their scale afterwards, so that outputs are in the target's unit.
+        Costs of the history are those of standardised numbers.
+
+        Parameters
+        ----------
+        net : Network
+        x, y : arrays
+        **given
+            Further arguments of `Network.SGD`. `evaluation_data` takes the place of the part of the
+            rows that would be held out.
+
+        Raises
+        ------
+        TypeError, ValueError, DivergenceError
+            As `Network.SGD`.
+        """
+        options = self.training()
+        options["callbacks"] = [*options.pop("callbacks", []), *given.pop("callbacks", [])]
+        evaluation = given.pop("evaluation_data", None)
+        if evaluation is not None:
+            del options["validation_split"]
+        if not self.scales_targets:
+            return net.SGD((x, y), **options, evaluation_data=evaluation, **given)
+        scale = TargetScale.of(np.asarray(y, float))
+        if evaluation is not None:
+            evaluation = evaluation[0], scale.scaled(evaluation[1])
+        if net.history is not None:  # it goes on
+            scale.leave(net)
+        try:
+            return net.SGD((x, scale.scaled(y)), **options, evaluation_data=evaluation, **given)
+        finally:
+            scale.enter(net)
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """
+    The mean and the scale of numbers, and how an identity's layer takes them over.
+
+    Attributes
+    ----------
+    mean, scale : arrays of shape (out,)
+    """
+
+    mean: NDArray[Any]
+    scale: NDArray[Any]
+
+    @classmethod
+    def of(cls, y: NDArray[Any]) -> TargetScale:
+        """Measure rows `(n, out)`, or `(n,)` numbers of one output."""
+        rows = y.reshape(len(y), -1)
+        scale = rows.std(axis=0)
+        return cls(rows.mean(axis=0), np.where(scale > 0, scale, 1.0))
+
+    def scaled(self, y: ArrayLike) -> NDArray[Any]:
+        """Return y with mean 0 and scale 1."""
+        rows = np.asarray(y, float)
+        return ((rows.reshape(len(rows), -1) - self.mean) / self.scale).reshape(rows.shape)
+
+    def leave(self, net: Any) -> None:
+        """Let outputs be those of standardised y again."""
+        net.weights[-1][...] /= self.scale[:, None]
+        net.biases[-1][...] = (net.biases[-1] - self.mean[:, None]) / self.scale[:, None]
+
+    def enter(self, net: Any) -> None:
+        """Let outputs be in the unit of y."""
+        net.weights[-1][...] *= self.scale[:, None]
+        net.biases[-1][...] = net.biases[-1] * self.scale[:, None] + self.mean[:, None]
+
+
+def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Settings:
+    """
+    Decide what the caller has not: the network for a table, and how it is trained.
+
+    Parameters
+    ----------
+    kind : {"classes", "numbers", "counts", "labels"}
+        Of the target; labels are several columns of 0 and 1.
+    rows, columns, outputs : int
+        Of the table as the network gets it; inputs standardised, one output for each class.
+    **given
+        What the caller decides, None for nothing: sizes, activation, cost, output_activation,
+        initializer, optimizer, validation_split, mini_batch_size, eta, epochs, patience, lmbda.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unknown, or sizes do not fit the table; what else is wrong, `Network` and
+        `SGD` say.
+
+    Examples
+    --------
+    >>> for line in decide("classes", 150, 4, 3, activation="tanh").lines:
+    ...     print(line)
+    --sizes 4,100,3: 4 columns, 100 hidden neurons, and 3 for classes
+    --cost log_likelihood: what fits classes
+    --output-activation softmax: what goes with log_likelihood
+    --initializer glorot_uniform: what suits tanh
+    --optimizer adam: it needs the least care
+    --validation-split 0.2: of 150 rows, to see when to stop
+    --batch 16: for 120 rows
+    --eta 0.001: for adam, tanh, and batches of 16
+    --epochs 300: at most
+    --patience 30: epochs without progress, and the best weights are taken
+    --lmbda 1: enough to keep weights small
+    """
+    _check.choice("kind", kind, KINDS)
+    unknown = sorted(given.keys() - {*NETWORK, *TRAINING})
+    if unknown:
+        raise TypeError(f"decide takes {', '.join([*NETWORK, *TRAINING])}, got {unknown[0]!r}")
+    values = {name: value for name, value in given.items() if value is not None}
+    decisions: list[Decision] = []
+
+    def guess(name: str, choose: Callable[[], tuple[Any, str]]) -> Any:
+        if name not in values:
+            values[name], reason = choose()
+            decisions.append(Decision(name, values[name], reason))
+        return values[name]
+
+    sizes = guess("sizes", lambda: (
+        [columns, HIDDEN, outputs],
+        f"{columns} columns, {HIDDEN} hidden neurons, and {outputs} for {kind}"))
+    _check_sizes(sizes, columns, outputs, kind)
+    activation = guess("activation", lambda: ("relu", "it learns fastest in most networks"))
+    cost = guess("cost", lambda: _cost(kind, values.get("output_activation")))
+    output = guess("output_activation", lambda: _output(kind, cost, activation))
+    first = _first(activation)
+    guess("initializer", lambda: (_initializer(first), f"what suits {layers.described(first)}"))
+    optimizer = guess("optimizer", lambda: ("adam", "it needs the least care"))
+    kept = _optimizer(optimizer)
+    share = guess("validation_split", lambda: validation_split(rows))
+    n = max(1, rows - math.ceil(rows * share))
+    m = guess("mini_batch_size", lambda: _mini_batch_size(n, kept))
+    guess("eta", lambda: (
+        default_eta(sizes, layers.resolve_layers(activation, output, cost, sizes)[0], cost, kept,
+                    m),
+        f"for {kept.NAME}, {layers.described(first)}, and batches of {m}"))
+    epochs = guess("epochs", lambda: (_epochs(n, sizes), "at most" if share else
+                                      "as many as rows, and a few seconds, allow"))
+    if share:
+        guess("patience", lambda: (max(5, epochs // 10),
+                                   "epochs without progress, and the best weights are taken"))
+    guess("lmbda", lambda: (LMBDA[kind], "enough to keep weights small"))
+    return Settings(kind, values, tuple(decisions))
+
+
+def _check_sizes(sizes: Any, columns: int, outputs: int, kind: str) -> None:
+    found = _check.sizes(sizes)
+    if (found[0], found[-1]) != (columns, outputs):
+        raise ValueError(f"sizes must begin with {columns}, the columns that the network is given, "
+                         f"and end with {outputs} for {kind}, got {_check.shown(sizes)}")
+
+
+def _cost(kind: str, output: Any) -> tuple[str, str]:
+    """Choose the cost, perhaps of an output that the caller has chosen."""
+    if output is None or kind == "numbers":
+        return COSTS[kind], f"what fits {kind}"
+    cost = COSTS[kind] if kind == "counts" else layers.default_cost(output)
+    return cost, f"what goes with {layers.described(output)}"
+
+
+def _output(kind: str, cost: Any, activation: Any) -> tuple[Any, str]:
+    """Choose the output's activation."""
+    if isinstance(activation, (list, np.ndarray)):
+        return activation[-1], "the last of the activations"
+    if kind in OUTPUTS and cost == COSTS[kind]:
+        return OUTPUTS[kind], f"what fits {kind}"
+    default = layers.default_output(cost)
+    if default is not None:
+        return default, f"what goes with {layers.described(cost)}"
+    return OUTPUTS.get(kind, "sigmoid"), f"what fits {kind}"
+
+
+def _first(activation: Any) -> Any:
+    """Return the activation of the first layer's first neurons."""
+    while isinstance(activation, (list, dict, np.ndarray)):
+        activation = next(iter(activation))
+    return activation
+
+
+def _initializer(activation: Any) -> str:
+    name = activation[0] if isinstance(activation, tuple) else activation
+    if name == "selu":
+        return "lecun_normal"
+    return "he_normal" if name in RELUS else "glorot_uniform"
+
+
+def _optimizer(optimizer: Any) -> optimizers.Optimizer:
+    return optimizers.training_options(1, optimizer).optimizer
+
+
+def validation_split(rows: int) -> tuple[float, str]:
+    """Choose the share of rows that is held out, and say why."""
+    if rows < FEW:
+        return 0.0, f"none of {rows} rows can be spared"
+    return (0.2 if rows < SMALL else 0.1), f"of {rows} rows, to see when to stop"
+
+
+def _mini_batch_size(n: int, optimizer: optimizers.Optimizer) -> tuple[int, str]:
+    if optimizer.NAME == "rprop":
+        return min(n, MOST_AT_ONCE), "rprop wants all rows at once"
+    low, high = BATCHES
+    return min(n, max(low, min(high, 2**round(math.log2(max(1, n / STEPS)))))), f"for {n} rows"
+
+
+def _epochs(n: int, sizes: Sequence[int]) -> int:
+    parameters = sum((into + 1) * out for into, out in zip(sizes, sizes[1:], strict=False))
+    low, high = EPOCHS
+    return max(low, min(high, int(WORK / (n * parameters))))

@@ -1,0 +1,105 @@
+"""A table in memory: named columns, and where in its file each cell stands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass
+class Table:
+    """
+    Named columns of equal length.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        In the order of the file. float64 are numbers, in which NaN is a missing one; object is
+        text, str or None; bool; and datetime64.
+    source : str
+        What messages call it: a file's name, or "the DataFrame".
+    named : bool
+        Whether the names are the file's own, and not "column 1", "column 2" and so on.
+    lines : sequence of int, optional
+        The line of the file on which each row begins. Without it, messages count rows from 0.
+    target : tuple of str
+        The columns that the source itself keeps apart, as an ``.npz`` does with y.
+    notes : tuple of str
+        What was decided in reading, a line each.
+
+    Examples
+    --------
+    >>> table = Table({"age": np.array([31.0, np.nan]), "sex": np.array(["f", None], object)},
+    ...               source="people.csv", lines=[2, 3])
+    >>> len(table), table.where(1, "age")
+    (2, "people.csv, line 3, column 'age'")
+    """
+
+    columns: dict[str, NDArray[Any]]
+    source: str = "the table"
+    named: bool = True
+    lines: Sequence[int] | NDArray[np.int64] | None = field(default=None, repr=False)
+    target: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def where(self, row: int | None = None, name: str | None = None) -> str:
+        """
+        Name a row, a column or a cell as an error does: "FILE, line 17, column 'age'".
+
+        Parameters
+        ----------
+        row : int, optional
+            Counted from 0; the line of the file is found from it.
+        name : str, optional
+            The column.
+
+        Returns
+        -------
+        str
+        """
+        where = self.source
+        if row is not None:
+            where += f", row {row}" if self.lines is None else f", line {self.lines[row]}"
+        if name is not None:
+            where += f", column {name!r}" if self.named else f", {name}"
+        return where
+
+    def without(self, names: Collection[str]) -> Table:
+        """
+        Return a table of the other columns; the arrays are the same.
+
+        Parameters
+        ----------
+        names : collection of str
+
+        Returns
+        -------
+        Table
+        """
+        columns = {name: column for name, column in self.columns.items() if name not in names}
+        target = tuple(name for name in self.target if name not in names)
+        return Table(columns, self.source, self.named, self.lines, target, self.notes)
+
+    def rows(self, chosen: Any) -> Table:
+        """
+        Return a table of some rows, which know on which lines they stood if the file has lines.
+
+        Parameters
+        ----------
+        chosen : slice, or array of int or bool
+            As NumPy's indexing takes them.
+
+        Returns
+        -------
+        Table
+        """
+        columns = {name: column[chosen] for name, column in self.columns.items()}
+        lines = None if self.lines is None else np.asarray(self.lines)[chosen]
+        return Table(columns, self.source, self.named, lines, self.target, self.notes)

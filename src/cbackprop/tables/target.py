@@ -1,0 +1,377 @@
+"""What a table is to be learned: which column, and of what kind it is. Each choice says why."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import _check, columns
+
+from .table import Table
+
+KINDS = {"classes": "classes", "classification": "classes", "numbers": "numbers",
+         "regression": "numbers", "counts": "counts", "labels": "labels"}
+COUNTS = re.compile(r"(?:^|_)(?:counts?|cnt|num|n|number_of|nb|visits|claims|purchases|"
+                    r"arrivals|accidents|awards|doctorco|mdvis)(?:_|$)")
+FEW = 20  # whole numbers of so many values are classes
+ENOUGH = 5  # examples of each, on the average
+Label: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    What a table is to be learned.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The columns, nearly always one.
+    kind : {"classes", "numbers", "counts", "labels"}
+        "labels" are several columns of 0 and 1.
+    y : ndarray, shape (n,) or (n, k)
+        int64 from 0 on for classes, else float64.
+    classes : tuple or None
+        Of classes, what each number stands for: text, integers, numbers or booleans, sorted. Of
+        labels, the names of the columns.
+    why : str
+        One line: which column was taken, and why.
+    kind_why : str
+        One line: which kind was taken, and why.
+    left_out : dict of str to str
+        Columns that are no features, each with the reason.
+    """
+
+    names: tuple[str, ...]
+    kind: str
+    y: NDArray[Any]
+    classes: tuple[Label, ...] | None
+    why: str
+    kind_why: str
+    left_out: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The column, or all of them with commas between."""
+        return ", ".join(self.names)
+
+
+def choose(
+    table: Table, target: str | int | Sequence[str | int] | None = None, kind: str | None = None
+) -> Target:
+    r"""
+    Choose what is to be learned of a table.
+
+    Without a target it is, of these, the first that there is: what the file itself keeps apart as
+    y; a column whose name means target; the first column, if it alone is integers of few values and
+    all others are pixels; the last column.
+
+    Parameters
+    ----------
+    table : Table
+    target : str, int, or sequence of these, optional
+        Columns by name or by index, which may be negative and may be written as text.
+    kind : str, optional
+        "classification" (or "classes"), "regression" ("numbers"), "counts" or "labels". By default
+        it is found out.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such column or no such kind; if a row has no target, or all have the same; if
+        the targets are not of this kind.
+
+    Examples
+    --------
+    >>> table = Table({"": np.arange(4.0), "Species": np.array(["b", "a", "b", "a"], object),
+    ...                "height": np.array([1.5, 2.0, 1.6, 2.1])}, "plants.csv")
+    >>> found = choose(table)
+    >>> found.y, found.classes
+    (array([1, 0, 1, 0]), ('a', 'b'))
+    >>> print(found.why, *found.left_out.values(), sep="\n")
+    target: column 'Species', whose name means target
+    left out: the first column, without a name, which counts the rows
+    """
+    if kind is not None:
+        kind = KINDS[_check.choice("kind", kind, KINDS)]
+    if not len(table):
+        raise ValueError(f"{table.source} must have rows, got none")
+    names, why = _asked(table, target) if target is not None else _found(table)
+    left_out = {name: reason for name in table.columns if name not in names
+                if (reason := _no_feature(table, name)) is not None}
+    if len(names) + len(left_out) == len(table.columns):
+        raise ValueError(f"{table.source} must have a column beside the target {names[0]!r}"
+                         f"{' and the index' * bool(left_out)}, got none")
+    for name in names:
+        _check_column(table, name)
+    of = _of_several(table, names, kind) if len(names) > 1 else _of_one(table, names[0], kind)
+    kind, y, classes, kind_why = of
+    return Target(tuple(names), kind, y, classes, f"target: {why}", kind_why, left_out)
+
+
+# ---- which column ----
+
+
+def _asked(table: Table, target: Any) -> tuple[list[str], str]:
+    several = isinstance(target, (list, tuple, np.ndarray))
+    names: list[str] = []
+    for one in target if several else [target]:
+        name = _column(table, one)
+        if name in names:
+            raise ValueError(f"target must name different columns, got {name!r} twice")
+        names.append(name)
+    if not names:
+        raise ValueError("target must name a column or more, got none")
+    called = [_called(table, name) for name in names]
+    return names, f"{', '.join(called)}, as asked for"
+
+
+def _column(table: Table, one: Any) -> str:
+    """Return the name of a column that is given by name or index."""
+    names = list(table.columns)
+    if isinstance(one, bool) or not isinstance(one, (str, int, np.integer)):
+        raise TypeError(f"target must be a column's name or index, got {_check.shown(one)}")
+    if isinstance(one, str):
+        if one in names:
+            return one
+        alike = [name for name in names if name.strip().casefold() == one.strip().casefold()]
+        if len(alike) == 1:
+            return alike[0]
+        if not re.fullmatch(r"\s*[+-]?\d+\s*", one):
+            close = difflib.get_close_matches(one, names, 1, 0.6)
+            some = ", ".join(map(repr, names[:8])) + ", ..." * (len(names) > 8)
+            raise ValueError(f"target must be a column of {table.source} ({some}), "
+                             f"got {_check.shown(one)}"
+                             f"{f': did you mean {close[0]!r}?' if close else ''}")
+    at = int(one)
+    if not -len(names) <= at < len(names):
+        raise ValueError(f"target must be an index from {-len(names)} to {len(names) - 1}, for the "
+                         f"{len(names)} columns of {table.source}, got {at}")
+    return names[at]
+
+
+def _found(table: Table) -> tuple[list[str], str]:
+    """Return the target of a table of which nobody said it."""
+    names = list(table.columns)
+    if table.target:
+        called = ", ".join(map(repr, table.target[:3])) + ", ..." * (len(table.target) > 3)
+        return list(table.target), f"{called}, which the file keeps apart"
+    if table.named:
+        known = [names[at] for at in columns.named_target(names)]
+        fit = [name for name in known if not _unfit(table.columns[name])]
+        for name in fit or known[:1]:
+            others = [other for other in fit if other != name]
+            return [name], f"column {name!r}, whose name means target" + (
+                f" (so may {', '.join(map(repr, others))})" if others else "")
+    features = [name for name in names if _no_feature(table, name) is None] or names
+    if columns.are_labels_first([table.columns[name] for name in features]):
+        called = repr(features[0]) if table.named else "1"
+        return features[:1], (f"column {called}, the first, since it alone is integers of few "
+                              f"values and all others are pixels (0 to 255)")
+    name = features[-1]
+    reason = "since no column's name means target" if table.named else "since columns have no names"
+    return [name], f"{_called(table, name)}, the last, {reason}"
+
+
+def _called(table: Table, name: str) -> str:
+    return f"column {name!r}" if table.named else name
+
+
+def _no_feature(table: Table, name: str) -> str | None:
+    """Return why a column is left out, or None."""
+    column, n = table.columns[name], len(table)
+    at = list(table.columns).index(name)
+    if columns.is_index(name if table.named else None, column):
+        counts = np.array_equal(column, column[0] + np.arange(n))
+        called = f"column {name!r}, which" if table.named else f"{name}, which"
+        if table.named and columns.NAMELESS.fullmatch(name.strip()):
+            where = "the first column" if at == 0 else f"column {at + 1}"
+            called = f"{where}, without a name, which"
+        return f"left out: {called} {'counts' if counts else 'numbers'} the rows"
+    if table.named and columns.means_index(name) and n >= FEW and _differs_in_every_row(column):
+        return f"left out: column {name!r}, a name of its own for every row"
+    return None
+
+
+def _differs_in_every_row(column: NDArray[Any]) -> bool:
+    if column.dtype.kind == "f":
+        return (bool(np.isfinite(column).all() and (column == np.trunc(column)).all())
+                and len(np.unique(column)) == len(column))
+    return column.dtype == object and None not in column and len(set(column)) == len(column)
+
+
+def _unfit(column: NDArray[Any]) -> bool:
+    """Tell a column that can be no target: dates, texts that all differ."""
+    return column.dtype.kind == "M" or (column.dtype == object and _are_too_many(
+        len(set(column)), len(column)))
+
+
+def _are_too_many(classes: int, n: int) -> bool:
+    return classes > max(FEW, n // 2)
+
+
+# ---- of what kind ----
+
+
+def _check_column(table: Table, name: str) -> None:
+    column = table.columns[name]
+    if column.dtype.kind == "M":
+        raise ValueError(f"{table.where(None, name)}: a target must be classes or numbers, "
+                         f"got dates")
+    missing = np.isnan(column) if column.dtype.kind == "f" else (
+        np.array([cell is None for cell in column]) if column.dtype == object
+        else np.zeros(len(column), bool))
+    if missing.any():
+        rest = int(missing.sum()) - 1
+        raise ValueError(f"{table.where(int(missing.argmax()), name)}: every row must have a "
+                         f"target, got none{f' (nor in {rest:,} more rows)' if rest else ''}")
+
+
+def _of_several(
+    table: Table, names: Sequence[str], kind: str | None
+) -> tuple[str, NDArray[Any], tuple[Label, ...] | None, str]:
+    """Return kind, y, classes and why, of several columns."""
+    for name in names:
+        if table.columns[name].dtype == object:
+            row = 0
+            raise ValueError(f"{table.where(row, name)}: of several targets, each must be numbers, "
+                             f"got {_check.shown(table.columns[name][row])}")
+    y = np.stack([table.columns[name].astype(np.float64) for name in names], axis=1)
+    binary = np.isin(y, (0, 1))
+    if kind == "counts":
+        _check_counts(table, names, y)
+        return "counts", y, None, "kind: counts, as asked for"
+    if kind == "numbers":
+        return "numbers", y, None, "kind: numbers, as asked for"
+    if not binary.all():
+        if kind is not None:
+            row, at = np.argwhere(~binary)[0].tolist()
+            raise ValueError(f"{table.where(row, names[at])}: several targets of classes must be 0 "
+                             f"or 1, got {y[row, at]:g}")
+        return "numbers", y, None, f"kind: numbers, in {len(names)} columns"
+    if kind != "labels" and (y.sum(axis=1) == 1).all():
+        return "classes", _several_classes(table, names, y.argmax(axis=1)), tuple(names), (
+            f"kind: classes, {len(names)}, since one of the columns is 1 in every row")
+    if kind == "classes":
+        row = int((y.sum(axis=1) != 1).argmax())
+        raise ValueError(f"{table.where(row)}: several columns of classes must have one 1 in each "
+                         f"row, got {y[row].sum():g}; kind='labels' takes any number")
+    return "labels", y, tuple(names), (
+        f"kind: {len(names)} labels, since all columns are 0 or 1" if kind is None
+        else "kind: labels, as asked for")
+
+
+def _of_one(
+    table: Table, name: str, kind: str | None
+) -> tuple[str, NDArray[Any], tuple[Label, ...] | None, str]:
+    """Return kind, y, classes and why, of one column."""
+    column = table.columns[name]
+    values, y = _distinct(column)
+    if len(values) < 2:
+        raise ValueError(f"{table.where(None, name)}: targets must differ, got "
+                         f"{_check.shown(values[0])} in all {len(table):,} rows; choose another "
+                         f"column with target=")
+    guess, reason = _guess(name if table.named else "", column, values)
+    if kind is None:
+        kind, why = guess, f"kind: {_described(guess, values)}, since {reason}"
+    else:
+        why = f"kind: {_described(kind, values)}, as asked for" + (
+            f", not {guess}, as {reason}" if kind != guess else "")
+    if kind == "labels":
+        raise ValueError(f"kind 'labels' must have several columns as target, got {name!r} alone")
+    if kind == "classes":
+        if column.dtype != bool and _are_too_many(len(values), len(table)):
+            raise ValueError(f"{table.where(None, name)}: classes must have several rows each, got "
+                             f"{len(values):,} different values in {len(table):,} rows; choose "
+                             f"another column with target=")
+        return kind, y, values, why
+    if column.dtype == object:
+        raise ValueError(f"{table.where(0, name)}: {kind} must be asked of a column of numbers, "
+                         f"got {_check.shown(column[0])}")
+    numbers = column.astype(np.float64)
+    if kind == "counts":
+        _check_counts(table, [name], numbers[:, None])
+    return kind, numbers, None, why
+
+
+def _guess(name: str, column: NDArray[Any], values: Sequence[Label]) -> tuple[str, str]:
+    """Guess the kind of one column; return it and the reason."""
+    n, d = len(column), len(values)
+    if column.dtype == object:
+        return "classes", "they are words"
+    if column.dtype == bool:
+        return "classes", "they are true or false"
+    if (column != np.trunc(column)).any():
+        return "numbers", "not all are whole"
+    plain, low, high = columns.normal(name), column.min(), column.max()
+    if low >= 0 and d > 2 and COUNTS.search(plain):
+        return "counts", f"the name {name!r} says so"
+    if plain in columns.CLASSES and not _are_too_many(d, n):
+        return "classes", f"the name {name!r} says so"
+    if d == 2:
+        return "classes", "there are two of them"
+    from_0_or_1 = low in (0, 1) and high - low == d - 1
+    if d <= FEW and n >= (2 if from_0_or_1 else ENOUGH) * d:
+        return "classes", f"they are whole numbers of {d} values"
+    if from_0_or_1 and d <= columns.FEW and n >= FEW * d:
+        return "classes", f"they are the whole numbers from {low:g} to {high:g}"
+    counts = np.unique(column, return_counts=True)[1]
+    if low == 0 and counts.argmax() <= 1 and counts.max() >= 0.1 * n:
+        return "counts", "they are whole, from 0 on, and small above all"
+    return "numbers", f"they are whole numbers of {d:,} values"
+
+
+def _described(kind: str, values: Sequence[Label]) -> str:
+    if kind != "classes":
+        return kind
+    words = [" ".join(str(value).split())[:40] for value in values]
+    if len(words) > 5:
+        words[2:-1] = ["..."]
+    return f"{len(values)} classes ({', '.join(words)})"
+
+
+def _distinct(column: NDArray[Any]) -> tuple[tuple[Label, ...], NDArray[np.int64]]:
+    """Return the different values in order, and of each row the index of its own."""
+    if column.dtype == object:
+        words = sorted(set(column), key=_in_order)
+        index = {word: at for at, word in enumerate(words)}
+        return tuple(words), np.array([index[word] for word in column], np.int64)
+    values, y = np.unique(column, return_inverse=True)
+    whole = values.dtype == np.float64 and (values == np.trunc(values)).all() and (
+        np.abs(values) < 2**53).all()
+    return tuple((values.astype(np.int64) if whole else values).tolist()), y.astype(np.int64)
+
+
+def _in_order(word: str) -> tuple[bool, float, str]:
+    """Sort numbers by their value, and before words."""
+    try:
+        return False, float(word), word
+    except ValueError:
+        return True, 0.0, word
+
+
+def _check_counts(table: Table, names: Sequence[str], y: NDArray[np.float64]) -> None:
+    odd = np.argwhere((y < 0) | (y != np.trunc(y)))
+    if len(odd):
+        row, at = odd[0].tolist()
+        raise ValueError(f"{table.where(row, names[at])}: counts must be whole numbers of at least "
+                         f"0, got {y[row, at]:g}")
+
+
+def _several_classes(
+    table: Table, names: Sequence[str], y: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    if (y == y[0]).all():
+        raise ValueError(f"{table.source}: targets must differ, got {names[y[0]]!r} in all "
+                         f"{len(table):,} rows")
+    return y

@@ -1,0 +1,385 @@
+"""
+Tables written as text: encoding, separator, header, and then the columns.
+
+The csv module reads every table, and finds what is wrong in one. A large plain one is read by
+polars if it is installed, and otherwise, if it is all numbers, by NumPy. Whatever these do not read
+just as the csv module would is left to it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import importlib
+import itertools
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import _check, columns
+
+from . import cells
+from .table import Table
+
+SEPARATORS = ",\t;|"
+NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "blanks"}
+BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"))
+CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
+SAMPLE = 200  # rows, from which separator and header are guessed
+LARGE = 2**20  # characters, from which on polars is worth its import
+
+
+def read_text(
+    content: bytes, source: str, *, header: bool | None, separator: str | None,
+    text: Sequence[str],
+) -> Table:
+    """
+    Read a table of separated values.
+
+    Parameters
+    ----------
+    content : bytes
+    source : str
+        The file's name, for messages.
+    header : bool, optional
+        Whether the first row has the names; guessed by default.
+    separator : str, optional
+        One character; guessed by default.
+    text : sequence of str
+        Columns that stay text.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    ValueError
+        If it is no such table.
+    """
+    written, notes = decoded(content, source)
+    if not written.strip():
+        raise ValueError(f"{source}: must hold rows of values, got an empty file")
+    if separator is None:
+        separator = guessed_separator(written)
+    width = Counter(len(row) for _, row in first_rows(written, separator, 0)).most_common(1)
+    lines = Lines(written, source, separator, width[0][0] if width else 0)
+    sample = list(itertools.islice(lines.rows(), SAMPLE))
+    if not sample:
+        raise ValueError(f"{source}: must hold rows of values, got none but comments")
+    comma = separator != "," and any(
+        cells.has_decimal_commas(column)
+        for column in itertools.zip_longest(*(row for _, row in sample[1:]), fillvalue=""))
+    (start, first), below = sample[0], [row for _, row in sample[1:]]
+    if header is None:
+        header = is_header(first, below, comma)
+    names = names_of(first, f"{source}, line {start}") if header else [
+        f"column {at + 1}" for at in range(len(first))]
+    if header and not below:
+        raise ValueError(f"{source}: must hold rows below its header, got the header alone")
+    missing = [name for name in text if name not in names]
+    if missing:
+        raise ValueError(f"text must name columns of {source}, got {_check.shown(missing[0])}")
+
+    table = Table(dict.fromkeys(names, np.empty(0)), source, header)
+    plain = None
+    if not comma and separator != " ":
+        plain = _of_plain_rows(lines, sample[int(header):], names, text)
+    if plain is None:
+        table.lines, strings = lines.columns(len(names), skip=int(header))
+    else:
+        table.lines, strings = plain
+    commas = [name for name, column in zip(names, strings, strict=True)
+              if separator != "," and not isinstance(column, np.ndarray)
+              and name not in text and cells.has_decimal_commas(column)]
+    if commas and plain is not None:  # so that no column of points is among them
+        table.lines, strings = lines.columns(len(names), skip=int(header))
+    for name, column in zip(names, strings, strict=True):
+        table.columns[name] = column if isinstance(column, np.ndarray) else cells.typed(
+            column, partial(table.where, name=name), comma=bool(commas), text=name in text)
+    if commas:
+        notes.append(f"{source}: numbers have decimal commas, as between {NAMES[separator]}, "
+                     f"first in {table.where(None, commas[0]).removeprefix(f'{source}, ')}")
+    nothing = [name for name in names
+               if columns.NAMELESS.fullmatch(name) and _is_empty(table, name)]
+    if nothing and len(nothing) < len(names):
+        table = table.without(nothing)
+        notes.append(f"{source}: left out {len(nothing)} columns without a name and without values")
+    table.notes = tuple(notes)
+    return table
+
+
+def decoded(content: bytes, source: str) -> tuple[str, list[str]]:
+    """
+    Return the text with lines that end in a newline, and what has to be said of its encoding.
+
+    Raises
+    ------
+    ValueError
+        If it is no text.
+    """
+    head, notes = content[:4096], []
+    encoding = next((encoding for bom, encoding in BOMS if content.startswith(bom)), None)
+    if encoding is None and b"\0" in head:
+        zeros = [head[at::2].count(0) / max(1, len(head[at::2])) for at in (0, 1)]
+        encoding = "utf-16-le" if zeros[1] > 0.4 and not zeros[0] else (
+            "utf-16-be" if zeros[0] > 0.4 and not zeros[1] else None)
+    binary = (f"{source}: must be a table of text, or a file of NumPy, Parquet, Arrow or Excel, "
+              f"got a binary file that begins with {content[:4].hex(' ')}")
+    try:
+        text = content.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        if encoding is not None:
+            raise ValueError(f"{source}: must be text in {encoding}, as its first bytes say, got "
+                             f"{error.reason} at byte {error.start}") from None
+        text = content.decode("latin-1")
+        if re.search("[\x80-\x9f]", text):  # not in Latin-1, but Windows has letters there
+            text = content.decode("cp1252", "replace")
+            if "\ufffd" in text:
+                raise ValueError(binary) from None
+        notes.append(f"{source}: read as Latin-1, since it is not UTF-8")
+    if "\0" in text or CONTROL.search(text, 0, 4096):
+        raise ValueError(binary)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text, notes
+
+
+class Lines:
+    """
+    The rows of a text, found by the csv module.
+
+    Parameters
+    ----------
+    text : str
+    source : str
+        The file's name, for messages.
+    separator : str
+    width : int
+        The fields of a row. A line that begins with # is no comment if it has as many.
+    """
+
+    def __init__(self, text: str, source: str, separator: str, width: int) -> None:
+        self.text = text
+        self.source = source
+        self.separator = separator
+        self.width = width
+        self._between = True  # rows, and not within one
+        self._line = self._start = 0
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Go through the rows, each with the line on which it begins; not comments."""
+        self._line = 0
+        reader = csv.reader(self._lines(), delimiter=self.separator, strict=True,
+                            skipinitialspace=True)
+        while True:
+            self._between = True
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise ValueError(f"{self.source}, line {self._start}: must have quotes in pairs "
+                                 f"around whole fields, got {error}") from None
+            yield self._start, row
+
+    def columns(self, width: int, skip: int) -> tuple[NDArray[np.int64], list[Sequence[str]]]:
+        """
+        Return the lines of the rows, and the columns as strings.
+
+        Raises
+        ------
+        ValueError
+            If a row has more or fewer fields.
+        """
+        lines, rows = [], []
+        for line, row in itertools.islice(self.rows(), skip, None):
+            if len(row) != width:
+                raise ValueError(f"{self.source}, line {line}: must have {width} fields like the "
+                                 f"first row, got {len(row)}")
+            lines.append(line)
+            rows.append(row)
+        return np.array(lines, np.int64), list(zip(*rows, strict=True))
+
+    def _lines(self) -> Iterator[str]:
+        blank = " \n" if self.separator == "\t" else " \t\n"
+        start, end = 0, len(self.text)
+        while start < end:
+            stop = self.text.find("\n", start) + 1 or end
+            line, start = self.text[start:stop], stop
+            self._line += 1
+            if self._between:
+                if not line.strip(blank) or self._is_comment(line):
+                    continue
+                self._start = self._line
+            self._between = False
+            yield line
+
+    def _is_comment(self, line: str) -> bool:
+        line = line.lstrip()
+        return line.startswith("#") and (
+            line[1:2] in " \t#!" or len(next(csv.reader([line], delimiter=self.separator)))
+            != self.width)
+
+
+def first_rows(text: str, separator: str, width: int) -> Iterator[tuple[int, list[str]]]:
+    """Go through a sample of rows, as far as they can be read."""
+    rows = itertools.islice(Lines(text, "", separator, width).rows(), SAMPLE)
+    while True:
+        try:
+            yield next(rows)
+        except (StopIteration, ValueError):
+            return
+
+
+def guessed_separator(text: str) -> str:
+    """Return the separator by which most rows have as many fields, and most of them numbers."""
+    best, found = (0.0, 0.0, 0), ""
+    for separator in SEPARATORS:
+        rows = [row for _, row in first_rows(text, separator, 0)]
+        if not rows:
+            continue
+        (width, times), = Counter(map(len, rows)).most_common(1)
+        if width < 2:
+            continue
+        fields = [field for row in rows for field in row]
+        numbers = sum(cells.is_number(field) or (separator != "," and cells.is_number(field, True))
+                      for field in fields)
+        best, found = max((best, found), (
+            (round(times / len(rows), 1), numbers / len(fields), width), separator))
+    if not found:  # columns set apart by blanks, and then of numbers above all
+        rows = [row for _, row in first_rows(text, " ", 0)]
+        if rows and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1 and all(
+                sum(map(cells.is_number, row)) > len(row) / 2 for row in rows[1:]):
+            return " "
+    return found or ","
+
+
+def is_header(first: Sequence[str], below: Sequence[Sequence[str]], comma: bool) -> bool:
+    """Tell a row of names from one of values."""
+    columns_below = list(itertools.zip_longest(*below, fillvalue=""))[:len(first)]
+    columns_below += [()] * (len(first) - len(columns_below))
+    given = [at for at, cell in enumerate(first) if not cells.is_missing(cell)]
+    values = [at for at in given if cells.is_number(first[at], comma) or cells.is_date(first[at])]
+    words = [at for at in given if at not in set(values)]
+
+    def numbers_below(at: int) -> bool:
+        present = [cell for cell in columns_below[at] if not cells.is_missing(cell)]
+        return bool(present) and all(cells.is_number(cell, comma) for cell in present)
+
+    def recurs(at: int) -> bool:
+        return first[at] in columns_below[at]
+
+    if not words:  # pandas names columns 0, 1, 2 where nobody has
+        return len(values) >= 3 and len(below) > 0 and [cell.strip() for cell in first if cell] == [
+            str(at) for at in range(len(values))]
+    if not values:
+        return any(map(numbers_below, words)) or (
+            len({first[at] for at in words}) == len(words) and not any(map(recurs, words)))
+    whole = [int(first[at]) for at in values if first[at].strip().isdecimal()]
+    return (len(whole) == len(values) == len(set(whole)) and not any(map(recurs, words))
+            and (bool(columns.named_target([first[at] for at in words]))
+                 or (len(whole) > 1 and whole == sorted(whole) and any(map(numbers_below, words)))))
+
+
+def names_of(first: Sequence[str], where: str) -> list[str]:
+    """
+    Return the names of a header; one that is empty is named as pandas does.
+
+    Raises
+    ------
+    ValueError
+        If two are the same.
+    """
+    names = [" ".join(name.split()) for name in first]
+    names[0] = names[0].removeprefix("#").strip()
+    names = [name or f"Unnamed: {at}" for at, name in enumerate(names)]
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise ValueError(f"{where}: must name each column differently, got {twice[0]!r} "
+                         f"{names.count(twice[0])} times")
+    return names
+
+
+def _is_empty(table: Table, name: str) -> bool:
+    column = table.columns[name]
+    return column.dtype.kind == "f" and bool(np.isnan(column).all())
+
+
+def _of_plain_rows(
+    lines: Lines, sample: Sequence[tuple[int, list[str]]], names: Sequence[str],
+    text: Sequence[str],
+) -> tuple[Sequence[int], list[Any]] | None:
+    """
+    Return what `Lines.columns` does of a large text, faster, and with numbers already as such.
+
+    None if that might not be the same: unless the file has one row in each line, and if a column is
+    not what the sample promises.
+    """
+    written, separator, (first, row) = lines.text, lines.separator, sample[0]
+    if len(written) < LARGE:
+        return None
+    start = 0
+    for _ in range(first - 1):
+        start = written.index("\n", start) + 1
+    body = written[start:].rstrip("\n")
+    if (len(row) != len(names) or "\n\n" in body or "\n#" in body or "\n " in body
+            or ('"' in body and re.search(f'[{re.escape(separator)}] +"', body))):
+        return None
+    cells_of = list(zip(*(row for _, row in sample if len(row) == len(names)), strict=True))
+    seen = {cell for column in cells_of for cell in set(column) if cells.is_missing(cell)} - {""}
+    numeric = [name not in text and all(
+        cells.is_missing(cell) or cells.is_number(cell) for cell in set(column))
+        for name, column in zip(names, cells_of, strict=True)]
+    found = _by_polars(body, separator, dict(zip(names, numeric, strict=True)), seen)
+    if found is None and all(numeric):
+        found = _by_numpy(body, separator)
+    if (found is None or len(found[0]) != body.count("\n") + 1 or len(found) != len(names)
+            or any(np.isinf(column).any() for column in found if isinstance(column, np.ndarray))):
+        return None
+    return range(first, first + len(found[0])), found
+
+
+def _by_polars(
+    body: str, separator: str, numeric: dict[str, bool], seen: Collection[str]
+) -> list[Any] | None:
+    """Return columns of numbers and columns of strings; None if polars refuses, or is not there."""
+    try:
+        polars = importlib.import_module("polars")
+    except ModuleNotFoundError:
+        return None
+    schema = {name: polars.Float64 if is_number else polars.String
+              for name, is_number in numeric.items()}
+    known = {form for word in cells.MISSING if word for form in (word, word.upper(), word.title())}
+    content, frame = body.encode(), None
+    for missing in (seen, known.union(seen)):  # all that are known take three times as long
+        with suppress(polars.exceptions.PolarsError):
+            frame = polars.read_csv(content, has_header=False, separator=separator, schema=schema,
+                                    null_values=sorted(missing))
+            break
+    if frame is None:
+        return None
+    last = frame.get_columns()[-1]
+    if last.null_count() if '"' in body else (  # short rows polars fills up
+            body.count(separator) != frame.height * (len(schema) - 1)):
+        return None
+    return [column.fill_null(np.nan).to_numpy() if is_number else column.to_list()
+            for column, is_number in zip(frame.get_columns(), numeric.values(), strict=True)]
+
+
+def _by_numpy(body: str, separator: str) -> list[Any] | None:
+    """Return columns of numbers; None if NumPy refuses."""
+    try:
+        table = np.loadtxt(body.split("\n"), delimiter=separator, quotechar='"', comments=None,
+                           ndmin=2)
+    except ValueError:
+        return None
+    return list(np.ascontiguousarray(table.T))
