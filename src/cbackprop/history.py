@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
-from cbackprop import _check
+from cbackprop import _check, _words
 
-MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
+Monitor = Literal[
+    "training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy"]
+MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
 
 
@@ -94,6 +96,17 @@ class History:
         for name, value in measured.items():
             getattr(self, name).append(value)
 
+    def line(self) -> str:
+        """Return the last epoch in a line, as ``verbose=True`` and the command line print it."""
+        parts = [f"epoch {len(self):>{len(str(self.epochs))}}"]
+        for name in self.recorded:
+            if name in ("eta", "seconds", "rows_per_second"):
+                continue
+            value = self.series(name)[-1]
+            parts.append(f"{name.replace('_', ' ')} " + (
+                f"{value * 100:5.2f} %" if name.endswith("accuracy") else f"{value:<7.4g}"))
+        return "  ".join([*parts, f"{self.seconds[-1]:.2f} s"])
+
     def series(self, name: str) -> list[float]:
         """
         Return the list of this name.
@@ -104,8 +117,9 @@ class History:
             If this training does not record it.
         """
         if name not in self.recorded:
-            raise ValueError(f"what is watched must be one of {list(self.recorded)}, got {name!r}; "
-                             f"test_data, evaluation_data and monitor have more recorded")
+            raise ValueError(f"what is watched must be one of {list(self.recorded)}, got {name!r}"
+                             f"{_words.meant(name, self.recorded)}; test_data, evaluation_data and "
+                             f"monitor have more recorded")
         values: list[float] = getattr(self, name)
         return values
 

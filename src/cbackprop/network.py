@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import arrays, lbfgs, optimizers, schedules, training
+from cbackprop import _words, arrays, lbfgs, optimizers, schedules, training
 from cbackprop import callbacks as calls
 from cbackprop._endings import DivergenceError as DivergenceError
-from cbackprop.history import History
+from cbackprop.history import History, Monitor
 from cbackprop.model import Model
 
 
+@_words.suggesting("SGD", "LBFGS", "total_cost", prepare="SGD")
 class Network(Model):
     """
     A dense feedforward network, trained by stochastic gradient descent and backpropagation.
@@ -217,11 +218,11 @@ class Network(Model):
     def SGD(  # noqa: N802  the book's name
         self, training_data: Any, epochs: int, mini_batch_size: int,
         eta: float | schedules.Schedule | Callable[[int], float], test_data: Any = None, *,
-        optimizer: str | optimizers.Optimizer = "sgd", lmbda: float = 0.0, l1: float = 0.0,
+        optimizer: optimizers.OptimizerName | optimizers.Optimizer = "sgd", lmbda: float = 0.0, l1: float = 0.0,
         weight_decay: float = 0.0, max_norm: float | None = None, clip_value: float | None = None,
         clip_norm: float | None = None, dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
-        evaluation_data: Any = None, monitor: Iterable[str] | None = None,
-        progress: bool | calls.Report | None = None,
+        evaluation_data: Any = None, monitor: Monitor | Iterable[Monitor] | None = None,
+        progress: bool | calls.Report | None = None, verbose: bool | int = False,
         callback: Callable[[Network, History], object] | None = None,
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
         sample_weight: ArrayLike | None = None,
@@ -267,6 +268,8 @@ class Network(Model):
         progress : True, or callable (epoch, rows done, rows), optional
             True shows a bar (extra ``progress``). A callable hears of every chunk of some tens of
             milliseconds; its first epoch is 0.
+        verbose : bool
+            Whether to print a line after every epoch.
         callbacks : list of Callback, or of callables (network, history)
             See `cbackprop.callbacks`. A callable is called after every epoch; training stops when
             it returns True. The argument `callback`, which took one of them, is deprecated.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check
+from cbackprop import _check, _words
 from cbackprop._check import integer, number, shown
 from cbackprop._endings import StopTraining
 from cbackprop.history import MEASURED, History, smaller_is_better, stalls
@@ -53,7 +53,7 @@ class Schedule(abc.ABC):
                 value = number(one.name, value, **NUMBERS[one.name], boolean=True)
             elif value not in MEASURED:
                 raise ValueError(f"{one.name} must be one of {list(MEASURED)}, "
-                                 f"got {shown(value)}")
+                                 f"got {shown(value)}{_words.meant(value, MEASURED)}")
             object.__setattr__(self, one.name, value)
 
     @abc.abstractmethod
@@ -319,6 +319,10 @@ class Called(Schedule):
     def rate(self, step: Any) -> Any:
         """Ask for one step after the other, as Python integers."""
         return [self.eta(one) for one in np.asarray(step).tolist()]
+
+
+for _each in (Step, Exponential, InverseTime, Cosine, OneCycle, ReduceOnPlateau, HalveOnStall):
+    _words.suggesting("__init__")(_each)
 
 
 def schedule(eta: Any) -> Schedule:

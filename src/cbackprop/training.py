@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, optimizers, schedules, thread_choice
+from cbackprop import _check, _words, optimizers, schedules, thread_choice
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.history import MEASURED, MONITORS, History
@@ -26,7 +25,7 @@ FIRST_CHUNK = 3e7  # weights times examples: a few milliseconds
 def prepare(
     network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any,
     test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
-    progress: Any = None, callback: Any = None, callbacks: Any = (), sample_weight: Any = None,
+    progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (), sample_weight: Any = None,
     class_weight: Any = None, threads: int | None = None, skip_zeros: bool = False,
     **options: Any,
 ) -> Training:
@@ -56,11 +55,11 @@ def prepare(
         network, examples, epochs, m, eta,
         optimizers.training_options(len(network.sizes) - 1, **options),
         monitors=monitors(monitor, examples, evaluation, test),
-        callbacks=collected(callbacks, callback, progress),
+        callbacks=collected(callbacks, callback, progress, verbose),
         threads=engine.threads if threads is None else thread_choice.checked(threads))
     if callback is not None:
-        warnings.warn("callback is deprecated, and will go in the next version: callbacks=[f] "
-                      "takes the same function", DeprecationWarning, stacklevel=3)
+        _words.warn("callback is deprecated, and will go in the next version: callbacks=[f] takes "
+                    "the same function", DeprecationWarning)
     return training
 
 
@@ -217,7 +216,7 @@ def monitors(
     measured = {} if test is None else {"accuracy": test}
     for name in names:
         if not isinstance(name, str) or name not in MONITORS:
-            raise ValueError(f"{rule}, got {_check.shown(name)}")
+            raise ValueError(f"{rule}, got {_check.shown(name)}{_words.meant(name, MONITORS)}")
         examples = training if name.startswith("training") else evaluation
         if examples is None:
             raise ValueError(f"monitor {name!r} needs evaluation_data, got None")
