@@ -156,9 +156,10 @@ def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Calla
 
 def absent(thing: object, name: str) -> AttributeError:
     """Return the error for an attribute that is not there, with the one that may be meant."""
-    there = [each for each in dir(type(thing)) if not each.startswith("_")]
+    there = [each for each in [*dir(type(thing)), *vars(thing)] if not each.startswith("_")]
     meant = _ours(there, METHODS).get(plain(name)) or nearest(name, there)
-    question = "" if meant is None or name.startswith("_") else f"; did you mean {meant!r}?"
+    asks = meant not in (None, name) and not name.startswith("_")
+    question = f"; did you mean {meant!r}?" * asks
     return AttributeError(f"{type(thing).__name__!r} object has no attribute {name!r}{question}")
 
 

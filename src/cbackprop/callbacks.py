@@ -9,11 +9,12 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cbackprop import _check, _words, files
+from cbackprop import _check, _words, files, storage
 from cbackprop._check import number
 from cbackprop._endings import StopTraining as StopTraining
 from cbackprop.history import History, smaller_is_better
@@ -169,6 +170,7 @@ class CSVLog(Callback):
 
     def on_train_begin(self, network: Any, history: History) -> None:
         """Write the names of the columns."""
+        storage.check_folder(Path(os.path.realpath(self.path)))
         with open(self.path, "w", encoding="utf-8") as file:
             print("epoch", *history.recorded, sep=",", file=file)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from cbackprop import _check, _words
+from cbackprop import _check, _html, _words
 
 Monitor = Literal[
     "training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy"]
@@ -15,7 +15,7 @@ MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """
     What `Network.SGD` measured, one entry for each epoch.
@@ -64,6 +64,30 @@ class History:
     def __len__(self) -> int:
         return len(self.cost)
 
+    def __repr__(self) -> str:
+        parts = [f"{len(self)} of {self.epochs} epochs"]
+        for name, values in self._measured():
+            epoch, value = best(name, values)
+            parts.append(f"{name} {value:.4g}{f' in epoch {epoch}' * (epoch < len(self))}")
+        return f"<History: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, values in self._measured():
+            epoch, value = best(name, values)
+            rows.append([name, f"{values[0]:.4g}", f"{values[-1]:.4g}", f"{value:.4g}", str(epoch)])
+        drawn = [_html.curves({name: values for name, values in self._measured()
+                               if smaller_is_better(name) is falling}) for falling in (True, False)]
+        caption = (f"{len(self)} of {self.epochs} epochs, mini-batches of {self.mini_batch_size} "
+                   f"from {self.rows:,} rows, {sum(self.seconds):.3g} s")
+        header = ["", "first", "last", "best", "in epoch"]
+        return f"<div>{_html.table(caption, header, rows)}{''.join(drawn)}</div>"
+
+    def _measured(self) -> list[tuple[str, list[float]]]:
+        """Return what says how well training went, as far as there is any."""
+        return [(name, self.series(name)) for name in self.recorded
+                if name not in ("eta", "seconds", "rows_per_second") and self.series(name)]
+
     @classmethod
     def read(cls, saved: dict[str, Any]) -> History:
         """
@@ -99,10 +123,8 @@ class History:
     def line(self) -> str:
         """Return the last epoch in a line, as ``verbose=True`` and the command line print it."""
         parts = [f"epoch {len(self):>{len(str(self.epochs))}}"]
-        for name in self.recorded:
-            if name in ("eta", "seconds", "rows_per_second"):
-                continue
-            value = self.series(name)[-1]
+        for name, values in self._measured():
+            value = values[-1]
             parts.append(f"{name.replace('_', ' ')} " + (
                 f"{value * 100:5.2f} %" if name.endswith("accuracy") else f"{value:<7.4g}"))
         return "  ".join([*parts, f"{self.seconds[-1]:.2f} s"])
@@ -143,6 +165,14 @@ class History:
 def smaller_is_better(name: str) -> bool:
     """Tell costs and seconds, which should fall, from what should rise."""
     return name.endswith(("cost", "seconds"))
+
+
+def best(name: str, values: list[float]) -> tuple[int, float]:
+    """Return the epoch, the first being 1, of the best value, and it; a NaN is never best."""
+    worst = math.inf if smaller_is_better(name) else -math.inf
+    scores = [worst if math.isnan(value) else value for value in values]
+    at = scores.index((min if worst > 0 else max)(scores))
+    return at + 1, values[at]
 
 
 def stalls(values: Iterable[float], patience: int, min_delta: float, minimize: bool) -> int:

@@ -73,6 +73,10 @@ class Model:
                 f"output_activation={self.output_activation!r}, cost={self.cost!r}, "
                 f"dtype={self.dtype!r})")
 
+    def _repr_html_(self) -> str:
+        drawn = "" if self.history is None else self.history._repr_html_()
+        return f"<div>{self.summary()._repr_html_()}{drawn}</div>"
+
     def summary(self) -> Summary:
         """
         Return a table of layers: shapes, parameters, activations, memory, arithmetic.

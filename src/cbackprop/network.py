@@ -218,16 +218,16 @@ class Network(Model):
     def SGD(  # noqa: N802  the book's name
         self, training_data: Any, epochs: int, mini_batch_size: int,
         eta: float | schedules.Schedule | Callable[[int], float], test_data: Any = None, *,
-        optimizer: optimizers.OptimizerName | optimizers.Optimizer = "sgd", lmbda: float = 0.0, l1: float = 0.0,
-        weight_decay: float = 0.0, max_norm: float | None = None, clip_value: float | None = None,
-        clip_norm: float | None = None, dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
+        optimizer: optimizers.OptimizerName | optimizers.Optimizer = "sgd", lmbda: float = 0.0,
+        l1: float = 0.0, weight_decay: float = 0.0, max_norm: float | None = None,
+        clip_value: float | None = None, clip_norm: float | None = None,
+        dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
         evaluation_data: Any = None, monitor: Monitor | Iterable[Monitor] | None = None,
         progress: bool | calls.Report | None = None, verbose: bool | int = False,
         callback: Callable[[Network, History], object] | None = None,
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
-        sample_weight: ArrayLike | None = None,
-        class_weight: str | dict[int, float] | None = None, threads: int | None = None,
-        skip_zeros: bool = False,
+        sample_weight: ArrayLike | None = None, class_weight: str | dict[int, float] | None = None,
+        threads: int | None = None, skip_zeros: bool = False,
     ) -> History:
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
@@ -238,16 +238,14 @@ class Network(Model):
         Parameters
         ----------
         training_data : (x, y), a list of pairs, a RowSource, or a DataLoader
-            x of shape (n, in); y one-hot or other targets (n, out), or labels (n,). C-contiguous
-            rows of uint8, float32 or float64 are used where they lie; so are SciPy's sparse
-            matrices, in CSR, and x is never made dense, y a few megabytes at a time. DataFrames
-            and arrays of objects may hold numbers. Or the book's list of pairs of columns. Or what
-            makes rows when they are needed, such as `datasets.expand`. Or a DataLoader of PyTorch
-            that gives batches (x, y): it is read once, into arrays, before training, and then
-            `mini_batch_size` and a new order each epoch count, not its own.
-        epochs : int
-        mini_batch_size : int
-            At least 1 and at most n.
+            x of shape (n, in); y one-hot or other targets (n, out), or labels (n,) or (n, 1), which
+            may be 2.0. C-contiguous rows of uint8, float32 or float64 are used where they lie; so
+            are SciPy's sparse matrices, in CSR: x is never made dense, y a few megabytes at a time.
+            DataFrames and arrays of objects may hold numbers. Or the book's list of pairs of
+            columns. Or what gives batches (x, y), such as a DataLoader of PyTorch: it is read once,
+            before training, and then `mini_batch_size` and a new order each epoch count.
+        epochs, mini_batch_size : int
+            The latter at least 1 and at most n.
         eta : float, Schedule, or callable (step)
             Learning rate; one of `cbackprop.schedules`, or a function of the number of mini-batches
             done in this call. Before each epoch it is asked for all rates of that epoch.

@@ -25,9 +25,9 @@ FIRST_CHUNK = 3e7  # weights times examples: a few milliseconds
 def prepare(
     network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any,
     test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
-    progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (), sample_weight: Any = None,
-    class_weight: Any = None, threads: int | None = None, skip_zeros: bool = False,
-    **options: Any,
+    progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (),
+    sample_weight: Any = None, class_weight: Any = None, threads: int | None = None,
+    skip_zeros: bool = False, **options: Any,
 ) -> Training:
     """
     Check the arguments of `Network.SGD`, and return what `run` trains; nothing is changed.
