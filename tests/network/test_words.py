@@ -301,6 +301,11 @@ def test_batches(given):
     assert network().total_cost(given()) == network().total_cost((X, LABELS))
 
 
+def test_batches_of_several_jobs():
+    (found,) = cbackprop.train_many([network()], batches(memory=np.empty((8, 4))), 2, 7, 0.5)
+    assert found.cost == trained().cost
+
+
 def test_batches_of_one_input():
     """(m, 1) is m examples, where (1, 1) is one."""
     net, x, y = Network([1, 1], seed=0), X[:, :1], X[:, 1:2]
