@@ -10,7 +10,8 @@ import cbackprop
 
 try:
     (x, y), test_data = cbackprop.datasets.load_mnist(full=True)
-except FileNotFoundError:  # the subset that comes with the package: about 93 %
+except FileNotFoundError:
+    print("no full MNIST here: the digits that come with the package, about 93 %")
     (x, y), test_data = cbackprop.datasets.load_mnist()
 
 net = cbackprop.Network([784, 100, 10], cost="cross_entropy", input_scale=1 / 255, seed=0)

@@ -15,7 +15,8 @@ from cbackprop.schedules import Cosine
 
 try:
     (x, y), test_data = cbackprop.datasets.load_mnist(full=True)
-except FileNotFoundError:  # the subset that comes with the package: about 95 %
+except FileNotFoundError:
+    print("no full MNIST here: the digits that come with the package, about 95 %")
     (x, y), test_data = cbackprop.datasets.load_mnist()
 
 epochs, mini_batch_size = int(sys.argv[1]) if len(sys.argv) > 1 else 12, 50

@@ -32,32 +32,39 @@ def formula(row: table.Activation | table.Cost) -> str:
     return "; ".join([row.formula, *[", ".join(defaults)] * bool(defaults)])
 
 
+def also(row: table.Activation | table.Cost | table.Optimizer) -> str:
+    """Return the other names that are understood."""
+    return ", ".join(f"`{name}`" for name in row.aliases)
+
+
 def activations() -> Iterator[str]:
     """Yield the lines of the table of activations."""
-    yield "| name | sigma(z) | sigma' from |"
-    yield "|---|---|---|"
+    yield "| name | sigma(z) | sigma' from | also |"
+    yield "|---|---|---|---|"
     for row in table.ACTIVATIONS:
-        yield f"| {spelled(row)} | {formula(row)} | {row.prime_from} |"
+        yield f"| {spelled(row)} | {formula(row)} | {row.prime_from} | {also(row)} |"
 
 
 def costs() -> Iterator[str]:
     """Yield the lines of the table of costs."""
-    yield "| name | C(a, y) | targets | default output | PyTorch, Keras |"
-    yield "|---|---|---|---|---|"
+    yield "| name | C(a, y) | targets | default output | PyTorch, Keras | also |"
+    yield "|---|---|---|---|---|---|"
     for row in table.COSTS:
         output = f"`{row.default_output}`" if row.default_output else "as hidden"
         others = ", ".join(f"`{name}`" for name in (row.torch, row.keras) if name) or "none"
-        yield f"| {spelled(row)} | {formula(row)} | {row.targets} | {output} | {others} |"
+        yield (f"| {spelled(row)} | {formula(row)} | {row.targets} | {output} | {others} | "
+               f"{also(row)} |")
 
 
 def rules() -> Iterator[str]:
     """Yield the lines of the table of optimizers."""
-    yield "| name | class, with its defaults | a step, and its paper |"
-    yield "|---|---|---|"
+    yield "| name | class, with its defaults | a step, and its paper | also |"
+    yield "|---|---|---|---|"
     for name, kind in optimizers.KNOWN.items():
         numbers = ", ".join(f"{each.name}={each.default:g}" for each in dataclasses.fields(kind))
         summary = inspect.getdoc(kind).partition("\n\n")[0].removesuffix(".")
-        yield f"| `{name}` | `{kind.__name__}({numbers})` | {summary} |"
+        yield (f"| `{name}` | `{kind.__name__}({numbers})` | {summary} | "
+               f"{also(optimizers.ROWS[name])} |")
 
 
 def written(page: str) -> str:

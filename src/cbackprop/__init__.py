@@ -36,4 +36,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *LAZY, *LAZY_FUNCTIONS})
+    dunders = (name for name in globals() if name.startswith("__"))
+    return sorted({*__all__, *LAZY, *LAZY_FUNCTIONS, *dunders})

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from cbackprop import _words
+
 REAL = (float, int, Real)  # the first two are found ten times as fast
 PLAIN = (float, int)
 LARGEST = sys.float_info.max
@@ -157,7 +159,8 @@ def choice(argument: str, value: Any, known: Collection[str]) -> str:
         If it is none of them.
     """
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{argument} must be one of {sorted(known)}, got {shown(value)}")
+        raise ValueError(f"{argument} must be one of {sorted(known)}, got {shown(value)}"
+                         f"{_words.meant(value, known)}")
     return value
 
 

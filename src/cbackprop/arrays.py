@@ -1,5 +1,6 @@
 """What callers bring, made into the rows and targets that the core takes; or one clear line."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, TypeGuard
@@ -41,10 +42,11 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
         odd = objects.odd(array)
         if odd:
             raise TypeError(f"{name} must hold real numbers, got dtype object, holding "
-                            f"{_check.shown(odd[0])}")
+                            f"{_check.shown(odd[0])}{objects.remedy(odd[0], name)}")
         return objects.converted(array)
     if array.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}"
+                        f"{objects.remedy(next(array.flat, None), name)}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -167,8 +169,21 @@ def _in_rows(x: Any, width: int, name: str) -> Any:
     if x.shape in {(width,), (width, 1)} and not (width == 1 and x.ndim == 2):
         x = x.reshape(1, width)
     if x.ndim != 2 or x.shape[1] != width:
-        raise ValueError(f"{name} must have sizes[0] = {width} columns, got shape {x.shape}")
+        raise ValueError(f"{name} must have sizes[0] = {width} columns, got shape {x.shape}"
+                         f"{_remedy(x.shape, width, name)}")
     return x
+
+
+def _remedy(shape: tuple[int, ...], width: int, name: str) -> str:
+    """Return the end of an error's line: what gives an array of this shape so many columns."""
+    of = name.partition(" ")[0]  # x of "x of training_data"
+    if len(shape) > 2 and math.prod(shape[1:]) == width:
+        return f"; {of}.reshape(len({of}), -1) has an example in each row"
+    if len(shape) == 1 and width == 1:
+        return f"; {of}.reshape(-1, 1) has an example in each row"
+    if len(shape) == 2 and shape[0] == width:
+        return f"; {of}.T has an example in each row"
+    return ""
 
 
 def is_sparse(values: object) -> TypeGuard[Any]:
@@ -220,7 +235,7 @@ def targets(
         array = array.reshape(1)
     if width == 1 and array.shape == (n,):
         array = array.reshape(n, 1)
-    elif width > 1 and array.shape == (n, 1) and frames.is_frame(y):
+    elif width > 1 and array.shape == (n, 1):
         array = array.reshape(n)
     if array.shape == (n, width):
         rows, lowest, highest = _finite(array, real, name)
@@ -229,15 +244,38 @@ def targets(
         return rows
     if array.shape != (n,):
         raise ValueError(f"{name} must be {n} labels or have shape ({n}, {width}), "
-                         f"for x has {n} rows, got shape {array.shape}")
+                         f"for x has {n} rows, got shape {array.shape}"
+                         f"{_remedy_of_targets(array.shape, n, width)}")
     if array.dtype.kind not in "ui":
-        raise TypeError(f"{name} must hold integers where it holds labels, got {array.dtype}")
+        array = _whole(array, name)
     if n and not 0 <= array.min() <= array.max() < width:
         wrong = array.min() if array.min() < 0 else array.max()
         remedy = target_values.remedy(array, width)
         raise ValueError(f"{name} must hold labels in 0..{width - 1}, got {wrong}"
                          f"{': ' if remedy else ''}{remedy}")
     return array.astype(np.intc)
+
+
+def _remedy_of_targets(shape: tuple[int, ...], n: int, width: int) -> str:
+    """Return the end of an error's line: what gives targets of this shape the right one."""
+    if shape == (width, n):
+        return "; its .T has an example in each row"
+    if math.prod(shape) == n:
+        return "; its .ravel() is a vector"
+    if len(shape) == 2 and shape[0] == n:
+        return f"; {shape[1]} columns need sizes[-1] = {shape[1]}"
+    return ""
+
+
+def _whole(labels: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return labels that came as 2.0, or as True, as integers."""
+    with np.errstate(invalid="ignore"):  # of what is none
+        whole = labels.astype(np.int64)
+    odd = labels[whole != labels]
+    if odd.size:
+        raise TypeError(f"{name} must hold integers where it holds labels, got {odd[0]}; numbers "
+                        f"to come close to need a network with one output, or a column for each")
+    return whole
 
 
 def examples(
@@ -248,9 +286,9 @@ def examples(
 
     Parameters
     ----------
-    data : (x, y), an iterable of pairs (x, y) of one example each, or a DataLoader
-        Arrays, or the book's list of pairs of columns; y of a pair may be a label. A DataLoader of
-        PyTorch gives such pairs of many examples each, and is read to its end.
+    data : (x, y), an iterable of pairs (x, y), or a DataLoader
+        Arrays, or the book's list of pairs of columns; y of a pair may be a label. Or pairs of many
+        examples each, as a DataLoader of PyTorch gives them; they are read to their end.
     admit : callable, optional
         Raises if y has values that it must not have.
 
@@ -262,7 +300,7 @@ def examples(
     if isinstance(data, tuple) and len(data) == 2 and not all(map(_is_pair, data)):
         x, y = data
     else:
-        x, y = batches(data, name) if is_loader(data) else columns(data, name)
+        x, y = batches(data, name) if is_loader(data) else columns(data, name, sizes[0])
     x = rows_or_sparse(x, sizes[0], part("x", name))
     if x.shape[0] == 0:
         raise ValueError(f"{name or 'x'} must hold at least one example, got none")
@@ -278,13 +316,26 @@ def _is_pair(item: object) -> bool:
     return isinstance(item, tuple) and len(item) == 2
 
 
-def columns(data: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Make the book's list of pairs into two arrays of rows."""
+def columns(data: Any, name: str, width: int | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """
+    Make the book's list of pairs into two arrays of rows; or pairs of batches, if a width is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is empty, or has anything but pairs (x, y), of one shape each.
+    """
     rule = f"{name} must be (x, y) arrays or a list of (x, y) pairs"
+    if not isinstance(data, Iterable) and hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        data = map(data.__getitem__, range(len(data)))  # a Dataset of PyTorch
     if (isinstance(data, (str, bytes, memoryview, np.ndarray))
             or not isinstance(data, Iterable)):
         raise TypeError(f"{rule}, got {type(data).__name__}")
-    pairs = list(data)
+    left = iter(data)
+    first = list(itertools.islice(left, 1))
+    if width is not None and first and _is_batch(first[0], width):
+        return _joined(itertools.chain(first, left), name, f"{name} must give (x, y) batches")
+    pairs = [*first, *left]
     if any(not isinstance(pair, (tuple, list)) or len(pair) != 2 for pair in pairs):
         wrong = next(p for p in pairs if not isinstance(p, (tuple, list)) or len(p) != 2)
         raise TypeError(f"{rule}, got a {type(wrong).__name__} in a {type(data).__name__}")
@@ -292,6 +343,14 @@ def columns(data: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
         raise ValueError(f"{name} must hold at least one example, got none")
     x, y = zip(*pairs, strict=True)
     return _stack(x, part("x", name)), _stack(y, part("y", name))
+
+
+def _is_batch(pair: Any, width: int) -> bool:
+    """Tell many examples from one, which has as many numbers as the network has inputs."""
+    if not isinstance(pair, (tuple, list)) or len(pair) == 0:
+        return False
+    shape = tuple(getattr(pair[0], "shape", ()))
+    return math.prod(shape) != width and len(shape) > 1 and math.prod(shape[1:]) == width
 
 
 def is_loader(data: object) -> bool:
@@ -317,8 +376,13 @@ def batches(loader: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
                         f"{error}") from None
     if loader.batch_size is None and loader.batch_sampler is None:  # it gives single examples
         return columns(iter(loader), name)
+    return _joined(loader, name, rule)
+
+
+def _joined(given: Iterable[Any], name: str, rule: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Copy batches into two arrays."""
     parts: tuple[list[Any], list[Any]] = [], []
-    for batch in loader:
+    for batch in given:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             came = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
             raise TypeError(f"{rule}, got a {type(batch).__name__}{came}")

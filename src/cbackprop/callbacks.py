@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, files, metrics
+from cbackprop import _check, _words, files, metrics, storage
 from cbackprop._check import number
 from cbackprop._endings import StopTraining as StopTraining
 from cbackprop.history import History
@@ -100,16 +103,24 @@ class ProgressBar(Callback):
     """
     A bar, in a terminal or a notebook, by tqdm (extra ``progress``): what ``progress=True`` shows.
 
+    Parameters
+    ----------
+    measured : bool
+        Whether to write the last of what was measured beside it.
+
     Raises
     ------
     ModuleNotFoundError
         When training begins, if tqdm is missing.
     """
 
+    def __init__(self, measured: bool = True) -> None:
+        self.measured = measured
+
     def on_train_begin(self, network: Any, history: History) -> None:
         """Draw it empty."""
         try:
-            from tqdm.auto import tqdm
+            tqdm = bar()
         except ModuleNotFoundError:
             raise ModuleNotFoundError(
                 "progress=True needs tqdm: pip install 'cbackprop[progress]'") from None
@@ -124,6 +135,8 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Write the last of what was measured beside it."""
+        if not self.measured:
+            return
         shown = [n for n in history.recorded if n not in ("eta", "seconds", "rows_per_second")]
         self._bar.set_postfix({name: f"{history.series(name)[-1]:.4g}" for name in shown})
 
@@ -132,6 +145,20 @@ class ProgressBar(Callback):
         self._bar.close()
 
 
+class Lines(Callback):
+    """A line printed after every epoch: what ``verbose=True`` shows."""
+
+    def on_epoch_end(self, network: Any, history: History) -> None:
+        """Print it, above a bar if there is one."""
+        tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+        if tqdm is None:
+            print(history.line(), flush=True)
+        else:
+            tqdm.write(history.line())
+            sys.stdout.flush()
+
+
+@_words.suggesting("__init__")
 class CSVLog(Callback):
     """
     A table that grows by a line with every epoch, so that it can be looked at meanwhile.
@@ -158,6 +185,7 @@ class CSVLog(Callback):
 
     def on_train_begin(self, network: Any, history: History) -> None:
         """Write the names of the columns."""
+        storage.check_folder(Path(os.path.realpath(self.path)))
         with open(self.path, "w", encoding="utf-8") as file:
             print("epoch", *history.recorded, sep=",", file=file)
 
@@ -266,6 +294,7 @@ class Best(Callback):
             raise TypeError(f"metric must return a number, got {_check.shown(value)}") from None
 
 
+@_words.suggesting("__init__")
 class EarlyStopping(Best):
     """
     Stop when validation has not improved for `patience` epochs, and go back to the best weights.
@@ -354,6 +383,7 @@ class EarlyStopping(Best):
             network.weights, network.biases = self.best_parameters
 
 
+@_words.suggesting("__init__")
 class Checkpoint(Best):
     """
     Save the network after every epoch that was the best so far, whole or not at all.
@@ -504,6 +534,14 @@ def _has(network: Any, parameters: Parameters | None) -> bool:
         for view, kept in zip(views, copies, strict=True))
 
 
+def bar() -> Any:
+    """Return tqdm's bar, for a terminal or a notebook; that one without widgets is no news."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=Warning, message=".*IProgress")
+        from tqdm.auto import tqdm
+    return tqdm
+
+
 def _path(path: str | os.PathLike[str]) -> str:
     try:
         return os.fspath(path)
@@ -512,7 +550,8 @@ def _path(path: str | os.PathLike[str]) -> str:
 
 
 def collected(
-    callbacks: Iterable[Any], callback: Any, progress: bool | Report | None
+    callbacks: Iterable[Any], callback: Any, progress: bool | Report | None,
+    verbose: bool | int = False,
 ) -> list[Callback]:
     """
     Return what `SGD` was given to call as a list of callbacks.
@@ -526,13 +565,17 @@ def collected(
         raise TypeError(f"callback must be callable or None, got {_check.shown(callback)}")
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise TypeError(f"progress must be True, a callable or None, got {_check.shown(progress)}")
+    if not isinstance(verbose, (int, np.integer, np.bool_)):
+        raise TypeError(f"verbose must be True or False, got {_check.shown(verbose)}")
     if isinstance(callbacks, (str, bytes, memoryview)) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a list of callbacks, got {_check.shown(callbacks)}")
     found: list[Callback] = []
     if callable(progress):
         _check.function("progress", progress, "epoch", "done", "rows")
     if progress:
-        found.append(ProgressBar() if progress is True else OnProgress(progress))
+        found.append(ProgressBar(not verbose) if progress is True else OnProgress(progress))
+    if verbose:
+        found.append(Lines())
     for one in itertools.chain(callbacks, [] if callback is None else [callback]):
         if not (isinstance(one, Callback) or callable(one)) or isinstance(one, type):
             raise TypeError(f"callbacks must be objects of Callback or functions "

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cbackprop import _words
 from cbackprop.arrays import is_sparse
 from cbackprop.callbacks import Callback
 from cbackprop.engine import Engine
@@ -36,7 +34,6 @@ GUESSED = 0.995  # of the cost of one answer for all
 MOST_OF_ONE = 0.9  # of the rows are of one class: to guess it is no bad beginning
 
 GOLDEN = (math.sqrt(5) - 1) / 2
-PACKAGE = str(Path(__file__).parent)
 
 
 class Sample:
@@ -225,7 +222,7 @@ class Diagnosis(Callback):
         for check in CHECKS if self.is_of_ours(sample.engine) else CHECKS[:1]:
             found = check(sample)
             if found is not None:
-                warnings.warn(found, UserWarning, stacklevel=_callers())
+                _words.warn(found, UserWarning)
 
     @staticmethod
     def is_of_ours(engine: Engine) -> bool:
@@ -250,11 +247,3 @@ def _classes(wanted: NDArray[Any]) -> NDArray[Any] | None:
         return (wanted[:, 0] > wanted.min()).astype(int) if len(np.unique(wanted)) == 2 else None
     one_hot = ((wanted == 0) | (wanted == 1)).all() and (wanted.sum(axis=1) == 1).all()
     return wanted.argmax(axis=1) if one_hot else None
-
-
-def _callers() -> int:
-    """Return which `stacklevel` is the first outside of this package."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        level, frame = level + 1, frame.f_back
-    return level

@@ -67,8 +67,10 @@ def _numbers(values: Any, name: str, where: str = "") -> NDArray[Any]:
     if array.dtype == object:
         odd = objects.odd(array)
         if odd:
-            raise TypeError(f"{name} must hold real numbers, got {odd[0]!r:.40}{where}")
+            raise TypeError(f"{name} must hold real numbers, got {odd[0]!r:.40}{where}"
+                            f"{objects.remedy(odd[0], name)}")
         return objects.converted(array)
     if array.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{where}")
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{where}"
+                        f"{objects.remedy(next(array.flat, None), name)}")
     return array

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
-from cbackprop import _check
+from cbackprop import _check, _html, _words
 
-MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
+Monitor = Literal[
+    "training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy"]
+MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
 SETS = ("training", "evaluation", "test")
 SHORT = {"test_accuracy": "accuracy"}  # entries that have the book's names, without their set
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """
     What `Network.SGD` measured, one entry for each epoch.
@@ -90,6 +92,38 @@ class History:
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.metrics})
 
+    def __repr__(self) -> str:
+        parts = [f"{len(self)} of {self.epochs} epochs"]
+        for name, values in self._measured():
+            epoch, value = self._best(name)
+            parts.append(f"{name} {value:.4g}{f' in epoch {epoch}' * (epoch < len(self))}")
+        return f"<History: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, values in self._measured():
+            epoch, value = self._best(name)
+            rows.append([name, f"{values[0]:.4g}", f"{values[-1]:.4g}", f"{value:.4g}", str(epoch)])
+        drawn = [_html.curves({name: values for name, values in self._measured()
+                               if self.smaller_is_better(name) is falling}) for falling in (True, False)]
+        caption = (f"{len(self)} of {self.epochs} epochs, mini-batches of {self.mini_batch_size} "
+                   f"from {self.rows:,} rows, {sum(self.seconds):.3g} s")
+        header = ["", "first", "last", "best", "in epoch"]
+        return f"<div>{_html.table(caption, header, rows)}{''.join(drawn)}</div>"
+
+    def _best(self, name: str) -> tuple[int, float]:
+        """Return the epoch, the first being 1, of the best value, and it; a NaN is never best."""
+        values, falls = self.series(name), self.smaller_is_better(name)
+        worst = math.inf if falls else -math.inf
+        scores = [worst if math.isnan(value) else value for value in values]
+        at = scores.index((min if falls else max)(scores))
+        return at + 1, values[at]
+
+    def _measured(self) -> list[tuple[str, list[float]]]:
+        """Return what says how well training went, as far as there is any."""
+        return [(name, self.series(name)) for name in self.recorded
+                if name not in ("eta", "seconds", "rows_per_second") and self.series(name)]
+
     @classmethod
     def read(cls, saved: dict[str, Any]) -> History:
         """
@@ -136,6 +170,15 @@ class History:
                       else self.metrics.setdefault(name, []))
             values.append(value)
 
+    def line(self) -> str:
+        """Return the last epoch in a line, as ``verbose=True`` and the command line print it."""
+        parts = [f"epoch {len(self):>{len(str(self.epochs))}}"]
+        for name, values in self._measured():
+            value = values[-1]
+            parts.append(f"{name.replace('_', ' ')} " + (
+                f"{value * 100:5.2f} %" if name.endswith("accuracy") else f"{value:<7.4g}"))
+        return "  ".join([*parts, f"{self.seconds[-1]:.2f} s"])
+
     def series(self, name: str) -> list[float]:
         """
         Return the list of this name.
@@ -147,8 +190,9 @@ class History:
         """
         name = SHORT.get(name, name)
         if name not in self.recorded:
-            raise ValueError(f"what is watched must be one of {list(self.recorded)}, got {name!r}; "
-                             f"test_data, evaluation_data and monitor have more recorded")
+            raise ValueError(f"what is watched must be one of {list(self.recorded)}, got {name!r}"
+                             f"{_words.meant(name, self.recorded)}; test_data, evaluation_data and "
+                             f"monitor have more recorded")
         values: list[float] = getattr(self, name) if name in MEASURED else self.metrics[name]
         return values
 

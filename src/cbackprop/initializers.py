@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check
+from cbackprop import _check, _words
 
 Layers = Sequence[NDArray[Any]]
+InitializerName = Literal[
+    "default", "large", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
+    "lecun_uniform", "lecun_normal", "orthogonal", "zeros"]
 Variance = Callable[[int, int], float]  # of weights, from (in, out)
 
 
@@ -126,4 +129,4 @@ def fill(initializer: Any, random: np.random.Generator, weights: Any, biases: An
             layers.assign(given)
     else:
         raise ValueError(f"initializer must be one of {sorted(KNOWN)}, or (weights, biases), "
-                         f"got {_check.shown(initializer)}")
+                         f"got {_check.shown(initializer)}{_words.meant(initializer, KNOWN)}")

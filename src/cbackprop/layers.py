@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cbackprop import _check
+from cbackprop import _check, _words
 from cbackprop.core import table
-from cbackprop.functions import Activation
+from cbackprop.functions import Activation, Cost
 
 Row: TypeAlias = table.Activation | table.Cost
+
+# What a type checker lets pass. A test sees that the names are those of the table.
+ActivationName = Literal[
+    "sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh",
+    "silu", "mish", "softplus", "softsign", "hard_sigmoid", "hard_tanh", "exponential",
+    "gaussian", "sine", "identity", "softmax"]
+CostName = Literal[
+    "quadratic", "cross_entropy", "log_likelihood", "focal", "absolute", "huber", "quantile",
+    "log_cosh", "hinge", "squared_hinge", "poisson", "kl_divergence", "cosine"]
+ActivationLike: TypeAlias = (
+    ActivationName | tuple[ActivationName, float] | tuple[ActivationName, dict[str, float]]
+    | Activation)
+LayerLike: TypeAlias = (
+    ActivationLike | Sequence[ActivationLike] | Mapping[Any, int] | NDArray[np.str_])
+CostLike: TypeAlias = (
+    CostName | tuple[CostName, float] | tuple[CostName, float, float]
+    | tuple[CostName, dict[str, float]] | Cost)
+
+ROWS: list[Row] = [*table.ACTIVATIONS, *table.COSTS]
+NAMES = {_words.plain(name): row.name for row in ROWS for name in (row.name, *row.aliases)}
+ACTIVATIONS = frozenset(row.name for row in table.ACTIVATIONS)
+
+
+def our_name(name: Any, known: Container[str]) -> Any:
+    """Return our name of a function, of which another library's may have come; else what came."""
+    if not isinstance(name, str) or name in known:
+        return name
+    ours = NAMES.get(_words.plain(name))
+    return ours if ours in known else name
 
 
 def resolve_function(
@@ -41,8 +71,10 @@ def resolve_function(
         return value
     known = dict.fromkeys(others, ()) | {row.name: row.parameters for row in rows}
     name, *given = value if isinstance(value, tuple) and value else (value,)
+    name = our_name(name, known)
     if not isinstance(name, str) or name not in known or (isinstance(value, tuple) and not given):
-        raise ValueError(f"{argument} must be one of {sorted(known)}, got {_check.shown(value)}")
+        raise ValueError(f"{argument} must be one of {sorted(known)}, got {_check.shown(value)}"
+                         f"{_words.meant(name, known)}")
     if not given:
         return str(name)
     parameters = known[name]
@@ -77,8 +109,7 @@ def _parameter(argument: str, name: str, parameter: table.Parameter, value: Any)
 def parameters(function: Any) -> tuple[float, ...]:
     """Return the parameters of a function known by name, those not given by their defaults."""
     name, *given = function if isinstance(function, tuple) else (function,)
-    rows: list[Row] = [*table.ACTIVATIONS, *table.COSTS]
-    (row,) = (row for row in rows if row.name == name)
+    (row,) = (row for row in ROWS if row.name == name)
     return (*given, *(each.default for each in row.parameters[len(given):]))
 
 
@@ -101,6 +132,9 @@ def resolve_layer(argument: str, value: Any, size: int) -> Any:
         counts = [count for _, count in runs]
         if not all(isinstance(count, (int, np.integer)) and count > 0 for count in counts):
             raise ValueError(f"{argument}: numbers of neurons must be positive integers, "
+                             f"got {_check.shown(value)}")
+        if len({function for function, _ in runs}) < len(runs):  # by two names for it
+            raise ValueError(f"{argument} must name a function once in a dict, "
                              f"got {_check.shown(value)}")
         if sum(counts) != size:
             raise ValueError(f"{argument} must have {size} neurons, as the layer has, got "
@@ -180,13 +214,17 @@ def threshold(cost: Any) -> float:
     return found[0] if found else 0.5
 
 
-def without_arrays(value: Any) -> Any:
-    """Return a copy of how activations were asked for, without arrays."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(without_arrays, value))
-    return dict(value) if isinstance(value, dict) else value
+def in_our_words(asked: Any) -> Any:
+    """Return a copy of how activations were asked for: our names, and no arrays."""
+    if isinstance(asked, np.ndarray):
+        asked = asked.tolist()
+    if isinstance(asked, tuple):
+        return tuple(map(in_our_words, asked))
+    if isinstance(asked, list):
+        return [in_our_words(one) for one in asked]
+    if isinstance(asked, dict):
+        return {in_our_words(one): count for one, count in asked.items()}
+    return our_name(asked, ACTIVATIONS)
 
 
 def described(function: Any) -> str:

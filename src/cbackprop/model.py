@@ -5,18 +5,20 @@ from __future__ import annotations  # naming numpy.random would import it, for 8
 import copy
 import functools
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from cbackprop import arrays, files, functions, initializers, layers, storage
+from cbackprop import _words, arrays, files, functions, initializers, layers, storage
 from cbackprop._check import choice, generator
 from cbackprop._check import instance as check_instance
 from cbackprop._check import sizes as checked_sizes
 from cbackprop.core import _dispatch, table
 from cbackprop.engine import Engine
 from cbackprop.history import History
+from cbackprop.initializers import InitializerName
+from cbackprop.layers import CostLike, LayerLike
 from cbackprop.metrics import Kind
 from cbackprop.parameters import Views
 from cbackprop.summary import Summary
@@ -30,6 +32,7 @@ KEPT = ("history", "trained_on", "_preprocessing", "_classes")  # in files, too
 M = TypeVar("M", bound="Model")
 
 
+@_words.suggesting("__init__")
 class Model:
     """A network without the verbs of the book: what `Network` is made of, and kept as."""
 
@@ -37,12 +40,13 @@ class Model:
         self,
         sizes: Sequence[int],
         *,
-        activation: Any = "sigmoid",
-        output_activation: Any = None,
-        cost: Any = "quadratic",
+        activation: LayerLike | Sequence[LayerLike] = "sigmoid",
+        output_activation: LayerLike | None = None,
+        cost: CostLike = "quadratic",
         dtype: DTypeLike = "float32",
         input_scale: float | ArrayLike = 1.0,
-        initializer: str | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "default",
+        initializer: InitializerName | tuple[
+            Sequence[ArrayLike], Sequence[ArrayLike]] = "default",
         seed: int | np.random.Generator | None = None,
         threads: int | None = None,
     ) -> None:
@@ -51,9 +55,9 @@ class Model:
         self.dtype = choice("dtype", _real(dtype), _dispatch.REALS)
         self.cost = layers.resolve_function("cost", cost, table.COSTS, functions.Cost)
         activations, output_activation = layers.resolve_layers(
-            activation, output_activation, cost, self.sizes)
-        self.activation = layers.without_arrays(activation)
-        self.output_activation = layers.without_arrays(output_activation)
+            activation, output_activation, self.cost, self.sizes)
+        self.activation = layers.in_our_words(activation)
+        self.output_activation = layers.in_our_words(output_activation)
         self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
         self.engine = Engine(self.sizes, activations, self.cost, self.dtype, self.input_scale,
                              generator(seed), threads)
@@ -67,10 +71,19 @@ class Model:
             raise AttributeError(f"{name} is settled when a network is made: make another")
         super().__setattr__(name, value)
 
+    if not TYPE_CHECKING:  # a checker shall find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise _words.absent(self, name)
+
     def __repr__(self) -> str:
         return (f"Network({list(self.sizes)}, activation={self.activation!r}, "
                 f"output_activation={self.output_activation!r}, cost={self.cost!r}, "
                 f"dtype={self.dtype!r})")
+
+    def _repr_html_(self) -> str:
+        drawn = "" if self.history is None else self.history._repr_html_()
+        return f"<div>{self.summary()._repr_html_()}{drawn}</div>"
 
     def summary(self) -> Summary:
         """

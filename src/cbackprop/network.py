@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import arrays, lbfgs, optimizers, schedules, training
+from cbackprop import _words, arrays, lbfgs, optimizers, schedules, training
 from cbackprop import callbacks as calls
 from cbackprop._endings import DivergenceError as DivergenceError
 from cbackprop.evaluation import Evaluation
 from cbackprop.history import History
 
 
+@_words.suggesting("SGD", "LBFGS", "total_cost", prepare="SGD")
 class Network(Evaluation):
     """
     A dense feedforward network, trained by stochastic gradient descent and backpropagation.
@@ -222,17 +223,17 @@ class Network(Evaluation):
         self, training_data: Any, epochs: int, mini_batch_size: int,
         eta: float | schedules.Schedule | Callable[[int], float] | None = None,
         test_data: Any = None, *,
-        optimizer: str | optimizers.Optimizer = "sgd", lmbda: float = 0.0, l1: float = 0.0,
-        weight_decay: float = 0.0, max_norm: float | None = None, clip_value: float | None = None,
-        clip_norm: float | None = None, dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
+        optimizer: optimizers.OptimizerName | optimizers.Optimizer = "sgd", lmbda: float = 0.0,
+        l1: float = 0.0, weight_decay: float = 0.0, max_norm: float | None = None,
+        clip_value: float | None = None, clip_norm: float | None = None,
+        dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
         evaluation_data: Any = None, monitor: Any = None,
-        progress: bool | calls.Report | None = None,
+        progress: bool | calls.Report | None = None, verbose: bool | int = False,
         callback: Callable[[Network, History], object] | None = None,
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
-        sample_weight: ArrayLike | None = None,
-        class_weight: str | dict[int, float] | None = None, threads: int | None = None,
-        skip_zeros: bool = False, validation_split: float | None = None, shuffle: bool = True,
-        resume: bool = False,
+        sample_weight: ArrayLike | None = None, class_weight: str | dict[int, float] | None = None,
+        threads: int | None = None, skip_zeros: bool = False,
+        validation_split: float | None = None, shuffle: bool = True, resume: bool = False,
     ) -> History:
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
@@ -243,13 +244,12 @@ class Network(Evaluation):
         Parameters
         ----------
         training_data : (x, y), a list of pairs, a RowSource, or a DataLoader
-            x of shape (n, in); y one-hot or other targets (n, out), or labels (n,). C-contiguous
-            rows of uint8, float32 or float64 are used where they lie; so are SciPy's sparse
-            matrices, in CSR, and x is never made dense, y a few megabytes at a time. DataFrames
-            and arrays of objects may hold numbers. Or the book's list of pairs of columns. Or what
-            makes rows when they are needed, such as `datasets.expand`. Or a DataLoader of PyTorch
-            that gives batches (x, y): it is read once, into arrays, before training, and then
-            `mini_batch_size` and a new order each epoch count, not its own.
+            x of shape (n, in); y one-hot or other targets (n, out), or labels (n,) or (n, 1), which
+            may be 2.0. C-contiguous rows of uint8, float32 or float64 are used where they lie; so
+            are SciPy's sparse matrices, in CSR: x is never made dense, y a few megabytes at a time.
+            DataFrames and arrays of objects may hold numbers. Or the book's list of pairs of
+            columns. Or what gives batches (x, y), such as a DataLoader of PyTorch: it is read once,
+            before training, and then `mini_batch_size` and a new order each epoch count.
         epochs, mini_batch_size : int
             The latter at least 1 and at most n.
         eta : float, Schedule, or callable (step), optional
@@ -274,6 +274,8 @@ class Network(Evaluation):
         progress : True, or callable (epoch, rows done, rows), optional
             True shows a bar (extra ``progress``). A callable hears of every chunk of some tens of
             milliseconds; its first epoch is 0.
+        verbose : bool
+            Whether to print a line after every epoch.
         callbacks : list of Callback, or of callables (network, history)
             See `cbackprop.callbacks`. A callable is called after every epoch; training stops when
             it returns True. The argument `callback`, which took one of them, is deprecated.

@@ -23,6 +23,18 @@ def converted(array: NDArray[Any]) -> NDArray[Any]:
         return array.astype(np.float64)
 
 
+def remedy(value: Any, name: str) -> str:
+    """Return the end of an error's line: what makes numbers of a text that came for one."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        float(value)
+    except ValueError:
+        classes = name.partition(" ")[0] == "y"
+        return "; np.unique(y, return_inverse=True)[1] numbers the classes" if classes else ""
+    return "; .astype(float) makes numbers of text"
+
+
 def _is_real(value: Any) -> bool:
     if isinstance(value, int):
         return -2**63 <= value < 2**64

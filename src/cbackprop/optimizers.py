@@ -10,12 +10,16 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, fields
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from cbackprop import _check
+from cbackprop import _check, _words
 from cbackprop.core import table
 
 ROWS = {row.name: row for row in table.OPTIMIZERS}
+NAMES = {_words.plain(name): row.name for row in table.OPTIMIZERS
+         for name in (row.name, *row.aliases)}
+OptimizerName = Literal[
+    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "rprop", "lion", "nadam"]
 KNOWN: dict[str, type[Optimizer]] = {}
 
 
@@ -148,6 +152,10 @@ class NAdam(Optimizer):
     momentum_decay: float = 0.004
 
 
+for _each in KNOWN.values():
+    _words.suggesting("__init__")(_each)
+
+
 @dataclass(frozen=True)
 class TrainingOptions:
     """
@@ -215,11 +223,15 @@ def training_options(
     TypeError, ValueError
         If one is of the wrong kind, or outside its range.
     """
-    if isinstance(optimizer, str) and optimizer in KNOWN:
-        optimizer = KNOWN[optimizer]()
+    if isinstance(optimizer, str) and _words.plain(optimizer) in NAMES:
+        if _words.plain(optimizer) == "adamw" and not weight_decay:
+            raise ValueError("optimizer 'adamw' needs weight_decay, such as 0.01, PyTorch's; "
+                             "without it, it is 'adam'")
+        optimizer = KNOWN[NAMES[_words.plain(optimizer)]]()
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be one of {sorted(KNOWN)}, or made by a class of "
-                         f"cbackprop.optimizers, got {_check.shown(optimizer)}")
+                         f"cbackprop.optimizers, got {_check.shown(optimizer)}"
+                         f"{_words.meant(optimizer, KNOWN)}")
     return TrainingOptions(
         optimizer, lmbda=_check.number("lmbda", lmbda, 0), l1=_check.number("l1", l1, 0),
         weight_decay=_check.number("weight_decay", weight_decay, 0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,7 +64,7 @@ def blocks(core: Any) -> tuple[Block, ...]:
         for layer, view in enumerate(views))
 
 
-class Views(Sequence[Any]):
+class Views(Sequence[NDArray[Any]]):
     """Live views of parameters, one for each layer; assigning to one copies into the network."""
 
     def __init__(self, name: str, arrays: list[NDArray[Any]]) -> None:
@@ -73,6 +73,10 @@ class Views(Sequence[Any]):
     def __len__(self) -> int:
         return len(self._arrays)
 
+    @overload
+    def __getitem__(self, layer: int) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, layer: slice) -> list[NDArray[Any]]: ...
     def __getitem__(self, layer: Any) -> Any:
         return self._arrays[layer]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check
+from cbackprop import _check, _words
 from cbackprop._check import integer, number, shown
 from cbackprop._endings import StopTraining
 from cbackprop.history import MEASURED, SETS, History, stalls
@@ -54,7 +54,8 @@ class Schedule(abc.ABC):
             elif value not in MEASURED and not (
                     isinstance(value, str) and value.startswith(tuple(f"{s}_" for s in SETS))):
                 raise ValueError(f"{one.name} must be an entry of the history, such as one of "
-                                 f"{list(MEASURED)} or 'test_r2', got {shown(value)}")
+                                 f"{list(MEASURED)} or 'test_r2', got {shown(value)}"
+                                 f"{_words.meant(value, MEASURED)}")
             object.__setattr__(self, one.name, value)
 
     @abc.abstractmethod
@@ -320,6 +321,10 @@ class Called(Schedule):
     def rate(self, step: Any) -> Any:
         """Ask for one step after the other, as Python integers."""
         return [self.eta(one) for one in np.asarray(step).tolist()]
+
+
+for _each in (Step, Exponential, InverseTime, Cosine, OneCycle, ReduceOnPlateau, HalveOnStall):
+    _words.suggesting("__init__")(_each)
 
 
 def schedule(eta: Any) -> Schedule:

@@ -94,9 +94,8 @@ def destination(path: Path_) -> Path:
     if not os.fsdecode(path):  # which realpath takes for the folder that this process is in
         raise FileNotFoundError(errno.ENOENT, "The path is empty", "")
     path = Path(os.path.realpath(os.fsdecode(path)))
+    check_folder(path)
     folder = path.parent
-    if not stat.S_ISDIR(os.stat(folder).st_mode):
-        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     if not os.access(folder, os.W_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     try:
@@ -109,6 +108,22 @@ def destination(path: Path_) -> Path:
         raise OSError(errno.EINVAL, "Not a regular file, which alone can be replaced; "
                       "hand over the opened file instead", str(path))
     return path
+
+
+def check_folder(path: Path) -> None:
+    """
+    See that the folder of a file is there.
+
+    Raises
+    ------
+    OSError
+        If it is not, or is none.
+    """
+    folder = path.parent
+    if not folder.exists():
+        raise FileNotFoundError(errno.ENOENT, "The folder does not exist", str(folder))
+    if not folder.is_dir():
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def check(path: Path_) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from cbackprop import _html
 from cbackprop._text import table
 from cbackprop.layers import described
 
@@ -64,10 +65,18 @@ class Summary:
         self.bytes = engine.core.parameters.nbytes
 
     def __repr__(self) -> str:
+        header, rows = self._cells()
+        return f"{self._title}\n{table(header, rows, left=(1, 2))}"
+
+    def _repr_html_(self) -> str:
+        return _html.table(self._title, *self._cells())
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        """Return the header, and a row for each layer and for all."""
         rows = [[str(at), f"{layer.inputs} -> {layer.neurons}", layer.activation,
                  *(f"{number:,}" for number in layer[3:])]
                 for at, layer in enumerate(self.layers)]
         rows.append(["", "all", "", f"{self.parameters:,}", f"{self.bytes:,}", f"{self.forward:,}",
                      f"{self.training:,}"])
         header = ["layer", "neurons", "activation", "parameters", "bytes", "forward", "training"]
-        return f"{self._title}\n{table(header, rows, left=(1, 2))}"
+        return header, rows

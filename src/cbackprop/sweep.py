@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -144,7 +145,10 @@ def _again(value: Any, name: str = "training_data") -> Any:
     """Return what can be read more than once: by the check and by every training."""
     if arrays.is_loader(value):
         return arrays.batches(value, name)
-    return list(value) if isinstance(value, Iterator) else value
+    if not isinstance(value, Iterator):
+        return value
+    # Copies of pairs: what makes them may use its memory again.
+    return [tuple(map(copy.deepcopy, one)) if type(one) is tuple else one for one in value]
 
 
 def _checked(jobs: Any) -> list[tuple[Network, dict[str, Any]]]:

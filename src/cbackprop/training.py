@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -13,7 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, default_eta, held_out, metrics, optimizers, schedules, thread_choice
+from cbackprop import (
+    _check,
+    _words,
+    default_eta,
+    held_out,
+    metrics,
+    optimizers,
+    schedules,
+    thread_choice,
+)
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.diagnosis import Diagnosis
@@ -31,9 +39,10 @@ Monitors = dict[str, tuple[metrics.Metric, Examples]]
 def prepare(
     network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any = None,
     test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
-    progress: Any = None, callback: Any = None, callbacks: Any = (), sample_weight: Any = None,
-    class_weight: Any = None, threads: int | None = None, skip_zeros: bool = False,
-    validation_split: Any = None, shuffle: bool = True, resume: bool = False, **options: Any,
+    progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (),
+    sample_weight: Any = None, class_weight: Any = None, threads: int | None = None,
+    skip_zeros: bool = False, validation_split: Any = None, shuffle: bool = True,
+    resume: bool = False, **options: Any,
 ) -> Training:
     """
     Check the arguments of `Network.SGD`, and return what `run` trains; nothing is changed.
@@ -76,13 +85,13 @@ def prepare(
         monitors=monitors(
             monitor, engine, kind, examples, split.held_out if split else evaluation, test),
         kind=kind,
-        callbacks=[*collected(callbacks, callback, progress), Diagnosis(given, epochs)],
+        callbacks=[*collected(callbacks, callback, progress, verbose), Diagnosis(given, epochs)],
         threads=engine.threads if threads is None else thread_choice.checked(threads),
         order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
         split=split, resume=resume)
     if callback is not None:
-        warnings.warn("callback is deprecated, and will go in the next version: callbacks=[f] "
-                      "takes the same function", DeprecationWarning, stacklevel=3)
+        _words.warn("callback is deprecated, and will go in the next version: callbacks=[f] takes "
+                    "the same function", DeprecationWarning)
     return training
 
 
@@ -328,7 +337,7 @@ def _monitor(one: Any, rule: str) -> tuple[str, str, metrics.Metric]:
         of, name = "", full
     metric = one if isinstance(one, metrics.Metric) else metrics.TABLE.get(name)
     if metric is None:
-        raise ValueError(f"{rule}, got {_check.shown(full)}")
+        raise ValueError(f"{rule}, got {_check.shown(full)}{_words.meant(name, metrics.TABLE)}")
     if metrics.TABLE.get(name, metric) is not metric:
         raise ValueError(f"monitor needs another name for a Metric of one's own than those that "
                          f"there are, got {full!r}")

@@ -8,7 +8,7 @@ import pytest
 from conversions import ACTIVATIONS, REALS, SCALES, assert_same, network, refused, rows
 
 import cbackprop
-from cbackprop import convert
+from cbackprop import Network, _words, convert, layers
 from cbackprop.core import table
 
 NOT_IN_KERAS = [row.name for row in table.ACTIVATIONS if not row.keras]
@@ -198,3 +198,40 @@ def test_the_docstring(function):
     results = doctest.DocTestRunner().run(parsed)
     assert results.attempted
     assert not results.failed
+
+
+def test_names_mean_the_same_activations():
+    """Whatever spelling `Network` takes of a name that Keras has is Keras's function."""
+    z = np.linspace(-7, 7, 60).reshape(20, 3)
+    theirs = {_words.plain(name): getattr(keras.activations, name)
+              for name in dir(keras.activations) if not name.startswith("_")}
+    known = {row.name for row in table.ACTIVATIONS}
+    names = [name for name, ours in layers.NAMES.items() if ours in known and name in theirs]
+    assert len(names) > 15
+    for name in names:
+        net = Network([3, 3], activation=[name], dtype="float64", initializer=(
+            [np.eye(3)], [np.zeros((3, 1))]))
+        arguments = (0.01,) * (name == "leakyrelu")  # its default is 0.2 there
+        expected = np.asarray(theirs[name](z, *arguments))
+        np.testing.assert_allclose(net.feedforward(z), expected, 1e-5, 1e-6, err_msg=name)
+
+
+def test_names_mean_the_same_costs():
+    """But for a factor, as Keras takes the mean, and for what no output changes."""
+    rng = np.random.default_rng(0)
+    a, y = rng.dirichlet(np.ones(3), 20), np.eye(3)[np.ones(20, int)]
+    theirs = {_words.plain(name): kind for name, kind in vars(keras.losses).items()
+              if isinstance(kind, type)}
+    known = {row.name for row in table.COSTS}
+    names = [name for name, ours in layers.NAMES.items()
+             if ours in known and name in theirs]
+    assert len(names) > 10
+    for name in names:
+        net = Network([3, 3], activation=["identity"], cost=name, dtype="float64", initializer=(
+            [np.eye(3)], [np.zeros((3, 1))]))
+        ours = [net.total_cost((a[at:at + 1], y[at:at + 1])) for at in range(20)]
+        labels = y.argmax(1) if "sparse" in name else y
+        expected = np.asarray(theirs[name](reduction=None)(labels, a))
+        slope, offset = np.polyfit(expected, ours, 1)
+        assert slope > 0
+        np.testing.assert_allclose(slope * expected + offset, ours, 1e-4, 1e-5, err_msg=name)

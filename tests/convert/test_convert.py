@@ -24,7 +24,7 @@ from conversions import (
     rows,
 )
 
-from cbackprop import Activation, Network, convert, datasets
+from cbackprop import Activation, Network, _words, convert, datasets, layers
 from cbackprop.core import table
 
 CUBE = Activation(lambda z: z**3, lambda z: 3 * z**2, name="cube")
@@ -928,3 +928,48 @@ def test_importing_convert_imports_none_of_them():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                          timeout=60)
     assert run.stdout == "set()\n"
+
+
+# ---- the names of torch.nn in Network ----
+
+
+def test_names_mean_the_same_activations():
+    """Whatever spelling `Network` takes of a name that torch.nn has is that module's function."""
+    torch = pytest.importorskip("torch")
+    z = np.linspace(-7, 7, 60).reshape(20, 3)
+    theirs = {_words.plain(name): getattr(torch.nn, name) for name in dir(torch.nn)}
+    known = {row.name for row in table.ACTIVATIONS}
+    names = [name for name, ours in layers.NAMES.items()
+             if ours in known and name in theirs and name != "linear"]  # a layer of weights there
+    assert len(names) > 12
+    for name in names:
+        net = Network([3, 3], activation=[name], dtype="float64", initializer=(
+            [np.eye(3)], [np.zeros((3, 1))]))
+        module = theirs[name](*[1] * (name == "softmax"))
+        expected = module(torch.from_numpy(z)).numpy()
+        np.testing.assert_allclose(net.feedforward(z), expected, 1e-8, 1e-12, err_msg=name)
+
+
+def test_names_mean_the_same_costs():
+    """Their derivatives by the weighted inputs are the same but for a factor: torch's mean."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    z, y = rng.standard_normal((1, 3)), np.array([[0.0, 1.0, 0.0]])
+    outputs = {  # of a network with the default output for the cost, as torch takes them
+        "bceloss": torch.sigmoid, "nllloss": lambda z: torch.log_softmax(z, 1),
+        "kldivloss": lambda z: torch.log_softmax(z, 1)}
+    theirs = {_words.plain(name): getattr(torch.nn, name) for name in dir(torch.nn)}
+    known = {row.name for row in table.COSTS}
+    names = [name for name, ours in layers.NAMES.items()
+             if ours in known and name in theirs and name.endswith("loss")]
+    assert {"mseloss", "crossentropyloss", "bcewithlogitsloss", "l1loss", "huberloss"} <= {*names}
+    for name in names:
+        net = Network([3, 3], activation="identity", cost=name, dtype="float64", initializer=(
+            [np.eye(3)], [np.zeros((3, 1))]))
+        nabla = net.backprop(z, y)[0][0].ravel()
+        leaf = torch.from_numpy(z.copy()).requires_grad_()
+        given = torch.tensor([1]) if name in ("nllloss", "crossentropyloss") else torch.tensor(y)
+        loss = theirs[name](reduction="sum")(outputs.get(name, lambda z: z)(leaf), given)
+        expected = torch.autograd.grad(loss, leaf)[0].numpy().ravel()
+        factor = 2 if name == "mseloss" else 1  # the book halves the square
+        np.testing.assert_allclose(factor * nabla, expected, 1e-9, err_msg=name)

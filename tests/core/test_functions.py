@@ -229,7 +229,7 @@ def test_what_functions_raise_comes_through():
 
 
 @pytest.mark.parametrize(("settings", "match"), [
-    ({"activation": "swish"}, r"^activation must be one of \['elu', .*, got 'swish'$"),
+    ({"activation": "swich"}, r"^activation must be one of \['elu', .*, got 'swich'$"),
     ({"activation": ["relu"]},
      "^activation must have 2 entries, one for each layer of weights, the output included, got 1"),
     ({"activation": ["relu", "nope"]}, r"^activation\[1\] must be one of .*, got 'nope'$"),
@@ -237,6 +237,8 @@ def test_what_functions_raise_comes_through():
      r"^activation\[0\] must have 6 neurons, as the layer has, got 5 in \{'relu': 3, 'tanh': 2\}$"),
     ({"activation": [{"relu": 7, "tanh": -1}, "sigmoid"]},
      r"^activation\[0\]: numbers of neurons must be positive integers, got "),
+    ({"activation": [{"relu": 3, "ReLU": 3}, "sigmoid"]},
+     r"^activation\[0\] must name a function once in a dict, got "),
     ({"activation": [["relu"] * 5, "sigmoid"]},
      r"^activation\[0\] must have 6 neurons, as the layer has, got 5 in "),
     ({"activation": [{"softmax": 3, "tanh": 3}, "sigmoid"]},
@@ -255,7 +257,7 @@ def test_what_functions_raise_comes_through():
     ({"cost": ()}, r"^cost must be one of \['absolute', .*, got \(\)$"),
     ({"cost": ("huber",)}, r"^cost must be one of \['absolute', .*, got \('huber',\)$"),
     ({"cost": ("huber", 1, 2)}, r"^cost: 'huber' takes \['delta'\], got \('huber', 1, 2\)$"),
-    ({"cost": "hubert"}, r"^cost must be one of \['absolute', .*, got 'hubert'$"),
+    ({"cost": "hubert"}, r"^cost must be one of \['absolute', .*, got 'hubert'; did you mean 'hu"),
 ], ids=str)
 def test_bad_names_and_lists(settings, match):
     with one_line(ValueError, match):

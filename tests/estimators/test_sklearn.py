@@ -718,7 +718,7 @@ def test_coefs_that_do_not_fit():
 
 def test_slips_in_the_first_arguments():
     x, y = DIGITS
-    with one_line(ValueError, "^activation must be one of .*'logistic'.*, got 'rellu'$"):
+    with one_line(ValueError, r"^activation must be .*'logistic'.*, got 'rellu'; did you mean 'relu'\?$"):
         MLPClassifier(activation="rellu").fit(x, y)
     for sizes in (50, (50,), [50, 20], ()):
         with one_line(ValueError, "^loss must be .*; layers are hidden_layer_sizes="):
@@ -799,7 +799,8 @@ def test_hinges_have_sums_for_probabilities(task):
 
 
 BAD = {
-    "activation": ({"activation": "logistics"}, "^activation must be one of .*'logistics'$"),
+    "activation": ({"activation": "logistics"},
+                   r"^activation must be one of .*'logistics'; did you mean 'logistic'\?$"),
     "list": ({"activation": ["relu"]}, r"^activation must have 2 entries, .*, got 1$"),
     "loss": ({"loss": "log"}, r"^loss must be one of .*'log_loss'.*, got 'log'$"),
     "dropout": ({"dropout": 1.5}, r"^dropout must be a number .* below 1, got 1.5$"),

@@ -140,7 +140,7 @@ REFUSED = {
     "of no rows": lambda good: good[:0].reshape(0, 7),
     "of no columns": lambda good: np.ones((N, 0)),
     "of nothing": lambda good: np.ones((0, 0, 0)),
-    "too narrow": lambda good: np.ones((N, 1)) if good.ndim == 2 else good[:-1],
+    "too narrow": lambda good: np.full((N, 1), 0.5) if good.ndim == 2 else good[:-1],
     "too large an integer": lambda good: 10**400,
     "None": lambda good: None,
 }

@@ -269,7 +269,7 @@ print(json.dumps(sorted(names)))
 def test_import_without_extras():
     program = """
 import json, sys
-sys.modules["tqdm"] = sys.modules["pooch"] = sys.modules["threadpoolctl"] = None  # not importable
+sys.modules["tqdm"] = sys.modules["threadpoolctl"] = None  # not importable
 import cbackprop
 net = cbackprop.Network([3, 2], seed=0)
 data = [[0, 1, 2]], [1]

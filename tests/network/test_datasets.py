@@ -137,7 +137,8 @@ def test_subset_comes_with_its_licence():
 
 
 def test_import_needs_numpy_alone():
-    code = "import sys, cbackprop.datasets; print({'pooch', 'requests'} & sys.modules.keys())"
+    code = ("import sys, cbackprop.datasets; "
+            "print({'urllib.request', 'requests'} & sys.modules.keys())")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -287,34 +288,87 @@ def dead():
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
 
 
-@pytest.fixture
-def _pooch(monkeypatch):
-    pytest.importorskip("pooch")
-    pytest.importorskip("tqdm")
-
-
-@pytest.mark.usefixtures("_pooch")
-def test_download_from_the_second_mirror(monkeypatch, mirror, dead, empty_home):
+def test_download_from_the_second_mirror(monkeypatch, mirror, dead, empty_home, capsys):
     address, served = mirror
     monkeypatch.setattr(mnist, "MIRRORS", (dead, address))
     assert_is_small_mnist(load_mnist(full=True))
     assert sorted(empty_home.iterdir()) == sorted(empty_home / f"{name}.gz" for name in mnist.FILES)
+    assert capsys.readouterr().err == f"downloading MNIST (11 MB) into {empty_home}\n"
     for file in served.iterdir():
         file.unlink()
     assert_is_small_mnist(load_mnist(full=True))  # now from the cache
+    assert capsys.readouterr().err == ""
 
 
-@pytest.mark.usefixtures("_pooch")
+def test_download_goes_on_with_what_is_missing(monkeypatch, mirror, empty_home):
+    address, served = mirror
+    name = "train-images-idx3-ubyte.gz"
+    empty_home.mkdir(parents=True)
+    served.joinpath(name).rename(empty_home / name)  # no longer to be had
+    monkeypatch.setattr(mnist, "MIRRORS", (address,))
+    assert_is_small_mnist(load_mnist(full=True))
+
+
 def test_download_of_other_bytes_is_refused(monkeypatch, mirror, empty_home):
     address, served = mirror
     monkeypatch.setattr(mnist, "MIRRORS", (address,))
-    write(served / "train-images-idx3-ubyte.gz", gzip.compress(idx(np.ones((4, 28, 28), "u1"))))
-    with pytest.raises(FileNotFoundError, match="SHA256 hash of downloaded file"):
+    other = gzip.compress(idx(np.ones((4, 28, 28), "u1")))
+    write(served / "train-images-idx3-ubyte.gz", other)
+    with pytest.raises(FileNotFoundError,
+                       match=f"its SHA-256 must be [0-9a-f]+, got {sha256(other).hexdigest()}"):
         load_mnist(full=True)
     assert list(empty_home.iterdir()) == []
 
 
-@pytest.mark.usefixtures("_pooch")
+def test_download_of_other_bytes_from_one_mirror_alone(monkeypatch, mirror, empty_home):
+    address, served = mirror
+    (served / "odd").mkdir()
+    for name in mnist.FILES:
+        write(served / "odd" / f"{name}.gz", b"<html>log in first</html>")
+    monkeypatch.setattr(mnist, "MIRRORS", (f"{address}odd/", address))
+    assert_is_small_mnist(load_mnist(full=True))
+
+
+def test_download_without_an_end_is_refused(monkeypatch, mirror):
+    address, served = mirror
+    write(served / "train-images-idx3-ubyte.gz", bytes(4 * 2**20))
+    monkeypatch.setattr(mnist, "MIRRORS", (address,))
+    monkeypatch.setattr(mnist, "MOST", 2**20)
+    with pytest.raises(FileNotFoundError, match=r"got [0-9a-f]{64} of 2,097,152 bytes"):
+        load_mnist(full=True)
+
+
+def test_download_that_breaks_off_is_refused(monkeypatch, empty_home):
+    """A server that says more than it sends, one that talks otherwise, and one that is silent."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        ended = threading.Event()
+
+        def serve():
+            while not ended.is_set():
+                with listening.accept()[0] as client:
+                    asked = client.recv(4096)
+                    if b"/silent/" in asked:
+                        ended.wait(0.6)
+                    elif b"/odd/" in asked:
+                        client.sendall(b"hello\r\n")
+                    elif asked:
+                        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfew")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        monkeypatch.setenv("NO_PROXY", "*")
+        monkeypatch.setattr(mnist, "TIMEOUT", 0.3)
+        monkeypatch.setattr(mnist, "MIRRORS", (address, f"{address}odd/", f"{address}silent/"))
+        with pytest.raises(FileNotFoundError,
+                           match=r"of 3 bytes; .*BadStatusLine hello.*; .*silent.*timed "):
+            load_mnist(full=True)
+        ended.set()
+        socket.create_connection(listening.getsockname()).close()
+        thread.join()
+    assert list(empty_home.iterdir()) == []
+
+
 def test_download_lacking_a_file_is_refused(monkeypatch, mirror):
     address, served = mirror
     monkeypatch.setattr(mnist, "MIRRORS", (address,))
@@ -323,27 +377,30 @@ def test_download_lacking_a_file_is_refused(monkeypatch, mirror):
         load_mnist(full=True)
 
 
-def assert_tells_how_to_get_it(text, folder):
-    for name in mnist.FILES:
-        assert f"{name}.gz" in text
-    for part in (*mnist.MIRRORS, "CBACKPROP_DATA", str(folder), "pip install 'cbackprop[data]'"):
-        assert part in text
-
-
-@pytest.mark.usefixtures("_pooch")
 def test_nothing_reachable(monkeypatch, dead, empty_home):
     monkeypatch.setattr(mnist, "MIRRORS", (dead, dead + "second/"))
     monkeypatch.setenv("NO_PROXY", "*")
     with pytest.raises(FileNotFoundError) as caught:
         load_mnist(full=True)
-    assert_tells_how_to_get_it(str(caught.value), empty_home)
+    for name in mnist.FILES:
+        assert f"{name}.gz" in str(caught.value)
+    for part in (*mnist.MIRRORS, "CBACKPROP_DATA", str(empty_home)):
+        assert part in str(caught.value)
 
 
-def test_pooch_not_installed(monkeypatch, empty_home):
-    monkeypatch.setitem(sys.modules, "pooch", None)
-    with pytest.raises(FileNotFoundError, match="pooch") as caught:
-        load_mnist(full=True)
-    assert_tells_how_to_get_it(str(caught.value), empty_home)
+def test_the_books_loader_falls_back_on_the_digits_of_the_package(monkeypatch, tmp_path):
+    from cbackprop.book import mnist_loader
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mnist, "MIRRORS", ())
+    with pytest.warns(UserWarning, match="^MNIST is neither found nor downloaded: ") as one:
+        parts = mnist_loader.load_data()
+    assert [warning.filename for warning in one] == [__file__]
+    (x, y), (x_test, y_test) = load_mnist()
+    for (images, labels), pixels, digits in zip(
+            parts, (x[:4000], x[4000:], x_test), (y[:4000], y[4000:], y_test), strict=True):
+        np.testing.assert_array_equal(images, pixels / np.float32(256))
+        np.testing.assert_array_equal(labels, digits)
 
 
 # ---------------------------------------------------------------- read_idx

@@ -257,7 +257,7 @@ def test_bad_data_loaders():
         (loader(x[:, :3], y), ValueError, r"have sizes\[0\] = 4 columns, got shape \(30, 3\)"),
         (made(ragged), ValueError, r"^x of training_data must have one shape in every batch, got"),
         (loader(x, y + 1), ValueError, r"^y of training_data must hold labels in 0\.\.2, got 3$"),
-        (loader(x, y * 1.0), TypeError, "^y of training_data must hold integers"),
+        (loader(x, y + 0.5), TypeError, "^y of training_data must hold integers"),
         (made(["a", "b"]), TypeError, r"of \(x, y\) batches, got a list of 1$"),
     ]:
         refused(error, match, lambda given=given: network().SGD(given, 1, 1, 0.1))
@@ -364,7 +364,7 @@ def test_bad_series_of_labels(library):
         (["u", "v", "w"], TypeError, "^y of test_data must hold real numbers, got "),
         ([1, None, 2], ValueError, "^y of test_data must not have missing values, .* row 1"),
         ([True, None, False], ValueError, "^y of test_data must not have missing values"),
-        ([0.0, 1.0, 2.0], TypeError, "^y of test_data must hold integers where it holds labels"),
+        ([0.0, 1.5, 2.0], TypeError, "^y of test_data must hold integers where it holds labels"),
         ([0, 1, 3], ValueError, r"^y of test_data must hold labels in 0\.\.2, got 3$"),
     ]:
         for y in (frames.Series(values), frames.DataFrame({"y": values})):

@@ -20,7 +20,23 @@ reveal_type(net.feedforward(x))
 reveal_type(net.backprop(x, y))
 reveal_type(net.evaluate((x, y)))
 reveal_type(cbackprop.Network.load("net.npz"))
+reveal_type(net.weights[0])
+reveal_type(net.biases[1:])
 net.SGD((x, y), 2, 4, momentum=0.5)
+net.SGD((x, y), 2, 4, 0.1, optimizer="adm")
+net.SGD((x, y), 2, 4, 0.1, monitor=["costs"])
+cbackprop.Network([4, 2], activation="rleu")
+cbackprop.Network([4, 2], cost="crossentropi")
+cbackprop.Network([4, 2], cost=("hubert", 0.5))
+cbackprop.Network([4, 2], initializer="he")
+net.fit(x, y)
+
+cbackprop.Network([4, 2, 2], activation=["relu", ("leaky_relu", 0.1)], cost=("huber", 0.5))
+cbackprop.Network([4, 2, 2], activation=[{"relu": 1, "tanh": 1}, "softmax"], initializer="zeros")
+cbackprop.Network([4, 2, 2], activation=[["relu", "tanh"], "softmax"], cost="log_likelihood")
+cbackprop.Network([4, 2], output_activation="softmax", cost=("log_likelihood", {"floor": 0.1}))
+net.SGD((x, y), 2, 4, 0.1, optimizer="adam", monitor=["training_cost"], verbose=True)
+net.weights = [w * 2 for w in net.weights]
 """
 
 
@@ -52,6 +68,15 @@ def test_a_caller(tmp_path):
     array = "numpy.ndarray[tuple[Any, ...], numpy.dtype[Any]]"
     assert [text.replace("builtins.", "") for text in revealed] == [
         "cbackprop.history.History", "list[float]", array,
-        f"tuple[list[{array}], list[{array}]]", "int", "cbackprop.network.Network"]
-    assert [text for kind, text in lines if kind == "error"] == [
-        'Unexpected keyword argument "momentum" for "SGD" of "Network"  [call-arg]']
+        f"tuple[list[{array}], list[{array}]]", "int", "cbackprop.network.Network",
+        array, f"list[{array}]"]
+    errors = [text for kind, text in lines if kind == "error"]
+    assert [(text.split(" has")[0].split(" for ")[0], text.split()[-1]) for text in errors] == [
+        ('Unexpected keyword argument "momentum"', "[call-arg]"),
+        ('Argument "optimizer" to "SGD" of "Network"', "[arg-type]"),
+        ("List item 0", "[list-item]"),
+        ('Argument "activation" to "Network"', "[arg-type]"),
+        ('Argument "cost" to "Network"', "[arg-type]"),
+        ('Argument "cost" to "Network"', "[arg-type]"),
+        ('Argument "initializer" to "Network"', "[arg-type]"),
+        ('"Network"', "[attr-defined]")]

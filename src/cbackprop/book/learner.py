@@ -126,7 +126,8 @@ class Learner(ABC):
         TypeError, ValueError
             If `weights` or `biases` are not lists of arrays that fit each other.
         """
-        sizes, cost = widths(self), self._core_cost() or "quadratic"
+        sizes = widths(self)
+        cost: Any = self._core_cost() or "quadratic"
         if self._fast is None or (self._fast.sizes, self._fast.cost) != (sizes, cost):
             self._fast = Network(sizes, cost=cost, dtype=REAL, initializer="zeros")
         self._fast.weights, self._fast.biases = self.weights, self.biases

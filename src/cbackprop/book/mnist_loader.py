@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import datasets
+from cbackprop import _words, datasets
 from cbackprop.book.formulas import vectorized_result
 
 __all__ = ["load_data", "load_data_wrapper", "np", "vectorized_result"]
@@ -27,7 +27,8 @@ def load_data() -> tuple[Arrays, Arrays, Arrays]:
 
     They are read from ``../data/mnist.pkl.gz``, the book's file, or from ``mnist.pkl.gz``, if it is
     there; or else come from `cbackprop.datasets.load_mnist`, which finds MNIST or downloads it: the
-    same numbers.
+    same numbers. Where it can do neither, a UserWarning says so, and the 6,000 digits that come
+    with the package take their place: 4,000, 1,000 and 1,000.
 
     Returns
     -------
@@ -36,17 +37,21 @@ def load_data() -> tuple[Arrays, Arrays, Arrays]:
 
     Raises
     ------
-    FileNotFoundError
-        If MNIST is neither found nor downloaded; it says what to put where.
     ValueError
         If a file is found but is not what its name says.
     """
     for place in PLACES:
         if place.is_file():
             return datasets.read_mnist_pickle(place)
-    (x, y), (x_test, y_test) = datasets.load_mnist(full=True)
+    try:
+        (x, y), (x_test, y_test) = datasets.load_mnist(full=True)
+    except FileNotFoundError:
+        (x, y), (x_test, y_test) = datasets.load_mnist()
+        _words.warn("MNIST is neither found nor downloaded: these are the 6,000 digits that come "
+                    "with the package; load_mnist(full=True) says what is missing")
     images, test_images = (pixels * np.float32(1 / 256) for pixels in (x, x_test))
-    return (images[:50000], y[:50000]), (images[50000:], y[50000:]), (test_images, y_test)
+    n = len(x) - len(x_test)
+    return (images[:n], y[:n]), (images[n:], y[n:]), (test_images, y_test)
 
 
 def load_data_wrapper() -> tuple[List, List, List]:
@@ -61,7 +66,7 @@ def load_data_wrapper() -> tuple[List, List, List]:
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    ValueError
         As `load_data`.
     """
     training, validation, test = load_data()

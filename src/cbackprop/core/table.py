@@ -61,6 +61,7 @@ class Activation(NamedTuple):
     keras: tuple[Keras, ...]
     onnx: Onnx | None  # None if there is no operator, only a formula in convert/onnx.py
     sklearn: tuple[str | None, str | None]  # its names for hidden layers and for outputs
+    aliases: tuple[str, ...]  # other names of it; how a name is spelt does not count
 
 
 # In `attributes`, PARAMETER marks the function's parameter. A tuple lists the values for which the
@@ -105,7 +106,8 @@ ACTIVATIONS = [
                 "log_below_output"),
         default_cost="cross_entropy",
         torch=(Torch("Sigmoid", {}, "sigmoid", ()),), keras=(Keras("sigmoid", None, None, {}),),
-        onnx=Onnx("Sigmoid", {}, True, 6), sklearn=("logistic", "logistic")),
+        onnx=Onnx("Sigmoid", {}, True, 6), sklearn=("logistic", "logistic"),
+        aliases=("logistic", "expit")),
     Activation(
         "tanh", (), "tanh z",
         ends=between(-1, 1),
@@ -113,7 +115,7 @@ ACTIVATIONS = [
         from_z=("compare", "slope", "slope_of_log_below", "log_below_output"),
         default_cost="quadratic",
         torch=(Torch("Tanh", {}, "tanh", ()),), keras=(Keras("tanh", None, None, {}),),
-        onnx=Onnx("Tanh", {}, True, 6), sklearn=("tanh", None)),
+        onnx=Onnx("Tanh", {}, True, 6), sklearn=("tanh", None), aliases=()),
     Activation(
         "relu", (), "max(z, 0)",
         ends=between(0, INFINITY),
@@ -122,7 +124,7 @@ ACTIVATIONS = [
         torch=(Torch("ReLU", {}, "relu", INPLACE),),
         keras=(Keras("relu", None, "ReLU", {
             "max_value": (None,), "negative_slope": (0,), "threshold": (0,)}),),
-        onnx=Onnx("Relu", {}, True, 6), sklearn=("relu", None)),
+        onnx=Onnx("Relu", {}, True, 6), sklearn=("relu", None), aliases=()),
     Activation(
         "relu6", (Parameter("ceiling", 6.0, "positive"),), "min(max(z, 0), ceiling)",
         ends=lambda ceiling: (0, ceiling),
@@ -133,7 +135,7 @@ ACTIVATIONS = [
                Torch("ReLU6", {}, "relu6", INPLACE)),
         keras=(Keras("relu6", 6.0, "ReLU", {
             "max_value": PARAMETER, "negative_slope": (0,), "threshold": (0,)}),),
-        onnx=None, sklearn=(None, None)),
+        onnx=None, sklearn=(None, None), aliases=()),
     Activation(
         "leaky_relu", (Parameter("alpha", 0.01, "not negative"),),
         "z for z > 0, else alpha z",
@@ -145,7 +147,8 @@ ACTIVATIONS = [
         keras=(Keras("leaky_relu", 0.2, "LeakyReLU", {"negative_slope": PARAMETER}),
                Keras(None, None, "ReLU", {
                    "max_value": (None,), "negative_slope": PARAMETER, "threshold": (0,)})),
-        onnx=Onnx("LeakyRelu", {"alpha": PARAMETER}, False, 6), sklearn=(None, None)),
+        onnx=Onnx("LeakyRelu", {"alpha": PARAMETER}, False, 6), sklearn=(None, None),
+        aliases=("lrelu",)),
     Activation(
         "elu", (Parameter("alpha", 1.0, "not negative"),),
         "z for z > 0, else alpha (e^z - 1)",
@@ -155,42 +158,42 @@ ACTIVATIONS = [
         torch=(Torch("ELU", {"alpha": PARAMETER}, "elu", ("alpha", "inplace")),
                Torch("CELU", {"alpha": (1,)}, "celu", ("alpha", "inplace"))),
         keras=(Keras("elu", 1.0, "ELU", {"alpha": PARAMETER}),),
-        onnx=Onnx("Elu", {"alpha": PARAMETER}, False, 6), sklearn=(None, None)),
+        onnx=Onnx("Elu", {"alpha": PARAMETER}, False, 6), sklearn=(None, None), aliases=()),
     Activation(
         "selu", (), "1.0507... z for z > 0, else 1.0507... 1.6732... (e^z - 1)",
         ends=between(-1.7580993408473766, INFINITY),
         prime_from="a", kinks=True, curved=True, whole_layer=False, from_z=("slope",),
         default_cost="quadratic",
         torch=(Torch("SELU", {}, "selu", INPLACE),), keras=(Keras("selu", None, None, {}),),
-        onnx=Onnx("Selu", {}, False, 6), sklearn=(None, None)),
+        onnx=Onnx("Selu", {}, False, 6), sklearn=(None, None), aliases=()),
     Activation(
         "gelu", (), "z P(normal < z)",
         ends=between(-0.16997120747990369, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
         default_cost="quadratic",
         torch=(Torch("GELU", {"approximate": ("none",)}, "gelu", ("approximate",)),),
-        keras=(Keras("gelu", None, None, {}),), onnx=None, sklearn=(None, None)),
+        keras=(Keras("gelu", None, None, {}),), onnx=None, sklearn=(None, None), aliases=()),
     Activation(
         "gelu_tanh", (), "z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))) / 2",
         ends=between(-0.17004075057125412, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
         default_cost="quadratic",
         torch=(Torch("GELU", {"approximate": ("tanh",)}, "gelu", ("approximate",)),),
-        keras=(), onnx=None, sklearn=(None, None)),
+        keras=(), onnx=None, sklearn=(None, None), aliases=()),
     Activation(
         "silu", (), "z / (1 + e^-z)",
         ends=between(-0.27846454276107380, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
         default_cost="quadratic",
         torch=(Torch("SiLU", {}, "silu", INPLACE),), keras=(Keras("silu", None, None, {}),),
-        onnx=None, sklearn=(None, None)),
+        onnx=None, sklearn=(None, None), aliases=("swish",)),
     Activation(
         "mish", (), "z tanh(ln(1 + e^z))",
         ends=between(-0.30884341301725041, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
         default_cost="quadratic",
         torch=(Torch("Mish", {}, "mish", INPLACE),), keras=(Keras("mish", None, None, {}),),
-        onnx=Onnx("Mish", {}, False, 18), sklearn=(None, None)),
+        onnx=Onnx("Mish", {}, False, 18), sklearn=(None, None), aliases=()),
     Activation(
         "softplus", (), "ln(1 + e^z)",
         ends=between(0, INFINITY),
@@ -200,14 +203,14 @@ ACTIVATIONS = [
         torch=(Torch("Softplus", {"beta": (1,), "threshold": (40, 20)}, "softplus",
                      ("beta", "threshold")),),
         keras=(Keras("softplus", None, None, {}),),
-        onnx=Onnx("Softplus", {}, False, 1), sklearn=(None, None)),
+        onnx=Onnx("Softplus", {}, False, 1), sklearn=(None, None), aliases=()),
     Activation(
         "softsign", (), "z / (1 + abs(z))",
         ends=between(-1, 1),
         prime_from="a", kinks=False, curved=True, whole_layer=False, from_z=(BELOW, "slope"),
         default_cost="quadratic",
         torch=(Torch("Softsign", {}, "softsign", ()),), keras=(Keras("softsign", None, None, {}),),
-        onnx=Onnx("Softsign", {}, False, 1), sklearn=(None, None)),
+        onnx=Onnx("Softsign", {}, False, 1), sklearn=(None, None), aliases=()),
     Activation(
         "hard_sigmoid", (), "min(max(z + 3, 0), 6) / 6",
         ends=between(0, 1),
@@ -216,7 +219,7 @@ ACTIVATIONS = [
         torch=(Torch("Hardsigmoid", {}, "hardsigmoid", INPLACE),),
         keras=(Keras("hard_sigmoid", None, None, {}),),
         onnx=Onnx("HardSigmoid", {"alpha": (1 / 6,), "beta": (0.5,)}, False, 6),
-        sklearn=(None, None)),
+        sklearn=(None, None), aliases=()),
     Activation(
         "hard_tanh", (), "min(max(z, -1), 1)",
         ends=between(-1, 1),
@@ -224,27 +227,27 @@ ACTIVATIONS = [
         default_cost="quadratic",
         torch=(Torch("Hardtanh", {"min_val": (-1.0,), "max_val": (1.0,)}, "hardtanh",
                      ("min_val", "max_val", "inplace")),),
-        keras=(Keras("hard_tanh", None, None, {}),), onnx=None, sklearn=(None, None)),
+        keras=(Keras("hard_tanh", None, None, {}),), onnx=None, sklearn=(None, None), aliases=()),
     Activation(
         "exponential", (), "e^z",
         ends=between(0, INFINITY),
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=(BELOW, "slope", "slope_of_log", "log_of_output"), default_cost="quadratic",
         torch=(Torch(None, {}, "exp", ()),), keras=(Keras("exponential", None, None, {}),),
-        onnx=Onnx("Exp", {}, True, 6), sklearn=(None, "exp")),
+        onnx=Onnx("Exp", {}, True, 6), sklearn=(None, "exp"), aliases=("exp",)),
     Activation(
         "gaussian", (), "e^(-z^2)",
         ends=between(0, 1),
         prime_from="z", kinks=False, curved=True, whole_layer=False,
         from_z=(BELOW, "slope_of_log", "slope_of_log_below", "log_of_output", "log_below_output"),
-        default_cost="quadratic", torch=(), keras=(), onnx=None, sklearn=(None, None)),
+        default_cost="quadratic", torch=(), keras=(), onnx=None, sklearn=(None, None), aliases=()),
     Activation(
         "sine", (), "sin z",
         ends=between(-1, 1),
         prime_from="z", kinks=False, curved=True, whole_layer=False,
         from_z=(BELOW, "slope_of_log_below"), default_cost="quadratic",
         torch=(Torch(None, {}, "sin", ()),), keras=(),
-        onnx=Onnx("Sin", {}, True, 7), sklearn=(None, None)),
+        onnx=Onnx("Sin", {}, True, 7), sklearn=(None, None), aliases=("sin",)),
     Activation(
         "identity", (), "z",
         ends=between(-INFINITY, INFINITY),
@@ -252,7 +255,7 @@ ACTIVATIONS = [
         default_cost="quadratic",
         torch=(Torch("Identity", {}, None, ()),),
         keras=(Keras("linear", None, "Identity", {}),), onnx=Onnx("Identity", {}, True, 1),
-        sklearn=("identity", "identity")),
+        sklearn=("identity", "identity"), aliases=("linear",)),
     Activation(
         "softmax", (), "e^z_j / sum_k e^z_k, over the whole layer",
         ends=between(0, 1),
@@ -261,7 +264,7 @@ ACTIVATIONS = [
         torch=(Torch("Softmax", {"dim": (-1, 1, None)}, "softmax",
                      ("dim", "_stacklevel", "dtype")),),
         keras=(Keras("softmax", None, "Softmax", {"axis": (-1, 1)}),),
-        onnx=Onnx("Softmax", {"axis": (1,)}, True, 13), sklearn=(None, "softmax")),
+        onnx=Onnx("Softmax", {"axis": (1,)}, True, 13), sklearn=(None, "softmax"), aliases=()),
 ]
 
 
@@ -293,6 +296,7 @@ class Cost(NamedTuple):
     of_classes: bool  # whether an output of softmax with y = 0 costs nothing
     torch: str | None  # its class there, which may take logits or average
     keras: str | None
+    aliases: tuple[str, ...]  # names of other libraries, which may take the mean
 
 
 ANY = (-INFINITY, INFINITY)
@@ -303,7 +307,8 @@ COSTS = [
          takes=ANY, by_sign=False,
          default_output=None, threshold=0.5, kinks=False, logarithms=0, by_output=True,
          pairs=("sigmoid", "tanh"), with_softmax=None,
-         of_classes=False, torch="MSELoss", keras="MeanSquaredError"),
+         of_classes=False, torch="MSELoss", keras="MeanSquaredError",
+         aliases=("mse", "mse_loss", "mean_squared_error", "squared_error", "l2_loss")),
     Cost("cross_entropy", (FLOOR, SMOOTHING),
          "-y ln a - (1 - y) ln(1 - a), logarithms of at least floor, for y (1 - label_smoothing) + "
          "label_smoothing / 2", "0 to 1, or labels",
@@ -311,70 +316,79 @@ COSTS = [
          default_output="sigmoid", threshold=0.5, kinks=False, logarithms=2, by_output=True,
          pairs=("sigmoid",),
          with_softmax="two classes", of_classes=False,
-         torch="BCELoss", keras="BinaryCrossentropy"),
+         torch="BCELoss", keras="BinaryCrossentropy",
+         aliases=("bce", "bce_loss", "binary_cross_entropy", "bce_with_logits_loss")),
     Cost("log_likelihood", (FLOOR, SMOOTHING),
          "-y ln a, likewise, for y (1 - label_smoothing) + label_smoothing / outputs",
          "0 to 1, or labels",
          takes=(0, 1), by_sign=False,
          default_output="softmax", threshold=0.5, kinks=False, logarithms=1, by_output=True,
          pairs=(), with_softmax="minus",
-         of_classes=True, torch="CrossEntropyLoss", keras="CategoricalCrossentropy"),
+         of_classes=True, torch="CrossEntropyLoss", keras="CategoricalCrossentropy",
+         aliases=("nll", "nll_loss", "negative_log_likelihood", "cross_entropy_loss",
+                  "categorical_cross_entropy", "sparse_categorical_cross_entropy")),
     Cost("focal", (Parameter("gamma", 2.0, "not negative"),),
          "-y (1 - a)^gamma ln a - (1 - y) a^gamma ln(1 - a)", "0 to 1, or labels",
          takes=(0, 1), by_sign=False,
          default_output="sigmoid", threshold=0.5, kinks=False, logarithms=2, by_output=True,
          pairs=(), with_softmax="two classes",
-         of_classes=False, torch=None, keras="BinaryFocalCrossentropy"),
+         of_classes=False, torch=None, keras="BinaryFocalCrossentropy",
+         aliases=("focal_loss", "binary_focal_cross_entropy")),
     Cost("absolute", (), "abs(a - y)", "any",
          takes=ANY, by_sign=False,
          default_output=None, threshold=0.5, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
-         torch="L1Loss", keras="MeanAbsoluteError"),
+         torch="L1Loss", keras="MeanAbsoluteError",
+         aliases=("mae", "mean_absolute_error", "absolute_error", "l1", "l1_loss")),
     Cost("huber", (Parameter("delta", 1.0, "positive"),),
          "d^2 / 2 for d = abs(a - y) < delta, else delta (d - delta / 2)", "any",
          takes=ANY, by_sign=False,
          default_output=None, threshold=0.5, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
-         torch="HuberLoss", keras="Huber"),
+         torch="HuberLoss", keras="Huber",
+         aliases=("huber_loss",)),
     Cost("quantile", (Parameter("tau", 0.5, "between 0 and 1"),),
          "tau (y - a) for a < y, else (1 - tau) (a - y)", "any",
          takes=ANY, by_sign=False,
          default_output=None, threshold=0.5, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
-         torch=None, keras=None),
+         torch=None, keras=None,
+         aliases=("pinball", "pinball_loss", "quantile_loss")),
     Cost("log_cosh", (), "ln cosh(a - y)", "any",
          takes=ANY, by_sign=False,
          default_output=None, threshold=0.5, kinks=False, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
-         torch=None, keras="LogCosh"),
+         torch=None, keras="LogCosh", aliases=()),
     Cost("hinge", (), "max(1 - s a, 0), with s = 1 where y > 0, else -1",
          "0 and 1, or -1 and 1; or labels",
          takes=(-1, 1), by_sign=True,
          default_output="identity", threshold=0.0, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
-         torch=None, keras="Hinge"),
+         torch=None, keras="Hinge", aliases=()),
     Cost("squared_hinge", (), "max(1 - s a, 0)^2", "0 and 1, or -1 and 1; or labels",
          takes=(-1, 1), by_sign=True,
          default_output="identity", threshold=0.0, kinks=True, logarithms=0, by_output=True,
          pairs=(), with_softmax=None, of_classes=False,
-         torch=None, keras="SquaredHinge"),
+         torch=None, keras="SquaredHinge", aliases=()),
     Cost("poisson", (Parameter("constant", 0.0, "not negative"),),
          "a - y ln a + constant (y ln y - y), half the deviance for constant = 1",
          "0 or more",
          takes=(0, INFINITY), by_sign=False,
          default_output="softplus", threshold=0.5, kinks=False, logarithms=1, by_output=True,
          pairs=(), with_softmax="minus",
-         of_classes=False, torch="PoissonNLLLoss", keras="Poisson"),
+         of_classes=False, torch="PoissonNLLLoss", keras="Poisson", aliases=()),
     Cost("kl_divergence", (), "y ln(y / a)", "0 to 1",
          takes=(0, 1), by_sign=False,
          default_output="softmax", threshold=0.5, kinks=False, logarithms=1, by_output=True,
          pairs=(), with_softmax="minus",
-         of_classes=True, torch="KLDivLoss", keras="KLDivergence"),
+         of_classes=True, torch="KLDivLoss", keras="KLDivergence",
+         aliases=("kld", "kl_div", "kl_div_loss")),
     Cost("cosine", (), "1 - a.y / (abs(a) abs(y)), of the whole row", "any",
          takes=ANY, by_sign=False,
          default_output=None, threshold=0.5, kinks=False, logarithms=0, by_output=False,
          pairs=(), with_softmax=None, of_classes=False,
-         torch="CosineEmbeddingLoss", keras="CosineSimilarity"),
+         torch="CosineEmbeddingLoss", keras="CosineSimilarity",
+         aliases=("cosine_similarity",)),
 ]
 
 
@@ -397,6 +411,7 @@ class Optimizer(NamedTuple):
     n_slots: int  # state arrays, each with one number per parameter
     derived: tuple[str, ...]  # numbers of a step that its `prepare` function computes
     starts_at_eta: tuple[int, ...]  # the slots that start at the learning rate instead of zero
+    aliases: tuple[str, ...]
 
 
 MOMENTUM = Number("momentum", 0, 1)
@@ -404,17 +419,18 @@ BETA1, BETA2 = Number("beta1", 0, 1), Number("beta2", 0, 1)
 EPSILON = Number("epsilon", 0, INFINITY)
 
 OPTIMIZERS = [
-    Optimizer("sgd", (), n_slots=0, derived=(), starts_at_eta=()),
-    Optimizer("momentum", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=()),
-    Optimizer("nesterov", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=()),
-    Optimizer("adagrad", (EPSILON,), n_slots=1, derived=(), starts_at_eta=()),
-    Optimizer("rmsprop", (Number("rho", 0, 1), EPSILON), n_slots=1, derived=(), starts_at_eta=()),
+    Optimizer("sgd", (), n_slots=0, derived=(), starts_at_eta=(), aliases=()),
+    Optimizer("momentum", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=(), aliases=()),
+    Optimizer("nesterov", (MOMENTUM,), n_slots=1, derived=(), starts_at_eta=(), aliases=("nag",)),
+    Optimizer("adagrad", (EPSILON,), n_slots=1, derived=(), starts_at_eta=(), aliases=()),
+    Optimizer("rmsprop", (Number("rho", 0, 1), EPSILON), n_slots=1, derived=(), starts_at_eta=(),
+              aliases=()),
     Optimizer("adam", (BETA1, BETA2, EPSILON, Number("epsilon_hat", 0, INFINITY)),
-              n_slots=2, derived=("root_scale",), starts_at_eta=()),
+              n_slots=2, derived=("root_scale",), starts_at_eta=(), aliases=("adamw",)),
     Optimizer("rprop", (Number("shrink", 0, 1), Number("grow", 1, INFINITY),
                         Number("smallest", 0, INFINITY), Number("largest", 0, INFINITY)),
-              n_slots=2, derived=(), starts_at_eta=(1,)),
-    Optimizer("lion", (BETA1, BETA2), n_slots=1, derived=(), starts_at_eta=()),
+              n_slots=2, derived=(), starts_at_eta=(1,), aliases=()),
+    Optimizer("lion", (BETA1, BETA2), n_slots=1, derived=(), starts_at_eta=(), aliases=()),
     Optimizer("nadam", (BETA1, BETA2, EPSILON, Number("momentum_decay", 0, INFINITY)),
-              n_slots=2, derived=("eta_g", "eta_m", "root_scale"), starts_at_eta=()),
+              n_slots=2, derived=("eta_g", "eta_m", "root_scale"), starts_at_eta=(), aliases=()),
 ]

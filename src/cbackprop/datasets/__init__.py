@@ -1,7 +1,6 @@
 """Training data: MNIST, readers for common files, and one-hot labels.
 
-Everything here needs NumPy alone; downloading the full MNIST needs the extra
-``data`` (``pip install 'cbackprop[data]'``).
+Everything here needs NumPy alone.
 """
 
 from .expand import Expanded, expand

@@ -1,11 +1,14 @@
 """MNIST: the subset that comes with the package, and the full set found or downloaded."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from cbackprop import storage
 
 from .readers import Pair, StrPath, read_idx_pair, read_npz
 
@@ -20,6 +23,8 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
+TIMEOUT = 20.0  # seconds without a byte
+MOST = 2**24  # bytes of a file: the largest has 10 million
 SUBSET = Path(__file__).with_name("mnist_subset.npz")
 
 
@@ -30,7 +35,7 @@ def load_mnist(path: StrPath | None = None, *, full: bool = False) -> tuple[Pair
     test images, the same number of each digit. The full set (60,000 and 10,000)
     is looked for in `path`; or, if that is None, in ``$CBACKPROP_DATA``, in its
     subfolder ``mnist``, and in the user's cache, into which it is downloaded if
-    it is nowhere (with the extra ``data``: ``pip install 'cbackprop[data]'``).
+    it is nowhere: 11 MB, from the first of two mirrors that gives what it should.
 
     Parameters
     ----------
@@ -70,7 +75,7 @@ def load_mnist(path: StrPath | None = None, *, full: bool = False) -> tuple[Pair
             return _read_folder(folder)
     try:
         _download(_cache())
-    except (ImportError, OSError) as error:
+    except OSError as error:
         raise FileNotFoundError(_how_to_get_it(error)) from error
     return _read_folder(_cache())
 
@@ -142,19 +147,50 @@ def _cache() -> Path:
 
 
 def _download(folder: Path) -> None:
-    """Fetch each file from the first mirror that gives it whole."""
-    import pooch  # here, because only the extra "data" installs it
-
-    for name, sha256 in FILES.items():
+    """Fetch each file that is not there from the first mirror that gives it whole."""
+    missing = _missing(folder)
+    print(f"downloading MNIST (11 MB) into {folder}", file=sys.stderr, flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in missing:
         file, failures = f"{name}.gz", []
         for mirror in MIRRORS:
             try:
-                pooch.retrieve(mirror + file, f"sha256:{sha256}", file, folder, progressbar=True)
-                break
+                packed = _fetched(mirror + file, FILES[name])
             except (OSError, ValueError) as error:  # unreachable; not the bytes we know
-                failures.append(str(error))
+                failures.append(f"{mirror}{file}: {error}")
+                continue
+            with storage.replacing(folder / file) as whole:
+                whole.write(packed)
+            break
         else:
             raise OSError("; ".join(failures))
+
+
+def _fetched(address: str, sha256: str) -> bytes:
+    """
+    Return what is at an address.
+
+    Raises
+    ------
+    OSError
+        If it cannot be reached, or answers nothing for `TIMEOUT` seconds.
+    ValueError
+        If it is not the bytes of this SHA-256.
+    """
+    import http.client  # here, for most who import this package have MNIST, or need none
+    import urllib.request
+
+    content = bytearray()
+    try:
+        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
+            while len(content) <= MOST and (piece := answer.read(storage.PIECE)):
+                content += piece
+    except http.client.HTTPException as error:  # it broke off, or speaks no HTTP
+        raise OSError(f"{type(error).__name__} {error}".rstrip()) from None
+    came = hashlib.sha256(content).hexdigest()
+    if came != sha256:
+        raise ValueError(f"its SHA-256 must be {sha256}, got {came} of {len(content):,} bytes")
+    return bytes(content)
 
 
 def _how_to_get_it(reason: Exception) -> str:
@@ -165,6 +201,5 @@ def _how_to_get_it(reason: Exception) -> str:
         f"from {' or '.join(MIRRORS)}\n"
         "and put them into the folder that the environment variable CBACKPROP_DATA names,\n"
         f"into its subfolder mnist, or into {_cache()}\n"
-        "(pip install 'cbackprop[data]' installs what downloads them by itself).\n"
         f"The download failed with: {reason}"
     )

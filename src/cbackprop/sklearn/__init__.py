@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check
+from cbackprop import _check, _words
 from cbackprop.sklearn._compat import (
     ClassifierMixin,
     LabelBinarizer,
@@ -56,13 +56,14 @@ def _weights_of_classes(
 
 
 def _gives_probabilities(estimator: Any) -> bool:
-    return estimator.loss not in ("hinge", "squared_hinge")
+    return estimator.loss_in_our_words not in ("hinge", "squared_hinge")
 
 
 def _gives_sums(estimator: Any) -> bool:
     return not _gives_probabilities(estimator)
 
 
+@_words.suggesting("__init__")
 class MLPClassifier(ClassifierMixin, Perceptron):
     """
     `sklearn.neural_network.MLPClassifier`, trained by the core.
@@ -185,11 +186,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return weights
 
     def _ends(self, real: Any) -> tuple[str, Any]:
-        if self.loss in ("hinge", "squared_hinge"):
-            return "identity", self.loss
+        loss = self.loss_in_our_words
+        if loss in ("hinge", "squared_hinge"):
+            return "identity", loss
         multiclass = self._label_binarizer.y_type_ == "multiclass"
-        if self.loss != "log_loss":
-            return PROBABILITIES[multiclass], self.loss
+        if loss != "log_loss":
+            return PROBABILITIES[multiclass], loss
         # scikit-learn takes logarithms of no less
         floor = float(np.finfo(real).eps)
         return PROBABILITIES[multiclass], (
@@ -266,6 +268,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return tags
 
 
+@_words.suggesting("__init__")
 class MLPRegressor(RegressorMixin, Perceptron):
     """
     `sklearn.neural_network.MLPRegressor`, trained by the core.
@@ -345,13 +348,15 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return (y if y.ndim == 2 else y.reshape(-1, 1)).astype(real)
 
     def _ends(self, real: Any) -> tuple[str, Any]:
+        loss = self.loss_in_our_words
         if self._is_poisson:
-            return "exp", ("poisson", 1.0) if self.loss == "poisson" else self.loss
-        return "identity", "quadratic" if self.loss == "squared_error" else self.loss
+            return "exp", ("poisson", 1.0) if loss == "poisson" else loss
+        return "identity", "quadratic" if loss == "squared_error" else loss
 
     @property
     def _is_poisson(self) -> bool:
-        return (self.loss[:1] if isinstance(self.loss, tuple) else (self.loss,)) == ("poisson",)
+        loss = self.loss_in_our_words
+        return (loss[:1] if isinstance(loss, tuple) else (loss,)) == ("poisson",)
 
     def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Return R^2; of one row it is no number."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, arrays, functions, layers, lbfgs, metrics, optimizers
+from cbackprop import _check, _words, arrays, functions, layers, lbfgs, metrics, optimizers
 from cbackprop._endings import DivergenceError
 from cbackprop.callbacks import collected
 from cbackprop.convert import _skl2onnx
@@ -72,6 +72,7 @@ def _real(array: NDArray[Any]) -> Any:
     return np.float32 if array.dtype == np.float32 else np.float64
 
 
+@_words.suggesting("fit")
 class Perceptron(BaseEstimator, ABC):
     """
     What both have in common.
@@ -189,7 +190,7 @@ class Perceptron(BaseEstimator, ABC):
         self._made_of = self._functions
         self._net = Network(
             sizes, cost=cost, dtype=real,
-            activation=[OURS.get(a, a) if isinstance(a, str) else a for a in activation],
+            activation=list(map(layers.in_our_words, activation)),
             initializer=([w.T for w in coefs], [b.reshape(-1, 1) for b in intercepts]), seed=0)
         kind = metrics.kind_of(self._net.engine)
         if isinstance(self, ClassifierMixin):
@@ -198,6 +199,14 @@ class Perceptron(BaseEstimator, ABC):
             kind = metrics.Kind(metrics.NUMBERS)
         self._net.trained_on = kind
         self._show()
+
+    @property
+    def loss_in_our_words(self) -> Any:
+        """Return `loss`, in which another library's name for one of ours is ours."""
+        known = {*(row.name for row in table.COSTS), *self._LOSSES}
+        if isinstance(self.loss, tuple) and self.loss:
+            return layers.our_name(self.loss[0], known), *self.loss[1:]
+        return layers.our_name(self.loss, known)
 
     @property
     def _functions(self) -> tuple[Any, Any]:

@@ -1,0 +1,50 @@
+"""Tables and curves for notebooks: in the colours of the page, dark or light, and no script."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+WIDTH, HEIGHT, MARGIN = 300, 110, 8
+COLOURS = "#3b82f6", "#e07b39", "#10a37f", "#c0508f"  # seen on white and on black
+
+
+def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; whatever the cells hold is shown as text."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+                   for row in rows)
+    return (f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table>")
+
+
+def curves(series: Mapping[str, Sequence[float]]) -> str:
+    """Return a small plot of numbers by epoch, the first being 1; nothing if there are none."""
+    points = {name: [(epoch, value) for epoch, value in enumerate(values, 1)
+                     if math.isfinite(value)] for name, values in series.items()}
+    there = [point for line in points.values() for point in line]
+    if not there:
+        return ""
+    last, low = max(epoch for epoch, _ in there), min(value for _, value in there)
+    high = max(value for _, value in there)
+
+    def place(epoch: int, value: float) -> str:
+        x = (epoch - 1) / max(last - 1, 1)
+        y = (high / 2 - value / 2) / ((high / 2 - low / 2) or 1)  # no difference overflows
+        return (f"{MARGIN + x * (WIDTH - 2 * MARGIN):.1f},"
+                f"{MARGIN + y * (HEIGHT - 2 * MARGIN):.1f}")
+
+    drawn, names = [], []
+    for at, (name, line) in enumerate(points.items()):
+        colour = COLOURS[at % len(COLOURS)]
+        path = " ".join(place(*point) for point in line)
+        drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
+                     f'stroke-linecap="round"/>')
+        names.append(f'<span style="color:{colour}">{escape(name)}</span>')
+    frame = (f'<rect x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}" fill="none" '
+             f'stroke="currentColor" stroke-opacity="0.3"/>')
+    title = ", ".join(map(escape, points))
+    return (f'<figure style="display:inline-block;margin:4px"><svg width="{WIDTH}" '
+            f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+            f'aria-label="{title}">{frame}{"".join(drawn)}</svg>'
+            f'<figcaption>{", ".join(names)}: {low:.4g} to {high:.4g}, epoch 1 to {last}'
+            f'</figcaption></figure>')

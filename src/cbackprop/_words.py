@@ -1,0 +1,201 @@
+"""Words that callers bring from other libraries: taken for ours, or answered with ours."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+C = TypeVar("C", bound=type)
+
+# What Keras, PyTorch, scikit-learn and others call our arguments. A word may stand for several:
+# a function has one of them.
+ARGUMENTS = {our: words.split() for our, words in {
+    "sizes": "hidden_layer_sizes hidden_sizes layer_sizes layers hidden hidden_units units shape",
+    "cost": "loss criterion objective loss_fn loss_function",
+    "activation": "activations act activation_function hidden_activation nonlinearity",
+    "output_activation": "out_activation activation_out final_activation last_activation",
+    "initializer": "init weight_init kernel_initializer bias_initializer init_method",
+    "input_scale": "scale rescale rescaling",
+    "seed": "random_state random_seed rng",
+    "threads": "n_jobs n_threads num_threads workers num_workers",
+    "dtype": "precision",
+    "eta": "lr learning_rate learning_rate_init step_size lr_scheduler scheduler lr_schedule",
+    "mini_batch_size": "batch_size batch batchsize bs minibatch_size",
+    "epochs": "n_epochs n_epoch nb_epoch nb_epochs num_epochs max_epochs max_iter n_iter",
+    "iterations": "epochs max_iter maxiter n_iter num_iterations",
+    "training_data": "x y X x_train y_train X_train train train_data train_loader data dataset",
+    "test_data": "x_test y_test X_test test test_loader",
+    "evaluation_data": "validation_data val_data valid_data eval_data validation val_loader",
+    "monitor": "metrics metric scoring",
+    "optimizer": "solver optim",
+    "lmbda": "alpha l2 lambda_ lambd reg regularization penalty reg_lambda",
+    "clip_norm": "clipnorm global_clipnorm max_grad_norm gradient_clip_val grad_clip",
+    "clip_value": "clipvalue",
+    "dropout": "dropout_rate drop_rate",
+    "verbose": "verbosity disp",
+    "callbacks": "callback",
+    "tolerance": "tol gtol",
+    "beta1": "beta_1 betas",
+    "beta2": "beta_2",
+    "epsilon": "eps",
+    "rho": "alpha",
+    "watched": "monitor",
+    "path": "filepath filename file",
+    "restore_best": "restore_best_weights",
+    "minimize": "mode",
+    "learning_rate_init": "eta lr",  # from here on the estimators', which are scikit-learn's
+    "hidden_layer_sizes": "sizes hidden_sizes layer_sizes layers hidden hidden_units units",
+    "batch_size": "mini_batch_size batch batchsize bs",
+    "max_iter": "epochs n_epochs nb_epoch num_epochs n_iter max_epochs",
+    "random_state": "seed random_seed rng",
+    "loss": "cost criterion objective",
+    "solver": "optimizer optim",
+    "alpha": "lmbda l2 weight_decay",
+    "n_iter_no_change": "patience",
+    "validation_fraction": "validation_split",
+}.items()}
+METHODS = {our: words.split() for our, words in {
+    "SGD": "fit train fit_generator partial_fit sgd",
+    "update_mini_batch": "train_on_batch train_step step",
+    "feedforward": "forward call predict predict_on_batch predict_proba",
+    "accuracy": "score",
+    "total_cost": "loss cost_function",
+    "weights": "coefs_ get_weights set_weights w coefs",
+    "biases": "intercepts_ b bias",
+    "save": "save_model save_weights dump",
+    "load": "load_model load_weights restore",
+    "copy": "clone",
+    "sizes": "layers layer_sizes hidden_layer_sizes",
+}.items()}
+FIRST = "Network.SGD", "Model.__init__"  # where an argument is looked for before elsewhere
+_functions: dict[str, Callable[..., Any]] = {}  # functions by their qualified names
+
+
+def plain(name: str) -> str:
+    """
+    Return what is left of a name if its spelling does not count.
+
+    Examples
+    --------
+    >>> plain("Leaky_ReLU") == plain("LeakyReLU")
+    True
+    """
+    return name.replace("_", "").replace("-", "").replace(" ", "").lower()
+
+
+def nearest(word: object, known: Iterable[str]) -> str | None:
+    """
+    Return the known name that a word is most like, None if it is like none.
+
+    Examples
+    --------
+    >>> nearest("rleu", ["tanh", "relu", "silu"])
+    'relu'
+    """
+    if not isinstance(word, str):
+        return None
+    from difflib import get_close_matches  # for an error alone
+
+    by_plain = {plain(name): name for name in known}
+    found = get_close_matches(plain(word[:100]), by_plain, 1, 0.7)
+    return by_plain[found[0]] if found else None
+
+
+def meant(word: object, known: Iterable[str]) -> str:
+    """Return the end of an error's line: a question, if the word is like a known name."""
+    name = nearest(word, known)
+    return "" if name in (None, word) else f"; did you mean {name!r}?"
+
+
+def suggesting(*methods: str, **handing_on: str) -> Callable[[C], C]:
+    """
+    Have methods of a class answer an unknown keyword with the one that was meant.
+
+    A type checker and `help` see the methods as they are written.
+
+    Parameters
+    ----------
+    *methods : str
+        Their names; ``__init__`` is one.
+    **handing_on : str
+        Methods whose keywords are those of another: its name.
+    """
+    def decorate(kind: C) -> C:
+        for name in [*methods, *handing_on]:
+            function = vars(kind)[name]
+            like = vars(kind)[handing_on.get(name, name)]
+            setattr(kind, name, _suggesting(function, inspect.unwrap(like)))
+        return kind
+
+    return decorate
+
+
+def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Callable[..., Any]:
+    if "sklearn" not in like.__module__.split("."):  # which has scikit-learn's words
+        _functions[like.__qualname__] = like
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            known = inspect.signature(like).parameters
+            unknown = next((word for word in kwargs if word not in known), None)
+            if unknown is None:
+                raise
+        title = type(args[0]).__name__ if like.__name__ == "__init__" else like.__name__
+        raise TypeError(f"{title}() got an unexpected keyword argument {unknown!r}"
+                        f"{_answer(unknown, [*known], like.__qualname__)}") from None
+
+    return call
+
+
+def absent(thing: object, name: str) -> AttributeError:
+    """Return the error for an attribute that is not there, with the one that may be meant."""
+    there = [each for each in [*dir(type(thing)), *vars(thing)] if not each.startswith("_")]
+    meant = _ours(there, METHODS).get(plain(name)) or nearest(name, there)
+    asks = meant not in (None, name) and not name.startswith("_")
+    question = f"; did you mean {meant!r}?" * asks
+    return AttributeError(f"{type(thing).__name__!r} object has no attribute {name!r}{question}")
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn, in the name of the line outside this package from which it was called."""
+    level, frame = 1, sys._getframe()
+    here = __name__.partition(".")[0]
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == here:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _answer(word: str, known: list[str], function: str) -> str:
+    """Return the end of an error's line about an argument: a question, if one may be meant."""
+    words = _ours(known)
+    ours = words.get(plain(word))
+    if ours is None and function in _functions:
+        for name in [*filter(_functions.__contains__, FIRST), *_functions]:
+            found = _ours([*inspect.signature(_functions[name]).parameters]).get(plain(word))
+            if found is not None and found not in known:
+                return f": did you mean {found!r} of {_place(name)}?"
+    ours = ours or words.get(nearest(word, words) or "")
+    return "" if ours is None else f": did you mean {ours!r}?"
+
+
+def _ours(known: list[str], words: dict[str, list[str]] = ARGUMENTS) -> dict[str, str]:
+    """Return the known name that a plain word stands for, its own or another library's."""
+    pairs = [(word, ours) for ours in known if ours != "self"
+             for word in (*words.get(ours, ()), ours)]
+    return {plain(word): ours for word, ours in pairs}
+
+
+def _place(name: str) -> str:
+    """Say where a function is found."""
+    owner, _, method = name.rpartition(".")
+    if method != "__init__":
+        return name
+    module = _functions[name].__module__.rpartition(".")[2]
+    return "Network" if owner == "Model" else f"{module}.{owner}"
