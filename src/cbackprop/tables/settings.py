@@ -39,6 +39,7 @@ EPOCHS = 10, 300
 COSTS = {"classes": "log_likelihood", "numbers": "quadratic", "counts": "poisson",
          "labels": "cross_entropy"}
 OUTPUTS = {"numbers": "identity", "counts": "exponential"}  # of costs that go with any
+FEW_FOR_LMBDA = 30  # rows, for each 1 of lmbda: it is divided by all of them
 LMBDA = {"classes": 1.0, "labels": 1.0, "numbers": 10.0, "counts": 10.0}
 
 RELUS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish")
@@ -259,7 +260,7 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     if share:
         guess("patience", lambda: (max(5, epochs // 10),
                                    "epochs without progress, and the best weights are taken"))
-    guess("lmbda", lambda: (LMBDA[kind], "enough to keep weights small"))
+    guess("lmbda", lambda: _lmbda(kind, n, first))
     return Settings(kind, values, tuple(decisions))
 
 
@@ -306,6 +307,12 @@ def _initializer(activation: Any) -> str:
 
 def _optimizer(optimizer: Any) -> optimizers.Optimizer:
     return optimizers.training_options(1, optimizer).optimizer
+
+
+def _lmbda(kind: str, n: int, activation: Any) -> tuple[float, str]:
+    if activation == "softmax":
+        return 1.0, "the weights after a softmax have to be large"
+    return min(LMBDA[kind], float(f"{n / FEW_FOR_LMBDA:.0e}")), "enough to keep weights small"
 
 
 def _validation_split(rows: int) -> tuple[float, str]:
