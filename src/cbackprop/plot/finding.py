@@ -50,6 +50,9 @@ def find_eta(found: FoundEta, ax: Any = None) -> Any:
         ax.axvline(found.suggestion, color=dark, linestyle="--",
                    label=f"suggested: {found.suggestion:.2g}"),
     ]
-    ax.set(xlabel="eta", ylabel="cost", xscale="log")
+    high = found.costs[:found.costs.argmin() + 1].max()  # beyond it everything rises
+    low = min(found.batch_costs.min(), found.costs.min())
+    ax.set(xlabel="eta", ylabel="cost", xscale="log",
+           ylim=(low - 0.1 * (high - low), high + 0.5 * (high - low)))
     canvas.legend(ax, lines)
     return ax

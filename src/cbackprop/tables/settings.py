@@ -39,8 +39,8 @@ EPOCHS = 10, 300
 COSTS = {"classes": "log_likelihood", "numbers": "quadratic", "counts": "poisson",
          "labels": "cross_entropy"}
 OUTPUTS = {"numbers": "identity", "counts": "exponential"}  # of costs that go with any
-FEW_FOR_LMBDA = 30  # rows, for each 1 of lmbda: it is divided by all of them
-LMBDA = {"classes": 1.0, "labels": 1.0, "numbers": 10.0, "counts": 10.0}
+LMBDA = 1.0
+FULL = 30  # rows from which it is so large: it is divided by their number
 
 RELUS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish")
 
@@ -92,12 +92,10 @@ class Settings:
         """Return the arguments of `Network.SGD`."""
         given = {name: self.values[name] for name in TRAINING if name != "patience"}
         if given["validation_split"]:
-            given["callbacks"] = [self.stopping()]
+            patience = self.values["patience"]
+            return given | {"callbacks": [EarlyStopping("evaluation_cost", patience=patience)]}
+        del given["validation_split"]
         return given
-
-    def stopping(self) -> EarlyStopping:
-        """Return what ends the training, and brings the best weights back."""
-        return EarlyStopping("evaluation_cost", patience=self.values["patience"])
 
     @property
     def lines(self) -> list[str]:
@@ -134,7 +132,7 @@ class Settings:
         options["callbacks"] = [*options.pop("callbacks", []), *given.pop("callbacks", [])]
         evaluation = given.pop("evaluation_data", None)
         if evaluation is not None:
-            del options["validation_split"]
+            options.pop("validation_split", None)
         if not self.scales_targets:
             return net.SGD((x, y), **options, evaluation_data=evaluation, **given)
         scale = TargetScale.of(np.asarray(y, float))
@@ -245,7 +243,7 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     cost = guess("cost", lambda: _cost(kind, values.get("output_activation")))
     output = guess("output_activation", lambda: _output(kind, cost, activation))
     first = _first(activation)
-    guess("initializer", lambda: (_initializer(first), f"what suits {layers.described(first)}"))
+    guess("initializer", lambda: _initializer(kind, first))
     optimizer = guess("optimizer", lambda: ("adam", "it needs the least care"))
     kept = _optimizer(optimizer)
     share = guess("validation_split", lambda: _validation_split(rows))
@@ -260,7 +258,8 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     if share:
         guess("patience", lambda: (max(5, epochs // 10),
                                    "epochs without progress, and the best weights are taken"))
-    guess("lmbda", lambda: _lmbda(kind, n, first))
+    guess("lmbda", lambda: (LMBDA * min(1.0, float(f"{n / FULL:.0e}")),
+                            "enough to keep weights small"))
     return Settings(kind, values, tuple(decisions))
 
 
@@ -298,21 +297,20 @@ def _first(activation: Any) -> Any:
     return activation
 
 
-def _initializer(activation: Any) -> str:
+def _initializer(kind: str, activation: Any) -> tuple[str, str]:
     name = activation[0] if isinstance(activation, tuple) else activation
+    suits = f"what suits {layers.described(activation)}"
     if name == "selu":
-        return "lecun_normal"
-    return "he_normal" if name in RELUS else "glorot_uniform"
+        return "lecun_normal", suits
+    if name not in RELUS:
+        return "glorot_uniform", suits
+    if kind in OUTPUTS:
+        return "glorot_uniform", f"smaller than what suits {name}, to begin near the mean"
+    return "he_normal", suits
 
 
 def _optimizer(optimizer: Any) -> optimizers.Optimizer:
     return optimizers.training_options(1, optimizer).optimizer
-
-
-def _lmbda(kind: str, n: int, activation: Any) -> tuple[float, str]:
-    if activation == "softmax":
-        return 1.0, "the weights after a softmax have to be large"
-    return min(LMBDA[kind], float(f"{n / FEW_FOR_LMBDA:.0e}")), "enough to keep weights small"
 
 
 def _validation_split(rows: int) -> tuple[float, str]:
