@@ -27,7 +27,8 @@ TRAINING = ("optimizer", "validation_split", "mini_batch_size", "eta", "epochs",
             "lmbda")
 FLAGS = {"mini_batch_size": "batch"}  # where they are not the names
 
-HIDDEN = 100  # neurons
+HIDDEN, MORE = 100, 200  # neurons
+MANY = 10_000  # rows, which more neurons can learn from
 FEW = 20  # rows, of which none can be spared
 SMALL = 1000  # rows, of which a tenth would tell too little
 STEPS = 500  # of an epoch, if the mini-batch may be as long as that asks for
@@ -39,8 +40,7 @@ EPOCHS = 10, 300
 COSTS = {"classes": "log_likelihood", "numbers": "quadratic", "counts": "poisson",
          "labels": "cross_entropy"}
 OUTPUTS = {"numbers": "identity", "counts": "exponential"}  # of costs that go with any
-LMBDA = 1.0
-FULL = 30  # rows from which it is so large: it is divided by their number
+LMBDA = 0.05  # times the root of the rows, by whose number it is divided
 
 RELUS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish")
 
@@ -220,7 +220,7 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     --eta 0.001: for adam, tanh, and batches of 16
     --epochs 300: at most
     --patience 30: epochs without progress, and the best weights are taken
-    --lmbda 1: enough to keep weights small
+    --lmbda 0.5: enough to keep weights small
     """
     _check.choice("kind", kind, KINDS)
     unknown = sorted(given.keys() - {*NETWORK, *TRAINING})
@@ -235,9 +235,10 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
             decisions.append(Decision(name, values[name], reason))
         return values[name]
 
+    hidden = HIDDEN if rows < MANY else MORE
     sizes = guess("sizes", lambda: (
-        [columns, HIDDEN, outputs],
-        f"{columns} columns, {HIDDEN} hidden neurons, and {outputs} for {kind}"))
+        [columns, hidden, outputs],
+        f"{columns} columns, {hidden} hidden neurons, and {outputs} for {kind}"))
     _check_sizes(sizes, columns, outputs, kind)
     activation = guess("activation", lambda: ("relu", "it learns fastest in most networks"))
     cost = guess("cost", lambda: _cost(kind, values.get("output_activation")))
@@ -258,7 +259,7 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     if share:
         guess("patience", lambda: (max(5, epochs // 10),
                                    "epochs without progress, and the best weights are taken"))
-    guess("lmbda", lambda: (LMBDA * min(1.0, float(f"{n / FULL:.0e}")),
+    guess("lmbda", lambda: (float(f"{LMBDA * math.sqrt(n):.0e}"),
                             "enough to keep weights small"))
     return Settings(kind, values, tuple(decisions))
 
