@@ -69,7 +69,8 @@ def covertype(rows: int) -> Pair:
     draw = np.random.default_rng(0)
     z = draw.normal(size=(rows, 10))
     area = (draw.gumbel(size=(rows, 4)) + np.outer(z[:, 0], [1, 0, 0.3, -2])).argmax(axis=1)
-    soil = (z[:, :3] @ draw.normal(size=(3, 40)) + 1.2 * draw.gumbel(size=(rows, 40))).argmax(axis=1)
+    soils = z[:, :3] @ draw.normal(size=(3, 40)) + 1.2 * draw.gumbel(size=(rows, 40))
+    soil = soils.argmax(axis=1)
     logits = 0.8 * np.tanh(z @ draw.normal(0, 0.6, (10, 24))) @ draw.normal(size=(24, 7))
     logits += draw.normal(size=(40, 7))[soil] + draw.normal(0, 0.8, (4, 7))[area]
     logits += np.array([2, 2.5, 0.5, -1.5, -0.5, 0, 0.3])

@@ -8,6 +8,7 @@ says on what.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -328,6 +329,6 @@ def _mini_batch_size(n: int, optimizer: optimizers.Optimizer) -> tuple[int, str]
 
 
 def _epochs(n: int, sizes: Sequence[int]) -> int:
-    parameters = sum((into + 1) * out for into, out in zip(sizes, sizes[1:], strict=False))
+    parameters = sum((into + 1) * out for into, out in itertools.pairwise(sizes))
     low, high = EPOCHS
     return max(low, min(high, int(WORK / (n * parameters))))
