@@ -155,7 +155,7 @@ def _of_archive(archive: Mapping[str, NDArray[Any]], name: str) -> Table:
     if y is not None and (x.ndim < 2 or y.ndim not in (1, 2) or len(x) != len(y)):
         raise ValueError(f"{name}: {x_key} and {y_key} must be of shape (n, ...) and (n,), "
                          f"got {x.shape} and {y.shape}")
-    table = _of_array(x, name, x_key)
+    table = _of_array(x, name)
     if y is not None:
         targets = y.reshape(len(y), -1).T if len(y) else y.reshape(-1, 0)
         names = [y_key] if len(targets) == 1 else [
@@ -170,18 +170,13 @@ def _of_archive(archive: Mapping[str, NDArray[Any]], name: str) -> Table:
     return table
 
 
-def _of_array(array: NDArray[Any], name: str, called: str = "column") -> Table:
+def _of_array(array: NDArray[Any], name: str) -> Table:
     """Make a table of the rows of an array; images are flattened."""
     if array.dtype.names is None and array.ndim > 2:
         array = array.reshape(len(array), int(np.prod(array.shape[1:])))
-    try:
-        table = from_frame(array, name)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}" if name not in str(error) else str(error)) from None
-    if called != "column":
-        table.columns = {f"{called} {at + 1}": column
-                         for at, column in enumerate(table.columns.values())}
-    return table
+    if array.dtype.names is None and array.ndim < 2:
+        raise ValueError(f"{name}: must hold an array of shape (n, k), got shape {array.shape}")
+    return from_frame(array, name)
 
 
 def _by_polars(kind: str, content: bytes, name: str, most: int) -> Table:

@@ -23,7 +23,7 @@ class Table:
     source : str
         What messages call it: a file's name, or "the DataFrame".
     named : bool
-        Whether the names are the file's own, and not "column 1", "column 2" and so on.
+        Whether the names are the source's own, and not "column 1", "column 2" and so on.
     lines : sequence of int, optional
         The line of the file on which each row begins. Without it, messages count rows from 0.
     target : tuple of str
@@ -68,7 +68,8 @@ class Table:
         if row is not None:
             where += f", row {row}" if self.lines is None else f", line {self.lines[row]}"
         if name is not None:
-            where += f", column {name!r}" if self.named else f", {name}"
+            numbered = not self.named and name.startswith("column ")
+            where += f", {name}" if numbered else f", column {name!r}"
         return where
 
     def without(self, names: Collection[str]) -> Table:

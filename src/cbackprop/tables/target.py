@@ -247,6 +247,9 @@ def _of_several(
             raise ValueError(f"{table.where(row, name)}: of several targets, each must be numbers, "
                              f"got {_check.shown(table.columns[name][row])}")
     y = np.stack([table.columns[name].astype(np.float64) for name in names], axis=1)
+    if (y == y[0]).all():
+        raise ValueError(f"{table.source}: targets must differ, got "
+                         f"{_check.shown(y[0].tolist())} in all {len(table):,} rows")
     binary = np.isin(y, (0, 1))
     if kind == "counts":
         _check_counts(table, names, y)
@@ -260,7 +263,7 @@ def _of_several(
                              f"or 1, got {y[row, at]:g}")
         return "numbers", y, None, f"kind: numbers, in {len(names)} columns"
     if kind != "labels" and (y.sum(axis=1) == 1).all():
-        return "classes", _several_classes(table, names, y.argmax(axis=1)), tuple(names), (
+        return "classes", y.argmax(axis=1).astype(np.int64), tuple(names), (
             f"kind: classes, {len(names)}, since one of the columns is 1 in every row")
     if kind == "classes":
         row = int((y.sum(axis=1) != 1).argmax())
@@ -366,12 +369,3 @@ def _check_counts(table: Table, names: Sequence[str], y: NDArray[np.float64]) ->
         row, at = odd[0].tolist()
         raise ValueError(f"{table.where(row, names[at])}: counts must be whole numbers of at least "
                          f"0, got {y[row, at]:g}")
-
-
-def _several_classes(
-    table: Table, names: Sequence[str], y: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    if (y == y[0]).all():
-        raise ValueError(f"{table.source}: targets must differ, got {names[y[0]]!r} in all "
-                         f"{len(table):,} rows")
-    return y
