@@ -6,7 +6,6 @@ import decimal
 import gzip
 import io
 import random
-import subprocess
 import sys
 import zipfile
 
@@ -223,7 +222,7 @@ def test_a_few_words_among_numbers_are_slips(way):
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ("", "BytesIO must have bytes left to read"),
+    ("", "a BytesIO: must hold rows of values, got nothing"),
     (" \n\n", "must hold rows of values, got an empty file"),
     ("\ufeff", "must hold rows of values, got an empty file"),
     ("# nothing\n", "must hold rows of values, got none but comments"),
@@ -329,15 +328,25 @@ def test_absent_file_and_folder(tmp_path):
 
 
 @pytest.mark.parametrize("content", [written().encode(), gzip.compress(written().encode()), b""])
-def test_standard_input(content):
-    code = ("from cbackprop import tables\n"
-            "try: print(tables.read('-').where(2, 'age'))\n"
-            "except ValueError as error: print(error)")
-    done = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True,
-                          check=True, timeout=60)
-    assert done.stdout.decode().strip() == (
-        "standard input, line 4, column 'age'" if content
-        else "standard input: must hold rows of values, got nothing")
+def test_standard_input(content, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    if content:
+        people(table := tables.read("-"), [2, 3, 4])
+        assert table.where(2, "age") == "standard input, line 4, column 'age'"
+    else:
+        with refusals.one_line(ValueError, "standard input: must hold rows of values, got nothing"):
+            tables.read("-")
+
+
+def test_file_objects(tmp_path):
+    with open(put(tmp_path / "people.csv", written()), "rb") as file:
+        table = tables.read(file)
+    people(table)
+    assert table.source == str(tmp_path / "people.csv")
+    with refusals.one_line(ValueError, "BytesIO: must be read whole, got more than max_bytes = 9 "):
+        read(written(), max_bytes=9)
+    with refusals.one_line(TypeError, "or a file object that can read bytes, got a StringIO"):
+        tables.read(io.StringIO(written()))
 
 
 # ---------------------------------------------------------------- NumPy's files
@@ -472,12 +481,14 @@ def workbook():
     package = "http://schemas.openxmlformats.org/package/2006"
     types = "application/vnd.openxmlformats-officedocument.spreadsheetml"
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/media/image", bytes(100_000))
         for name, content in {
             "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension='
             '"rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
             f'<Override PartName="/xl/workbook.xml" ContentType="{types}.sheet.main+xml"/>'
-            f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{types}.worksheet+xml"/></Types>',
+            f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{types}.worksheet+xml"/>'
+            "</Types>",
             "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
             f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
             "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet '
@@ -495,8 +506,8 @@ def test_excel():
     pytest.importorskip("polars")
     pytest.importorskip("fastexcel")
     same(read(workbook()), {"age": [31.0, 40.5], "town": ["Ulm", None]})
-    with refusals.one_line(ValueError, "must unpack to at most max_bytes = 1,000 bytes"):
-        read(workbook(), max_bytes=1000)
+    with refusals.one_line(ValueError, "must unpack to at most max_bytes = 50,000 bytes, got 10"):
+        read(workbook(), max_bytes=50_000)
 
 
 def test_excel_without_its_library(monkeypatch):
