@@ -1,6 +1,8 @@
 """Which column is the target, of what kind it is, and what is said of both."""
 
+import doctest
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from cbackprop import tables
 from cbackprop.datasets import load_mnist
 from cbackprop.tables import Table, choose
 
+PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 
 def read(content):
     return tables.read(io.BytesIO(content.encode()))
@@ -336,3 +339,11 @@ def test_a_table_keeps_what_it_was_given():
     found = choose(table)
     assert list(table.without({*found.names, *found.left_out}).columns) == ["a"]
     assert list(table.columns) == ["a", "b"]
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests")
+def test_the_page_prints_what_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results = doctest.testfile(str(PAGE), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert results.attempted
+    assert not results.failed
