@@ -165,6 +165,7 @@ def test_header_or_none(way, content, names):
 def test_header_and_separator_as_asked_for(way):
     same(read("1;2\n3;4\n", header=True), {"1": [3.0], "2": [4.0]})
     same(read("1x2\n3x4\n", separator="x"), {"column 1": [1.0, 3.0], "column 2": [2.0, 4.0]})
+    assert "separated by 'x'" in read("1,5x2\n3,5x4\n", separator="x").notes[0]
     for separator in ("", ",,", "\n", 3):
         with refusals.one_line(ValueError, "separator must be one character, got"):
             read("1,2\n", separator=separator)
@@ -215,8 +216,8 @@ def test_a_few_words_among_numbers_are_slips(way):
     with refusals.one_line(ValueError, "line 301, column 'a': must be a number.*'o1'"):
         read(late)
     assert read(late, text=["a"]).columns["a"][-2:].tolist() == ["o1", "1"]
-    with refusals.one_line(ValueError, "text must name columns of a BytesIO, got 'c'"):
-        read(late, text=["c"])
+    with refusals.one_line(ValueError, "columns in text= stay words"):
+        read(late, text=["b"])
     same(read("doors,n\n2,1\n3,2\n4,3\n5more,4\n5more,5\n"),
          {"doors": ["2", "3", "4", "5more", "5more"], "n": [1.0, 2, 3, 4, 5]})
 
@@ -225,7 +226,7 @@ def test_a_few_words_among_numbers_are_slips(way):
     ("", "a BytesIO: must hold rows of values, got nothing"),
     (" \n\n", "must hold rows of values, got an empty file"),
     ("\ufeff", "must hold rows of values, got an empty file"),
-    ("# nothing\n", "must hold rows of values, got none but comments"),
+    ("# nothing\n", "must hold rows of values, got nothing but comments"),
     ("a,b,c\n", "must hold rows below its header, got the header alone"),
     ("a,b\n1,2\n\n3\n", "line 4: must have 2 fields like the first row, got 1"),
     ("a,b\n1,2\n3,4,5\n", "line 3: must have 2 fields like the first row, got 3"),

@@ -47,7 +47,7 @@ def read(
     separator : str, optional
         What stands between the fields of a text. By default it is found out.
     text : sequence of str
-        Columns of a text that stay words, whatever they look like.
+        Columns of a text that stay words, whatever they look like. Others are passed over.
     max_bytes : int
         What a packed file may unpack to, unless it is larger itself.
 
