@@ -734,6 +734,7 @@ def test_gzip_unpacks_within_a_limit(tmp_path, reader):
         ("Digit,LABEL,c\n1,2,0\n", None, [[1, 0]], [2]),
         ("bottle,b,c\n1,2,0\n", None, [[1, 2]], [0]),
         (",a,b,label\n0,5,6,1\n1,7,8,0\n", None, [[5, 6], [7, 8]], [1, 0]),  # pandas' index
+        ("Unnamed: 0,a,b\n0,5,6\n1,7,8\n", None, [[5], [7]], [6, 8]),
         (",a,b\n0,5,6\n1,7,8\n", 0, [[5, 6], [7, 8]], [0, 1]),
         (",a,b\n9,5,6\n9,7,8\n", None, [[9, 5], [9, 7]], [6, 8]),
         ("id,a,b\n1,5,6\n2,7,8\n", None, [[1, 5], [2, 7]], [6, 8]),

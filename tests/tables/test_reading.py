@@ -165,6 +165,8 @@ def test_header_or_none(way, content, names):
 def test_header_and_separator_as_asked_for(way):
     same(read("1;2\n3;4\n", header=True), {"1": [3.0], "2": [4.0]})
     same(read("1x2\n3x4\n", separator="x"), {"column 1": [1.0, 3.0], "column 2": [2.0, 4.0]})
+    same(read("sep=x\naxb\n1x2\n"), {"a": [1.0], "b": [2.0]}, [3])  # Excel's
+    same(read("sep=;\r\na;b\r\n1,5;2\r\n"), {"a": [1.5], "b": [2.0]}, [3])
     assert "separated by 'x'" in read("1,5x2\n3,5x4\n", separator="x").notes[0]
     for separator in ("", ",,", "\n", 3):
         with refusals.one_line(ValueError, "separator must be one character, got"):

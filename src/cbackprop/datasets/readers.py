@@ -435,8 +435,8 @@ def read_csv(
             raise ValueError(_csv_fault(body(), len(first), column) or error) from None
         if label is None and not columns.named_target(header) and columns.are_labels_first(table.T):
             column = 0
-        index = [at for at, name in enumerate(header)
-                 if name == "" and at != column and columns.is_index(name, table[:, at])]
+        index = [at for at, name in enumerate(header) if columns.NAMELESS.fullmatch(name)
+                 and at != column and columns.is_index(name, table[:, at])]
         x, y = np.delete(table, [column, *index], axis=1), table[:, column]
         with np.errstate(over="ignore"):
             small = x.astype(np.float32, order="C")

@@ -25,7 +25,7 @@ Y_NAMES = ("y", "target", "targets", "labels", "label", "classes", "class", "out
            "arr_1")
 PARTS = ("", "_train", "train_", "training_", "_training")  # before or after a name
 STREAM = b"\xff\xff\xff\xff"  # Arrow's
-EXCEL = ("xl/workbook.xml", "xl/workbook.bin", "content.xml")
+EXCEL = ("xl/workbook.xml", "xl/workbook.bin")
 
 
 def read(

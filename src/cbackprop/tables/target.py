@@ -17,8 +17,8 @@ from .table import Table
 
 KINDS = {"classes": "classes", "classification": "classes", "numbers": "numbers",
          "regression": "numbers", "counts": "counts", "labels": "labels"}
-COUNTS = re.compile(r"(?:^|_)(?:counts?|cnt|num|n|number_of|nb|visits|claims|purchases|"
-                    r"arrivals|accidents|awards|doctorco|mdvis)(?:_|$)")
+COUNTS = re.compile(r"(?:^(?:num|nb|number_of)_)|"
+                    r"(?:^|_)(?:counts?|cnt|visits|claims|purchases|arrivals|accidents)(?:_|$)")
 FEW = 20  # whole numbers of so many values are classes
 ENOUGH = 5  # examples of each, on the average
 Label: TypeAlias = str | int | float | bool

@@ -32,6 +32,7 @@ BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
         (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
         (codecs.BOM_UTF16_BE, "utf-16"))
 CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
+STATED = re.compile(r"sep=(.)\n")  # Excel's first line
 SAMPLE = 200  # rows, from which separator and header are guessed
 LARGE = 2**20  # characters, from which on polars is worth its import
 
@@ -65,7 +66,10 @@ def read_text(
         If it is no such table.
     """
     written, notes = decoded(content, source)
-    lines = Lines(written, source, separator or guessed_separator(written))
+    stated = STATED.match(written)
+    if separator is None:
+        separator = stated[1] if stated else guessed_separator(written)
+    lines = Lines(written, source, separator)
     sample = list(itertools.islice(lines.rows(), SAMPLE))
     if not sample:
         raise ValueError(f"{source}: must hold rows of values, got "
@@ -218,6 +222,8 @@ class Lines:
 
     def _is_comment(self, line: str) -> bool:
         line = line.lstrip()
+        if self._line == 1 and STATED.match(line):
+            return True
         return line.startswith("#") and (
             line[1:2] in " \t#!" or len(next(csv.reader([line], delimiter=self.separator)))
             != self._width)
