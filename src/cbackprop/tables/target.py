@@ -24,7 +24,7 @@ ENOUGH = 5  # examples of each, on the average
 Label: TypeAlias = str | int | float | bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Target:
     """
     What a table is to be learned.
@@ -55,6 +55,9 @@ class Target:
     why: str
     kind_why: str
     left_out: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Target {self.name!r}: {self.kind} of {len(self.y):,} rows"
 
     @property
     def name(self) -> str:
@@ -96,6 +99,8 @@ def choose(
     >>> table = Table({"": np.arange(4.0), "Species": np.array(["b", "a", "b", "a"], object),
     ...                "height": np.array([1.5, 2.0, 1.6, 2.1])}, "plants.csv")
     >>> found = choose(table)
+    >>> found
+    Target 'Species': classes of 4 rows
     >>> found.y, found.classes
     (array([1, 0, 1, 0]), ('a', 'b'))
     >>> print(found.why, *found.left_out.values(), sep="\n")
