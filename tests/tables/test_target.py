@@ -78,9 +78,13 @@ def test_digits_without_header_have_their_labels_first():
     found = choose(tables.from_frame(np.column_stack([y, x])))
     assert found.name == "column 1"
     assert found.why == ("target: column 1, the first, since it alone is integers of few values "
-                         "and all others are pixels (0 to 255)")
+                         "and all others are pixels")
     np.testing.assert_array_equal(found.y, y)
     assert (found.kind, found.classes) == ("classes", tuple(range(10)))
+    few = choose(tables.from_frame(np.column_stack([[5, 0], x[:2]])))
+    assert (few.name, few.classes) == ("column 1", (0, 5))
+    scaled = choose(tables.from_frame(np.column_stack([y, x / 255])))
+    assert (scaled.name, scaled.classes) == ("column 1", tuple(range(10)))
     last = choose(tables.from_frame(np.column_stack([x, y])))
     assert last.why == "target: column 785, the last, since columns have no names"
     np.testing.assert_array_equal(last.y, y)
@@ -105,6 +109,8 @@ def test_digits_with_other_names():
     (np.arange(50) % 10, np.full((50, 20), 256)),
     (np.arange(50) % 10, np.full((50, 20), 0.5)),
     (np.arange(50) % 10 - 1, np.full((50, 20), 255)),
+    (np.arange(50) + 99, np.full((50, 20), 255)),
+    (np.arange(50)[::-1], np.full((50, 20), 255)),
 ])
 def test_not_all_first_columns_are_labels_of_images(first, others):
     last = np.r_[np.ones(45), np.zeros(5)]

@@ -182,7 +182,7 @@ def _found(table: Table) -> tuple[list[str], str]:
     if columns.are_labels_first([table.columns[name] for name in features]):
         called = repr(features[0]) if table.named else "1"
         return features[:1], (f"column {called}, the first, since it alone is integers of few "
-                              f"values and all others are pixels (0 to 255)")
+                              f"values and all others are pixels")
     name = features[-1]
     reason = "since no column's name means target" if table.named else "since columns have no names"
     return [name], f"{_called(table, name)}, the last, {reason}"
