@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 TARGETS = (  # the surest first: Titanic's "class" is not what it asks for
-    "target", "label", "labels", "targets", "survived", "diagnosis", "outcome", "species", "digit",
-    "digits", "y", "y_true", "ground_truth", "response", "churn", "churned", "attrition", "spam",
-    "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "class", "classes", "class_label",
-    "class_name", "class_type", "target_class", "target_name", "label_name", "cover_type", "income",
-    "quality", "medv", "medhouseval", "median_house_value", "price", "saleprice", "sale_price",
-    "mpg")
+    "label", "labels", "target", "targets", "survived", "diagnosis", "outcome", "species", "digit",
+    "digits", "class_label", "target_class", "label_name", "target_name", "class", "classes",
+    "class_name", "class_type", "y", "y_true", "ground_truth", "response", "churn", "churned",
+    "attrition", "spam", "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "cover_type",
+    "income", "quality", "medv", "medhouseval", "median_house_value", "price", "saleprice",
+    "sale_price", "mpg")
 CLASSES = frozenset((  # of these, whole numbers are names
     "label", "labels", "survived", "diagnosis", "species", "digit", "digits", "churn", "churned",
     "attrition", "spam", "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "class", "classes",
@@ -54,16 +54,22 @@ def are_labels_first(columns: Sequence[NDArray[Any]]) -> bool:
     """
     Tell images with their labels in front: the first column alone is integers of few values.
 
+    Pixels are whole numbers from 0 to 255, or go from 0 to 1; those of the last column, which might
+    be a target, are then all the same.
+
     Examples
     --------
     >>> pixels = np.tile([0.0, 255.0, 31.0, 0.0], (8, 5))
     >>> are_labels_first([np.arange(8.0) % 2, *pixels.T])
     True
     """
-    first, last = columns[0], columns[-1]
-    return (len(columns) > PIXELS and _are_labels(first) and not _are_labels(last)
-            and all(map(_are_bytes, columns))
-            and max(float(column.max()) for column in columns[1:]) > float(first.max()))
+    first, *pixels = columns
+    if len(pixels) < PIXELS or not _are_labels(first) or _are_labels(pixels[-1]):
+        return False
+    if all(map(_are_bytes, pixels)) and max(float(column.max()) for column in pixels) > first.max():
+        return True
+    return bool((pixels[-1] == pixels[-1][0]).all()) and all(
+        column.dtype.kind == "f" and ((column >= 0) & (column <= 1)).all() for column in pixels)
 
 
 def is_index(name: str | None, column: NDArray[Any]) -> bool:
@@ -101,12 +107,11 @@ def means_index(name: str) -> bool:
 
 
 def _are_labels(column: NDArray[Any]) -> bool:
-    """Tell whole numbers of few values without gaps, of which none makes up nearly all."""
-    if not _are_bytes(column):
+    """Tell whole numbers below a hundred that recur, but of which none makes up nearly all."""
+    if not _are_bytes(column) or column.max() >= FEW:
         return False
-    values, counts = np.unique(column, return_counts=True)
-    return (2 <= len(values) <= FEW and values[-1] - values[0] < 2 * len(values)
-            and bool(counts.max() <= 0.8 * len(column)))
+    n, counts = len(column), np.unique(column, return_counts=True)[1]
+    return bool(len(counts) <= max(10, n // 2) and counts.max() <= 0.8 * n)
 
 
 def _are_bytes(column: NDArray[Any]) -> bool:
