@@ -32,12 +32,24 @@ def formula(row: table.Activation | table.Cost) -> str:
     return "; ".join([row.formula, *[", ".join(defaults)] * bool(defaults)])
 
 
+def outputs(row: table.Activation) -> str:
+    """Return what the outputs lie between, an end that depends on a parameter by its name."""
+    names = [parameter.name for parameter in row.parameters]
+    low, high = row.ends(*(each.default for each in row.parameters))
+    others = row.ends(*(each.default + 1 for each in row.parameters))
+    low, high = (f"{end:.4g}" if end == other else f"{'-' * (end < 0)}{names[0]}"
+                 for end, other in zip((low, high), others, strict=True))
+    if high == "inf":
+        return "any" if low == "-inf" else f"{low} or more"
+    return f"{low} to {high}"
+
+
 def activations() -> Iterator[str]:
     """Yield the lines of the table of activations."""
-    yield "| name | sigma(z) | sigma' from |"
-    yield "|---|---|---|"
+    yield "| name | sigma(z) | outputs | sigma' from |"
+    yield "|---|---|---|---|"
     for row in table.ACTIVATIONS:
-        yield f"| {spelled(row)} | {formula(row)} | {row.prime_from} |"
+        yield f"| {spelled(row)} | {formula(row)} | {outputs(row)} | {row.prime_from} |"
 
 
 def costs() -> Iterator[str]:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, arrays, example_weights, thread_choice
 from cbackprop._endings import DivergenceError
+from cbackprop.arrays import Admit
 from cbackprop.core import _dispatch, _runtime
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.optimizers import TrainingOptions
@@ -133,17 +134,16 @@ class Engine:
     def examples(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False, to_train: bool = False,
+        skip_zeros: bool = False, admit: Admit | None = None,
     ) -> Examples:
         """
         Check a data set, as far as it is there, and make it a place to draw from.
 
-        What is `to_train` on must have targets that the outputs can reach.
-
         Raises
         ------
         TypeError, ValueError
-            If it does not fit the network, or, where `check` says so, x is not finite.
+            If it does not fit the network, or, where `check` says so, x is not finite; what
+            `admit` raises of y.
         """
         if isinstance(examples, RowSource):
             if sample_weight is not None or class_weight is not None:
@@ -153,13 +153,14 @@ class Engine:
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
             rows, y, weights = self._checked(
-                examples, name, check, sample_weight, class_weight, skip_zeros, to_train)
+                examples, name, check, sample_weight, class_weight, skip_zeros, admit)
             return ArrayExamples(
                 rows, self.build.Targets(y, weights), y if weights is None else None)
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
             examples, lambda part: self.arrays(
-                part[:2], name, check, *part[2:], to_train=to_train), name, row_of_y)
+                part[:2], name, check, part[2] if part[2:] else None, admit=admit),
+            name, row_of_y)
 
     def _sparse_targets(
         self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
@@ -176,24 +177,22 @@ class Engine:
     def arrays(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False, to_train: bool = False,
+        skip_zeros: bool = False, admit: Admit | None = None,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
         rows, y, weights = self._checked(
-            examples, name, check, sample_weight, class_weight, skip_zeros, to_train)
+            examples, name, check, sample_weight, class_weight, skip_zeros, admit)
         return rows, self.build.Targets(y, weights)
 
     def _checked(
         self, examples: Any, name: str, check: bool, sample_weight: Any, class_weight: Any,
-        skip_zeros: bool, to_train: bool,
+        skip_zeros: bool, admit: Admit | None,
     ) -> tuple[Rows, NDArray[Any], NDArray[Any] | None]:
         """Return rows for the core, targets and weights."""
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
-        rule = self.target_values
-        x, y = arrays.examples(examples, self.sizes, self.dtype, name,
-                               rule.trained if to_train else rule.measured)
+        x, y = arrays.examples(examples, self.sizes, self.dtype, name, admit)
         rows = self.rows(x, arrays.part("x", name), skip_zeros)
         if check:
             self.check_finite(rows, arrays.part("x", name))

@@ -153,7 +153,7 @@ class Network(Model):
         """
         x = arrays.rows_or_sparse(x, self.sizes[0])
         engine = self.engine
-        rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight, to_train=True)
+        rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight)
         nabla = engine.zeros()
         engine.gradient(rows, targets, nabla)
         nabla_w, nabla_b = engine.core.views(nabla)
@@ -181,7 +181,8 @@ class Network(Model):
         >>> net.update_mini_batch(([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]]), eta=0.5)
         """
         engine = self.engine
-        rows, targets = engine.arrays(mini_batch, "mini_batch", to_train=True)
+        rows, targets = engine.arrays(
+            mini_batch, "mini_batch", admit=engine.target_values.trained)
         etas, n = schedules.rates(schedules.Constant(eta), 0, 1), len(rows)
         with engine.exclusive():
             saved = engine.core.parameters.copy()
@@ -232,7 +233,7 @@ class Network(Model):
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
 
         Can be called again to go on. The last mini-batch of an epoch may be shorter; its step
-        divides by its own length.
+        divides by its own length. UserWarnings say what will not go well: docs/functions.md.
 
         Parameters
         ----------

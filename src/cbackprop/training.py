@@ -46,12 +46,14 @@ def prepare(
     """
     engine = network.engine
     examples = engine.examples(
-        training_data, "training_data", False, sample_weight, class_weight, skip_zeros, True)
+        training_data, "training_data", False, sample_weight, class_weight, skip_zeros,
+        engine.target_values.trained)
     epochs = _check.integer("epochs", epochs, 0)
     m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
     eta = schedules.schedule(eta)
     evaluation, test = (
-        None if given is None else engine.examples(given, name)
+        None if given is None else engine.examples(
+            given, name, admit=engine.target_values.measured)
         for given, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
     training = Training(
         network, examples, epochs, m, eta,
