@@ -37,12 +37,25 @@ def also(row: table.Activation | table.Cost | table.Optimizer) -> str:
     return ", ".join(f"`{name}`" for name in row.aliases)
 
 
+def outputs(row: table.Activation) -> str:
+    """Return what the outputs lie between, an end that depends on a parameter by its name."""
+    names = [parameter.name for parameter in row.parameters]
+    low, high = row.ends(*(each.default for each in row.parameters))
+    others = row.ends(*(each.default + 1 for each in row.parameters))
+    low, high = (f"{end:.4g}" if end == other else f"{'-' * (end < 0)}{names[0]}"
+                 for end, other in zip((low, high), others, strict=True))
+    if high == "inf":
+        return "any" if low == "-inf" else f"{low} or more"
+    return f"{low} to {high}"
+
+
 def activations() -> Iterator[str]:
     """Yield the lines of the table of activations."""
-    yield "| name | sigma(z) | sigma' from | also |"
-    yield "|---|---|---|---|"
+    yield "| name | sigma(z) | outputs | sigma' from | also |"
+    yield "|---|---|---|---|---|"
     for row in table.ACTIVATIONS:
-        yield f"| {spelled(row)} | {formula(row)} | {row.prime_from} | {also(row)} |"
+        yield (f"| {spelled(row)} | {formula(row)} | {outputs(row)} | {row.prime_from} | "
+               f"{also(row)} |")
 
 
 def costs() -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from cbackprop.callbacks import Callback
 from cbackprop.engine import Engine
 from cbackprop.functions import Function
 from cbackprop.history import History
+from cbackprop.layers import threshold
 from cbackprop.sources import ArrayExamples, Examples
 from cbackprop.target_values import ends
 
@@ -23,14 +24,16 @@ SECONDS = 0.02  # of training, before it is looked at: the look takes less than 
 MOST = 256  # rows are looked at,
 SHARE = 100  # but no more than a hundredth of those trained on,
 LEAST = 32  # as far as these allow it. Fewer say nothing of a network
-ENOUGH_ROWS, ENOUGH_STEPS = 2000, 200  # of training, before a cost should have moved
-FAR, NEAR = 30.0, 1e-3  # a root mean square of inputs outside these is far from 1
+ENOUGH_STEPS = 100  # of training, before a network is more than its first parameters
+ENOUGH_ROWS = 2000  # of training, before a cost should have moved
+FAR, NEAR = 60.0, 1e-3  # a root mean square of inputs outside these is far from 1: MNIST's is 79
 FAR_INTEGER = 5.0  # the same of bytes, which are seldom anything but pixels
 DEAD = 0.9  # of a layer's neurons
 SATURATED = 0.99  # of a layer's activations
 AT_END = 1e-3  # of the way from one end of an activation to the other
 UNMOVED = 0.99  # of the first epoch's cost
-GUESSED = 0.995  # of the cost of one answer for all
+GUESSED = 1.03  # of the cost of one answer for all: where there is nothing to learn, less is left
+ALIKE = 1e-3  # by how much outputs vary that are the same for all
 MOST_OF_ONE = 0.9  # of the rows are of one class: to guess it is no bad beginning
 
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -46,13 +49,17 @@ class Sample:
     examples : ArrayExamples
     history : History
         Of the training so far.
+    k : int, optional
+        How many rows; by default so many that looking at them takes no time to speak of.
     """
 
-    def __init__(self, network: Any, examples: ArrayExamples, history: History) -> None:
+    def __init__(
+        self, network: Any, examples: ArrayExamples, history: History, k: int | None = None
+    ) -> None:
+        self.network, self.examples, self.history = network, examples, history
         self.engine: Engine = network.engine
-        self.history = history
         n, self.trained = len(examples), len(examples) * len(history)
-        k = min(n, MOST, max(LEAST, self.trained // SHARE))
+        k = min(n, k or min(MOST, max(LEAST, self.trained // SHARE)))
         # Spread evenly, in no rhythm that the rows may have, and without a draw.
         at = (np.arange(k) * GOLDEN % 1 * n).astype(np.intp) if k < n else slice(None)
         self.x = examples.rows.x[at]
@@ -60,6 +67,10 @@ class Sample:
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
+
+    def more(self) -> Sample:
+        """Return as many rows as a suspicion is worth."""
+        return Sample(self.network, self.examples, self.history, MOST)
 
     @cached_property
     def a(self) -> list[NDArray[Any]]:
@@ -75,13 +86,6 @@ class Sample:
         return np.eye(self.engine.sizes[-1])[self.y]
 
     @cached_property
-    def measured(self) -> tuple[float, float]:
-        """The share of rows that are classified correctly, and their mean cost."""
-        build = self.engine.build
-        correct, cost = self.engine.core.evaluate(build.Rows(self.x), build.Targets(self.y))
-        return correct / len(self), cost / len(self)
-
-    @cached_property
     def is_no_better(self) -> bool:
         """Whether outputs are no nearer to the targets than one answer for all rows would be."""
         if self.wanted is None:
@@ -90,16 +94,24 @@ class Sample:
         return bool(0.9 * constant <= abs(self.a[-1] - self.wanted).mean() and constant)
 
     @property
+    def cost(self) -> float:
+        """The mean cost."""
+        return self._cost(self.engine.core, self.x)
+
+    @property
     def cost_of_guessing(self) -> float:
         """The mean cost if the mean of the targets were the answer for all rows."""
         assert self.wanted is not None
-        build, outputs = self.engine.build, self.engine.sizes[-1]
-        core = build.Core((1, outputs), ["identity"], self.engine.cost, 1.0)
+        core = self.engine.build.Core(
+            (1, self.wanted.shape[1]), ["identity"], self.engine.cost, 1.0)
         core.parameters[...] = 0
         _, (biases,) = core.views(core.parameters)
         biases[:, 0] = self.wanted.mean(axis=0)
-        rows = build.Rows(np.zeros((len(self), 1)))
-        return float(core.evaluate(rows, build.Targets(self.y))[1] / len(self))
+        return self._cost(core, np.zeros((len(self), 1)))
+
+    def _cost(self, core: Any, x: Any) -> float:
+        build = self.engine.build
+        return build.trace(core, build.Rows(x), build.Targets(self.y))[2] / len(self)
 
     @property
     def causes(self) -> str:
@@ -159,28 +171,35 @@ def saturated(sample: Sample) -> str | None:
 
 def stuck(sample: Sample) -> str | None:
     """Look for a classifier that has learned nothing."""
-    history, wanted = sample.history, sample.wanted
-    steps = len(history) * -(-history.rows // history.mini_batch_size)
-    if wanted is None or sample.trained < ENOUGH_ROWS or steps < ENOUGH_STEPS:
+    if sample.trained < ENOUGH_ROWS or not is_at_chance(sample):
         return None
-    classes = _classes(wanted)
-    if classes is None:
+    sample, history = sample.more(), sample.history
+    if not is_at_chance(sample):
         return None
-    most = np.bincount(classes).max() / len(classes)
-    accuracy, cost = sample.measured
-    if most > MOST_OF_ONE or accuracy > most + 0.1 * (1 - most):
-        return None
-    first, guessed = history.cost[0], sample.cost_of_guessing
-    if min(cost, history.cost[-1]) < UNMOVED * first and cost < GUESSED * guessed:
+    cost, first, guessed = sample.cost, history.cost[0], sample.cost_of_guessing
+    unmoved = min(cost, history.cost[-1]) >= UNMOVED * first
+    if cost < GUESSED * guessed or not (unmoved or np.ptp(sample.a[-1], axis=0).max() < ALIKE):
         return None
     epochs = f"{len(history)} epoch{'s' * (len(history) > 1)}"
-    return (f"after {epochs} the network only guesses: its accuracy is {accuracy:.3g} on "
-            f"{len(sample)} examples, and its cost {cost:.4g}, where it was {first:.4g} in the first "
-            f"epoch, and one answer for all costs {guessed:.4g}: another eta than "
-            f"{history.eta[-1]:g} may do, or x of unit scale")
+    return (f"after {epochs} the accuracy is at chance, and the cost {cost:.4g}, after {first:.4g} "
+            f"in the first epoch, where one answer for all examples costs {guessed:.4g}: try "
+            f"another eta than {history.eta[-1]:g}, and x of unit scale")
 
 
-CHECKS: tuple[Callable[[Sample], str | None], ...] = (far_inputs, dead_neurons, saturated, stuck)
+def is_at_chance(sample: Sample) -> bool:
+    """Whether a network that classifies is hardly more often right than the largest class is."""
+    classes = None if sample.wanted is None else _classes(sample.wanted)
+    if classes is None:
+        return False
+    a = sample.a[-1]
+    said = a.argmax(axis=1) if a.shape[1] > 1 else a[:, 0] > threshold(sample.engine.cost)
+    largest = np.bincount(classes).max() / len(classes)
+    chance = largest + 0.1 * (1 - largest)
+    return bool(largest <= MOST_OF_ONE and (said == classes).mean() <= chance)
+
+
+Check: TypeAlias = Callable[[Sample], "str | None"]
+OF_OUTPUTS: tuple[Check, ...] = (dead_neurons, saturated, stuck)
 
 
 class Diagnosis(Callback):
@@ -199,37 +218,45 @@ class Diagnosis(Callback):
 
     def __init__(self, examples: Examples, epochs: int) -> None:
         self.examples, self.epochs = examples, epochs
-        self.seconds = 0.0
+        self.seconds, self.looked = 0.0, False
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Look, if it is time."""
         self.epochs -= 1
-        before, self.seconds = self.seconds, self.seconds + history.seconds[-1]
-        if before >= SECONDS:
+        self.seconds += history.seconds[-1]
+        if self.looked:
             return
-        if self.seconds < SECONDS:
+        if self.seconds < SECONDS or steps(history) < ENOUGH_STEPS:
             if self.epochs:
                 return
             network.engine.unseen_seconds += self.seconds
             if network.engine.unseen_seconds < SECONDS:
                 return
-        network.engine.unseen_seconds = 0.0
+        self.looked, network.engine.unseen_seconds = True, 0.0
         if isinstance(self.examples, ArrayExamples) and len(self.examples) >= LEAST:
             self.look(Sample(network, self.examples, history))
 
     def look(self, sample: Sample) -> None:
         """Warn of all that is wrong."""
-        for check in CHECKS if self.is_of_ours(sample.engine) else CHECKS[:1]:
+        for check in (far_inputs, *self.others(sample)):
             found = check(sample)
             if found is not None:
                 _words.warn(found, UserWarning)
 
-    @staticmethod
-    def is_of_ours(engine: Engine) -> bool:
-        """Whether no function is the user's own."""
+    def others(self, sample: Sample) -> tuple[Check, ...]:
+        """Return the checks for which the network has to compute, if it has been trained enough."""
+        engine = sample.engine
         layers = [each if isinstance(each, list) else [(each, 1)] for each in engine.activations]
-        return not any(isinstance(function, Function) for function in
-                       (engine.cost, *(function for layer in layers for function, _ in layer)))
+        functions = [engine.cost, *(function for layer in layers for function, _ in layer)]
+        if (steps(sample.history) < ENOUGH_STEPS
+                or any(isinstance(function, Function) for function in functions)):
+            return ()
+        return OF_OUTPUTS
+
+
+def steps(history: History) -> int:
+    """Count the mini-batches."""
+    return len(history) * -(-history.rows // history.mini_batch_size)
 
 
 def _parts(layer: Any, a: NDArray[Any]) -> Iterator[tuple[Any, str, NDArray[Any]]]:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, arrays, example_weights, thread_choice
 from cbackprop._endings import DivergenceError
+from cbackprop.arrays import Admit
 from cbackprop.core import _dispatch, _runtime
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.optimizers import TrainingOptions
@@ -137,17 +138,16 @@ class Engine:
     def examples(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False, to_train: bool = False,
+        skip_zeros: bool = False, admit: Admit | None = None,
     ) -> WholeExamples:
         """
         Check a data set, as far as it is there, and make it a place to draw from.
 
-        What is `to_train` on must have targets that the outputs can reach.
-
         Raises
         ------
         TypeError, ValueError
-            If it does not fit the network, or, where `check` says so, x is not finite.
+            If it does not fit the network, or, where `check` says so, x is not finite; what
+            `admit` raises of y.
         """
         if isinstance(examples, RowSource):
             if sample_weight is not None or class_weight is not None:
@@ -158,11 +158,12 @@ class Engine:
             examples = self._sparse_targets(x, y, name, sample_weight, class_weight)
         else:
             return ArrayExamples(*self.arrays(
-                examples, name, check, sample_weight, class_weight, skip_zeros, to_train))
+                examples, name, check, sample_weight, class_weight, skip_zeros, admit))
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
             examples, lambda part: self.arrays(
-                part[:2], name, check, *part[2:], to_train=to_train), name, row_of_y)
+                part[:2], name, check, part[2] if part[2:] else None, admit=admit),
+            name, row_of_y)
 
     def _sparse_targets(
         self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
@@ -179,23 +180,22 @@ class Engine:
     def arrays(
         self, examples: Any, name: str, check: bool = True,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False, to_train: bool = False,
+        skip_zeros: bool = False, admit: Admit | None = None,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
-        admits = self.target_values.trained if to_train else self.target_values.measured
         if sample_weight is class_weight is self.as_arrays is None and not skip_zeros:
             as_they_are = self.core.in_place(examples, check)
             if as_they_are is not None:
                 y = as_they_are[1].y
-                if y.ndim == 2:
-                    admits(y, *as_they_are[1].extremes(), arrays.part("y", name))
+                if y.ndim == 2 and admit is not None:
+                    admit(y, *as_they_are[1].extremes(), arrays.part("y", name))
                 return as_they_are
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
         if self.as_arrays is not None:
             examples = self.as_arrays(examples, name)
-        x, y = arrays.examples(examples, self.sizes, self.dtype, name, admits)
+        x, y = arrays.examples(examples, self.sizes, self.dtype, name, admit)
         rows = self.rows(x, arrays.part("x", name), skip_zeros)
         if check:
             self.check_finite(rows, arrays.part("x", name))

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import metrics
+from cbackprop import _words, metrics
 from cbackprop.metrics import CLASSES, LABELS
 from cbackprop.model import Model
 from cbackprop.sources import Examples
 
 
+@_words.suggesting("total_cost")
 class Evaluation(Model):
     """The verbs of `Network` that only read: each asks `metrics` what fits the targets."""
 

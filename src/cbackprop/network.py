@@ -16,7 +16,7 @@ from cbackprop.evaluation import Evaluation
 from cbackprop.history import History
 
 
-@_words.suggesting("SGD", "LBFGS", "total_cost", prepare="SGD")
+@_words.suggesting("SGD", "LBFGS", prepare="SGD")
 class Network(Evaluation):
     """
     A dense feedforward network, trained by stochastic gradient descent and backpropagation.
@@ -158,7 +158,7 @@ class Network(Evaluation):
         """
         x = arrays.rows_or_sparse(self.inputs(x), self.sizes[0])
         engine = self.engine
-        rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight, to_train=True)
+        rows, targets = engine.arrays((x, y), "", sample_weight=sample_weight)
         nabla = engine.zeros()
         engine.gradient(rows, targets, nabla)
         nabla_w, nabla_b = engine.core.views(nabla)
@@ -186,7 +186,8 @@ class Network(Evaluation):
         >>> net.update_mini_batch(([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]]), eta=0.5)
         """
         engine = self.engine
-        rows, targets = engine.arrays(mini_batch, "mini_batch", to_train=True)
+        rows, targets = engine.arrays(
+            mini_batch, "mini_batch", admit=engine.target_values.trained)
         etas, n = schedules.rates(schedules.Constant(eta), 0, 1), len(rows)
         with engine.exclusive():
             saved = engine.core.parameters.copy()
@@ -239,7 +240,7 @@ class Network(Evaluation):
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
 
         Can be called again to go on. The last mini-batch of an epoch may be shorter; its step
-        divides by its own length.
+        divides by its own length. UserWarnings say what will not go well: docs/functions.md.
 
         Parameters
         ----------

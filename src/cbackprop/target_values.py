@@ -12,7 +12,7 @@ from cbackprop.core import table
 
 ROUNDING = 1e-5  # of targets that were scaled in float32
 SUM_ROUNDING = 1e-2  # of rows of shares, which may have been rounded to a few digits
-MOST_CLASSES = 20  # whole numbers of more values than these are no classes
+MOST_CLASSES = 20  # whole numbers further apart are no classes
 FOR_NUMBERS = 'for numbers, cost="quadratic" and output_activation="identity"'
 IDENTITY = 'output_activation="identity", or scale the targets'
 
@@ -101,8 +101,9 @@ class Rule:
             low, high = _widened(ends(function))
             if part.size and not (low <= part.min() and part.max() <= high):
                 raise ValueError(
-                    f"{name} must be {_between(*ends(function))}, which is all that an output of "
-                    f"{_named(function)!r} reaches, got {_came(part)}: {remedy(part, y.shape[1], IDENTITY)}")
+                    f"{name} must be {_between(*ends(function))}, as outputs of "
+                    f"{_named(function)!r} are, got {_came(part)}: "
+                    f"{remedy(part, y.shape[1], IDENTITY)}")
             first += count
 
     def _add_up(self, y: NDArray[Any], name: str) -> None:
@@ -128,18 +129,18 @@ def remedy(y: NDArray[Any], outputs: int, otherwise: str = "") -> str:
     values = np.unique(y)
     low, high = float(values[0]), float(values[-1])
     labels = y.ndim == 1
-    if values.tolist() == [1, 2] or (labels and low == 1 and high == outputs):
+    if values.tolist() == [1, 2] or (
+            labels and low == 1 and high == outputs == len(values)):
         return "labels run from 1: subtract 1"
     if values.tolist() == [-1, 1]:
         return f"(y + 1) {'//' if labels else '/'} 2 makes them 0 and 1"
     if (len(values) == 2 and low == 0 and high > 1) or (low >= 0 and high == 255):
         return f"divide by {high:g}"
     k = int(high - low) + 1
-    if (2 < len(values) <= k <= MOST_CLASSES and (labels or outputs == 1)
-            and (values == np.trunc(values)).all()):
+    are_classes = 2 < len(values) <= k <= MOST_CLASSES and (values == np.trunc(values)).all()
+    if are_classes and y.shape[1:] == (1,):
         shift = f"subtract {low:g}, for " * (low != 0)
-        classes = f"for {k} classes, {shift}labels 0 to {k - 1} and sizes[-1] = {k}"
-        return "; ".join(filter(None, [classes, otherwise]))
+        return f"for {k} classes, {shift}labels 0 to {k - 1} and sizes[-1] = {k}; {otherwise}"
     return otherwise
 
 

@@ -66,7 +66,8 @@ def prepare(
         raise ValueError("validation_split must be None where there is evaluation_data, "
                          f"got {share:g}")
     given = engine.examples(  # what is not finite shows in training; in what is held out, nowhere
-        training_data, "training_data", share > 0, sample_weight, class_weight, skip_zeros, True)
+        training_data, "training_data", share > 0, sample_weight, class_weight, skip_zeros,
+        engine.target_values.trained)
     split = held_out.Split(given, share, shuffle) if share else None
     examples = split.training if split else given
     epochs = _check.integer("epochs", epochs, 0)
@@ -76,7 +77,8 @@ def prepare(
         eta = default_eta.of_training(engine, examples, settings.optimizer, m)
     eta = schedules.schedule(eta)
     evaluation, test = (
-        None if data is None else engine.examples(data, name)
+        None if data is None else engine.examples(
+            data, name, admit=engine.target_values.measured)
         for data, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
     kind = metrics.kind_for(engine, examples)
     metrics.check_class_weight(class_weight, kind)

@@ -571,9 +571,13 @@ def test_any_activation_per_layer():
     a = np.exp(a @ own.coefs_[2] + own.intercepts_[2])
     np.testing.assert_allclose(x, a / a.sum(axis=1, keepdims=True))
     bounded = MLPRegressor(hidden_layer_sizes=(5,), activation=["tanh", "sigmoid"], max_iter=3)
-    outputs = bounded.fit(FEATURES, 9 * TARGETS).predict(FEATURES)
+    shares = 1 / (1 + np.exp(-9 * TARGETS))
+    outputs = bounded.fit(FEATURES, shares).predict(FEATURES)
     assert 0 <= outputs.min() < outputs.max() <= 1
     assert bounded.out_activation_ == "sigmoid"
+    for solver in ("adam", "sgd", "lbfgs"):
+        with pytest.raises(ValueError, match=r"^y must be from 0 to 1, as outputs of"):
+            clone(bounded).set_params(solver=solver).fit(FEATURES, 9 * TARGETS)
 
 
 def test_given_validation_data():

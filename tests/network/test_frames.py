@@ -256,7 +256,8 @@ def test_bad_data_loaders():
         (loader(x[:0], y[:0]), ValueError, "must hold at least one example, got none$"),
         (loader(x[:, :3], y), ValueError, r"have sizes\[0\] = 4 columns, got shape \(30, 3\)"),
         (made(ragged), ValueError, r"^x of training_data must have one shape in every batch, got"),
-        (loader(x, y + 1), ValueError, r"^y of training_data must hold labels in 0\.\.2, got 3$"),
+        (loader(x, y + 1), ValueError,
+         r"^y of training_data must hold labels in 0\.\.2, got 3: labels run from 1: subtract 1$"),
         (loader(x, y + 0.5), TypeError, "^y of training_data must hold integers"),
         (made(["a", "b"]), TypeError, r"of \(x, y\) batches, got a list of 1$"),
     ]:

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, optimizers
+from cbackprop import _check, arrays, optimizers
 from cbackprop.book import few
 from cbackprop.book.formulas import column, is_correct
 from cbackprop.book.pairs import REAL, Pairs
@@ -242,7 +242,9 @@ def run_epochs(
         return core_cost(net) is not None and not replaced(net, "update_mini_batch")
 
     if in_core():   # what is wrong is said before anything is shuffled
-        net._in_core()
+        rule, y = net._in_core().engine.target_values, training_data.arrays[1]
+        if y.ndim == 2:
+            rule.trained(y, *arrays.extremes(y), f"y of {training_data.name}")
         _ = training_data.core
         _check.number("eta", eta, finite=False, boolean=True)
         _check.number("lmbda", lmbda or 0.0, 0)

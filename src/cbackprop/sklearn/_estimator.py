@@ -342,6 +342,9 @@ class Perceptron(BaseEstimator, ABC):
             elif self._functions != self.__dict__.get("_made_of"):
                 self._make_again()
         network = self._network()
+        if targets.ndim == 2:
+            network.engine.target_values.trained(
+                targets, float(targets.min()), float(targets.max()), "y")
         if self.solver == "lbfgs":
             self._run_lbfgs(network, x, targets, weights)
         elif stops_early:
