@@ -1,104 +1,23 @@
-# One network's memory, and its interface to Python. Methods for Python check their arguments.
+# One network that computes: chapter 2's algorithms on its parameters. Methods for Python check
+# their arguments.
 cimport cython
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 
-cdef class Core:
+cdef class Core(Parameters):
     """
-    The parameters of a dense network, with the algorithms of chapter 2.
+    A dense network with the algorithms of chapter 2; the arguments are those of `Parameters`.
 
-    Parameters
+    Attributes
     ----------
-    sizes : sequence of int
-    activations : sequence
-        One for each layer of weights: a function, or a list of (function, number of neurons). A
-        function is a name, (name, parameter), or an object with the attributes name, f, f_prime and
-        addresses. `addresses` holds the addresses of f and f_prime if they are compiled, else None.
-    cost : function
-    scales : float, or array (sizes[0],) of this core's real type
-        The factor of all inputs, or one factor for each input.
+    threads_for : callable (multiplications), or None
+        Returns the number of threads for an inference; None stands for one.
     """
 
-    cdef Network net
-    cdef object functions           # the user's own, kept alive
     cdef list pool                  # workspaces that are not in use
-    cdef public object threads_for  # (multiplications) -> number of threads; None: a single thread
-    cdef bint needs_gil             # True if the user's functions in NumPy hold the interpreter
-    cdef real[::1] parameters_view
-    cdef const real[::1] scales_view
-    cdef readonly object parameters  # the arena
+    cdef public object threads_for
 
-    def __cinit__(self, sizes, activations, cost, scales):
-        cdef Py_ssize_t l, at = 0
-        cdef Layer* layer
-        if len(sizes) < 2 or min(sizes) < 1 or len(activations) != len(sizes) - 1:
-            raise ValueError(f"sizes must be two or more of at least 1, and activations one less, "
-                             f"got {len(sizes)} and {len(activations)}")
-        self.net.n_layers = len(sizes) - 1
-        self.functions = [activations, cost]
+    def __cinit__(self, *_):
         self.pool = []
-        set_cost(&self.net.cost, cost)
-        self.net.layers = <Layer*>PyMem_Calloc(self.net.n_layers, sizeof(Layer))
-        if self.net.layers == NULL:
-            raise MemoryError
-        for l in range(self.net.n_layers):
-            layer = &self.net.layers[l]
-            layer.K, layer.J = sizes[l], sizes[l + 1]
-            runs = activations[l]
-            if not isinstance(runs, list):
-                runs = [(runs, layer.J)]
-            layer.n_runs = len(runs)
-            layer.runs = <ActivationRun*>PyMem_Calloc(
-                layer.n_runs, sizeof(ActivationRun))
-            if layer.runs == NULL:
-                raise MemoryError
-            set_runs(layer.runs, runs)
-            if layer.n_runs == 0 or layer.runs[layer.n_runs - 1].last != layer.J:
-                raise ValueError(f"activations must be of all {layer.J} neurons, got {runs!r:.60}")
-            self.needs_gil |= is_numpy(layer, self.net.cost.kind)
-            layer.narrow = is_narrow(layer, l, self.net.n_layers - 1, self.net.cost.kind)
-            layer.ld = stride_of(layer.K if layer.narrow else layer.J)
-            layer.w, at = at, at + layer.ld * (layer.J if layer.narrow else layer.K)
-            layer.b, at = at, at + stride_of(layer.J)
-        self.net.size = at
-        self.parameters = aligned(at)
-        self.parameters_view = self.parameters
-        self.net.parameters = &self.parameters_view[0]
-        self.net.scale = 1
-        if isinstance(scales, float):
-            self.net.scale = scales
-        else:
-            self.scales_view = numeric_array(scales)
-            if self.scales_view.shape[0] != self.net.layers[0].K:
-                raise ValueError(f"scales must be {self.net.layers[0].K} numbers, "
-                                 f"got {self.scales_view.shape[0]}")
-            self.net.scales = &self.scales_view[0]
-
-    def __dealloc__(self):
-        cdef int l
-        if self.net.layers != NULL:
-            for l in range(self.net.n_layers):
-                PyMem_Free(self.net.layers[l].runs)
-        PyMem_Free(self.net.layers)
-
-    def views(self, arena):
-        """Return the weights (out, in) and the biases (out, 1) of an arena, as live views."""
-        cdef Py_ssize_t l
-        cdef Layer* layer
-        if not isinstance(arena, np.ndarray) or arena.shape != (self.net.size,):
-            raise ValueError(f"an arena must be an array of {self.net.size} numbers, "
-                             f"got {type(arena).__name__}")
-        weights, biases = [], []
-        for l in range(self.net.n_layers):
-            layer = &self.net.layers[l]
-            if layer.narrow:
-                stored = arena[layer.w:layer.w + layer.J * layer.ld].reshape(layer.J, layer.ld)
-                weights.append(stored[:, :layer.K])
-            else:
-                stored = arena[layer.w:layer.w + layer.K * layer.ld].reshape(layer.K, layer.ld)
-                weights.append(stored[:, :layer.J].T)
-            biases.append(arena[layer.b:layer.b + layer.J].reshape(layer.J, 1))
-        return weights, biases
 
     cdef Workspace workspace(
         self, Py_ssize_t m, bint training, OptimizerState optimizer=None, int threads=1,
@@ -154,14 +73,26 @@ cdef class Core:
             raise ValueError(f"labels must be in 0..{J - 1}, got {targets.array.J - 1}")
         return 0
 
-    cdef int check_arena(self, const real[::1] arena) except -1:
-        if arena.shape[0] != self.net.size:
-            raise ValueError(f"an arena must have {self.net.size} numbers, got {arena.shape[0]}")
-        return 0
+    def in_place(self, data, bint check):
+        """
+        Return Rows and Targets of arrays (x, y) that can be used without conversion, or None.
 
-    def all_finite(self):
-        """Return whether all parameters are finite."""
-        return all_finite(<const char*>self.net.parameters, self.net.size, real_rows())
+        x must be (n, sizes[0]) of uint8, float32 or float64, and finite if `check` is true; y
+        must be finite rows (n, sizes[-1]) of the real type, or labels (n,).
+        """
+        cdef RowArray rows
+        cdef Py_ssize_t J = self.net.layers[self.net.n_layers - 1].J
+        if type(data) is not tuple or len(<tuple>data) != 2:
+            return None
+        x, y = <tuple>data
+        if (not needs_no_conversion(&rows, x, self.net.layers[0].K) or rows.n == 0
+                or cnp.PyArray_NDIM(x) != 2 or cnp.PyArray_DIM(x, 1) != rows.K):
+            return None
+        targets = targets_in_place(y, rows.n, J)
+        if targets is None:
+            return None
+        kept = Rows(x)
+        return (kept, targets) if not check or kept.all_finite() else None
 
     def feedforward(self, x):
         """
@@ -282,7 +213,7 @@ cdef class Core:
         cdef const double[::1] each = numeric_array(etas)
         cdef Py_ssize_t n = which.shape[0]
         self.check_examples(rows, targets)
-        if optimizer is not None and optimizer.core is not self:
+        if optimizer is not None and optimizer.network is not self:
             raise ValueError("optimizer must be of this core, got another's")
         if not (mini_batch_size >= 1 and 0 <= first < last <= n
                 and each.shape[0] > (last - first - 1) // mini_batch_size):
@@ -305,19 +236,15 @@ cdef class Core:
         self, TrainingTask* task, OptimizerState optimizer, double cost, int threads,
     ) except? -1:
         # Returns `cost` plus the cost of all examples.
-        if self.needs_gil:
-            threads = 1
-        threads = max(1, min(threads, <int>MAX_THREADS))
+        task.needs_subnormals = self.needs_gil      # the user's functions may need them
+        threads = 1 if self.needs_gil else max(1, min(threads, <int>MAX_THREADS))
         cdef Workspace workspace = self.workspace(
             task.mini_batch_size, True, optimizer, threads, task.batch.rows)
         task.passes = workspace.passes
         workspace.passes.cost = cost
         if threads == 1:
             with nogil:
-                if self.needs_gil:      # the user's functions may need subnormal numbers
-                    run_training_ieee(task, workspace.passes, task.options)
-                else:
-                    run_training(task, workspace.passes, task.options)
+                run_training(task, workspace.passes, task.options)
         else:
             errors = []
             task.errors = <void*>errors
@@ -345,107 +272,6 @@ cdef class Core:
             cost_gradient(&self.net.cost, &padded[2, 0], &padded[0, 0], &padded[1, 0], 1, 1, J, ld)
             memcpy(&grad[i, 0], &padded[2, 0], J * sizeof(real))
         return out
-
-
-cdef class OptimizerState:
-    """
-    An optimizer and its state for one network.
-
-    Parameters
-    ----------
-    core : Core
-    optimizer : str
-        One of OPTIMIZERS.
-
-    Attributes
-    ----------
-    slots : tuple of arenas
-        The state. The optimizer's row in table.py sets the number of arrays.
-    """
-
-    cdef OptimizerOptions options
-    cdef Core core
-    cdef Noise noise
-    cdef bint noisy, drops
-    cdef const real[::1] dropout
-    cdef readonly tuple slots
-
-    def __cinit__(self, Core core not None, optimizer):
-        cdef real[::1] view
-        cdef int k
-        self.core = core
-        self.options.kind = OPTIMIZERS[optimizer]
-        self.options.parameters = core.net.parameters
-        self.slots = tuple(aligned(core.net.size) for k in range(n_slots(self.options.kind)))
-        for k in range(n_slots(self.options.kind)):
-            view = self.slots[k]
-            self.options.slots[k] = &view[0]
-
-    def set(self, dict numbers not None, dropout, *, double l2=0, double l1=0,
-            double weight_decay=0, double clip_value=INFINITY, double clip_norm=INFINITY,
-            double max_norm=INFINITY, uint64_t seed=0, double noise=0):
-        """
-        Set everything except the state.
-
-        Parameters
-        ----------
-        numbers : dict
-            The optimizer's numbers by name, as in its row in table.py.
-        dropout : array (layers of weights,)
-            The dropout rate of x, then those of the hidden layers.
-        noise : float
-            The standard deviation of the noise added to x.
-        """
-        cdef Py_ssize_t l
-        cdef const real[::1] rates = numeric_array(dropout)
-        cdef OptimizerOptions* options = &self.options
-        if rates.shape[0] != self.core.net.n_layers:
-            raise ValueError(f"dropout must be {self.core.net.n_layers} rates, "
-                             f"got {rates.shape[0]}")
-        set_numbers(&options.numbers, options.kind, numbers)
-        options.l2, options.l1, options.weight_decay = l2, l1, weight_decay
-        options.clip_value, options.clip_norm, options.max_norm = clip_value, clip_norm, max_norm
-        options.by_weight, options.penalty = False, 0
-        options.plain = (options.kind == SGD and l2 == l1 == weight_decay == 0
-                         and clip_value == clip_norm == max_norm == INFINITY)
-        self.dropout = rates
-        self.noise.seed, self.noise.deviation = seed, noise
-        self.noise.rates = &rates[0]
-        self.drops = False
-        for l in range(1, rates.shape[0]):
-            self.drops = self.drops or rates[l] > 0
-        self.noisy = self.drops or rates[0] > 0 or noise > 0
-
-    def divide_by_weight(self, double penalty):
-        """
-        Use weighted means from now on.
-
-        The gradient, the l2 term and the cost of a mini-batch are divided by the total weight of
-        its examples. Before that, penalty times the sum of squares of all w is added to the cost.
-        The resulting cost counts once for each example. Plain gradient descent does not support
-        this.
-        """
-        self.options.by_weight, self.options.penalty = True, penalty
-
-    def attach(self, Core core not None):
-        """Train this core from now on; its sizes must be the same."""
-        if not same_sizes(&core.net, &self.core.net):
-            raise ValueError("core must have the sizes of the one it takes the place of")
-        self.core, self.options.parameters = core, core.net.parameters
-
-    @property
-    def steps(self):
-        """The number of steps taken."""
-        return self.options.steps
-
-    @steps.setter
-    def steps(self, Py_ssize_t steps):
-        self.options.steps = steps
-
-    @property
-    def passed_over(self):
-        """The number of examples skipped because their mini-batch had a total weight of 0."""
-        return self.options.passed_over
 
 
 cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) noexcept nogil:

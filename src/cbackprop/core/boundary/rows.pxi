@@ -1,5 +1,7 @@
 # The caller's examples as Python objects. They are checked and kept alive, but not copied.
 
+from libc.limits cimport INT_MAX
+
 
 cdef RowType row_type_of(x):
     # Any other type is treated as uint8; its memoryview then raises the error.
@@ -74,7 +76,10 @@ cdef class Rows:
     cdef void list_nonzeros(self):
         cdef RowArray* array = &self.array
         self.starts = np.ascontiguousarray(self.x.indptr, np.intp)
-        self.columns = np.ascontiguousarray(self.x.indices, np.intc)
+        indices = self.x.indices
+        if indices.dtype.itemsize > sizeof(int):    # the cast would wrap; these are not sound
+            indices = np.clip(indices, -1, INT_MAX)
+        self.columns = np.ascontiguousarray(indices, np.intc)
         self.values = np.ascontiguousarray(self.x.data, REAL)
         array.data, array.type, array.itemsize = NULL, real_rows(), REAL_BYTES
         array.starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
@@ -149,6 +154,54 @@ cdef class Targets:
             self.weights = numeric_array(weights)
             array.n = min(array.n, self.weights.shape[0])
             array.weights = &self.weights[0] if self.weights.shape[0] else NULL
+
+
+cdef targets_in_place(y, Py_ssize_t n, Py_ssize_t J):
+    # Targets of rows (n, J) of the real type, or of labels (n,); None for anything else.
+    cdef int numpys
+    cdef bint in_range
+    cdef int* to
+    if not cnp.PyArray_CheckExact(y) or not cnp.PyArray_ISCARRAY_RO(y):
+        return None
+    numpys = cnp.PyArray_TYPE(y)
+    if cnp.PyArray_NDIM(y) == 2:
+        if (numpys != REAL_TYPE or cnp.PyArray_DIM(y, 0) != n or cnp.PyArray_DIM(y, 1) != J
+                or not all_finite(<const char*>cnp.PyArray_DATA(y), n * J, real_rows())):
+            return None
+        return Targets(y)
+    if cnp.PyArray_NDIM(y) != 1 or cnp.PyArray_DIM(y, 0) != n or J == 1:
+        return None
+    labels = np.empty(n, np.intc)
+    to = <int*>cnp.PyArray_DATA(labels)
+    if numpys == cnp.NPY_INT64:
+        in_range = copy_labels(to, <const int64_t*>cnp.PyArray_DATA(y), n, J)
+    elif numpys == cnp.NPY_INT32:
+        in_range = copy_labels(to, <const int32_t*>cnp.PyArray_DATA(y), n, J)
+    elif numpys == cnp.NPY_UINT8:
+        in_range = copy_labels(to, <const uint8_t*>cnp.PyArray_DATA(y), n, J)
+    else:
+        return None
+    return Targets(labels) if in_range else None
+
+
+cdef fused label_type:
+    int64_t
+    int32_t
+    uint8_t
+
+
+cdef bint copy_labels(
+    int* to,                    # OUT (n)
+    const label_type* labels,   # IN  (n)
+    Py_ssize_t n, Py_ssize_t J,
+) noexcept:
+    # Whether all labels are in 0..J-1. A negative one is large when read as unsigned.
+    cdef Py_ssize_t i
+    cdef bint in_range = True
+    for i in range(n):
+        in_range &= <uint64_t><int64_t>labels[i] < <uint64_t>J
+        to[i] = <int>labels[i]
+    return in_range
 
 
 cdef bint needs_no_conversion(RowArray* rows, object x, Py_ssize_t K):

@@ -9,26 +9,24 @@ cdef struct TrainingTask:       # the mini-batches of an epoch, or one gradient
     const double* etas          # one for each mini-batch
     Py_ssize_t last             # the row of the order at which to stop
     real* nabla                 # OUT the gradient of all rows, without a step; or NULL, to train
+    bint needs_subnormals       # False: subnormal numbers are zero, because they are slow
     void* errors                # a Python list
 
 
 cdef int run_training(TrainingTask* task, Pass* p, OptimizerOptions* options) except -1 nogil:
-    cdef uint64_t before = flush_subnormals()
-    try:
-        return run_training_ieee(task, p, options)
-    finally:
-        restore_subnormals(before)
-
-
-cdef int run_training_ieee(TrainingTask* task, Pass* p, OptimizerOptions* options) except -1 nogil:
-    # With IEEE subnormals, which the user's functions in NumPy may need.
     cdef MiniBatch batch = task.batch
     cdef Sink average
-    if task.nabla != NULL:
-        average.to, average.step = task.nabla, <real>(1.0 / batch.n)
-        average.w_step = average.b_step = NULL
-        return sum_gradients(p, &batch, &average)
-    sgd(p, &batch, options, task.mini_batch_size, task.etas, task.last)
+    cdef uint64_t before = 0 if task.needs_subnormals else flush_subnormals()
+    try:
+        if task.nabla == NULL:
+            sgd(p, &batch, options, task.mini_batch_size, task.etas, task.last)
+        else:
+            average.to, average.step = task.nabla, <real>(1.0 / batch.n)
+            average.w_step = average.b_step = NULL
+            sum_gradients(p, &batch, &average)
+    finally:
+        if not task.needs_subnormals:
+            restore_subnormals(before)
     if p.thread == 0:
         task.batch.first = batch.first
     return 0

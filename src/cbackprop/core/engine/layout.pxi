@@ -84,8 +84,8 @@ cdef struct Pass:           # one thread's pass over a slice of a mini-batch
     real* weights           # (m) weights of the examples
     bint weighted           # False if every example counts once
     real* zeros             # (the largest ld)
-    real* panel             # workspace for the packed panel of b
-    real* packed_a          # workspace for the packed micro-panels of a
+    stored* panel           # workspace for the packed panel of b
+    stored* packed_a        # workspace for the packed micro-panels of a
     real* tile              # workspace for a tile of BP4's sums, for an optimizer
     real* sums              # an arena for gradients that must be complete before the step
     double* squares         # the squared norm of each block of `sums`

@@ -87,14 +87,14 @@ cdef class Workspace:
                 memcpy(shared.layers, states, net.n_layers * sizeof(LayerState))
                 if self.has.threads > 1:
                     shared.own[net.n_layers - 1].delta_rows = delta_rows
-            shared.panel = <real*>self.reserve(
+            shared.panel = <stored*>self.reserve(
                 base, max(<Py_ssize_t>SLICE * NR_VECTORS * LANES, widest) * sizeof(real))
             shared.tile = <real*>self.reserve(
                 base, WORD * VECTORS_PER_PASS * LANES * sizeof(real))   # the larger of its two uses
             shared.nonzeros = <Nonzeros*>self.reserve(
                 base, (m + PREFETCH_DISTANCE) * sizeof(Nonzeros))
             shared.cursor = <Py_ssize_t*>self.reserve(base, m * sizeof(Py_ssize_t))
-            shared.packed_a = <real*>self.reserve(base, (m * KC + LANES) * sizeof(real))
+            shared.packed_a = <stored*>self.reserve(base, (m * KC + LANES) * sizeof(stored))
             shared.prefetcher.rows = <const char**>self.reserve(base, m * sizeof(char*))
             if base != NULL:
                 self.passes[t] = shared

@@ -39,9 +39,7 @@ cdef int r_feedforward(
     for l in range(s.net.n_layers):
         layer, at, to = &s.net.layers[l], &s.own[l], &r.own[l]
         to.rows, to.columns = at.rows, at.columns
-        if l > 0:
-            into[0] = (at - 1)[0]
-        into[1] = at[0]
+        into[0], into[1] = s.own[max(l - 1, 0)], at[0]      # the first layer reads only its own
         into[1].z = to.z
         weighted_input(s_v, &into[1], l, all_neurons(layer))
         if l > 0:

@@ -30,8 +30,8 @@ cdef struct Product:
     #     follow; they are only prefetched.
     const real* const* rows
     const real* b            # IN  (depth, columns); b_transposed: (columns, depth)
-    real* panel              # workspace to pack b: (KC, NR_VECTORS * LANES); epilogue: (depth, ...)
-    real* packed_a           # workspace to pack a: (n_rows, KC), and one vector more
+    stored* panel            # workspace to pack b: (KC, NR_VECTORS * LANES); epilogue: (depth, ...)
+    stored* packed_a         # workspace to pack a: (n_rows, KC), and one vector more
     Py_ssize_t n_rows, columns, depth
     Py_ssize_t n_rows_total  # n_rows of all threads together, which sets the order of sums
     Py_ssize_t ldc, ld_initial, ldb
@@ -50,7 +50,7 @@ cdef struct Panel:           # a panel of b in one block of p, for all micro-pan
     real* c
     const real* initial
     const real* const* rows
-    const real* b
+    const stored* b
     Py_ssize_t p, depth
     Py_ssize_t ldc, ld_initial, ldb
     real alpha
@@ -63,7 +63,7 @@ cdef struct Panel:           # a panel of b in one block of p, for all micro-pan
 
 
 cdef inline void microkernel(
-    const Panel* g, Py_ssize_t first, const real* packed, Multipliers kind,
+    const Panel* g, Py_ssize_t first, const stored* packed, Multipliers kind,
     const int R, const int V,
 ) noexcept nogil:
     # Copy fields to locals: for all the C compiler knows, a store could change *g.
@@ -71,9 +71,9 @@ cdef inline void microkernel(
     cdef vec b_p[NR_VECTORS]
     cdef vec a_pr, alpha = splat(g.alpha)
     cdef const real* row[12]
-    cdef const real* a_p = packed
+    cdef const stored* a_p = packed
     cdef const real* const* rows = g.rows
-    cdef const real* b = g.b
+    cdef const stored* b = g.b
     cdef Py_ssize_t p, q, depth = g.depth, ldb = g.ldb, ldc = g.ldc, ld_initial = g.ld_initial
     cdef const real* initial = g.initial + first * ld_initial
     cdef real* c = g.c + first * ldc
@@ -145,7 +145,7 @@ cdef inline void fetch(Prefetcher* prefetcher, Py_ssize_t lines) noexcept nogil:
 
 
 cdef inline void all_micropanels(
-    const Panel* g, Py_ssize_t n_rows, const real* packed, Multipliers kind, const int V,
+    const Panel* g, Py_ssize_t n_rows, const stored* packed, Multipliers kind, const int V,
 ) noexcept nogil:
     # Micro-panels have about equal height: 32 rows are 11 + 11 + 10, not 12 + 12 + 8. Constant
     # sizes keep each tile's sums in registers. GCC unrolls a tile's loops early enough only if they
@@ -200,49 +200,49 @@ cdef inline void all_micropanels(
 
 
 cdef void a_rows_1(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const stored* packed,
 ) noexcept nogil:
     all_micropanels(g, n_rows, packed, A_ROWS, 1)
 
 
 cdef void a_rows_2(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const stored* packed,
 ) noexcept nogil:
     all_micropanels(g, n_rows, packed, A_ROWS, 2)
 
 
 cdef void a_transposed_1(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const stored* packed,
 ) noexcept nogil:
     all_micropanels(g, n_rows, packed, A_TRANSPOSED, 1)
 
 
 cdef void a_transposed_2(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const stored* packed,
 ) noexcept nogil:
     all_micropanels(g, n_rows, packed, A_TRANSPOSED, 2)
 
 
 cdef void a_packed_1(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const stored* packed,
 ) noexcept nogil:
     all_micropanels(g, n_rows, packed, A_PACKED, 1)
 
 
 cdef void a_packed_2(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const stored* packed,
 ) noexcept nogil:
     all_micropanels(g, n_rows, packed, A_PACKED, 2)
 
 
 cdef void a_prefetched_1(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const stored* packed,
 ) noexcept nogil:
     all_micropanels(g, n_rows, packed, A_PREFETCHED, 1)
 
 
 cdef void a_prefetched_2(
-    const Panel* g, Py_ssize_t n_rows, const real* packed,
+    const Panel* g, Py_ssize_t n_rows, const stored* packed,
 ) noexcept nogil:
     all_micropanels(g, n_rows, packed, A_PREFETCHED, 2)
 

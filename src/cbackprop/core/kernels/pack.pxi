@@ -2,7 +2,7 @@
 
 
 cdef void pack(
-    real* panel,                        # OUT (depth, V * LANES)
+    stored* panel,                      # OUT (depth, V * LANES)
     const real* b, Py_ssize_t ldb,      # IN  (depth, V * LANES)
     Py_ssize_t depth, int V,
 ) noexcept nogil:
@@ -14,7 +14,7 @@ cdef void pack(
 
 
 cdef void pack_transposed(
-    real* panel,                        # OUT (depth, V * LANES)
+    stored* panel,                      # OUT (depth, V * LANES)
     const real* b, Py_ssize_t ldb,      # IN  (n, depth), each row padded to whole vectors
     Py_ssize_t depth, Py_ssize_t n, int V,
 ) noexcept nogil:
@@ -34,7 +34,7 @@ cdef void pack_transposed(
 
 
 cdef void pack_micropanel(
-    real* packed,               # OUT (depth, R), padded to whole vectors
+    stored* packed,             # OUT (depth, R), padded to whole vectors
     const real* const* rows,    # IN  (R) pointers to (depth), without padding, as they may be the
                                 #     caller's; then (R) pointers of the next micro-panel
     Py_ssize_t p0, Py_ssize_t depth, Py_ssize_t R,
@@ -61,7 +61,7 @@ cdef void pack_micropanel(
 
 
 cdef void pack_micropanels(
-    real* packed,               # OUT micro-panels, with the heights of all_micropanels
+    stored* packed,             # OUT micro-panels, with the heights of all_micropanels
     const real* const* rows, Py_ssize_t n_rows, Py_ssize_t p0, Py_ssize_t depth,
 ) noexcept nogil:
     cdef Py_ssize_t n_micropanels = (n_rows + MR - 1) // MR

@@ -1,6 +1,6 @@
 # integers.h for Cython, and a generator of random words.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "integers.h":
     uint64_t upper_product(uint64_t x, uint64_t n) noexcept nogil

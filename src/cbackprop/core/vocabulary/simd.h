@@ -64,6 +64,9 @@ typedef int32_t real_bits;
 
 #define VECTOR_OF(type) __attribute__((vector_size(LANES * sizeof(type))))
 #define UNALIGNED_VECTOR_OF(type) __attribute__((vector_size(LANES * sizeof(type)), aligned(1), may_alias))
+/* What packed operands of a product are stored as. Sums are reals. */
+typedef real stored;
+
 typedef real vec VECTOR_OF(real);
 typedef real_bits mask VECTOR_OF(real_bits);
 typedef int32_t vec_int32 VECTOR_OF(int32_t);

@@ -1,8 +1,10 @@
-# simd.h for Cython. `real` is float or double, `vec` a vector of reals. Cython treats both as
-# double, so a Python float keeps its precision; the C compiler knows their size and arithmetic.
+# simd.h for Cython. `real` is float or double, `stored` the type of a product's packed operands,
+# `vec` a vector of reals. Cython treats all as double, so a Python float keeps its precision; the C
+# compiler knows their size and arithmetic.
 
 cdef extern from "simd.h":
     ctypedef double real
+    ctypedef double stored
     ctypedef double vec
     ctypedef int mask
     ctypedef unsigned int vec_uint32
