@@ -170,6 +170,8 @@ class Engine:
         skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
+        if self.as_arrays is not None:
+            examples = self.as_arrays(examples, name)
         if sample_weight is None and class_weight is None and not skip_zeros:
             as_they_are = self.core.in_place(examples, check)
             if as_they_are is not None:
@@ -177,8 +179,6 @@ class Engine:
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
-        if self.as_arrays is not None:
-            examples = self.as_arrays(examples, name)
         x, y = arrays.examples(examples, self.sizes, self.dtype, name)
         rows = self.rows(x, arrays.part("x", name), skip_zeros)
         if check:
