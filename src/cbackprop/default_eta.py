@@ -40,7 +40,8 @@ HEADLONG, HELD_BACK = ("momentum", "nesterov", "lion"), 1 / 3
 BY_SIZE = {"adam": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3, "adagrad": 3e-2, "lion": 5e-4}
 FIRST_OF_RPROP = 0.02  # it finds its own afterwards
 
-POINTS = np.sinh(np.linspace(-8, 8, 401))  # dense where functions bend, and as far as z may be
+POINTS = np.sinh(np.linspace(-8, 8, 400))  # dense where functions bend, and as far as z may be
+TINY = 1e-15
 STEP = 1e-3
 
 
@@ -172,13 +173,13 @@ def _squares(activation: Any, size: int, variance: float) -> Squares:
     core = build.Core((1, 1), [activation], "quadratic", 1.0)
     core.views(core.parameters)[0][0][...] = 1
     likely = np.exp(-POINTS**2 / (2 * variance)) * np.gradient(POINTS)
-    z = POINTS[likely > 1e-9]
+    z = POINTS[likely > TINY]
     below, a, above = (np.asarray(core.feedforward(build.Rows((z + step)[:, None])))[:, 0]
                        for step in (-STEP, 0.0, STEP))
     with np.errstate(all="ignore"):  # an exponential is infinite far out
         squares = [np.square(np.nan_to_num(each).clip(-LARGE, LARGE))
                    for each in (a, (above - below) / (2 * STEP))]
-    return Squares(*(float(np.average(each, weights=likely[likely > 1e-9])) for each in squares))
+    return Squares(*(float(np.average(each, weights=likely[likely > TINY])) for each in squares))
 
 
 WHOLE_LAYER = [row.name for row in table.ACTIVATIONS if row.whole_layer]

@@ -27,6 +27,7 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
                    "train_many, 4 x 784-30-10"),
     "kernels.py": ("--tiny", "--work", "8-16-16-1x32", "--real", "float32"),
     "sklearn_fit.py": ("--tiny", "--work", "tabular-1000", "regression-10000"),
+    "first_hour.py": ("--tiny", "--work", "iris", "diabetes", "covertype"),
     "sparse_fit.py": ("--tiny", "--work", "500-65536"),
     "one_row.py": ("--tiny",),
     "book.py": ("--tiny",),
@@ -80,7 +81,7 @@ def peers():
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_it_runs_and_says_where(name):
-    if name in {"sklearn_fit.py", "sparse_fit.py", "one_row.py"}:
+    if name in {"sklearn_fit.py", "sparse_fit.py", "one_row.py", "first_hour.py"}:
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     done, results = tiny(name)
     about = results["environment"]
@@ -327,6 +328,21 @@ def test_bad_arguments_of_peers(args, message):
     done = run("peers.py", *args)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+# ---- first_hour.py ----
+
+
+def test_first_hour_prints_what_it_keeps():
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    done, results = tiny("first_hour.py")
+    for name, work in results["works"].items():
+        of = work["sides"]["cbackprop"]
+        assert of["mean"] == pytest.approx(sum(of["scores"]) / len(of["scores"]))
+        assert f"{name}: {work['rows']:,} rows of {work['columns']}" in done.stdout
+        assert f"  {of['mean']:.4f}" in done.stdout
+    assert [one["what"] for one in results["bounds"]][1::2] == [
+        f"{name}: seconds" for name in results["works"]]
 
 
 # ---- sparse_fit.py, one_row.py ----

@@ -45,6 +45,7 @@ TRACES = {sizes: inspect.trace(network(sizes), *examples(3, sizes[0], sizes[-1])
 EVERY = {  # each picture, in the forms that look different
     "learning_curves": lambda **ax: plot.learning_curves(history(), **ax),
     "learning_curves of many epochs": lambda **ax: plot.learning_curves(history(200), **ax),
+    "find_eta": lambda **ax: plot.find_eta(inspect.find_eta(network(), examples()), **ax),
     "weights": lambda **ax: plot.weights(network(), **ax),
     "weights of 256": lambda **ax: plot.weights(network((64, 256, 4)), **ax),
     "weights of 3": lambda **ax: plot.weights(network(), neurons=(3, 7, 29), **ax),

@@ -10,11 +10,12 @@ takes it.
 
 from cbackprop.inspect.checks import Demon, GradientCheck, Place, demon, gradient_check
 from cbackprop.inspect.derivatives import hessian_vector, input_gradient, jacobian
+from cbackprop.inspect.finding import FoundEta, find_eta
 from cbackprop.inspect.rates import Paths, paths
 from cbackprop.inspect.slopes import Saturated, Saturation, saturation
 from cbackprop.inspect.tracing import Trace, trace
 from cbackprop.summary import Summary
 
-__all__ = ["Demon", "GradientCheck", "Paths", "Place", "Saturated", "Saturation", "Summary",
-           "Trace", "demon", "gradient_check", "hessian_vector", "input_gradient", "jacobian",
-           "paths", "saturation", "trace"]
+__all__ = ["Demon", "FoundEta", "GradientCheck", "Paths", "Place", "Saturated", "Saturation",
+           "Summary", "Trace", "demon", "find_eta", "gradient_check", "hessian_vector",
+           "input_gradient", "jacobian", "paths", "saturation", "trace"]

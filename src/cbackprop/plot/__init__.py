@@ -6,8 +6,10 @@ in lightness, mark or dash as well. docs/pictures.md shows them all.
 """
 
 from cbackprop.plot.epochs import learning_curves, saturation
+from cbackprop.plot.finding import find_eta
 from cbackprop.plot.gradients import gradient_check
 from cbackprop.plot.inside import flow, weights
 from cbackprop.plot.mistakes import confusion
 
-__all__ = ["confusion", "flow", "gradient_check", "learning_curves", "saturation", "weights"]
+__all__ = ["confusion", "find_eta", "flow", "gradient_check", "learning_curves", "saturation",
+           "weights"]

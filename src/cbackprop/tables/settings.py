@@ -8,6 +8,7 @@ says on what.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ TRAINING = ("optimizer", "validation_split", "mini_batch_size", "eta", "epochs",
             "lmbda")
 FLAGS = {"mini_batch_size": "batch"}  # where they are not the names
 
-HIDDEN = 100  # neurons
+HIDDEN, MORE = 100, 200  # neurons
+MANY = 10_000  # rows, which more neurons can learn from
 FEW = 20  # rows, of which none can be spared
 SMALL = 1000  # rows, of which a tenth would tell too little
 STEPS = 500  # of an epoch, if the mini-batch may be as long as that asks for
@@ -39,7 +41,7 @@ EPOCHS = 10, 300
 COSTS = {"classes": "log_likelihood", "numbers": "quadratic", "counts": "poisson",
          "labels": "cross_entropy"}
 OUTPUTS = {"numbers": "identity", "counts": "exponential"}  # of costs that go with any
-LMBDA = {"classes": 1.0, "labels": 1.0, "numbers": 10.0, "counts": 10.0}
+LMBDA = 0.05  # times the root of the rows, by whose number it is divided
 
 RELUS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish")
 
@@ -91,12 +93,10 @@ class Settings:
         """Return the arguments of `Network.SGD`."""
         given = {name: self.values[name] for name in TRAINING if name != "patience"}
         if given["validation_split"]:
-            given["callbacks"] = [self.stopping()]
+            patience = self.values["patience"]
+            return given | {"callbacks": [EarlyStopping("evaluation_cost", patience=patience)]}
+        del given["validation_split"]
         return given
-
-    def stopping(self) -> EarlyStopping:
-        """Return what ends the training, and brings the best weights back."""
-        return EarlyStopping("evaluation_cost", patience=self.values["patience"])
 
     @property
     def lines(self) -> list[str]:
@@ -133,7 +133,7 @@ class Settings:
         options["callbacks"] = [*options.pop("callbacks", []), *given.pop("callbacks", [])]
         evaluation = given.pop("evaluation_data", None)
         if evaluation is not None:
-            del options["validation_split"]
+            options.pop("validation_split", None)
         if not self.scales_targets:
             return net.SGD((x, y), **options, evaluation_data=evaluation, **given)
         scale = TargetScale.of(np.asarray(y, float))
@@ -221,7 +221,7 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     --eta 0.001: for adam, tanh, and batches of 16
     --epochs 300: at most
     --patience 30: epochs without progress, and the best weights are taken
-    --lmbda 1: enough to keep weights small
+    --lmbda 0.5: enough to keep weights small
     """
     _check.choice("kind", kind, KINDS)
     unknown = sorted(given.keys() - {*NETWORK, *TRAINING})
@@ -236,15 +236,16 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
             decisions.append(Decision(name, values[name], reason))
         return values[name]
 
+    hidden = HIDDEN if rows < MANY else MORE
     sizes = guess("sizes", lambda: (
-        [columns, HIDDEN, outputs],
-        f"{columns} columns, {HIDDEN} hidden neurons, and {outputs} for {kind}"))
+        [columns, hidden, outputs],
+        f"{columns} columns, {hidden} hidden neurons, and {outputs} for {kind}"))
     _check_sizes(sizes, columns, outputs, kind)
     activation = guess("activation", lambda: ("relu", "it learns fastest in most networks"))
     cost = guess("cost", lambda: _cost(kind, values.get("output_activation")))
     output = guess("output_activation", lambda: _output(kind, cost, activation))
     first = _first(activation)
-    guess("initializer", lambda: (_initializer(first), f"what suits {layers.described(first)}"))
+    guess("initializer", lambda: _initializer(kind, first))
     optimizer = guess("optimizer", lambda: ("adam", "it needs the least care"))
     kept = _optimizer(optimizer)
     share = guess("validation_split", lambda: validation_split(rows))
@@ -259,7 +260,8 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     if share:
         guess("patience", lambda: (max(5, epochs // 10),
                                    "epochs without progress, and the best weights are taken"))
-    guess("lmbda", lambda: (LMBDA[kind], "enough to keep weights small"))
+    guess("lmbda", lambda: (float(f"{LMBDA * math.sqrt(n):.0e}"),
+                            "enough to keep weights small"))
     return Settings(kind, values, tuple(decisions))
 
 
@@ -297,11 +299,16 @@ def _first(activation: Any) -> Any:
     return activation
 
 
-def _initializer(activation: Any) -> str:
+def _initializer(kind: str, activation: Any) -> tuple[str, str]:
     name = activation[0] if isinstance(activation, tuple) else activation
+    suits = f"what suits {layers.described(activation)}"
     if name == "selu":
-        return "lecun_normal"
-    return "he_normal" if name in RELUS else "glorot_uniform"
+        return "lecun_normal", suits
+    if name not in RELUS:
+        return "glorot_uniform", suits
+    if kind in OUTPUTS:
+        return "glorot_uniform", f"smaller than what suits {name}, to begin near the mean"
+    return "he_normal", suits
 
 
 def _optimizer(optimizer: Any) -> optimizers.Optimizer:
@@ -323,6 +330,6 @@ def _mini_batch_size(n: int, optimizer: optimizers.Optimizer) -> tuple[int, str]
 
 
 def _epochs(n: int, sizes: Sequence[int]) -> int:
-    parameters = sum((into + 1) * out for into, out in zip(sizes, sizes[1:], strict=False))
+    parameters = sum((into + 1) * out for into, out in itertools.pairwise(sizes))
     low, high = EPOCHS
     return max(low, min(high, int(WORK / (n * parameters))))

@@ -1,0 +1,133 @@
+"""Which learning rate to take: the cost while the rate grows from step to step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbackprop import _check, optimizers
+from cbackprop.inspect import given
+
+SMOOTHING = 0.98  # of the running mean, as fastai has it
+LOST = 4.0  # times the least cost: where the sweep ends
+
+
+@dataclass(frozen=True, repr=False)
+class FoundEta:
+    """
+    What `find_eta` found; `plot.find_eta` draws it.
+
+    Attributes
+    ----------
+    suggestion : float
+        The rate in the middle of the longest valley: of the longest run of steps, others between
+        them left out, in which the cost falls.
+    etas : array of shape (steps,)
+        The rates, as far as the sweep came.
+    costs : array of shape (steps,)
+        The mean cost of the mini-batches so far, the latest counting most; each before its step.
+    batch_costs : array of shape (steps,)
+        The mean cost of each mini-batch alone.
+    """
+
+    suggestion: float
+    etas: NDArray[Any]
+    costs: NDArray[Any]
+    batch_costs: NDArray[Any]
+
+    def __repr__(self) -> str:
+        least = int(self.costs.argmin())
+        return (f"eta {self.suggestion:.2g}; the cost falls from {self.costs[0]:.4g} to "
+                f"{self.costs[least]:.4g} at eta {self.etas[least]:.2g}, in {len(self.etas)} steps "
+                f"of eta {self.etas[0]:.2g} to {self.etas[-1]:.2g}")
+
+
+def find_eta(
+    net: Any, data: Any, mini_batch_size: int = 10, *, low: float = 1e-5, high: float = 100.0,
+    steps: int = 200, **options: Any,
+) -> FoundEta:
+    """
+    Train a copy with a rate that grows with every mini-batch, and suggest one (Smith, 2015).
+
+    The sweep ends where the cost is four times its least, or no longer finite. The rule for the
+    suggestion is the one of fastai, ``valley``.
+
+    Parameters
+    ----------
+    net : Network or estimator
+        Nothing of it is changed.
+    data : (x, y), or what else `Network.SGD` takes
+        Of an estimator, y is as its `fit` takes it.
+    mini_batch_size : int
+        That of the training which the rate is for: it matters.
+    low, high : float
+        The first rate and the last.
+    steps : int
+        How many mini-batches; the examples are gone through as often as needed.
+    **options
+        The optimizer and regularisation of that training, as `Network.SGD` takes them.
+
+    Returns
+    -------
+    FoundEta
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument or the data is bad.
+
+    Examples
+    --------
+    >>> training_data, _ = cbackprop.datasets.load_mnist()
+    >>> net = cbackprop.Network([784, 30, 10], input_scale=1 / 255, seed=0)
+    >>> found = find_eta(net, training_data)
+    >>> 0.1 < found.suggestion < 5
+    True
+    """
+    copy = given.network(net).copy()
+    engine = copy.engine
+    examples = engine.examples(given.data_set(net, data), "data")
+    m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
+    low = _check.number("low", low, 0, above=True)
+    high = _check.number("high", high, low, above=True)
+    steps = _check.integer("steps", steps, 2)
+    etas = np.geomspace(low, high, steps)
+    engine.prepare(optimizers.training_options(len(copy.sizes) - 1, **options), len(examples), low)
+    batch_costs: list[float] = []
+    costs: list[float] = []
+    mean = 0.0
+    batches = len(examples) // m  # whole ones
+    for step in range(steps):
+        at = step % batches
+        if at == 0:
+            order = engine.order(len(examples))
+        part = examples.part(order, at * m, (at + 1) * m)
+        rows, targets, order_of_part, first, last = part
+        _, cost = engine.train(rows, targets, order_of_part, m, etas[step:step + 1], first, last)
+        if not (math.isfinite(cost) and engine.core.all_finite()):
+            break
+        batch_costs.append(cost / m)
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * batch_costs[-1]
+        costs.append(mean / (1 - SMOOTHING**(step + 1)))
+        if costs[-1] > LOST * min(costs):
+            break
+    if not costs:
+        raise ValueError(f"low must be a rate that the cost is finite after, got {low:g}")
+    return FoundEta(float(etas[_valley(costs)]), etas[:len(costs)], np.array(costs),
+                    np.array(batch_costs))
+
+
+def _valley(costs: list[float]) -> int:
+    """Return the middle of the longest falling subsequence."""
+    longest = [1] * len(costs)  # that ends here
+    for at, cost in enumerate(costs):
+        longest[at] += max((longest[before] for before in range(at) if costs[before] > cost),
+                           default=0)
+    end = int(np.argmax(longest))
+    third = longest[end] / 3
+    # The steps of a subsequence are counted back from its end as if none were left out.
+    return max(0, end - longest[end]) + int(third) + int(third / 2)
