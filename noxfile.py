@@ -116,7 +116,7 @@ def neighbours(session: nox.Session) -> None:
     session.run("python", "benchmarks/learning.py", "--tiny", "--work", "8-16-16-1")
     optimizers = "tests/core/test_optimizers.py"
     session.run("pytest", "-q", *AT_ONCE, "tests/project", "tests/estimators", "tests/convert",
-                "tests/core/test_sparse.py", "tests/network/test_frames.py",
+                "tests/tables", "tests/core/test_sparse.py", "tests/network/test_frames.py",
                 "tests/network/test_files.py", f"{optimizers}::test_optimizers_as_pytorchs",
                 f"{optimizers}::test_lbfgs_finds_the_least_squares",
                 f"{optimizers}::test_lbfgs_learns_and_refuses",

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 TARGETS = (  # the surest first: Titanic's "class" is not what it asks for
-    "target", "label", "labels", "targets", "survived", "diagnosis", "outcome", "species", "digit",
-    "digits", "y", "y_true", "ground_truth", "response", "churn", "churned", "attrition", "spam",
-    "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "class", "classes", "class_label",
-    "class_name", "class_type", "target_class", "target_name", "label_name", "cover_type", "income",
-    "quality", "medv", "medhouseval", "median_house_value", "price", "saleprice", "sale_price",
-    "mpg")
+    "label", "labels", "target", "targets", "survived", "diagnosis", "outcome", "species", "digit",
+    "digits", "class_label", "target_class", "label_name", "target_name", "class", "classes",
+    "class_name", "class_type", "y", "y_true", "ground_truth", "response", "churn", "churned",
+    "attrition", "spam", "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "cover_type",
+    "income", "quality", "medv", "medhouseval", "median_house_value", "price", "saleprice",
+    "sale_price", "mpg")
 CLASSES = frozenset((  # of these, whole numbers are names
     "label", "labels", "survived", "diagnosis", "species", "digit", "digits", "churn", "churned",
     "attrition", "spam", "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "class", "classes",

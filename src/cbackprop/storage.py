@@ -278,6 +278,23 @@ def unpacked(content: bytes, max_bytes: int, name: str) -> bytes:
         return _whole(gzip.GzipFile(fileobj=io.BytesIO(content)), max(max_bytes, len(content)))
 
 
+def whole(file: Any, max_bytes: int, name: str) -> bytes:
+    """
+    Return what is left in a file object.
+
+    Raises
+    ------
+    TypeError
+        If it is no file object for bytes.
+    ValueError
+        If it holds more bytes than this.
+    """
+    if is_path(file, "read"):
+        raise TypeError(f"file must be a file object, got {_check.shown(file)}")
+    with damaged(f"{name}: must be read whole, got "):
+        return _whole(file, max_bytes)
+
+
 class Archive(Mapping[str, NDArray[Any]]):
     """
     The arrays of an ``.npz`` file, each unpacked when it is asked for; nothing is unpickled.

@@ -730,7 +730,14 @@ def test_gzip_unpacks_within_a_limit(tmp_path, reader):
         ("a,b,c\n1,2,0\n", None, [[1, 2]], [0]),
         ("a,class,c\n1,2,0\n", None, [[1, 0]], [2]),
         ("y,label,c\n1,2,0\n", None, [[1, 0]], [2]),
-        ("labels,b,c\n1,2,0\n", None, [[1, 2]], [0]),
+        ("labels,b,c\n1,2,0\n", None, [[2, 0]], [1]),
+        ("Digit,LABEL,c\n1,2,0\n", None, [[1, 0]], [2]),
+        ("bottle,b,c\n1,2,0\n", None, [[1, 2]], [0]),
+        (",a,b,label\n0,5,6,1\n1,7,8,0\n", None, [[5, 6], [7, 8]], [1, 0]),  # pandas' index
+        ("Unnamed: 0,a,b\n0,5,6\n1,7,8\n", None, [[5], [7]], [6, 8]),
+        (",a,b\n0,5,6\n1,7,8\n", 0, [[5, 6], [7, 8]], [0, 1]),
+        (",a,b\n9,5,6\n9,7,8\n", None, [[9, 5], [9, 7]], [6, 8]),
+        ("id,a,b\n1,5,6\n2,7,8\n", None, [[1, 5], [2, 7]], [6, 8]),
         ("a,b,c\n1,2,0\n", "a", [[2, 0]], [1]),
         ("label,0,1\n7,2,0\n", None, [[2, 0]], [7]),
         ('\ufeff"target", "b"\n"1","2"\n', None, [[2]], [1]),
@@ -821,6 +828,23 @@ def test_csv_refuses_what_is_not_finite(tmp_path, text, message):
     path = write(tmp_path / "table.csv", text.encode())
     with pytest.raises(ValueError, match=rf"table\.csv: {message}"):
         read_csv(path)
+
+
+@pytest.mark.parametrize("head", ["label", "Label", "LABEL", "Class", "labels", "digit", "Target",
+                                  "Outcome", "Species", " y "])
+def test_csv_label_is_found_by_its_name(tmp_path, head):
+    x, y = read_csv(write(tmp_path / "table.csv", f"{head},a,b\n5,1,2\n0,3,4\n".encode()))
+    assert (x.tolist(), y.tolist()) == ([[1, 2], [3, 4]], [5, 0])
+
+
+def test_csv_of_mnist_has_its_labels_first(tmp_path):
+    x, y = (part[:300] for part in load_mnist()[0])
+    path = tmp_path / "mnist.csv"
+    for columns, same in (((y, x), True), ((x, y), True), ((y / 2, x), False)):
+        np.savetxt(path, np.column_stack(columns), "%g", delimiter=",")
+        read_x, read_y = read_csv(path)
+        assert np.array_equal(read_y, y) is same
+        assert (read_x.shape == x.shape and np.array_equal(read_x, x)) is same
 
 
 def test_csv_that_is_not_text_is_refused(tmp_path):

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from cbackprop import _check, storage
+from cbackprop import _check, columns, storage
 
 MAX_BYTES = storage.MAX_BYTES
 
@@ -25,7 +25,6 @@ Pair: TypeAlias = tuple[np.ndarray, np.ndarray]  # x (n, k), y (n,) or (n, out)
 Sets: TypeAlias = tuple[Pair, Pair | None]  # training set, test set
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-LABEL_NAMES = ("label", "target", "class", "y")
 BEYOND_FLOAT32 = 2.0**128 - 2.0**103  # from here on float32 rounds to infinity
 NOT_BLANK = re.compile(r"\S")
 NPZ_NAMES = (("x_train", "y_train", "x_test", "y_test"), ("x", "y"))
@@ -362,22 +361,26 @@ def read_csv(
     r"""Read a table of comma-separated numbers, one of whose columns is the label.
 
     The first line is a header if none of its fields is a number, or if one of
-    them is the label's name.
+    them is the label's name. A column that has no name in it, and counts the
+    rows, is an index, and is left out.
 
     Parameters
     ----------
     path : str or path-like
         The file, packed by gzip or not.
     label : int or str, optional
-        The label's column: its index, or its name in the header. By default
-        the column named label, target, class or y, or else the last.
+        The label's column: its index, or its name in the header. By default the
+        column whose name means target, in any case (label, target, class, y,
+        digit, outcome and the like); else the first, if it alone is integers of
+        few values and all others are pixels, as in MNIST's usual file; else the
+        last. `cbackprop.tables` has the same rule, and says what it took.
     max_bytes : int
         What a packed file may unpack to, unless it is larger itself.
 
     Returns
     -------
     x : ndarray of uint8 or float32, shape (n, k)
-        The other columns; uint8 if every value is an integer in 0..255.
+        The other columns, but no index; uint8 if every value is an integer in 0..255.
     y : ndarray of int64 or float64, shape (n,)
         The labels; int64 if every one is an integer.
 
@@ -409,7 +412,7 @@ def read_csv(
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     _, line = next(_csv_rows(text), (0, ""))
     first = _csv_fields(line) if line else []
-    has_label = not {label, *LABEL_NAMES}.isdisjoint(first)
+    has_label = label in first or bool(columns.named_target(first))
     header = first if has_label or not any(map(_is_number, first)) else []
 
     def body() -> Iterator[tuple[int, str]]:
@@ -430,9 +433,13 @@ def read_csv(
                 raise ValueError("rows of another length than the header")
         except ValueError as error:
             raise ValueError(_csv_fault(body(), len(first), column) or error) from None
-        x, y = np.delete(table, column, axis=1), table[:, column]
+        if label is None and not columns.named_target(header) and columns.are_labels_first(table.T):
+            column = 0
+        index = [at for at, name in enumerate(header) if columns.NAMELESS.fullmatch(name)
+                 and at != column and columns.is_index(name, table[:, at])]
+        x, y = np.delete(table, [column, *index], axis=1), table[:, column]
         with np.errstate(over="ignore"):
-            small = x.astype(np.float32)
+            small = x.astype(np.float32, order="C")
         finite = np.isfinite(small).all(axis=1) & np.isfinite(y)
         if not finite.all():
             rest = itertools.islice(body(), int(finite.argmin()), None)
@@ -440,7 +447,7 @@ def read_csv(
     fits_uint8 = np.all((x >= 0) & (x <= 255) & (x == np.trunc(x)))
     is_integral = np.all((np.abs(y) <= 2**53) & (y == np.trunc(y)))
     return (
-        x.astype(np.uint8) if fits_uint8 else small,
+        x.astype(np.uint8, order="C") if fits_uint8 else small,
         y.astype(np.int64 if is_integral else np.float64),
     )
 
@@ -490,8 +497,7 @@ def _csv_fault(rows: Iterator[tuple[int, str]], width: int, label: int) -> str |
 
 def _csv_label_column(path: StrPath, label: int | str | None, header: list[str], width: int) -> int:
     if label is None:
-        named = (header.index(name) for name in LABEL_NAMES if name in header)
-        return next(named, width - 1)
+        return next(iter(columns.named_target(header)), width - 1)
     if isinstance(label, str) and label in header:
         return header.index(label)
     if isinstance(label, int) and -width <= label < width:

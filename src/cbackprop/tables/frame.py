@@ -85,14 +85,14 @@ def _columns(frame: Any) -> tuple[list[Any], list[Any], str]:
                 "the DataFrame")
         return list(frame.columns), frame.get_columns(), "the DataFrame"
     try:
-        array = np.asarray(frame)
+        array = frame if isinstance(frame, np.ma.MaskedArray) else np.asarray(frame)
     except (TypeError, ValueError):  # of rows that differ in length
         raise ValueError(f"an array must be of shape (n, k), got {_check.shown(frame)}") from None
     if array.dtype.names and array.ndim == 1:
         return list(array.dtype.names), [array[name] for name in array.dtype.names], "the array"
     if array.ndim != 2:
         raise ValueError(f"an array must be of shape (n, k), got shape {array.shape}")
-    return list(range(array.shape[1])), list(np.ascontiguousarray(array.T)), "the array"
+    return list(range(array.shape[1])), list(array.T), "the array"
 
 
 def _typed(column: Any, table: Table, name: str) -> NDArray[Any]:

@@ -24,7 +24,8 @@ X_NAMES = ("x", "data", "images", "image", "features", "inputs", "input", "arr_0
 Y_NAMES = ("y", "target", "targets", "labels", "label", "classes", "class", "outputs", "output",
            "arr_1")
 PARTS = ("", "_train", "train_", "training_", "_training")  # before or after a name
-EXCEL = ("xl/workbook.xml", "xl/workbook.bin", "content.xml")
+STREAM = b"\xff\xff\xff\xff"  # Arrow's
+EXCEL = ("xl/workbook.xml", "xl/workbook.bin")
 
 
 def read(
@@ -46,7 +47,7 @@ def read(
     separator : str, optional
         What stands between the fields of a text. By default it is found out.
     text : sequence of str
-        Columns of a text that stay words, whatever they look like.
+        Columns of a text that stay words, whatever they look like. Others are passed over.
     max_bytes : int
         What a packed file may unpack to, unless it is larger itself.
 
@@ -88,7 +89,7 @@ def read(
             return _of_array(np.lib.format.read_array(io.BytesIO(content)), name)
     if content.startswith(b"PAR1"):
         return _by_polars("parquet", content, name, most)
-    if content.startswith((b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
+    if content.startswith((b"ARROW1", STREAM)):
         return _by_polars("ipc", content, name, most)
     if content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _excel(content, name)
@@ -101,17 +102,13 @@ def _content(source: storage.Target, max_bytes: int) -> tuple[bytes, str]:
     """Return the bytes of a source, and its name for messages."""
     if isinstance(source, (str, os.PathLike)) and os.fspath(source) != "-":
         return Path(source).read_bytes(), os.fsdecode(source)
-    file: Any = sys.stdin.buffer if isinstance(source, (str, os.PathLike)) else source
-    name = "standard input" if file is not source else storage.named(source)
-    if not storage.is_path(file, "read"):
-        try:
-            with storage.opened(file, max_bytes) as opened:
-                return opened.read(), name
-        except ValueError as error:
-            if "must have bytes left" in str(error) and file is not source:
-                raise ValueError(f"{name}: must hold rows of values, got nothing") from None
-            raise
-    raise AssertionError(source)
+    is_stdin = isinstance(source, (str, os.PathLike))
+    file, name = (sys.stdin.buffer, "standard input") if is_stdin else (
+        source, storage.named(source))
+    content = storage.whole(file, max_bytes, name)
+    if not content:
+        raise ValueError(f"{name}: must hold rows of values, got nothing")
+    return content, name
 
 
 def _of_zip(content: bytes, name: str, most: int) -> Table:
@@ -155,7 +152,7 @@ def _of_archive(archive: Mapping[str, NDArray[Any]], name: str) -> Table:
     if y is not None and (x.ndim < 2 or y.ndim not in (1, 2) or len(x) != len(y)):
         raise ValueError(f"{name}: {x_key} and {y_key} must be of shape (n, ...) and (n,), "
                          f"got {x.shape} and {y.shape}")
-    table = _of_array(x, name, x_key)
+    table = _of_array(x, name)
     if y is not None:
         targets = y.reshape(len(y), -1).T if len(y) else y.reshape(-1, 0)
         names = [y_key] if len(targets) == 1 else [
@@ -170,18 +167,13 @@ def _of_archive(archive: Mapping[str, NDArray[Any]], name: str) -> Table:
     return table
 
 
-def _of_array(array: NDArray[Any], name: str, called: str = "column") -> Table:
+def _of_array(array: NDArray[Any], name: str) -> Table:
     """Make a table of the rows of an array; images are flattened."""
     if array.dtype.names is None and array.ndim > 2:
         array = array.reshape(len(array), int(np.prod(array.shape[1:])))
-    try:
-        table = from_frame(array, name)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}" if name not in str(error) else str(error)) from None
-    if called != "column":
-        table.columns = {f"{called} {at + 1}": column
-                         for at, column in enumerate(table.columns.values())}
-    return table
+    if array.dtype.names is None and array.ndim < 2:
+        raise ValueError(f"{name}: must hold an array of shape (n, k), got shape {array.shape}")
+    return from_frame(array, name)
 
 
 def _by_polars(kind: str, content: bytes, name: str, most: int) -> Table:
@@ -189,14 +181,17 @@ def _by_polars(kind: str, content: bytes, name: str, most: int) -> Table:
     what = {"parquet": "Parquet", "ipc": "Arrow"}[kind]
     polars = _extras.library("polars", f"{name}: to read {what}", "tables")
     with storage.damaged(f"{name}: must be a whole file of {what}, got "):
-        if kind == "parquet":
-            whole = polars.scan_parquet(io.BytesIO(content))
-            size = 8 * len(whole.collect_schema()) * whole.select(polars.len()).collect().item()
-            if size > most:
-                raise ValueError(f"about {size:,} bytes, more than max_bytes = {most:,}")
-        read_it = polars.read_ipc_stream if content.startswith(b"\xff") else getattr(
-            polars, f"read_{kind}")
-        frame = read_it(io.BytesIO(content))
+        try:
+            if content.startswith(STREAM):  # which says nowhere how long it is
+                frame = polars.read_ipc_stream(io.BytesIO(content))
+            else:
+                plan = getattr(polars, f"scan_{kind}")(io.BytesIO(content))
+                size = 8 * len(plan.collect_schema()) * plan.select(polars.len()).collect().item()
+                if size > most:
+                    raise ValueError(f"about {size:,} bytes, more than max_bytes = {most:,}")
+                frame = plan.collect()
+        except polars.exceptions.PanicException as error:  # which is no Exception
+            raise ValueError(str(error)) from None
     return from_frame(frame, name)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Table:
     """
     Named columns of equal length.
@@ -23,7 +23,7 @@ class Table:
     source : str
         What messages call it: a file's name, or "the DataFrame".
     named : bool
-        Whether the names are the file's own, and not "column 1", "column 2" and so on.
+        Whether the names are the source's own, and not "column 1", "column 2" and so on.
     lines : sequence of int, optional
         The line of the file on which each row begins. Without it, messages count rows from 0.
     target : tuple of str
@@ -35,19 +35,24 @@ class Table:
     --------
     >>> table = Table({"age": np.array([31.0, np.nan]), "sex": np.array(["f", None], object)},
     ...               source="people.csv", lines=[2, 3])
-    >>> len(table), table.where(1, "age")
-    (2, "people.csv, line 3, column 'age'")
+    >>> table
+    Table of people.csv: 2 rows of 2 columns
+    >>> table.where(1, "age")
+    "people.csv, line 3, column 'age'"
     """
 
     columns: dict[str, NDArray[Any]]
     source: str = "the table"
     named: bool = True
-    lines: Sequence[int] | NDArray[np.int64] | None = field(default=None, repr=False)
+    lines: Sequence[int] | NDArray[np.int64] | None = None
     target: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
+
+    def __repr__(self) -> str:
+        return f"Table of {self.source}: {len(self):,} rows of {len(self.columns):,} columns"
 
     def where(self, row: int | None = None, name: str | None = None) -> str:
         """
@@ -68,7 +73,8 @@ class Table:
         if row is not None:
             where += f", row {row}" if self.lines is None else f", line {self.lines[row]}"
         if name is not None:
-            where += f", column {name!r}" if self.named else f", {name}"
+            numbered = not self.named and name.startswith("column ")
+            where += f", {name}" if numbered else f", column {name!r}"
         return where
 
     def without(self, names: Collection[str]) -> Table:

@@ -17,14 +17,14 @@ from .table import Table
 
 KINDS = {"classes": "classes", "classification": "classes", "numbers": "numbers",
          "regression": "numbers", "counts": "counts", "labels": "labels"}
-COUNTS = re.compile(r"(?:^|_)(?:counts?|cnt|num|n|number_of|nb|visits|claims|purchases|"
-                    r"arrivals|accidents|awards|doctorco|mdvis)(?:_|$)")
+COUNTS = re.compile(r"(?:^(?:num|nb|number_of)_)|"
+                    r"(?:^|_)(?:counts?|cnt|visits|claims|purchases|arrivals|accidents)(?:_|$)")
 FEW = 20  # whole numbers of so many values are classes
 ENOUGH = 5  # examples of each, on the average
 Label: TypeAlias = str | int | float | bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Target:
     """
     What a table is to be learned.
@@ -55,6 +55,9 @@ class Target:
     why: str
     kind_why: str
     left_out: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Target {self.name!r}: {self.kind} of {len(self.y):,} rows"
 
     @property
     def name(self) -> str:
@@ -96,6 +99,8 @@ def choose(
     >>> table = Table({"": np.arange(4.0), "Species": np.array(["b", "a", "b", "a"], object),
     ...                "height": np.array([1.5, 2.0, 1.6, 2.1])}, "plants.csv")
     >>> found = choose(table)
+    >>> found
+    Target 'Species': classes of 4 rows
     >>> found.y, found.classes
     (array([1, 0, 1, 0]), ('a', 'b'))
     >>> print(found.why, *found.left_out.values(), sep="\n")
@@ -247,6 +252,9 @@ def _of_several(
             raise ValueError(f"{table.where(row, name)}: of several targets, each must be numbers, "
                              f"got {_check.shown(table.columns[name][row])}")
     y = np.stack([table.columns[name].astype(np.float64) for name in names], axis=1)
+    if (y == y[0]).all():
+        raise ValueError(f"{table.source}: targets must differ, got "
+                         f"{_check.shown(y[0].tolist())} in all {len(table):,} rows")
     binary = np.isin(y, (0, 1))
     if kind == "counts":
         _check_counts(table, names, y)
@@ -260,7 +268,7 @@ def _of_several(
                              f"or 1, got {y[row, at]:g}")
         return "numbers", y, None, f"kind: numbers, in {len(names)} columns"
     if kind != "labels" and (y.sum(axis=1) == 1).all():
-        return "classes", _several_classes(table, names, y.argmax(axis=1)), tuple(names), (
+        return "classes", y.argmax(axis=1).astype(np.int64), tuple(names), (
             f"kind: classes, {len(names)}, since one of the columns is 1 in every row")
     if kind == "classes":
         row = int((y.sum(axis=1) != 1).argmax())
@@ -366,12 +374,3 @@ def _check_counts(table: Table, names: Sequence[str], y: NDArray[np.float64]) ->
         row, at = odd[0].tolist()
         raise ValueError(f"{table.where(row, names[at])}: counts must be whole numbers of at least "
                          f"0, got {y[row, at]:g}")
-
-
-def _several_classes(
-    table: Table, names: Sequence[str], y: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    if (y == y[0]).all():
-        raise ValueError(f"{table.source}: targets must differ, got {names[y[0]]!r} in all "
-                         f"{len(table):,} rows")
-    return y

@@ -22,17 +22,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, columns
+from cbackprop import columns
 
 from . import cells
 from .table import Table
 
-SEPARATORS = ",\t;|"
-NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "blanks"}
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
         (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
         (codecs.BOM_UTF16_BE, "utf-16"))
 CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
+STATED = re.compile(r"sep=(.)\n")  # Excel's first line
 SAMPLE = 200  # rows, from which separator and header are guessed
 LARGE = 2**20  # characters, from which on polars is worth its import
 
@@ -54,7 +54,7 @@ def read_text(
     separator : str, optional
         One character; guessed by default.
     text : sequence of str
-        Columns that stay text.
+        Columns, of those that there are, that stay text.
 
     Returns
     -------
@@ -66,51 +66,40 @@ def read_text(
         If it is no such table.
     """
     written, notes = decoded(content, source)
-    if not written.strip():
-        raise ValueError(f"{source}: must hold rows of values, got an empty file")
+    stated = STATED.match(written)
     if separator is None:
-        separator = guessed_separator(written)
-    width = Counter(len(row) for _, row in first_rows(written, separator, 0)).most_common(1)
-    lines = Lines(written, source, separator, width[0][0] if width else 0)
+        separator = stated[1] if stated else guessed_separator(written)
+    lines = Lines(written, source, separator)
     sample = list(itertools.islice(lines.rows(), SAMPLE))
     if not sample:
-        raise ValueError(f"{source}: must hold rows of values, got none but comments")
-    comma = separator != "," and any(
-        cells.has_decimal_commas(column)
-        for column in itertools.zip_longest(*(row for _, row in sample[1:]), fillvalue=""))
+        raise ValueError(f"{source}: must hold rows of values, got "
+                         f"{'nothing but comments' if written.strip() else 'an empty file'}")
     (start, first), below = sample[0], [row for _, row in sample[1:]]
+    comma = lines.separator != "," and any(map(cells.has_decimal_commas, across(below)))
     if header is None:
         header = is_header(first, below, comma)
-    names = names_of(first, f"{source}, line {start}") if header else [
-        f"column {at + 1}" for at in range(len(first))]
     if header and not below:
         raise ValueError(f"{source}: must hold rows below its header, got the header alone")
-    missing = [name for name in text if name not in names]
-    if missing:
-        raise ValueError(f"text must name columns of {source}, got {_check.shown(missing[0])}")
-
-    table = Table(dict.fromkeys(names, np.empty(0)), source, header)
-    plain = None
-    if not comma and separator != " ":
-        plain = _of_plain_rows(lines, sample[int(header):], names, text)
-    if plain is None:
-        table.lines, strings = lines.columns(len(names), skip=int(header))
-    else:
-        table.lines, strings = plain
-    commas = [name for name, column in zip(names, strings, strict=True)
-              if separator != "," and not isinstance(column, np.ndarray)
-              and name not in text and cells.has_decimal_commas(column)]
-    if commas and plain is not None:  # so that no column of points is among them
-        table.lines, strings = lines.columns(len(names), skip=int(header))
-    for name, column in zip(names, strings, strict=True):
+    names = names_of(first, f"{source}, line {start}") if header else [
+        f"column {at + 1}" for at in range(len(first))]
+    table = Table({}, source, header)
+    plain = None if comma else _of_plain_rows(lines, sample[header:], names, text)
+    table.lines, found = plain or lines.columns(len(names), skip=int(header))
+    commas = lines.separator != "," and next(
+        (name for name, column in zip(names, found, strict=True) if name not in text
+         and not isinstance(column, np.ndarray) and cells.has_decimal_commas(column)), None)
+    if commas:
+        notes.append(f"{source}: numbers have decimal commas, since they are separated by "
+                     f"{SEPARATORS.get(lines.separator, repr(lines.separator))}, first in "
+                     f"{table.where(None, commas).removeprefix(f'{source}, ')}")
+        if plain:  # in which numbers had points
+            table.lines, found = lines.columns(len(names), skip=int(header))
+    for name, column in zip(names, found, strict=True):
         table.columns[name] = column if isinstance(column, np.ndarray) else cells.typed(
             column, partial(table.where, name=name), comma=bool(commas), text=name in text)
-    if commas:
-        notes.append(f"{source}: numbers have decimal commas, as between {NAMES[separator]}, "
-                     f"first in {table.where(None, commas[0]).removeprefix(f'{source}, ')}")
-    nothing = [name for name in names
-               if columns.NAMELESS.fullmatch(name) and _is_empty(table, name)]
-    if nothing and len(nothing) < len(names):
+    nothing = [name for name, column in table.columns.items()
+               if columns.NAMELESS.fullmatch(name) and _is_empty(column)]
+    if 0 < len(nothing) < len(names):
         table = table.without(nothing)
         notes.append(f"{source}: left out {len(nothing)} columns without a name and without values")
     table.notes = tuple(notes)
@@ -163,17 +152,25 @@ class Lines:
     source : str
         The file's name, for messages.
     separator : str
-    width : int
-        The fields of a row. A line that begins with # is no comment if it has as many.
     """
 
-    def __init__(self, text: str, source: str, separator: str, width: int) -> None:
+    def __init__(self, text: str, source: str, separator: str) -> None:
         self.text = text
         self.source = source
         self.separator = separator
-        self.width = width
         self._between = True  # rows, and not within one
         self._line = self._start = 0
+        self._width = 0  # while it is not known, every line with # is a comment
+        widths = Counter(map(len, self.sample()))
+        self._width = widths.most_common(1)[0][0] if widths else 0
+
+    def sample(self) -> list[list[str]]:
+        """Return the first rows, as far as they can be read."""
+        rows = []
+        with suppress(ValueError):
+            for _, row in itertools.islice(self.rows(), SAMPLE):
+                rows.append(row)
+        return rows
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Go through the rows, each with the line on which it begins; not comments."""
@@ -225,29 +222,24 @@ class Lines:
 
     def _is_comment(self, line: str) -> bool:
         line = line.lstrip()
+        if self._line == 1 and STATED.match(line):
+            return True
         return line.startswith("#") and (
             line[1:2] in " \t#!" or len(next(csv.reader([line], delimiter=self.separator)))
-            != self.width)
+            != self._width)
 
 
-def first_rows(text: str, separator: str, width: int) -> Iterator[tuple[int, list[str]]]:
-    """Go through a sample of rows, as far as they can be read."""
-    rows = itertools.islice(Lines(text, "", separator, width).rows(), SAMPLE)
-    while True:
-        try:
-            yield next(rows)
-        except (StopIteration, ValueError):
-            return
+def across(rows: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Return the columns of rows that may differ in length."""
+    return list(itertools.zip_longest(*rows, fillvalue=""))
 
 
 def guessed_separator(text: str) -> str:
     """Return the separator by which most rows have as many fields, and most of them numbers."""
     best, found = (0.0, 0.0, 0), ""
     for separator in SEPARATORS:
-        rows = [row for _, row in first_rows(text, separator, 0)]
-        if not rows:
-            continue
-        (width, times), = Counter(map(len, rows)).most_common(1)
+        rows = Lines(text, "", separator).sample()
+        width, times = next(iter(Counter(map(len, rows)).most_common(1)), (0, 0))
         if width < 2:
             continue
         fields = [field for row in rows for field in row]
@@ -256,7 +248,7 @@ def guessed_separator(text: str) -> str:
         best, found = max((best, found), (
             (round(times / len(rows), 1), numbers / len(fields), width), separator))
     if not found:  # columns set apart by blanks, and then of numbers above all
-        rows = [row for _, row in first_rows(text, " ", 0)]
+        rows = Lines(text, "", " ").sample()
         if rows and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1 and all(
                 sum(map(cells.is_number, row)) > len(row) / 2 for row in rows[1:]):
             return " "
@@ -265,8 +257,7 @@ def guessed_separator(text: str) -> str:
 
 def is_header(first: Sequence[str], below: Sequence[Sequence[str]], comma: bool) -> bool:
     """Tell a row of names from one of values."""
-    columns_below = list(itertools.zip_longest(*below, fillvalue=""))[:len(first)]
-    columns_below += [()] * (len(first) - len(columns_below))
+    columns_below = (across(below) + [()] * len(first))[:len(first)]
     given = [at for at, cell in enumerate(first) if not cells.is_missing(cell)]
     values = [at for at in given if cells.is_number(first[at], comma) or cells.is_date(first[at])]
     words = [at for at in given if at not in set(values)]
@@ -309,8 +300,7 @@ def names_of(first: Sequence[str], where: str) -> list[str]:
     return names
 
 
-def _is_empty(table: Table, name: str) -> bool:
-    column = table.columns[name]
+def _is_empty(column: NDArray[Any]) -> bool:
     return column.dtype.kind == "f" and bool(np.isnan(column).all())
 
 
@@ -325,7 +315,7 @@ def _of_plain_rows(
     not what the sample promises.
     """
     written, separator, (first, row) = lines.text, lines.separator, sample[0]
-    if len(written) < LARGE:
+    if len(written) < LARGE or separator == " ":
         return None
     start = 0
     for _ in range(first - 1):
