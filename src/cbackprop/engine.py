@@ -183,7 +183,9 @@ class Engine:
         skip_zeros: bool = False, admit: Admit | None = None,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
-        if sample_weight is class_weight is self.as_arrays is None and not skip_zeros:
+        if self.as_arrays is not None:
+            examples = self.as_arrays(examples, name)
+        if sample_weight is None and class_weight is None and not skip_zeros:
             as_they_are = self.core.in_place(examples, check)
             if as_they_are is not None:
                 y = as_they_are[1].y
@@ -193,8 +195,6 @@ class Engine:
         if sample_weight is not None and arrays.is_loader(examples):
             raise TypeError("sample_weight needs examples in arrays, for a DataLoader may shuffle "
                             f"them, got {type(examples).__name__}")
-        if self.as_arrays is not None:
-            examples = self.as_arrays(examples, name)
         x, y = arrays.examples(examples, self.sizes, self.dtype, name, admit)
         rows = self.rows(x, arrays.part("x", name), skip_zeros)
         if check:
