@@ -58,19 +58,6 @@ ARGUMENTS = {our: words.split() for our, words in {
     "n_iter_no_change": "patience",
     "validation_fraction": "validation_split",
 }.items()}
-METHODS = {our: words.split() for our, words in {
-    "SGD": "fit train fit_generator partial_fit sgd",
-    "update_mini_batch": "train_on_batch train_step step",
-    "feedforward": "forward call predict predict_on_batch predict_proba",
-    "accuracy": "score",
-    "total_cost": "loss cost_function",
-    "weights": "coefs_ get_weights set_weights w coefs",
-    "biases": "intercepts_ b bias",
-    "save": "save_model save_weights dump",
-    "load": "load_model load_weights restore",
-    "copy": "clone",
-    "sizes": "layers layer_sizes hidden_layer_sizes",
-}.items()}
 FIRST = "Network.SGD", "Model.__init__"  # where an argument is looked for before elsewhere
 _functions: dict[str, Callable[..., Any]] = {}  # functions by their qualified names
 
@@ -154,15 +141,6 @@ def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Calla
     return call
 
 
-def absent(thing: object, name: str) -> AttributeError:
-    """Return the error for an attribute that is not there, with the one that may be meant."""
-    there = [each for each in [*dir(type(thing)), *vars(thing)] if not each.startswith("_")]
-    meant = _ours(there, METHODS).get(plain(name)) or nearest(name, there)
-    asks = meant not in (None, name) and not name.startswith("_")
-    question = f"; did you mean {meant!r}?" * asks
-    return AttributeError(f"{type(thing).__name__!r} object has no attribute {name!r}{question}")
-
-
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn, in the name of the line outside this package from which it was called."""
     level, frame = 1, sys._getframe()
@@ -185,10 +163,10 @@ def _answer(word: str, known: list[str], function: str) -> str:
     return "" if ours is None else f": did you mean {ours!r}?"
 
 
-def _ours(known: list[str], words: dict[str, list[str]] = ARGUMENTS) -> dict[str, str]:
-    """Return the known name that a plain word stands for, its own or another library's."""
+def _ours(known: list[str]) -> dict[str, str]:
+    """Return the known argument that a plain word stands for, its own name or another library's."""
     pairs = [(word, ours) for ours in known if ours != "self"
-             for word in (*words.get(ours, ()), ours)]
+             for word in (*ARGUMENTS.get(ours, ()), ours)]
     return {plain(word): ours for word, ours in pairs}
 
 

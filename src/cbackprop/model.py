@@ -5,7 +5,7 @@ from __future__ import annotations  # naming numpy.random would import it, for 8
 import copy
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -70,11 +70,6 @@ class Model:
         if name in FIXED and name in self.__dict__:
             raise AttributeError(f"{name} is settled when a network is made: make another")
         super().__setattr__(name, value)
-
-    if not TYPE_CHECKING:  # a checker shall find what is not there
-
-        def __getattr__(self, name: str) -> Any:
-            raise _words.absent(self, name)
 
     def __repr__(self) -> str:
         return (f"Network({list(self.sizes)}, activation={self.activation!r}, "

@@ -223,11 +223,14 @@ def training_options(
     TypeError, ValueError
         If one is of the wrong kind, or outside its range.
     """
-    if isinstance(optimizer, str) and _words.plain(optimizer) in NAMES:
-        if _words.plain(optimizer) == "adamw" and not weight_decay:
+    if isinstance(optimizer, str) and optimizer not in KNOWN:
+        spelt = _words.plain(optimizer)
+        if spelt == "adamw" and not weight_decay:
             raise ValueError("optimizer 'adamw' needs weight_decay, such as 0.01, PyTorch's; "
                              "without it, it is 'adam'")
-        optimizer = KNOWN[NAMES[_words.plain(optimizer)]]()
+        optimizer = NAMES.get(spelt, optimizer)
+    if isinstance(optimizer, str) and optimizer in KNOWN:
+        optimizer = KNOWN[optimizer]()
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be one of {sorted(KNOWN)}, or made by a class of "
                          f"cbackprop.optimizers, got {_check.shown(optimizer)}"

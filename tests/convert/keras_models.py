@@ -8,8 +8,9 @@ import pytest
 from conversions import ACTIVATIONS, REALS, SCALES, assert_same, network, refused, rows
 
 import cbackprop
-from cbackprop import Network, _words, convert, layers
+from cbackprop import Network, _words, convert
 from cbackprop.core import table
+from cbackprop.layers import NAMES
 
 NOT_IN_KERAS = [row.name for row in table.ACTIVATIONS if not row.keras]
 
@@ -206,7 +207,7 @@ def test_names_mean_the_same_activations():
     theirs = {_words.plain(name): getattr(keras.activations, name)
               for name in dir(keras.activations) if not name.startswith("_")}
     known = {row.name for row in table.ACTIVATIONS}
-    names = [name for name, ours in layers.NAMES.items() if ours in known and name in theirs]
+    names = [name for name, ours in NAMES.items() if ours in known and name in theirs]
     assert len(names) > 15
     for name in names:
         net = Network([3, 3], activation=[name], dtype="float64", initializer=(
@@ -223,7 +224,7 @@ def test_names_mean_the_same_costs():
     theirs = {_words.plain(name): kind for name, kind in vars(keras.losses).items()
               if isinstance(kind, type)}
     known = {row.name for row in table.COSTS}
-    names = [name for name, ours in layers.NAMES.items()
+    names = [name for name, ours in NAMES.items()
              if ours in known and name in theirs]
     assert len(names) > 10
     for name in names:

@@ -24,8 +24,9 @@ from conversions import (
     rows,
 )
 
-from cbackprop import Activation, Network, _words, convert, datasets, layers
+from cbackprop import Activation, Network, _words, convert, datasets
 from cbackprop.core import table
+from cbackprop.layers import NAMES
 
 CUBE = Activation(lambda z: z**3, lambda z: 3 * z**2, name="cube")
 
@@ -939,7 +940,7 @@ def test_names_mean_the_same_activations():
     z = np.linspace(-7, 7, 60).reshape(20, 3)
     theirs = {_words.plain(name): getattr(torch.nn, name) for name in dir(torch.nn)}
     known = {row.name for row in table.ACTIVATIONS}
-    names = [name for name, ours in layers.NAMES.items()
+    names = [name for name, ours in NAMES.items()
              if ours in known and name in theirs and name != "linear"]  # a layer of weights there
     assert len(names) > 12
     for name in names:
@@ -960,7 +961,7 @@ def test_names_mean_the_same_costs():
         "kldivloss": lambda z: torch.log_softmax(z, 1)}
     theirs = {_words.plain(name): getattr(torch.nn, name) for name in dir(torch.nn)}
     known = {row.name for row in table.COSTS}
-    names = [name for name, ours in layers.NAMES.items()
+    names = [name for name, ours in NAMES.items()
              if ours in known and name in theirs and name.endswith("loss")]
     assert {"mseloss", "crossentropyloss", "bcewithlogitsloss", "l1loss", "huberloss"} <= {*names}
     for name in names:

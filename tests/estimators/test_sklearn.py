@@ -722,7 +722,7 @@ def test_coefs_that_do_not_fit():
 
 def test_slips_in_the_first_arguments():
     x, y = DIGITS
-    with one_line(ValueError, r"^activation must be .*'logistic'.*, got 'rellu'; did you mean 'relu'\?$"):
+    with one_line(ValueError, r"^activation must be .*'logistic'.*'rellu'; did you mean 'relu'\?$"):
         MLPClassifier(activation="rellu").fit(x, y)
     for sizes in (50, (50,), [50, 20], ()):
         with one_line(ValueError, "^loss must be .*; layers are hidden_layer_sizes="):
