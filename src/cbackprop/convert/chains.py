@@ -12,7 +12,7 @@ from cbackprop import _check
 from cbackprop import layers as resolved
 from cbackprop.core.table import PARAMETER
 from cbackprop.functions import Activation
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
 
 # A neighbour's class of an activation, and its attributes with the values that make it ours, of
@@ -47,7 +47,7 @@ def of(net: Any, by: str) -> list[Layer]:
     ValueError
         If an activation is the user's own.
     """
-    net = given.network(net, by)
+    net = _arguments.network(net, by)
     layers = []
     for w, b, activation in zip(net.weights, net.biases, net.engine.activations, strict=True):
         runs = activation if isinstance(activation, list) else [(activation, len(b))]
@@ -62,7 +62,7 @@ def scale_of(net: Any) -> NDArray[Any] | None:
 
     Neighbours multiply inputs by it, as we do: in the first weights it would round them.
     """
-    net = given.network(net)
+    net = _arguments.network(net)
     return None if np.all(net.input_scale == 1) else np.array(net.input_scale, net.dtype)
 
 

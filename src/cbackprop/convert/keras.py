@@ -10,7 +10,7 @@ from cbackprop._check import shown
 from cbackprop._extras import library
 from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
 
 # Functions of keras.activations, with the parameters that they have there.
@@ -114,7 +114,7 @@ def to_keras(net: Network) -> Any:
     ['tanh', 'linear']
     """
     keras = _keras_3("to_keras")
-    net = given.network(net, "to_keras")
+    net = _arguments.network(net, "to_keras")
     named = {ours: theirs for theirs, ours in FUNCTIONS.items() if isinstance(ours, str)}
     kinds, collected = keras.layers, chains.of(net, "to_keras")
     model = keras.Sequential([keras.Input((net.sizes[0],), dtype=net.dtype)])

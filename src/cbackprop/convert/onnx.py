@@ -17,7 +17,7 @@ from cbackprop import _check, storage
 from cbackprop._extras import library
 from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
 
 OPSET, IR_VERSION = 13, 7  # of 2020: the first whose softmax is of one axis
@@ -61,7 +61,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     >>> export_onnx(cbackprop.Network([2, 3, 1], seed=0), path)
     """
     onnx = library("onnx", "export_onnx", "onnx")
-    net = given.network(net, "export_onnx")
+    net = _arguments.network(net, "export_onnx")
     collected, scale = chains.of(net, "export_onnx"), chains.scale_of(net)
     if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")

@@ -12,7 +12,7 @@ from cbackprop import _check
 from cbackprop._extras import library
 from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
 
 HIDDEN = {row.name: row.sklearn[0] for row in table.ACTIVATIONS if row.sklearn[0]}
@@ -51,7 +51,7 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
     """
     neural = library("sklearn.neural_network", "from_sklearn", "sklearn")
     if not isinstance(mlp, Network) and hasattr(type(mlp), "network_"):
-        net = given.network(mlp)
+        net = _arguments.network(mlp)
         settings = net.settings() if cost is None else net.settings() | {"cost": cost}
         return Network(**settings, initializer=(list(net.weights), list(net.biases)), seed=seed)
     if not isinstance(mlp, (neural.MLPClassifier, neural.MLPRegressor)):
@@ -111,7 +111,7 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     """
     neural = library("sklearn.neural_network", "to_sklearn", "sklearn")
     binarizer = getattr(net, "_label_binarizer", None) if classes is None else None
-    net = given.network(net, "to_sklearn")
+    net = _arguments.network(net, "to_sklearn")
     collected = chains.of(net, "to_sklearn")
     collected[0].w[...] *= net.input_scale
     activations = [chains.only(layer.runs, "to_sklearn").activation for layer in collected]

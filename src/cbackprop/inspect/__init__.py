@@ -8,11 +8,12 @@ Whatever takes a network takes a fitted estimator of `cbackprop.sklearn`; y is t
 takes it.
 """
 
-from cbackprop.inspect.checks import Demon, GradientCheck, Place, demon, gradient_check
+from cbackprop.inspect.demon import Demon, demon
 from cbackprop.inspect.derivatives import hessian_vector, input_gradient, jacobian
-from cbackprop.inspect.rates import Paths, paths
-from cbackprop.inspect.slopes import Saturated, Saturation, saturation
-from cbackprop.inspect.tracing import Trace, trace
+from cbackprop.inspect.gradient_check import GradientCheck, Place, gradient_check
+from cbackprop.inspect.paths import Paths, paths
+from cbackprop.inspect.saturation import Saturated, Saturation, saturation
+from cbackprop.inspect.trace import Trace, trace
 from cbackprop.summary import Summary
 
 __all__ = ["Demon", "GradientCheck", "Paths", "Place", "Saturated", "Saturation", "Summary",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, arrays
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 
 Parameters = tuple[Sequence[ArrayLike], Sequence[ArrayLike]]
 
@@ -44,11 +44,11 @@ def jacobian(net: Any, x: ArrayLike) -> NDArray[Any]:
     >>> jacobian(net, [0.0, 1.0]).shape
     (1, 2)
     """
-    net = given.network(net)
-    rows = given.rows(net, x)
+    net = _arguments.network(net)
+    rows = _arguments.rows(net, x)
     build = net.engine.build
     found = build.jacobian(net.engine.core, build.Rows(rows)) * _scale(net)
-    return found[0] if given.is_one(net, x) else found
+    return found[0] if _arguments.is_one(net, x) else found
 
 
 def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
@@ -81,8 +81,8 @@ def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
     >>> input_gradient(net, [0.0, 1.0], [1.0]).shape
     (2,)
     """
-    net, y = given.network(net), given.targets(net, y)
-    rows, targets = given.examples(net, x, y)
+    net, y = _arguments.network(net), _arguments.targets(net, y)
+    rows, targets = _arguments.examples(net, x, y)
     build = net.engine.build
     found = build.input_gradient(
         net.engine.core, build.Rows(rows), build.Targets(targets)) * _scale(net)
@@ -131,8 +131,8 @@ def hessian_vector(
     >>> [h.shape for h in h_w]
     [(3, 2), (1, 3)]
     """
-    net, y = given.network(net), given.targets(net, y)
-    rows, targets = given.examples(net, x, y)
+    net, y = _arguments.network(net), _arguments.targets(net, y)
+    rows, targets = _arguments.examples(net, x, y)
     build, core = net.engine.build, net.engine.core
     direction, product = net.engine.zeros(), net.engine.zeros()
     _put(v, *core.views(direction))

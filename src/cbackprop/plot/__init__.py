@@ -5,9 +5,11 @@ Each function returns the Axes that it drew on, or an array of them. What differ
 in lightness, mark or dash as well. docs/pictures.md shows them all.
 """
 
-from cbackprop.plot.epochs import learning_curves, saturation
-from cbackprop.plot.gradients import gradient_check
-from cbackprop.plot.inside import flow, weights
-from cbackprop.plot.mistakes import confusion
+from cbackprop.plot.confusion import confusion
+from cbackprop.plot.flow import flow
+from cbackprop.plot.gradient_check import gradient_check
+from cbackprop.plot.learning_curves import learning_curves
+from cbackprop.plot.saturation import saturation
+from cbackprop.plot.weights import weights
 
 __all__ = ["confusion", "flow", "gradient_check", "learning_curves", "saturation", "weights"]

@@ -10,12 +10,12 @@ from typing import Any
 from cbackprop import _check
 
 # Six dashes and seven marks: 42 lines that differ.
-DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-MARKS = "osD^vPX"
-SIGNED = "cividis"  # from dark blue by grey to yellow: its lightness tells the sign, too
-INK = "Greys"
-MOST_MARKS = 12  # on a line
-LEAST_IMAGE = 64  # inputs: fewer are no image unless the caller says so
+LINE_STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKERS = "osD^vPX"
+SIGNED_COLORMAP = "cividis"  # from dark blue by grey to yellow: its lightness tells the sign, too
+COLORMAP = "Greys"
+MAX_MARKERS = 12  # on a line
+MIN_IMAGE_INPUTS = 64  # inputs: fewer are no image unless the caller says so
 
 
 def pyplot() -> Any:
@@ -70,7 +70,7 @@ def grid(ax: Any, rows: int, columns: int, size: tuple[float, float], **ratios: 
                     top=box.y1, **ratios)
 
 
-def tones(number: int) -> list[Any]:
+def colors(number: int) -> list[Any]:
     """Return so many colours, from dark to not too light for a line on white."""
     return list(pyplot().get_cmap("viridis")([0.7 * at / max(1, number - 1)
                                               for at in range(number)]))
@@ -81,8 +81,8 @@ def line(ax: Any, first: int, values: Sequence[float], which: int, tone: Any, la
     """Draw values over the epochs from the first on, unlike every other line."""
     return ax.plot(
         range(first, first + len(values)), values, color=tone,
-        linestyle=DASHES[which % len(DASHES)], marker=MARKS[which % len(MARKS)], markersize=5,
-        markevery=max(1, -(-len(values) // MOST_MARKS)), label=label, **style)[0]
+        linestyle=LINE_STYLES[which % len(LINE_STYLES)], marker=MARKERS[which % len(MARKERS)],
+        markersize=5, markevery=max(1, -(-len(values) // MAX_MARKERS)), label=label, **style)[0]
 
 
 def legend(ax: Any, handles: Sequence[Any]) -> None:
@@ -90,7 +90,7 @@ def legend(ax: Any, handles: Sequence[Any]) -> None:
     ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
 
 
-def epochs(ax: Any) -> None:
+def epoch_axis(ax: Any) -> None:
     """Name the axis of epochs, which are whole."""
     from matplotlib.ticker import MaxNLocator
 
@@ -120,12 +120,12 @@ def image_shape(shape: Any, inputs: int, least: int = 0) -> tuple[int, int] | No
     return height, width
 
 
-def scale(ax: Any, drawn: Any, label: str, **style: Any) -> None:
+def colorbar(ax: Any, drawn: Any, label: str, **style: Any) -> None:
     """Draw the scale of an image beside it, as high as it is."""
     ax.figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0, 0.03, 1)), label=label, **style)
 
 
-def bare(ax: Any) -> None:
+def hide_frame(ax: Any) -> None:
     """Leave out ticks and frame, as around an image."""
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

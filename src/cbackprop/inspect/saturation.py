@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop._check import number
 from cbackprop._text import table
 from cbackprop.callbacks import Callback
-from cbackprop.inspect import given
-from cbackprop.inspect.tracing import slices
+from cbackprop.inspect import _arguments
+from cbackprop.inspect.trace import slices
 
 if TYPE_CHECKING:
     from cbackprop.history import History
@@ -88,8 +88,8 @@ def saturation(
     [0.5, 0.0]
     """
     threshold = number("threshold", threshold, 0, above=True)
-    net, y = given.network(net), given.targets(net, y)
-    rows, targets = (given.rows(net, x), None) if y is None else given.examples(net, x, y)
+    net, y = _arguments.network(net), _arguments.targets(net, y)
+    rows, targets = (_arguments.rows(net, x), None) if y is None else _arguments.examples(net, x, y)
     counts = [np.zeros(size) for size in net.sizes[1:]]
     nabla = net.engine.zeros()
     for signals, gradient, _ in slices(net, rows, targets):

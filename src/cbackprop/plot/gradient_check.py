@@ -8,7 +8,7 @@ import numpy as np
 
 from cbackprop._check import instance
 from cbackprop.inspect import GradientCheck
-from cbackprop.plot import canvas
+from cbackprop.plot import _axes
 
 SIZE = (8.0, 4.2)
 
@@ -49,13 +49,13 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
     ('by differences, (46)', 'log')
     """
     instance("result", result, GradientCheck)
-    left, right = panels = canvas.grid(ax, 1, 2, SIZE).subplots(squeeze=False)[0]
+    left, right = panels = _axes.grid(ax, 1, 2, SIZE).subplots(squeeze=False)[0]
     layers = np.array([place.layer for place in result.places])
     sizes = np.maximum(abs(result.backprop), abs(result.differences))
     found = list(np.unique(layers))
-    for layer, tone in zip(found, canvas.tones(len(found)), strict=True):
+    for layer, tone in zip(found, _axes.colors(len(found)), strict=True):
         of, drawn = layers == layer, (layers == layer) & (result.errors > 0)
-        style = {"linestyle": "none", "marker": canvas.MARKS[layer % len(canvas.MARKS)],
+        style = {"linestyle": "none", "marker": _axes.MARKERS[layer % len(_axes.MARKERS)],
                  "color": tone, "markerfacecolor": "none", "markersize": 4, "markeredgewidth": 0.7,
                  "rasterized": True, "label": f"layer {layer}"}
         left.plot(result.differences[of], result.backprop[of], **style)
@@ -77,5 +77,5 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
               xlabel="size of the derivative" + f"\n({none:,} have no error)" * (none > 0))
     for panel in panels:
         panel.margins(0.08)
-    canvas.legend(right, right.get_lines())
+    _axes.legend(right, right.get_lines())
     return panels

@@ -1,4 +1,4 @@
-"""Backpropagation against differences of the cost: of every weight, (46), or of one z, (29)."""
+"""Backpropagation compared with differences of the cost, parameter by parameter: equation (46)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, functions
 from cbackprop._check import generator, number
-from cbackprop.inspect import given
-from cbackprop.inspect.tracing import SLICE, trace
+from cbackprop.inspect import _arguments
+from cbackprop.inspect.trace import SLICE, trace
 from cbackprop.network import Network
 
 EPS = 1e-5
 LEAST_EPS = 1e-12  # less is lost in rounding
 KINKS = {  # the z where sigma' jumps; of relu6 its ceiling too
     "relu": (0.0,), "leaky_relu": (0.0,), "elu": (0.0,), "selu": (0.0,), "relu6": (0.0,),
-    "hard_sigmoid": (-3.0, 3.0),
+    "hard_sigmoid": (-3.0, 3.0), "hard_tanh": (-1.0, 1.0),
 }
 FINER = 64  # an eps so many times smaller seldom meets the same kink
 TOLERANCE = 1e-5
@@ -136,8 +136,8 @@ def gradient_check(
     """
     eps = number("eps", eps, LEAST_EPS, 1)
     tolerance = number("tolerance", tolerance, 0, above=True)
-    copy = given.in_float64(net)
-    rows, targets = given.examples(copy, x, given.targets(net, y))
+    copy = _arguments.in_float64(net)
+    rows, targets = _arguments.examples(copy, x, _arguments.targets(net, y))
     arrays = [(letter, layer, values, nabla)
               for letter, views, nablas in zip(
                   "bw", (copy.biases, copy.weights), copy.backprop(rows, targets), strict=True)
@@ -270,71 +270,3 @@ def _mistake(net: Network, x: NDArray[Any], y: NDArray[Any]) -> str | None:
     if isinstance(net.cost, functions.Function):
         return net.cost.mistake(traced.a[-1], traced.y)
     return None
-
-
-class Demon(NamedTuple):
-    """
-    What `demon` found.
-
-    Attributes
-    ----------
-    measured : float
-        By how much the cost changed.
-    predicted : float
-        delta dz, equation (29).
-    """
-
-    measured: float
-    predicted: float
-
-
-def demon(
-    net: Any, x: ArrayLike, y: ArrayLike, layer: int, neuron: int, dz: float
-) -> Demon:
-    """
-    Let the demon of chapter 2 add dz to one weighted input, and see what the cost does.
-
-    Parameters
-    ----------
-    net : Network or estimator
-        It is not changed: the demon sits in a float64 copy.
-    x : array of shape (in,), (1, in), or a column (in, 1)
-        One example.
-    y : array of shape (out,), (1, out), (out, 1), or a label
-    layer : int
-        Counted as `Network.weights`.
-    neuron : int
-        Counted from 0.
-    dz : float
-
-    Returns
-    -------
-    Demon
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is no such layer or neuron, x and y do not fit the network, or are several
-        examples.
-
-    Notes
-    -----
-    The change is delta dz, by the definition of delta (29), up to order dz^2: halving dz quarters
-    the difference. z = w a + b, so that he only has to reach for b.
-
-    Examples
-    --------
-    >>> net = cbackprop.Network([2, 3, 1], seed=0)
-    >>> measured, predicted = demon(net, [0.0, 1.0], [1.0], layer=0, neuron=2, dz=1e-4)
-    >>> abs(measured - predicted) < 1e-8
-    True
-    """
-    copy = given.in_float64(net)
-    rows, targets = given.one_example(copy, x, given.targets(net, y))
-    layer = given.layer(copy, layer)
-    neuron = given.neuron(copy, "neuron", layer, neuron)
-    dz = number("dz", dz)
-    traced = trace(copy, rows, targets)
-    copy.biases[layer][neuron] += dz
-    cost, _ = copy.engine.measure(copy.engine.examples((rows, targets), ""))
-    return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))

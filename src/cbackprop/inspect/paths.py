@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop._check import index
 from cbackprop._text import table
-from cbackprop.inspect import given
-from cbackprop.inspect.tracing import Trace, trace
+from cbackprop.inspect import _arguments
+from cbackprop.inspect.trace import Trace, trace
 
 MOST = 1_000_000
 
@@ -104,10 +104,10 @@ def paths(
     >>> len(found.factors), abs(found.total - found.bp4) < 1e-15
     (2, True)
     """
-    copy = given.in_float64(net)
-    rows, targets = given.one_example(copy, x, given.targets(net, y))
-    layer = given.layer(copy, layer)
-    j = given.neuron(copy, "j", layer, j)
+    copy = _arguments.in_float64(net)
+    rows, targets = _arguments.one_example(copy, x, _arguments.targets(net, y))
+    layer = _arguments.layer(copy, layer)
+    j = _arguments.neuron(copy, "j", layer, j)
     k = index("k", k, copy.sizes[layer], f"a neuron of layer {layer} has "
                     f"{copy.sizes[layer]} weights")
     traced = trace(copy, rows, targets)

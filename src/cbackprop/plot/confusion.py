@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check, arrays, layers
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
-from cbackprop.plot import canvas
+from cbackprop.plot import _axes
 from cbackprop.sources import ArrayExamples, Examples, RowSource, StreamedExamples
 
 MOST_COUNTED = 25  # classes; with more, counts would touch each other
@@ -66,19 +66,19 @@ def confusion(
     """
     if names is None:
         names = getattr(net, "classes_", None)
-    net, test_data = given.network(net), given.data_set(net, test_data)
+    net, test_data = _arguments.network(net), _arguments.data_set(net, test_data)
     classes = max(2, net.sizes[-1])
     rule = f"names must be {classes}, one for each class"
     names = list(map(str, range(classes) if names is None else _check.items(names, rule)))
     if len(names) != classes:
         raise ValueError(f"{rule}, got {len(names)}")
-    pixels = canvas.image_shape(shape, net.sizes[0], canvas.LEAST_IMAGE)
+    pixels = _axes.image_shape(shape, net.sizes[0], _axes.MIN_IMAGE_INPUTS)
     if mistakes is None:
         mistakes = MISTAKES if pixels else 0
     mistakes = _check.integer("mistakes", mistakes, 0)
     if mistakes and pixels is None:
         raise ValueError(f"shape must be given where the {net.sizes[0]} inputs are no square of "
-                         f"{canvas.LEAST_IMAGE} or more, got None")
+                         f"{_axes.MIN_IMAGE_INPUTS} or more, got None")
     examples = _examples(net, test_data)
     actual, seen, output = _judged(net, examples)
     counts = np.zeros((classes, classes), np.intp)
@@ -94,8 +94,8 @@ def confusion(
         images = rows.x[order[first:last]]
         images = images.toarray() if arrays.is_sparse(images) else images
         for spot, image, caption in zip(spots, images, captions, strict=True):
-            canvas.bare(spot)
-            spot.imshow(image.reshape(pixels), cmap=canvas.INK, interpolation="nearest")
+            _axes.hide_frame(spot)
+            spot.imshow(image.reshape(pixels), cmap=_axes.COLORMAP, interpolation="nearest")
             spot.set_xlabel(caption, fontsize="small", labelpad=2)
     return np.array([matrix, *spots], dtype=object)
 
@@ -135,12 +135,12 @@ def _places(ax: Any, captions: list[str], names: list[str]) -> tuple[Any, list[A
     """Return the Axes of the matrix, and of images beside it with room for these captions."""
     side = min(8.0, max(3.0, 0.38 * len(names) + 0.5)) + 0.08 * max(map(len, names))
     if not captions:
-        return canvas.axes(ax, (side, side)), []
+        return _axes.axes(ax, (side, side)), []
     columns = math.ceil(math.sqrt(len(captions)))
     rows = -(-len(captions) // columns)
     longest = max(len(line) for caption in captions for line in caption.splitlines())
     beside = columns * max(1.1, 0.075 * longest)
-    outer = canvas.grid(ax, 1, 2, (side + beside, max(side, 1.4 * rows)),
+    outer = _axes.grid(ax, 1, 2, (side + beside, max(side, 1.4 * rows)),
                         width_ratios=(side, beside))
     inner = outer[1].subgridspec(rows, columns)
     figure = outer.figure
@@ -154,7 +154,8 @@ def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
 
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     # The root: else the few mistakes of a good network are white.
-    drawn = ax.imshow(shares, cmap=canvas.INK, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    drawn = ax.imshow(shares, cmap=_axes.COLORMAP, norm=PowerNorm(0.5, 0, 1),
+                      interpolation="nearest")
     ax.set(xlabel="class that the network sees", ylabel="class",
            title=f"{counts.trace():,} of {counts.sum():,} right")
     if len(counts) <= MOST_COUNTED:
@@ -165,6 +166,6 @@ def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
                 ax.text(seen, actual, f"{count}", ha="center", va="center", fontsize="small",
                         color="white" if shares[actual, seen] > 0.3 else "black")
     else:
-        canvas.scale(ax, drawn, "share of the class")
+        _axes.colorbar(ax, drawn, "share of the class")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))

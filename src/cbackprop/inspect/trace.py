@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop._check import index
 from cbackprop._text import elided, table
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.layers import described
 
 SLICE = 512  # rows that the core takes at a time
@@ -119,8 +119,8 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
     >>> bool(traced.nabla_w[1][0, 2] == traced.a[0][0, 2] * traced.delta[1][0, 0])  # BP4
     True
     """
-    net, y = given.network(net), given.targets(net, y)
-    rows, targets = given.examples(net, x, y)
+    net, y = _arguments.network(net), _arguments.targets(net, y)
+    rows, targets = _arguments.examples(net, x, y)
     signals: dict[str, list[list[NDArray[Any]]]] = {}
     nabla, cost = net.engine.zeros(), 0.0
     for part, gradient, costs in slices(net, rows, targets):

@@ -1,0 +1,79 @@
+"""The demon of chapter 2: what a change of one weighted input does to the cost, equation (29)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from numpy.typing import ArrayLike
+
+from cbackprop._check import number
+from cbackprop.inspect import _arguments
+from cbackprop.inspect.trace import trace
+
+
+class Demon(NamedTuple):
+    """
+    What `demon` found.
+
+    Attributes
+    ----------
+    measured : float
+        By how much the cost changed.
+    predicted : float
+        delta dz, equation (29).
+    """
+
+    measured: float
+    predicted: float
+
+
+def demon(
+    net: Any, x: ArrayLike, y: ArrayLike, layer: int, neuron: int, dz: float
+) -> Demon:
+    """
+    Let the demon of chapter 2 add dz to one weighted input, and see what the cost does.
+
+    Parameters
+    ----------
+    net : Network or estimator
+        It is not changed: the demon sits in a float64 copy.
+    x : array of shape (in,), (1, in), or a column (in, 1)
+        One example.
+    y : array of shape (out,), (1, out), (out, 1), or a label
+    layer : int
+        Counted as `Network.weights`.
+    neuron : int
+        Counted from 0.
+    dz : float
+
+    Returns
+    -------
+    Demon
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such layer or neuron, x and y do not fit the network, or are several
+        examples.
+
+    Notes
+    -----
+    The change is delta dz, by the definition of delta (29), up to order dz^2: halving dz quarters
+    the difference. z = w a + b, so that he only has to reach for b.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 1], seed=0)
+    >>> measured, predicted = demon(net, [0.0, 1.0], [1.0], layer=0, neuron=2, dz=1e-4)
+    >>> abs(measured - predicted) < 1e-8
+    True
+    """
+    copy = _arguments.in_float64(net)
+    rows, targets = _arguments.one_example(copy, x, _arguments.targets(net, y))
+    layer = _arguments.layer(copy, layer)
+    neuron = _arguments.neuron(copy, "neuron", layer, neuron)
+    dz = number("dz", dz)
+    traced = trace(copy, rows, targets)
+    copy.biases[layer][neuron] += dz
+    cost, _ = copy.engine.measure(copy.engine.examples((rows, targets), ""))
+    return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))
