@@ -181,6 +181,16 @@ def test_gradient_check_of_kinks_behind_kinks(activation):
             assert found.at_kink.any()
 
 
+def test_gradient_check_at_both_kinks_of_hard_tanh():
+    """One neuron is at each: the slopes of both sides are 1, and backpropagation's is 0."""
+    net = network((1, 1, 2, 1), activation=["identity", "hard_tanh", "identity"],
+                  initializer=([[[1]], [[1], [1]], [[1, 1]]], [[[0]], [[1], [-1]], [[0]]]))
+    found = inspect.gradient_check(net, [[0.0]], [[1.0]])
+    assert found.passed
+    assert found.differences[0] == pytest.approx(-1)
+    assert found.backprop[0] == 0
+
+
 def test_a_wrong_derivative_at_a_kink_is_none():
     steep = Activation(lambda z: np.maximum(z, 0), lambda z: (z > 0) + (z == 0) * 1.5, name="steep")
     net = network((1, 2, 1), activation=steep, output_activation="identity", seed=3)
