@@ -14,7 +14,7 @@ from cbackprop._text import elided, table
 from cbackprop.inspect import _arguments
 from cbackprop.layers import described
 
-SLICE = 512  # rows that the core takes at a time
+SLICE = 512  # the most rows that the core takes at a time; as in the core
 
 
 @dataclass(frozen=True, repr=False)
