@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 from cbackprop import _deprecated as _deprecated
-from cbackprop import callbacks, datasets, optimizers, schedules
+from cbackprop import _renamed, callbacks, datasets, optimizers, schedules
 from cbackprop._endings import DivergenceError
 from cbackprop._version import __version__ as __version__
 from cbackprop.config import show_config
@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
             return importlib.import_module(f"cbackprop.{name}")
         except ModuleNotFoundError as error:  # for hasattr
             raise AttributeError(str(error), name=name) from error
-    raise AttributeError(f"module 'cbackprop' has no attribute {name!r}")
+    return _renamed.getter("cbackprop", stacklevel=3)(name)
 
 
 def __dir__() -> list[str]:

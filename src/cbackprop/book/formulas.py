@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, arrays
+from cbackprop import _check, _renamed, arrays
 from cbackprop.core import _dispatch
 
 DOUBLE = np.dtype(np.float64)
@@ -103,3 +103,6 @@ def is_correct(a: ArrayLike, y: ArrayLike) -> bool:
     if np.size(a) == 1:
         return (np.asarray(a).item() > 0.5) == (np.asarray(y).item() > 0.5)
     return bool(np.argmax(a) == (np.argmax(y) if np.size(y) > 1 else np.asarray(y).item()))
+
+
+_renamed.install(__name__)

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, optimizers
+from cbackprop import _check, _renamed, optimizers
 from cbackprop.book import few
 from cbackprop.book.formulas import column, is_correct
 from cbackprop.book.pairs import REAL, Pairs
@@ -360,3 +360,6 @@ def look_at(net: Learner, examples: Pairs, costs: bool = False) -> None:
     """Say what is wrong with examples to be evaluated before training has changed anything."""
     if not replaced(net, "feedforward", "sigmoid") and (costs or not examples.labels_outside):
         _ = examples.core
+
+
+_renamed.install(__name__)

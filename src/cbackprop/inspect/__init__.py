@@ -8,6 +8,7 @@ Whatever takes a network takes a fitted estimator of `cbackprop.sklearn`; y is t
 takes it.
 """
 
+from cbackprop import _renamed
 from cbackprop.inspect.demon import Demon, demon
 from cbackprop.inspect.derivatives import hessian_vector, input_gradient, jacobian
 from cbackprop.inspect.gradient_check import GradientCheck, Place, gradient_check
@@ -19,3 +20,5 @@ from cbackprop.summary import Summary
 __all__ = ["Demon", "GradientCheck", "Paths", "Place", "Saturated", "Saturation", "Summary",
            "Trace", "demon", "gradient_check", "hessian_vector", "input_gradient", "jacobian",
            "paths", "saturation", "trace"]
+
+_renamed.install(__name__)

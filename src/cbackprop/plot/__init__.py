@@ -5,6 +5,7 @@ Each function returns the Axes that it drew on, or an array of them. What differ
 in lightness, mark or dash as well. docs/pictures.md shows them all.
 """
 
+from cbackprop import _renamed
 from cbackprop.plot.confusion import confusion
 from cbackprop.plot.flow import flow
 from cbackprop.plot.gradient_check import gradient_check
@@ -13,3 +14,5 @@ from cbackprop.plot.saturation import saturation
 from cbackprop.plot.weights import weights
 
 __all__ = ["confusion", "flow", "gradient_check", "learning_curves", "saturation", "weights"]
+
+_renamed.install(__name__)

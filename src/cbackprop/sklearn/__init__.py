@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check
+from cbackprop import _check, _renamed
 from cbackprop.sklearn._compat import (
     ClassifierMixin,
     LabelBinarizer,
@@ -389,3 +389,5 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+_renamed.install(__name__)
