@@ -119,6 +119,26 @@ def known(thing: Any, classes: Iterable[tuple[str, Class]], namespace: Any) -> A
     return None
 
 
+def arithmetic(sign: str, c: Any, turned: bool) -> tuple[Any, Any] | None:
+    """
+    Return scale and offset of x + c, x - c, x * c or x / c, or, turned, of c + x and so on.
+
+    c is a number, or has one for each column. c / x, and a division by zero, are none: None.
+    """
+    if sign == "+":
+        return 1.0, c
+    if sign == "-":
+        return (-1.0, c) if turned else (1.0, -c)
+    if sign == "*":
+        return c, 0.0
+    return None if turned or not np.all(c) else (1 / c, 0.0)
+
+
+def reason(error: Exception) -> str:
+    """Return another library's message on one line, not too long."""
+    return " ".join(str(error).split())[:120]
+
+
 class RefusedError(ValueError):
     """What cannot be converted, by name."""
 
@@ -158,8 +178,17 @@ class Chain:
             raise self.refuse(thing, "shares its weights with a layer before it")
         self.owned |= weights
 
+    def takes_rows(self, thing: Any, dimensions: int) -> None:
+        """See that what comes has one dimension beside the examples'."""
+        if dimensions != 2:
+            raise self.refuse(thing, "must follow Flatten, for its inputs are not rows")
+
+    def drops(self, thing: Any, remedy: str = "") -> ValueError:
+        """Return the error of a dropout that is not for training alone."""
+        return self.refuse(thing, f"drops at inference too{remedy}")
+
     def fits(self, thing: Any, width: int) -> None:
-        """Look that what comes has this width."""
+        """See that what comes has this width."""
         if self.width not in (None, width):
             raise self.refuse(thing, f"takes rows of {width}, and gets rows of {self.width}")
         self.width = width

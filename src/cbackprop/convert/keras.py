@@ -166,8 +166,7 @@ def _collect(chain: chains.Chain, model: Any, keras: Any) -> None:
 def _add(chain: chains.Chain, layer: Any, keras: Any) -> None:
     kinds = keras.layers
     if type(layer) is kinds.Dense:
-        if len(layer.input.shape) > 2:
-            raise chain.refuse(layer, "must follow Flatten, for its inputs are not rows")
+        chain.takes_rows(layer, len(layer.input.shape))
         if getattr(layer, "quantization_mode", None):
             raise chain.refuse(layer, "has quantized weights")
         chain.dense(_numbers(layer.kernel, keras).T, _numbers(layer.bias, keras), layer)

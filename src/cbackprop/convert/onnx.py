@@ -267,7 +267,9 @@ MOST_TERMS, MOST_BASES, MOST_NUMBERS = 200, 8, 32  # of one layer; our longest f
 MOST_INPUTS = 2**24  # of images whose channels are scaled
 FOLDED = {"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Concat", "Gather",
           "Add", "Sub", "Mul", "Div", "Sqrt", "Neg"}  # of constants; none makes much of little
+SIGNS = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
 LEAVES = ("input", "dense")
+
 
 def tanh_of_cubic(z: Value, cube: Value) -> Value:
     """Return tanh(sqrt(2/pi) (z + 0.044715 z^3)), of `gelu_tanh` as others write it."""
@@ -363,7 +365,7 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     except (chains.RefusedError, OSError):
         raise
     except Exception as error:  # a stranger's file may say anything
-        why = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+        why = f"{type(error).__name__}: {chains.reason(error)}"
         raise chain.refuse(thing, f"is damaged, or no ONNX model: {why}") from error
     for step in steps:
         step()
@@ -590,7 +592,7 @@ class Reader:
             return x
         if kind == "Dropout":
             if len(inputs) > 2 and np.any(inputs[2]):
-                raise self.chain.refuse(thing, "drops at inference too")
+                raise self.chain.drops(thing)
             return x
         if kind in ("Flatten", "Reshape") and isinstance(x, Value):
             columns = self.columns_of_rows(kind, inputs, attributes, thing)
@@ -646,8 +648,7 @@ class Reader:
         x, w, b = inputs[0], np.asarray(inputs[1]), None
         if w.ndim != 2:
             raise self.chain.refuse(thing, "must have a matrix of weights")
-        if self.rank[x.name] != 2:
-            raise self.chain.refuse(thing, "must follow Flatten, for its inputs are not rows")
+        self.chain.takes_rows(thing, self.rank[x.name])
         if attributes.get("transA", 0):
             raise self.chain.refuse(thing, "transposes the examples")
         w = w if attributes.get("transB", 0) else w.T
@@ -815,20 +816,14 @@ class Reader:
             offset = -np.array(dict(attributes)["offset"]) * scale
         elif kind == "Neg":
             scale = -1.0
-        elif kind in ("Add", "Sub", "Mul", "Div") and sum(constant) == 1:
+        elif kind in SIGNS and sum(constant) == 1:
             turned = constant[0]
             child = inputs[turned]
             c = self.columns(inputs[not turned], child, thing)
-            if kind == "Add":
-                offset = c
-            elif kind == "Sub":
-                scale, offset = (-1.0, c) if turned else (1.0, -c)
-            elif kind == "Mul":
-                scale = c
-            elif turned or not np.all(c):
+            found = chains.arithmetic(SIGNS[kind], c, turned)
+            if found is None:
                 return None
-            else:
-                scale = 1 / c
+            scale, offset = found
         elif kind == "flat":
             if inputs[1] > 0:
                 return child, partial(self.chain.fits, thing, inputs[1])

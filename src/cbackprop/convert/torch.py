@@ -231,7 +231,7 @@ class Reader:
         return values.detach().cpu().numpy()
 
     def flatten(self, thing: Any) -> None:
-        """Look that what is made rows is not scaled by columns yet, for their order may change."""
+        """See that what is made rows is not scaled by columns yet, for their order may change."""
         if not self.chain.weights and np.ndim(self.chain.scale):
             raise self.chain.refuse(thing, "must be the first layer")
 
@@ -245,8 +245,8 @@ class Reader:
             with inference(module):
                 graph = fx.Tracer().trace(module)
         except Exception as error:  # of the user's code, which met no numbers
-            why = " ".join(str(error).split())[:120]
-            raise self.chain.refuse(name, f"cannot be read by torch.fx: {why}") from error
+            raise self.chain.refuse(
+                name, f"cannot be read by torch.fx: {chains.reason(error)}") from error
         known: dict[Any, Any] = {}  # parameters, sizes, and numbers made of them, by node
         last: Any = None  # the node that gives what the chain has come to
         steps = set()  # it, and those before it
@@ -327,15 +327,14 @@ class Reader:
         if kind in NOTHING:
             training = settings.get("training", settings.get("train", kind == "Dropout"))
             if training:
-                raise self.chain.refuse(thing, "drops at inference too: give it "
-                                               "training=self.training")
+                raise self.chain.drops(thing, ": give it training=self.training")
             return
         if kind == "Flatten":
             settings.setdefault("start_dim", 0)  # unlike the module's
         self.module(getattr(self.torch.nn, kind)(**settings))
 
     def view(self, args: list[Any], kwargs: dict[str, Any], thing: str) -> None:
-        """Look that rows stay rows: (-1, columns), (x.size(0), -1)."""
+        """See that rows stay rows: (-1, columns), (x.size(0), -1)."""
         shape = [*args, *kwargs.get("shape", ())]
         if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
             shape = list(shape[0])
@@ -352,20 +351,11 @@ class Reader:
         c = np.asarray(args[0] if turned else args[1])
         if c.dtype.kind not in "fiu" or c.ndim > 2 or c.size not in (1, *c.shape[-1:]):
             raise self.chain.refuse(thing)
-        c = c.ravel() if c.size > 1 else c.reshape(())
-        scale: Any = 1.0
-        offset: Any = 0.0
-        if sign == "+":
-            offset = c
-        elif sign == "-":
-            scale, offset = (-1.0, c) if turned else (1.0, -c)
-        elif sign == "*":
-            scale = c
-        elif turned or not np.all(c):
+        c = c.astype(np.float64).ravel() if c.size > 1 else c.item()
+        found = chains.arithmetic(sign, c, turned)
+        if found is None:
             raise self.chain.refuse(thing)
-        else:
-            scale = 1 / c
-        self.chain.rescale(thing, scale, offset)
+        self.chain.rescale(thing, *found)
 
 
 ROWS = object()  # x.size(0)

@@ -65,6 +65,14 @@ def examples(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], ND
     return arrays.examples((rows(net, x), y), net.sizes, net.dtype, "")
 
 
+def network_and_examples(
+    net: Any, x: ArrayLike, y: Any
+) -> tuple[Network, NDArray[Any], NDArray[Any]]:
+    """Return the network of what is inspected, and its examples as `examples` does."""
+    own = network(net)
+    return own, *examples(own, x, targets(net, y))
+
+
 def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     """
     Return rows that the core takes.

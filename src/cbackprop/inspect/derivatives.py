@@ -81,8 +81,7 @@ def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
     >>> input_gradient(net, [0.0, 1.0], [1.0]).shape
     (2,)
     """
-    net, y = _arguments.network(net), _arguments.targets(net, y)
-    rows, targets = _arguments.examples(net, x, y)
+    net, rows, targets = _arguments.network_and_examples(net, x, y)
     build = net.engine.build
     found = build.input_gradient(
         net.engine.core, build.Rows(rows), build.Targets(targets)) * _scale(net)
@@ -131,8 +130,7 @@ def hessian_vector(
     >>> [h.shape for h in h_w]
     [(3, 2), (1, 3)]
     """
-    net, y = _arguments.network(net), _arguments.targets(net, y)
-    rows, targets = _arguments.examples(net, x, y)
+    net, rows, targets = _arguments.network_and_examples(net, x, y)
     build, core = net.engine.build, net.engine.core
     direction, product = net.engine.zeros(), net.engine.zeros()
     _put(v, *core.views(direction))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import _check, functions
 from cbackprop._check import generator, number
 from cbackprop.inspect import _arguments
-from cbackprop.inspect.trace import SLICE, trace
+from cbackprop.inspect.trace import SLICE, Trace, trace
 from cbackprop.network import Network
 
 EPS = 1e-5
@@ -237,16 +238,22 @@ def _are_smooth(net: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bo
     smooth = np.ones(len(x), dtype=bool)
     for at in range(0, len(x), SLICE):
         part = slice(at, at + SLICE)
-        for z, layer in zip(trace(net, x[part], y[part]).z, net.engine.activations, strict=True):
-            first = 0
-            for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
-                name, *parameter = function if isinstance(function, tuple) else (function,)
-                kinks = KINKS.get(name, ()) if isinstance(name, str) else ()
-                if name == "relu6":
-                    kinks += tuple(parameter) or (6.0,)
-                smooth[part] &= ~np.isin(z[:, first:first + count], kinks).any(axis=1)
-                first += count
+        for function, z in _activated(net, trace(net, x[part], y[part])):
+            name, *parameter = function if isinstance(function, tuple) else (function,)
+            kinks = KINKS.get(name, ()) if isinstance(name, str) else ()
+            if name == "relu6":
+                kinks += tuple(parameter) or (6.0,)
+            smooth[part] &= ~np.isin(z, kinks).any(axis=1)
     return smooth
+
+
+def _activated(net: Network, traced: Trace) -> Iterator[tuple[Any, NDArray[Any]]]:
+    """Yield each activation of a network, and the z of the neurons that have it."""
+    for z, layer in zip(traced.z, net.engine.activations, strict=True):
+        first = 0
+        for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
+            yield function, z[:, first:first + count]
+            first += count
 
 
 def _sampled(total: int, sample: int | None, seed: Any) -> Any:
@@ -259,14 +266,11 @@ def _sampled(total: int, sample: int | None, seed: Any) -> Any:
 def _mistake(net: Network, x: NDArray[Any], y: NDArray[Any]) -> str | None:
     """Say which function of the user's is wrong at a z or an output that these examples lead to."""
     traced = trace(net, x[:SLICE], y[:SLICE])
-    for z, layer in zip(traced.z, net.engine.activations, strict=True):
-        first = 0
-        for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
-            if isinstance(function, functions.Function):
-                found = function.mistake(z[:, first:first + count])
-                if found is not None:
-                    return found
-            first += count
+    for function, z in _activated(net, traced):
+        if isinstance(function, functions.Function):
+            found = function.mistake(z)
+            if found is not None:
+                return found
     if isinstance(net.cost, functions.Function):
         return net.cost.mistake(traced.a[-1], traced.y)
     return None

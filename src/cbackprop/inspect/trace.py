@@ -119,8 +119,7 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
     >>> bool(traced.nabla_w[1][0, 2] == traced.a[0][0, 2] * traced.delta[1][0, 0])  # BP4
     True
     """
-    net, y = _arguments.network(net), _arguments.targets(net, y)
-    rows, targets = _arguments.examples(net, x, y)
+    net, rows, targets = _arguments.network_and_examples(net, x, y)
     signals: dict[str, list[list[NDArray[Any]]]] = {}
     nabla, cost = net.engine.zeros(), 0.0
     for part, gradient, costs in slices(net, rows, targets):
