@@ -53,9 +53,11 @@ NAMES = {
     },
     "cbackprop.inspect.checks": {
         "Demon": "cbackprop.inspect.demon.Demon",
+        "LEAST_EPS": "cbackprop.inspect.gradient_check.MIN_EPS",
         "demon": "cbackprop.inspect.demon.demon",
     },
     "cbackprop.inspect.given": {"place": "cbackprop._check.index"},
+    "cbackprop.inspect.rates": {"MOST": "cbackprop.inspect.paths.MAX_PATHS"},
     "cbackprop.network": {
         "InArrays": "cbackprop.sources.ArrayExamples",
         "InParts": "cbackprop.sources.StreamedExamples",

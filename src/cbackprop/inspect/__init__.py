@@ -1,11 +1,12 @@
 """
-What backpropagation does inside a network: chapter 2, looked at.
+What backpropagation does inside a network, number by number: chapter 2.
 
-Layers are counted as in `Network.weights`: layer 0 is the first layer of weights and the neurons
-behind it, the inputs are none. So z, a and delta of layer l are the book's of layer l + 2.
+Layers are numbered as in `Network.weights`: layer 0 is the first layer of weights and the neurons
+after it; the inputs are not a layer. So z, a and delta of layer l are those of the book's layer
+l + 2.
 
-Whatever takes a network takes a fitted estimator of `cbackprop.sklearn`; y is then as its `fit`
-takes it.
+A fitted estimator of `cbackprop.sklearn` can take the place of a network; y is then what its `fit`
+takes.
 """
 
 from cbackprop import _renamed

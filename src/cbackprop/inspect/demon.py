@@ -13,12 +13,12 @@ from cbackprop.inspect.trace import trace
 
 class Demon(NamedTuple):
     """
-    What `demon` found.
+    The result of `demon`.
 
     Attributes
     ----------
     measured : float
-        By how much the cost changed.
+        The change of the cost.
     predicted : float
         delta dz, equation (29).
     """
@@ -31,19 +31,19 @@ def demon(
     net: Any, x: ArrayLike, y: ArrayLike, layer: int, neuron: int, dz: float
 ) -> Demon:
     """
-    Let the demon of chapter 2 add dz to one weighted input, and see what the cost does.
+    Let the demon of chapter 2 add dz to one weighted input, and measure the change of the cost.
 
     Parameters
     ----------
     net : Network or estimator
-        It is not changed: the demon sits in a float64 copy.
+        The demon sits in a float64 copy, and does not change it.
     x : array of shape (in,), (1, in), or a column (in, 1)
         One example.
     y : array of shape (out,), (1, out), (out, 1), or a label
     layer : int
-        Counted as `Network.weights`.
+        The index of a layer in `Network.weights`.
     neuron : int
-        Counted from 0.
+        The index of a neuron in that layer, from 0.
     dz : float
 
     Returns
@@ -58,8 +58,8 @@ def demon(
 
     Notes
     -----
-    The change is delta dz, by the definition of delta (29), up to order dz^2: halving dz quarters
-    the difference. z = w a + b, so that he only has to reach for b.
+    By the definition of delta (29), the change is delta dz up to order dz^2: halving dz quarters
+    the difference. Since z = w a + b, the demon only has to change b.
 
     Examples
     --------
