@@ -27,8 +27,8 @@ class Saturated:
     Attributes
     ----------
     by_neuron : list of arrays of shape (sizes[l + 1],)
-        For each neuron, the share of examples for which abs(sigma'(z)) is below the threshold. If it
-        is 1, the neuron learns from none of them.
+        The share of examples for which abs(sigma'(z)) of a neuron is below the threshold. If it is
+        1, the neuron learns from none of them.
     share : list of float
         The mean over the layer.
     speed : list of float, or None without y
@@ -64,8 +64,8 @@ def saturation(
     x : array of shape (n, in), (in,), or a column (in, 1)
     y : array of shape (n, out), (out,), (out, 1), or labels (n,), optional
     threshold : float
-        A neuron is saturated if abs(sigma'(z)) is below it. For a sigmoid, that is below 0.01 if the
-        activation is below 0.0101 or above 0.9899. For softmax, sigma' is a_j (1 - a_j).
+        A neuron is saturated if abs(sigma'(z)) is below it. For a sigmoid, sigma' is below 0.01 if
+        the activation is below 0.0101 or above 0.9899. For softmax, sigma' is a_j (1 - a_j).
 
     Returns
     -------

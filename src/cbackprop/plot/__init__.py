@@ -1,8 +1,8 @@
 """
 Pictures of networks and of their training, by matplotlib (extra ``plot``).
 
-Each function returns the Axes that it drew on, or an array of them. What differs in colour differs
-in lightness, mark or dash as well. docs/pictures.md shows them all.
+Each function returns the Axes that it drew on, or an array of them. Whatever differs in colour also
+differs in lightness, marker or dash. docs/pictures.md shows all pictures.
 """
 
 from cbackprop import _renamed

@@ -1,4 +1,4 @@
-"""What a classifier gets wrong."""
+"""The classes that a network confuses, and its worst mistakes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cbackprop.network import Network
 from cbackprop.plot import _axes
 from cbackprop.sources import ArrayExamples, Examples, RowSource, StreamedExamples
 
-MOST_COUNTED = 25  # classes; with more, counts would touch each other
+MOST_COUNTED = 25  # classes; the counts of more would touch
 MISTAKES = 12
 
 
@@ -24,10 +24,10 @@ def confusion(
     shape: tuple[int, int] | None = None, names: Sequence[str] | None = None, ax: Any = None,
 ) -> Any:
     """
-    Draw the confusion matrix, and beside it the mistakes that the network was most sure of.
+    Draw the confusion matrix, and beside it the mistakes of which the network was most certain.
 
-    A cell is the darker, the larger its share of its row: of the examples of one class. Mistakes
-    are in order of the output for the wrong class, which is written below its name.
+    A cell is darker, the larger its share of the row, which has the examples of one class. Mistakes
+    are sorted by the output for the wrong class, which is written below its name.
 
     Parameters
     ----------
@@ -35,23 +35,23 @@ def confusion(
     test_data : (x, y), list of pairs, or RowSource
         As `Network.SGD` takes it.
     mistakes : int, optional
-        How many to show, as images; 12 by default, or 0 if the inputs are no image.
+        How many to show as images; by default 12, or 0 if the inputs are not an image.
     shape : (int, int), optional
-        Height and width of the images; by default square, from 64 inputs on.
+        Height and width of the images. By default, 64 or more inputs are a square image.
     names : sequence of str, optional
-        Of the classes; by default an estimator's `classes_`, of a network 0, 1, 2, ...
+        The names of the classes; by default an estimator's `classes_`, or 0, 1, 2, ...
     ax : matplotlib Axes, optional
-        What to draw in the place of; by default a new figure.
+        The Axes whose place the picture takes; by default a new figure.
 
     Returns
     -------
     array of matplotlib Axes
-        That of the matrix, then one for each mistake shown.
+        The Axes of the matrix, then those of each mistake shown.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument or the data is bad, or mistakes are asked for that are no images.
+        If an argument or the data is bad, or mistakes are to be shown that are not images.
     ModuleNotFoundError
         If matplotlib (extra ``plot``) is missing.
 
@@ -101,7 +101,7 @@ def confusion(
 
 
 def _examples(net: Network, test_data: Any) -> Examples:
-    """Check a data set, as far as it is there."""
+    """Check a data set; the rows of a source are checked when they are made."""
     def admit(part: Any) -> tuple[Any, NDArray[Any]]:
         x, y = arrays.examples(part, net.sizes, net.dtype, "test_data")
         rows = net.engine.rows(x, "x of test_data")
@@ -115,7 +115,7 @@ def _examples(net: Network, test_data: Any) -> Examples:
 
 
 def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:
-    """Give each example's class, the class that the network sees, and its output for that."""
+    """Return each example's class, the class that the network sees, and its output for that."""
     judged, threshold = [], layers.threshold(net.cost)
     for rows, y in examples.all():
         a = net.feedforward(rows.x)
@@ -153,7 +153,7 @@ def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    # The root: else the few mistakes of a good network are white.
+    # The square root, since the few mistakes of a good network would otherwise be white.
     drawn = ax.imshow(shares, cmap=_axes.COLORMAP, norm=PowerNorm(0.5, 0, 1),
                       interpolation="nearest")
     ax.set(xlabel="class that the network sees", ylabel="class",

@@ -19,24 +19,25 @@ def flow(
     trace: Trace, example: int = 0, *, shape: tuple[int, int] | None = None, ax: Any = None
 ) -> Any:
     """
-    Draw one example's activations, layer by layer, and below them its errors on their way back.
+    Draw the activations of one example, layer by layer, and below them its errors.
 
     Parameters
     ----------
     trace : Trace
-        What `cbackprop.inspect.trace` returned.
+        The result of `cbackprop.inspect.trace`.
     example : int
-        Which of its examples.
+        The index of the example in the trace.
     shape : (int, int), optional
-        Height and width of x as an image; by default square, from 64 inputs on, else bars.
+        Height and width of x as an image. By default, 64 or more inputs are a square image, and
+        fewer are bars.
     ax : matplotlib Axes, optional
-        What to draw in the place of; by default a new figure.
+        The Axes whose place the picture takes; by default a new figure.
 
     Returns
     -------
     array of matplotlib Axes, of shape (2, layers)
-        Above, x and each `trace.a`, with y as circles in the last; below, words on the outputs and
-        the cost, and each `trace.delta`.
+        The upper row has x and each `trace.a`, with y as circles in the last. The lower row has a
+        text with the outputs and the cost, and each `trace.delta`.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def flow(
 
 
 def _about(trace: Trace, i: int) -> str:
-    """Say what the outputs should be and are, and the cost."""
+    """Describe the target, the output and the cost."""
     words = []
     target, output = trace.y[i], trace.a[-1][i]
     if len(target) == 1:
@@ -99,12 +100,12 @@ def _about(trace: Trace, i: int) -> str:
 
 
 def _bars(ax: Any, values: NDArray[Any], signed: bool = False) -> None:
-    """Draw a bar for each neuron, the first on top."""
+    """Draw one bar for each neuron, the first at the top."""
     from matplotlib.ticker import MaxNLocator
 
     neurons = np.arange(len(values))
     edges = np.stack((neurons - 0.4, neurons + 0.4), axis=1).ravel()
-    heights = np.full(2 * len(values) - 1, np.nan)  # between bars, nothing
+    heights = np.full(2 * len(values) - 1, np.nan)  # nothing between bars
     heights[::2] = values
     ax.stairs(heights, edges, orientation="horizontal", fill=True, color="0.35")
     ax.set_ylim(len(values) - 0.4, -0.6)

@@ -1,4 +1,4 @@
-"""Backpropagation against differences of the cost."""
+"""Derivatives by backpropagation against differences of the cost."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
     """
     Draw each derivative by backpropagation against that by differences, and the relative errors.
 
-    The worst has a ring, and its name in the legend. An error of 0 has no place on a logarithmic
-    axis: how many there are is written below it.
+    A ring marks the largest error, and the legend names its parameter. An error of 0 has no place
+    on a logarithmic axis: the label below counts them.
 
     Parameters
     ----------
     result : GradientCheck
-        What `cbackprop.inspect.gradient_check` returned.
+        The result of `cbackprop.inspect.gradient_check`.
     ax : matplotlib Axes, optional
-        What to draw in the place of; by default a new figure.
+        The Axes whose place the picture takes; by default a new figure.
 
     Returns
     -------
     array of matplotlib Axes
-        That of the derivatives, and that of the errors with the tolerance as a line.
+        The Axes of the derivatives, and those of the errors with the tolerance as a line.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
     right.axhline(result.tolerance, color="black", linewidth=1, linestyle="--",
                   label=f"tolerance {result.tolerance:g}")
     none = int((result.errors == 0).sum())
-    if result.worst > 0:  # else there is nothing that has a logarithm
+    if result.worst > 0:  # otherwise nothing has a logarithm
         right.set(xscale="log", yscale="log")
     right.set(ylabel="relative error",
               xlabel="size of the derivative" + f"\n({none:,} have no error)" * (none > 0))

@@ -11,19 +11,19 @@ from cbackprop.plot import _axes
 
 def learning_curves(history: History, ax: Any = None) -> Any:
     """
-    Draw costs (axis on the left, filled marks) and accuracies (on the right, hollow marks).
+    Draw costs (left axis, filled markers) and accuracies (right axis, hollow markers).
 
     Parameters
     ----------
     history : History
-        What `Network.SGD` returned; every cost and accuracy that it recorded is drawn.
+        The result of `Network.SGD`; every cost and accuracy in it is drawn.
     ax : matplotlib Axes, optional
-        What to draw on; by default that of a new figure.
+        The Axes to draw on; by default those of a new figure.
 
     Returns
     -------
     matplotlib Axes
-        That of the costs.
+        The Axes of the costs.
 
     Raises
     ------
@@ -58,6 +58,6 @@ def learning_curves(history: History, ax: Any = None) -> Any:
     for kind, side in sides.items():
         side.set_ylabel(kind)
     _axes.epoch_axis(ax)
-    # Above, where no curve is; two columns are as wide as the axes of a usual figure.
+    # Two columns are as wide as the Axes of a usual figure.
     _axes.legend(ax, lines)
     return ax

@@ -16,20 +16,21 @@ def saturation(record: Saturation, ax: Any = None) -> Any:
     Parameters
     ----------
     record : Saturation
-        A callback that was in `Network.SGD`, from `cbackprop.inspect`.
+        A callback from `cbackprop.inspect` that `Network.SGD` has called.
     ax : matplotlib Axes, optional
-        What to draw in the place of; by default a new figure.
+        The Axes whose place the picture takes; by default a new figure.
 
     Returns
     -------
     array of matplotlib Axes
-        That of the shares; and, if the callback was given y, that of the length of delta, the
-        gradient by a layer's biases, on a logarithmic axis. Epoch 0 is before training.
+        The Axes of the shares. If the callback was given y, the second Axes show the length of
+        delta, the gradient with respect to a layer's biases, on a logarithmic axis. Epoch 0 is
+        before training.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another class, or the callback has not been in a training.
+        If an argument is of another class, or the callback has not been called.
     ModuleNotFoundError
         If matplotlib (extra ``plot``) is missing.
 
@@ -57,7 +58,7 @@ def saturation(record: Saturation, ax: Any = None) -> Any:
                      zip(zip(*values, strict=True), _axes.colors(layers), strict=True))]
         panel.set_ylabel(label)
         _axes.epoch_axis(panel)
-    if any(map(any, record.speed)):  # else there is nothing that has a logarithm
+    if any(map(any, record.speed)):  # otherwise nothing has a logarithm
         panels[1].set_yscale("log")
     panels[0].set_ylim(bottom=0)
     _axes.legend(panels[0], lines)

@@ -24,23 +24,23 @@ def weights(
     neurons: Sequence[int] | None = None, ax: Any = None,
 ) -> Any:
     """
-    Draw the weights into each neuron of a layer as an image: darkest the most negative.
+    Draw the weights into each neuron of a layer as an image; the most negative are darkest.
 
     The scale is symmetric, so that 0 is the same grey in every picture. One weight in two hundred
-    may lie beyond its ends; it looks like the end.
+    may lie beyond its ends; it has the colour of the end.
 
     Parameters
     ----------
     net : Network or estimator
     layer : int
-        Which of `net.weights`.
+        The index of a layer in `net.weights`.
     shape : (int, int), optional
         Height and width of the images; by default square.
     neurons : sequence of int, optional
-        Which, in one row. By default all, row by row; the number of a neuron is then that of its
-        row plus that of its column.
+        The neurons to draw, in one row. By default all, row by row; the number of a neuron is then
+        the number at its row plus the number at its column.
     ax : matplotlib Axes, optional
-        What to draw on; by default that of a new figure.
+        The Axes to draw on; by default those of a new figure.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def weights(
     Raises
     ------
     TypeError, ValueError
-        If the layer or a neuron does not exist, or its inputs are not an image of this shape.
+        If the layer or a neuron does not exist, or its inputs do not form an image of this shape.
     ModuleNotFoundError
         If matplotlib (extra ``plot``) is missing.
 
@@ -92,7 +92,7 @@ def weights(
 
 
 def _mosaic(images: NDArray[Any], columns: int) -> NDArray[Any]:
-    """Lay images `(n, height, width)` out in rows; what is between them is NaN."""
+    """Lay out images `(n, height, width)` in rows, with NaN in between."""
     n, height, width = images.shape
     rows = -(-n // columns)
     tiles = np.full((rows * columns, height + GAP, width + GAP), np.nan, images.dtype)
@@ -102,7 +102,7 @@ def _mosaic(images: NDArray[Any], columns: int) -> NDArray[Any]:
 
 
 def _number(axis: Any, numbers: Sequence[int], pixels: int) -> None:
-    """Write these numbers at the middles of images, not all if they are many."""
+    """Write the numbers at the middles of images; if there are many, write some of them."""
     shown = range(0, len(numbers), -(-len(numbers) // MAX_TICKS))
     axis.set_ticks([at * (pixels + GAP) + (pixels - 1) / 2 for at in shown],
                    [str(numbers[at]) for at in shown])
