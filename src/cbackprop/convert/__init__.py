@@ -1,4 +1,4 @@
-"""Networks of other libraries, made into ours, and ours into theirs."""
+"""Conversions between networks of other libraries and of this one."""
 
 from cbackprop import _renamed
 from cbackprop.convert.keras import from_keras, to_keras
