@@ -24,7 +24,7 @@ def confusion(
     shape: tuple[int, int] | None = None, names: Sequence[str] | None = None, ax: Any = None,
 ) -> Any:
     """
-    Draw the confusion matrix, and beside it the mistakes of which the network was most certain.
+    Draw the confusion matrix, and beside it the mistakes that the network was most certain of.
 
     A cell is darker, the larger its share of the row, which has the examples of one class. Mistakes
     are sorted by the output for the wrong class, which is written below its name.
