@@ -72,7 +72,7 @@ def digest(*arrays: Any) -> str:
 
 def with_threads(count: int) -> None:
     """Have networks train in so many threads, whatever their size and this machine."""
-    setattr(cbackprop.thread_choice.ThreadTuner, "threads", lambda pace, asked: count)  # noqa: B010
+    setattr(cbackprop.thread_choice.ThreadTuner, "threads", lambda tuner, asked: count)  # noqa: B010
     setattr(cbackprop.thread_choice, "for_reading", lambda asked, multiplications: count)  # noqa: B010
 
 

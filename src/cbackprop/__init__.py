@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 from cbackprop import _deprecated as _deprecated
-from cbackprop import callbacks, datasets, metrics, optimizers, schedules, tables
+from cbackprop import _renamed, callbacks, datasets, metrics, optimizers, schedules, tables
 from cbackprop._endings import DivergenceError
 from cbackprop._version import __version__ as __version__
 from cbackprop.config import show_config
@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
             raise AttributeError(str(error), name=name) from error
     if name in LAZY_FUNCTIONS:
         return getattr(importlib.import_module(LAZY_FUNCTIONS[name]), name)
-    raise AttributeError(f"module 'cbackprop' has no attribute {name!r}")
+    return _renamed.getter("cbackprop", stacklevel=3)(name)
 
 
 def __dir__() -> list[str]:

@@ -1,9 +1,12 @@
-"""Names of 0.6.0, for one more version: each says what takes its place."""
+"""Names of 0.6.0, for one more version, that need more than another name."""
 
 import warnings
 from typing import Any
 
+from cbackprop import _renamed, files, functions, layers, network, optimizers
+from cbackprop.core import table
 from cbackprop.history import History
+from cbackprop.optimizers import Optimizer
 
 
 def plot(history: History, ax: Any = None) -> Any:
@@ -16,4 +19,38 @@ def plot(history: History, ax: Any = None) -> Any:
     return learning_curves(history, ax=ax)
 
 
-setattr(History, "plot", plot)  # noqa: B010
+def decays(optimizer: Optimizer) -> tuple[float, ...]:
+    """Return four numbers, as the core of 0.6.0 took them."""
+    _renamed.warn("Optimizer.decays", "Optimizer.hyperparameters", 2)
+    numbers = optimizer.hyperparameters()
+    if len(numbers) == 4:
+        return tuple(numbers.values())
+    return (numbers.get("beta1", numbers.get("momentum", 0.0)),
+            numbers.get("beta2", numbers.get("rho", 0.0)), numbers.get("epsilon", 0.0), 0.0)
+
+
+def one(argument: str, value: Any, known: Any, build: Any, own: type) -> Any:
+    """Return a function as the core takes it."""
+    _renamed.warn("cbackprop.functions.one", "cbackprop.layers.resolve_function", 2)
+    rows: list[layers.Row] = [*table.ACTIVATIONS, *table.COSTS]
+    return layers.resolve_function(argument, value, [row for row in rows if row.name in known], own)
+
+
+def layer(argument: str, value: Any, size: int, build: Any) -> Any:
+    """Return a layer's activation."""
+    _renamed.warn("cbackprop.functions.layer", "cbackprop.layers.resolve_layer", 2)
+    return layers.resolve_layer(argument, value, size)
+
+
+def layers_(activation: Any, output_activation: Any, cost: Any, sizes: Any, build: Any) -> Any:
+    """Return the activation of each layer, and what was asked for the last."""
+    _renamed.warn("cbackprop.functions.layers", "cbackprop.layers.resolve_layers", 2)
+    return layers.resolve_layers(activation, output_activation, cost, sizes)
+
+
+for _owner, _name, _adapter in [
+        (History, "plot", plot), (Optimizer, "decays", decays), (functions, "one", one),
+        (functions, "layer", layer), (functions, "layers", layers_)]:
+    setattr(_owner, _name, _adapter)
+for _module in (files, functions, network, optimizers):  # what is loaded later does so itself
+    _renamed.install(_module.__name__)

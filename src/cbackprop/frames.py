@@ -49,7 +49,11 @@ def array(frame: Any, name: str) -> NDArray[Any]:
 def _missing(frame: Any) -> list[int] | None:
     """Return the row, and column, of the first missing value."""
     if hasattr(frame, "isna"):  # pandas
-        return next(iter(np.argwhere(np.asarray(frame.isna())).tolist()), None)
+        try:
+            missing = np.asarray(frame.isna())
+        except ArithmeticError:  # a decimal's signaling NaN, which is no number either
+            return None
+        return next(iter(np.argwhere(missing).tolist()), None)
     for at, series in enumerate(_columns(frame)):
         if series.null_count():
             return [series.is_null().arg_max(), *([at] if frame is not series else [])]

@@ -13,6 +13,8 @@ from cbackprop import arrays
 
 PART_BYTES = 2**21  # of rows made at a time: they should still be in the cache when trained on
 
+MAX_COLUMNS = 2**31 - 1  # of a sparse matrix: the core has their indices as C ints
+
 # What the core takes: rows, targets, order, first, last.
 Part = tuple[Any, Any, NDArray[Any], int, int]
 
@@ -56,12 +58,16 @@ def listed(build: Any, x: Any, name: str) -> Any:
     Raises
     ------
     ValueError
-        If an index is outside the matrix.
+        If an index is outside the matrix, or there are more columns than a C int counts.
     """
+    if x.shape[1] > MAX_COLUMNS:
+        raise ValueError(f"{name} must have at most {MAX_COLUMNS} columns where it is sparse, "
+                         f"got {x.shape[1]}")
+    x = x.tocsr()
     with np.errstate(over="ignore"):  # an infinity is found by who minds it
-        rows = build.Rows(x.tocsr())
-        if not rows.is_sound():
-            x = x.tocsr(copy=True)
+        rows = None if _are_long(x.indices, x.shape[1]) else build.Rows(x)
+        if rows is None or not rows.is_sound():
+            x = x.copy()
             try:
                 x.check_format()
             except ValueError as error:
@@ -69,6 +75,12 @@ def listed(build: Any, x: Any, name: str) -> Any:
             x.sum_duplicates()
             rows = build.Rows(x)
     return rows
+
+
+def _are_long(indices: NDArray[Any], columns: int) -> bool:
+    """Whether an index is outside, and might be inside once it is cut down to a C int."""
+    return (indices.itemsize > 4 and indices.size > 0
+            and int(indices.view(f"u{indices.itemsize}").max()) >= columns)  # negative: very large
 
 
 class SparseTargets(RowSource):

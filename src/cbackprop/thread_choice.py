@@ -1,4 +1,4 @@
-"""How many threads a piece of work is worth, on this machine, now."""
+"""The number of threads for a piece of work: what pays on this machine, at this moment."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from typing import Any
 from cbackprop import _check
 from cbackprop.core import _dispatch, _runtime
 
-MOST = 1024
-MEETINGS = 4  # of a team in each mini-batch
-EXCHANGED = 350  # bytes that come from another core in the time that two threads take to meet
-WORTH = 0.9  # a team must promise, and then take, less than this part of one thread's time
-LINE = 64  # bytes of neurons of which threads take whole numbers
-SHARE = 10_000_000  # multiplications that make a thread for reading worth its start
-PATIENCE = 0.06, 4.0  # seconds of one thread after a team was too slow: at first, and at most
-TRIAL = 5e-3, 3  # seconds of one thread's work, or chunks: in less, to wake a team decides
-EARLIEST = 0.02  # seconds of one thread before a team: one that does not get its cores costs 4 ms
-
-CROWDED = 5e-6  # seconds: no meeting takes so long where each thread has a core
+MAX_THREADS = 1024  # as in the core
+LINE_BYTES = 64  # as in the core: a thread computes whole cache lines of neurons
+BARRIERS_PER_BATCH = 4
+BYTES_PER_BARRIER = 350  # that come from another core in the time of a barrier of two threads
+MAX_RELATIVE_TIME = 0.9  # a team must be expected, and then seen, to take less of one thread's time
+MIN_PRODUCTS_PER_THREAD = 10_000_000  # multiplications of inference that pay for a thread's start
+BACKOFF = 0.06, 4.0  # seconds with one thread after a team was too slow: at first, and at most
+JUDGE_AFTER = 5e-3, 3  # seconds of one thread's work, or chunks: before, waking the team dominates
+WARM_UP = 0.02  # seconds with one thread before a team: one that does not get its cores costs 4 ms
+OVERSUBSCRIBED_LATENCY = 5e-6  # seconds: where each thread has a core, no barrier takes so long
 
 _running, _lock = 0, Lock()
-_met: dict[int, tuple[float, float]] = {}  # seconds of a meeting, and until when they are believed
+_latencies: dict[int, tuple[float, float]] = {}  # by threads: seconds, and until when they hold
 
 
 def checked(threads: Any) -> int | None:
@@ -40,22 +39,22 @@ def checked(threads: Any) -> int | None:
     Raises
     ------
     TypeError, ValueError
-        If it is not an integer from 1 to MOST.
+        If it is not an integer from 1 to MAX_THREADS.
     """
-    rule = f"threads must be None or an integer from 1 to {MOST}"
+    rule = f"threads must be None or an integer from 1 to {MAX_THREADS}"
     if threads is None:
         return None
     try:
         found = operator.index(threads)
     except TypeError:
         raise TypeError(f"{rule}, got {_check.shown(threads)}") from None
-    if not 1 <= found <= MOST:
+    if not 1 <= found <= MAX_THREADS:
         raise ValueError(f"{rule}, got {_check.shown(found)}")
     return found
 
 
 def cores() -> int:
-    """Return how many cores this process may use: by affinity, and by its control group's quota."""
+    """Return how many cores affinity and the control group's quota allow this process."""
     try:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
@@ -65,7 +64,7 @@ def cores() -> int:
 
 @cache
 def _quota(root: str = "/") -> float:
-    """Return the cores' time that Linux control groups allow, 1.5 being one and a half."""
+    """Return how many cores Linux control groups allow; it need not be a whole number."""
     groups = Path(root, "sys/fs/cgroup")
     files = [[groups / "cpu/cpu.cfs_quota_us", groups / "cpu/cpu.cfs_period_us"]]  # version 1
     try:
@@ -87,9 +86,9 @@ def _quota(root: str = "/") -> float:
     return allowed
 
 
-def taken() -> int:
-    """Return how many of the cores other programs use at this moment; 0 where nobody can tell."""
-    if cores() < (os.cpu_count() or 1):  # the system counts what runs on all of them
+def busy_cores() -> int:
+    """Return how many cores other programs use at this moment; 0 where that is unknown."""
+    if cores() < (os.cpu_count() or 1):  # /proc/loadavg counts all of them
         return 0
     try:
         with open("/proc/loadavg") as file:
@@ -108,24 +107,24 @@ def _state(task: str) -> str:
 @cache
 def default() -> int:
     """
-    Return the most threads where nobody asks for a number: what CBACKPROP_NUM_THREADS says.
+    Return the most threads if the caller gives no number: CBACKPROP_NUM_THREADS, or no limit.
 
     Raises
     ------
     ValueError
-        If that is not an integer from 1 to MOST.
+        If that is not an integer from 1 to MAX_THREADS.
     """
     asked = os.environ.get("CBACKPROP_NUM_THREADS", "")
     if not asked:
-        return MOST
-    if not asked.isdecimal() or not 1 <= int(asked) <= MOST:
-        raise ValueError(f"CBACKPROP_NUM_THREADS must be an integer from 1 to {MOST}, "
+        return MAX_THREADS
+    if not asked.isdecimal() or not 1 <= int(asked) <= MAX_THREADS:
+        raise ValueError(f"CBACKPROP_NUM_THREADS must be an integer from 1 to {MAX_THREADS}, "
                          f"got {_check.shown(asked)}")
     return int(asked)
 
 
 def most(asked: int | None = None) -> int:
-    """Return how many threads may run now: no more than cores, OpenMP's limit, and a fair part."""
+    """Return how many threads may run now: limited by cores, OpenMP, and other trainings."""
     allowed: int = min(build.openmp_threads() for build in _dispatch.LOADED)
     fair = max(1, cores() // max(1, _running))
     return max(1, min(asked or default(), fair, allowed))
@@ -133,7 +132,7 @@ def most(asked: int | None = None) -> int:
 
 @contextmanager
 def running() -> Iterator[None]:
-    """Count a training while it runs: several of them divide the cores."""
+    """Count a training while it runs, so that several of them share the cores."""
     global _running
     with _lock:
         _running += 1
@@ -161,34 +160,36 @@ def _forget() -> None:
     _running, _lock = 0, Lock()
 
 
-def meeting(threads: int) -> float:
+def barrier_latency(threads: int) -> float:
     """
-    Return the seconds it takes that many threads to meet: measured once in a process.
+    Return the latency of a barrier of this many threads, in seconds.
 
-    Where they had to wait for a core, that was no measurement: it is believed for a while only. And
-    where other programs have the cores, it is not worth the tenth of a second that it would take.
+    It is measured once in a process. If a thread had to wait for a core, the result is kept for a
+    few seconds only, and then measured again. While other programs occupy the cores, nothing is
+    measured, since that would take 0.1 s: OVERSUBSCRIBED_LATENCY is assumed.
     """
     _prepare_forks()
-    seconds, until = _met.get(threads, (0.0, 0.0))
-    if time.monotonic() >= until and cores() - taken() < threads:
-        seconds, until = _met[threads] = CROWDED, time.monotonic() + PATIENCE[0]
+    seconds, until = _latencies.get(threads, (0.0, 0.0))
+    if time.monotonic() >= until and cores() - busy_cores() < threads:
+        seconds, until = _latencies[threads] = OVERSUBSCRIBED_LATENCY, time.monotonic() + BACKOFF[0]
     if time.monotonic() >= until:
         seconds = min(_runtime.barrier_latency(threads, 100) for _ in range(5))
-        _met[threads] = seconds, math.inf if seconds < CROWDED else time.monotonic() + PATIENCE[1]
+        measured = seconds < OVERSUBSCRIBED_LATENCY  # no thread waited for a core
+        _latencies[threads] = seconds, math.inf if measured else time.monotonic() + BACKOFF[1]
     return seconds
 
 
 def for_reading(asked: int | None, multiplications: int) -> int:
-    """Return how many threads are worth it for feedforward, where nobody waits for anybody."""
-    if multiplications < 2 * SHARE:
+    """Return how many threads pay for inference, where they need no barrier."""
+    if multiplications < 2 * MIN_PRODUCTS_PER_THREAD:
         return 1
     _prepare_forks()
-    return min(most(asked), multiplications // SHARE)
+    return min(most(asked), multiplications // MIN_PRODUCTS_PER_THREAD)
 
 
 @cache
 def largest_share(sizes: tuple[int, ...], m: int, threads: int, line: int) -> float:
-    """Return the part of a mini-batch's arithmetic that falls to the busiest thread."""
+    """Return the share of a mini-batch's arithmetic that the busiest thread has."""
     def part(n: int, unit: int) -> float:
         units = -(-n // unit)
         return -(-units // threads) / units
@@ -202,8 +203,8 @@ def largest_share(sizes: tuple[int, ...], m: int, threads: int, line: int) -> fl
 
 
 @cache
-def exchanged(sizes: tuple[int, ...], m: int, threads: int, itemsize: int) -> float:
-    """Return the bytes of a mini-batch that a thread reads and another has written."""
+def exchanged_bytes(sizes: tuple[int, ...], m: int, threads: int, itemsize: int) -> float:
+    """Return the bytes of a mini-batch that one thread writes and another reads."""
     numbers = sum(2 * m * j for j in sizes[1:])  # a and delta
     numbers += sum(k * j for k, j in itertools.pairwise(sizes[1:]))  # w
     return numbers * itemsize * (threads - 1) / threads
@@ -211,90 +212,93 @@ def exchanged(sizes: tuple[int, ...], m: int, threads: int, itemsize: int) -> fl
 
 class ThreadTuner:
     """
-    How many threads train a network with mini-batches of one size, from one chunk to the next.
+    Chooses the number of threads for mini-batches of one size, from one chunk to the next.
 
-    One in the first chunks, to see how long that takes. Then as many as promise the least time, by
-    the arithmetic of a mini-batch and the cost of a meeting; and one, for a while, after a team did
-    not keep that promise: another program may have its cores. That while is twice as long each
-    time, and half as long again when a team does well.
+    The first chunks run in one thread, and are timed. After that the tuner takes the number with
+    the least expected time, by the arithmetic of a mini-batch and the latency of a barrier. If a
+    team is slower than expected, another program may have its cores: one thread works alone for a
+    while. The while doubles each time, and halves when a team keeps to its time.
 
     Parameters
     ----------
     sizes : sequence of int
     m : int
-        Of a mini-batch.
+        The size of a mini-batch.
     itemsize : int
-        Of the real type.
+        The size of the real type, in bytes.
     """
 
     def __init__(self, sizes: Sequence[int], m: int, itemsize: int) -> None:
         self.sizes, self.m, self.itemsize = tuple(sizes), m, itemsize
-        self.alone: float | None = None  # seconds of a mini-batch in one thread, once known
-        self.worked = 0.0  # seconds, in one thread
-        self.back_at, self.patience = 0.0, PATIENCE[0]
-        self.chunks, self.steps, self.seconds = 0, 0, 0.0  # of a team, not judged yet
+        self.serial_seconds: float | None = None  # of a mini-batch in one thread, once known
+        self.serial_time = 0.0  # seconds that one thread has worked in all
+        self.retry_at, self.backoff = 0.0, BACKOFF[0]
+        self.chunks, self.steps, self.seconds = 0, 0, 0.0  # of a team that is not judged yet
         self.last = 1
 
     def threads(self, asked: int | None) -> int:
         """Return how many threads the next chunk should have."""
         allowed = most(asked)
-        if self.alone is None or self.worked < EARLIEST or time.monotonic() < self.back_at:
+        if (self.serial_seconds is None or self.serial_time < WARM_UP
+                or time.monotonic() < self.retry_at):
             allowed = 1
         else:
-            allowed = self.best(allowed, self.alone)
+            allowed = self.best(allowed, self.serial_seconds)
         if allowed > self.last:
-            free = max(1, cores() - taken())
+            free = max(1, cores() - busy_cores())
             if free == 1:
-                self.back_at = time.monotonic() + PATIENCE[0]
+                self.retry_at = time.monotonic() + BACKOFF[0]
             allowed = min(allowed, free)
         self.last = allowed
         return allowed
 
-    def best(self, allowed: int, alone: float) -> int:
-        """Return the number of threads that promises the least time."""
-        best, least = 1, WORTH * alone
-        if least > MEETINGS * 5e-8:  # no meeting is quicker: do not begin a team to measure it
+    def best(self, allowed: int, serial_seconds: float) -> int:
+        """Return the number of threads with the least expected time."""
+        best, least = 1, MAX_RELATIVE_TIME * serial_seconds
+        if least > BARRIERS_PER_BATCH * 5e-8:  # no barrier is quicker: none has to be measured
             for threads in range(2, allowed + 1):
-                share = largest_share(self.sizes, self.m, threads, LINE // self.itemsize)
-                bytes_ = exchanged(self.sizes, self.m, threads, self.itemsize)
-                seconds = alone * share + (bytes_ / EXCHANGED + MEETINGS) * meeting(threads)
+                share = largest_share(self.sizes, self.m, threads, LINE_BYTES // self.itemsize)
+                bytes_ = exchanged_bytes(self.sizes, self.m, threads, self.itemsize)
+                barriers = bytes_ / BYTES_PER_BARRIER + BARRIERS_PER_BATCH
+                seconds = serial_seconds * share + barriers * barrier_latency(threads)
                 if seconds < least:
                     best, least = threads, seconds
         return best
 
     def record(self, threads: int, steps: int, seconds: float, left: bool) -> None:
         """
-        Take note of a chunk.
+        Record how long a chunk took.
 
         Parameters
         ----------
-        threads, steps
-            How many it had, and how many mini-batches it did.
+        threads : int
+        steps : int
+            The mini-batches in it.
         seconds : float
-            It took.
         left : bool
-            Whether the team ended it, because its threads waited too long for each other.
+            Whether the team stopped early, because its threads waited too long for each other.
         """
         if threads == 1:
-            self.worked += seconds
+            self.serial_time += seconds
             each = seconds / max(1, steps)
-            self.alone = each if self.alone is None else min(each, 1.1 * self.alone)
-        if threads == 1 or self.alone is None:
+            self.serial_seconds = (each if self.serial_seconds is None
+                                   else min(each, 1.1 * self.serial_seconds))
+        if threads == 1 or self.serial_seconds is None:
             return
         self.chunks, self.steps = self.chunks + 1, self.steps + steps
         self.seconds += seconds
-        alone = self.steps * self.alone
-        if not left and alone < TRIAL[0] and self.chunks < TRIAL[1]:
+        serial = self.steps * self.serial_seconds
+        if not left and serial < JUDGE_AFTER[0] and self.chunks < JUDGE_AFTER[1]:
             return
-        if left or self.seconds > alone * WORTH:
-            self.back_at = time.monotonic() + self.patience
-            self.patience = min(2 * self.patience, PATIENCE[1])
+        if left or self.seconds > serial * MAX_RELATIVE_TIME:
+            self.retry_at = time.monotonic() + self.backoff
+            self.backoff = min(2 * self.backoff, BACKOFF[1])
         else:
-            self.patience = max(self.patience / 2, PATIENCE[0])
+            self.backoff = max(self.backoff / 2, BACKOFF[0])
         self.chunks, self.steps, self.seconds = 0, 0, 0.0
 
     def timed(self, asked: int | None, gradient: Callable[[int], float]) -> float:
-        """Call for the gradient of a mini-batch with so many threads, and take note of it."""
+        """Compute the gradient of a mini-batch with so many threads, and record its time."""
         threads, start = self.threads(asked), time.perf_counter()
         cost = gradient(threads)
         self.record(threads, 1, time.perf_counter() - start, False)

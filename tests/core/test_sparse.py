@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import cbackprop
-from cbackprop import optimizers
+from cbackprop import optimizers, sources
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -253,6 +253,25 @@ def test_listed_indices_are_looked_at(build, index_type):
         assert not rows(indices).is_sound(), indices
     for starts in ([0, 4, 3], [0, 2, 4], [1, 2, 3], [0, -1, 3], [0, 3]):
         assert not rows([0, 1, 2], starts).is_sound(), starts
+
+
+@pytest.mark.parametrize("index", [2**32 + 1, 1 - 2**32, 2**31, 2**63 - 1])
+def test_long_indices_are_not_cut_down(index):
+    x = sparse.csr_array((np.ones(3), [0, 1, 2], [0, 2, 3]), (2, 4))
+    x.indices = np.array([0, index, 2])
+    x.indptr = x.indptr.astype(np.int64)
+    net = cbackprop.Network([4, 3], seed=0)
+    with pytest.raises(ValueError, match=r"^a must be a sound sparse matrix: indices must be"):
+        net.feedforward(x)
+    x.indices = np.array([0, 1, 2])
+    assert np.array_equal(net.feedforward(x), net.feedforward(x.toarray()))
+
+
+def test_columns_that_no_int_counts_are_refused(build):
+    x = sparse.csr_array(([1.0], [2**31 - 1], [0, 1]), (1, 2**31))
+    with pytest.raises(ValueError, match=r"^x must have at most 2147483647 columns where it is "
+                                         r"sparse, got 2147483648$"):
+        sources.listed(build, x, "x")
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32"])

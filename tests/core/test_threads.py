@@ -49,7 +49,7 @@ def data(n, sizes, real="float32", labels=True, seed=0):
 
 def two_threads(monkeypatch, count=2):
     """Have networks train in so many threads, whatever machine this is."""
-    monkeypatch.setattr(thread_choice.ThreadTuner, "threads", lambda pace, asked: count)
+    monkeypatch.setattr(thread_choice.ThreadTuner, "threads", lambda tuner, asked: count)
     monkeypatch.setattr(thread_choice, "for_reading", lambda asked, multiplications: count)
 
 
@@ -270,12 +270,12 @@ def test_affinity():
 
 
 @pytest.fixture
-def pace(monkeypatch):
+def tuner(monkeypatch):
     """Return a way to make one on a machine of 8 free cores where threads meet in 0.1 us."""
     monkeypatch.setattr(thread_choice, "most", lambda asked: asked or 8)
     monkeypatch.setattr(thread_choice, "cores", lambda: 8)
-    monkeypatch.setattr(thread_choice, "taken", lambda: 0)
-    monkeypatch.setattr(thread_choice, "meeting", lambda count: 1e-7)
+    monkeypatch.setattr(thread_choice, "busy_cores", lambda: 0)
+    monkeypatch.setattr(thread_choice, "barrier_latency", lambda count: 1e-7)
 
     def make(sizes, m, itemsize):
         one = thread_choice.ThreadTuner(sizes, m, itemsize)
@@ -287,48 +287,48 @@ def pace(monkeypatch):
     return make
 
 
-def test_small_mini_batches_get_one_thread(pace):
-    assert pace([8, 16, 16, 1], 32, 4).threads(None) == 1
-    assert pace([2, 3, 1], 1000, 4).threads(None) == 1
+def test_small_mini_batches_get_one_thread(tuner):
+    assert tuner([8, 16, 16, 1], 32, 4).threads(None) == 1
+    assert tuner([2, 3, 1], 1000, 4).threads(None) == 1
 
 
-def test_large_mini_batches_get_all(pace):
-    assert pace([784, 2048, 2048, 10], 256, 4).threads(None) == 8
-    assert pace([784, 2048, 2048, 10], 256, 8).threads(3) == 3
+def test_large_mini_batches_get_all(tuner):
+    assert tuner([784, 2048, 2048, 10], 256, 4).threads(None) == 8
+    assert tuner([784, 2048, 2048, 10], 256, 8).threads(3) == 3
 
 
-def test_cores_that_others_use_are_left_to_them(pace, monkeypatch):
-    monkeypatch.setattr(thread_choice, "taken", lambda: 6)
-    assert pace([784, 2048, 2048, 10], 256, 4).threads(None) == 2
-    monkeypatch.setattr(thread_choice, "taken", lambda: 60)
-    assert pace([784, 2048, 2048, 10], 256, 4).threads(None) == 1
+def test_cores_that_others_use_are_left_to_them(tuner, monkeypatch):
+    monkeypatch.setattr(thread_choice, "busy_cores", lambda: 6)
+    assert tuner([784, 2048, 2048, 10], 256, 4).threads(None) == 2
+    monkeypatch.setattr(thread_choice, "busy_cores", lambda: 60)
+    assert tuner([784, 2048, 2048, 10], 256, 4).threads(None) == 1
 
 
 @pytest.mark.parametrize("left", [True, False])
-def test_a_slow_team_steps_back_for_a_while(pace, left, monkeypatch):
+def test_a_slow_team_steps_back_for_a_while(tuner, left, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(thread_choice.time, "monotonic", lambda: clock[0])
-    one = pace([784, 512, 512, 10], 128, 4)
+    one = tuner([784, 512, 512, 10], 128, 4)
     one.record(1, 10, 0.04, False)
-    patience = thread_choice.PATIENCE[0]
+    backoff = thread_choice.BACKOFF[0]
     for _ in range(3):
         assert one.threads(None) == 8
         one.record(8, 10, 0.001 if left else 0.05, left)
         assert one.threads(None) == 1
-        clock[0] += 0.99 * patience
+        clock[0] += 0.99 * backoff
         assert one.threads(None) == 1
-        clock[0] += 0.02 * patience
-        patience *= 2
+        clock[0] += 0.02 * backoff
+        backoff *= 2
     for _ in range(3):
         assert one.threads(None) == 8
-        assert one.patience == patience
+        assert one.backoff == backoff
         one.record(8, 10, 0.01, False)
-        patience /= 2
-    assert one.patience == thread_choice.PATIENCE[0]
+        backoff /= 2
+    assert one.backoff == thread_choice.BACKOFF[0]
 
 
-def test_a_team_is_judged_by_enough_of_its_work(pace):
-    one = pace([784, 512, 512, 10], 128, 4)
+def test_a_team_is_judged_by_enough_of_its_work(tuner):
+    one = tuner([784, 512, 512, 10], 128, 4)
     one.record(1, 10, 0.04, False)
     one.record(8, 1, 0.006, False)
     assert one.threads(None) == 8
@@ -336,32 +336,33 @@ def test_a_team_is_judged_by_enough_of_its_work(pace):
     assert one.threads(None) == 1
 
 
-def test_a_gradient_is_timed_too(pace):
+def test_a_gradient_is_timed_too(tuner):
     one, seen = thread_choice.ThreadTuner([784, 512, 512, 10], 5_000, 4), []
     for _ in range(2):
         assert one.timed(
             None, lambda count: seen.append(count) or time.sleep(0.02 * (2 + count)) or 3.0) == 3.0
     assert seen == [1, 8]
-    assert one.alone > 0.04
+    assert one.serial_seconds > 0.04
     assert one.threads(None) == 1  # eight were slower, by more than a busy machine makes of it
 
 
 @openmp
-def test_a_meeting_in_a_crowd_is_measured_again(monkeypatch):
+def test_a_barrier_between_busy_cores_is_measured_again(monkeypatch):
     clock, seconds = [0.0], iter([2e-5] * 5 + [1e-7] * 5)
     monkeypatch.setattr(thread_choice.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(thread_choice, "_met", {})
+    monkeypatch.setattr(thread_choice, "_latencies", {})
     monkeypatch.setattr(thread_choice, "cores", lambda: 8)
-    monkeypatch.setattr(thread_choice, "taken", lambda: 7)
+    monkeypatch.setattr(thread_choice, "busy_cores", lambda: 7)
     monkeypatch.setattr(_runtime, "barrier_latency", lambda count, times: next(seconds))
-    assert thread_choice.meeting(2) == thread_choice.CROWDED  # not measured at all
-    clock[0] += thread_choice.PATIENCE[0]
-    monkeypatch.setattr(thread_choice, "taken", lambda: 0)
-    assert thread_choice.meeting(2) == thread_choice.meeting(2) == 2e-5
-    clock[0] += thread_choice.PATIENCE[1]
-    assert thread_choice.meeting(2) == 1e-7
+    assumed = thread_choice.OVERSUBSCRIBED_LATENCY
+    assert thread_choice.barrier_latency(2) == assumed  # not measured at all
+    clock[0] += thread_choice.BACKOFF[0]
+    monkeypatch.setattr(thread_choice, "busy_cores", lambda: 0)
+    assert thread_choice.barrier_latency(2) == thread_choice.barrier_latency(2) == 2e-5
+    clock[0] += thread_choice.BACKOFF[1]
+    assert thread_choice.barrier_latency(2) == 1e-7
     clock[0] += 1e6
-    assert thread_choice.meeting(2) == 1e-7
+    assert thread_choice.barrier_latency(2) == 1e-7
 
 
 def test_the_largest_share():
@@ -387,7 +388,7 @@ SHORT = """
 import json, os, resource, threading
 import numpy as np
 from cbackprop import Network, thread_choice
-thread_choice.ThreadTuner.threads = lambda pace, asked: 3
+thread_choice.ThreadTuner.threads = lambda tuner, asked: 3
 rng = np.random.default_rng(0)
 x, y = rng.random((60, 20)), rng.integers(0, 5, 60)
 def train(times):
@@ -413,9 +414,9 @@ FORKED = """
 import json, os, sys
 import numpy as np
 from cbackprop import Network, thread_choice
-thread_choice.taken = lambda: %d  # cores that other programs have: in a crowd no meeting is timed
-thread_choice.meeting(2)
-thread_choice.ThreadTuner.threads = lambda pace, asked: 2
+thread_choice.busy_cores = lambda: %d  # while others have the cores, no barrier is timed
+thread_choice.barrier_latency(2)
+thread_choice.ThreadTuner.threads = lambda tuner, asked: 2
 thread_choice.for_reading = lambda asked, multiplications: 2
 rng = np.random.default_rng(0)
 x, y = rng.random((300, 20)), rng.integers(0, 5, 300)
@@ -724,7 +725,7 @@ import json, warnings
 import numpy as np
 from cbackprop import Network, thread_choice
 thread_choice.cores = lambda: 4
-thread_choice.ThreadTuner.threads = lambda pace, asked: 4
+thread_choice.ThreadTuner.threads = lambda tuner, asked: 4
 thread_choice.for_reading = lambda asked, multiplications: 4
 x, y = np.random.default_rng(0).random((2000, 100), np.float32), np.arange(2000) % 10
 net = Network([100, 50, 10], seed=0)

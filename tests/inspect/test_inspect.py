@@ -1,6 +1,7 @@
 """What inspect says of a network: against the reference, differences, PyTorch, and BP1 to BP4."""
 
 import ctypes
+import importlib
 import itertools
 import math
 import pickle
@@ -150,7 +151,7 @@ def test_gradient_check_meets_kinks(monkeypatch):
     found = inspect.gradient_check(net, x, y, eps=1e-4)
     assert found.passed
     assert not found.at_kink.any()
-    monkeypatch.setattr(inspect.checks, "FINER", 1)
+    monkeypatch.setattr(importlib.import_module("cbackprop.inspect.gradient_check"), "FINER", 1)
     assert inspect.gradient_check(net, x, y, eps=1e-4).at_kink.any()
 
 
@@ -178,6 +179,16 @@ def test_gradient_check_of_kinks_behind_kinks(activation):
             found = inspect.gradient_check(net, rows[:n], [[1.0, 0.0], [0.5, 1.0]][:n])
             assert found.passed
             assert found.at_kink.any()
+
+
+def test_gradient_check_at_both_kinks_of_hard_tanh():
+    """One neuron is at each: the slopes of both sides are 1, and backpropagation's is 0."""
+    net = network((1, 1, 2, 1), activation=["identity", "hard_tanh", "identity"],
+                  initializer=([[[1]], [[1], [1]], [[1, 1]]], [[[0]], [[1], [-1]], [[0]]]))
+    found = inspect.gradient_check(net, [[0.0]], [[1.0]])
+    assert found.passed
+    assert found.differences[0] == pytest.approx(-1)
+    assert found.backprop[0] == 0
 
 
 def test_a_wrong_derivative_at_a_kink_is_none():

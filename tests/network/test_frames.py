@@ -357,6 +357,17 @@ def test_bad_frames(library, bad):
     refused(error, match, lambda: arrays.rows(frames.DataFrame(contents), 2))
 
 
+def test_a_signaling_nan_is_no_number():
+    """Neither pandas nor Python looks at one without an error of its own."""
+    pd = pytest.importorskip("pandas")
+    values = [decimal.Decimal(1), decimal.Decimal("sNaN")]
+    number = r"^x must hold real numbers, got Decimal\('sNaN'\)"
+    for others in ([1, 2], values, [1.0, None]):
+        frame = pd.DataFrame({"a": values, "b": others})
+        refused(TypeError, f"{number} in column 'a'$", lambda frame=frame: arrays.rows(frame, 2))
+    refused(TypeError, f"{number}$", lambda: arrays.numbers(pd.Series(values), "x"))
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_bad_series_of_labels(library):
     frames = pytest.importorskip(library)

@@ -114,7 +114,7 @@ def work():
 
 TEAM = """
 from cbackprop import thread_choice
-thread_choice.ThreadTuner.threads = lambda pace, asked: 2
+thread_choice.ThreadTuner.threads = lambda tuner, asked: 2
 thread_choice.for_reading = lambda asked, multiplications: 2
 """
 

@@ -2,6 +2,8 @@
 
 import ast
 import graphlib
+import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,19 @@ def test_no_circle_among_files():
     graph = {module(path): imported(path, modules) for path in FILES}
     assert sum(map(len, graph.values())) > 100  # they were read
     assert circle(graph) is None
+
+
+@pytest.mark.parametrize(("module", "name", "file"), [
+    ("cbackprop.thread_choice", "LINE_BYTES", "vocabulary/types.pxi"),
+    ("cbackprop.thread_choice", "MAX_THREADS", "vocabulary/threads.pxi"),
+    ("cbackprop.inspect.trace", "SLICE", "engine/layout.pxi"),
+])
+def test_constants_agree_with_the_core(module, name, file):
+    path = ROOT / "core" / file
+    if not path.exists():
+        pytest.skip("a wheel is without the core's source")
+    (in_core,) = re.findall(rf"^    {name} = (\d+)", path.read_text(), re.MULTILINE)
+    assert int(in_core) == getattr(importlib.import_module(module), name)
 
 
 def private(tree):

@@ -3,8 +3,8 @@ The modules of Nielsen's book for Python 3: change a script's import, and it run
 
     from cbackprop.book import mnist_loader, network, network2
 
-Everything is float64. Names, arguments, printed lines, the file of network2, and what is drawn from
-`random` and `numpy.random` are the book's; docs/book.md says what differs.
+Everything is float64. Names, arguments, printed lines, network2's file and the draws from `random`
+and `numpy.random` are the book's; docs/book.md says what differs.
 """
 
 from cbackprop.book import mnist_loader, network, network2

@@ -1,8 +1,8 @@
 """
-A few pairs, an example at a time in NumPy: to hand all parameters to the core would take longer.
+A few pairs, an example at a time in NumPy: copying all parameters to the core would take longer.
 
-Only where nothing is out of the ordinary. Else the way through the core is taken, which says what
-is wrong, and the parameters are as they were.
+This path is taken only if all types and shapes are the usual ones. Otherwise the core does the work
+and reports errors; the parameters are unchanged until then.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from cbackprop.book.formulas import is_correct
 from cbackprop.core import _dispatch
 
-MOST = 4  # pairs
+MAX_PAIRS = 4
 _core = _dispatch.load("float64")
 
 
 class Lists(Protocol):
-    """A network of the book's, as far as it is needed here."""
+    """The part of the book's network that is needed here."""
 
     weights: list[NDArray[Any]]
     biases: list[NDArray[Any]]
@@ -35,7 +35,7 @@ class Lists(Protocol):
 def stepped(
     net: Lists, sizes: tuple[int, ...], pairs: Any, eta: Any, lmbda: Any = 0.0, n: Any = 1
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]] | None:
-    """Return weights and biases after one step on a few pairs; None if it is not for us."""
+    """Return weights and biases after one step on a few pairs; None if the core should take it."""
     if not (_are_few(net, sizes, pairs) and type(eta) is float and type(lmbda) in (int, float)
             and type(n) is int and lmbda >= 0 < n):
         return None
@@ -53,7 +53,7 @@ def stepped(
 
 
 def correct(net: Lists, sizes: tuple[int, ...], pairs: Any) -> int | None:
-    """Count those of a few pairs that are classified as y says; None if it is not for us."""
+    """Count the correct ones of a few pairs; None if the core should do it."""
     if not _are_few(net, sizes, pairs):
         return None
     right = 0
@@ -67,7 +67,7 @@ def correct(net: Lists, sizes: tuple[int, ...], pairs: Any) -> int | None:
 
 
 def _are_few(net: Lists, sizes: tuple[int, ...], pairs: Any) -> bool:
-    """Whether these are a few pairs, whether they fit the network, and it itself."""
+    """Whether these are a few pairs that fit the network, and its parameters fit each other."""
     return (type(pairs) is type(net.weights) is type(net.biases) is list
-            and 0 < len(pairs) <= MOST and _core.pairs_match(pairs, sizes[0], sizes[-1])
+            and 0 < len(pairs) <= MAX_PAIRS and _core.pairs_match(pairs, sizes[0], sizes[-1])
             and _core.arrays_match(net.weights, net.biases, sizes))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, arrays
+from cbackprop import _check, _renamed, arrays
 from cbackprop.core import _dispatch
 
 DOUBLE = np.dtype(np.float64)
@@ -16,7 +16,7 @@ _sigmoid_of_short = _dispatch.load("float64").sigmoid_of_short
 
 def sigmoid(z: ArrayLike) -> Any:
     """
-    Return 1 / (1 + e^-z), without a warning where e^-z overflows: that is 0.
+    Return 1 / (1 + e^-z); where e^-z overflows, it is 0, without a warning.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def sigmoid(z: ArrayLike) -> Any:
 
 def vectorized_result(j: int, size: int = 10) -> NDArray[Any]:
     """
-    Return a column of zeros with a 1 in row j: what the network should say to digit j.
+    Return a column of zeros with a 1 in row j: the output that the network should give for digit j.
 
     Examples
     --------
@@ -51,10 +51,10 @@ def column(a: ArrayLike, size: int, name: str) -> NDArray[Any]:
     Raises
     ------
     TypeError, ValueError
-        If it is not numbers, or of another length.
+        If it is not numbers, or has another length.
     """
     if type(a) is np.ndarray and a.dtype is DOUBLE and a.ndim == 2 and len(a) == size:
-        return a  # as it nearly always is, and often one by one
+        return a  # nearly always, and often one at a time
     array = arrays.numbers(a, name)
     if array.shape == (size,):
         return array.reshape(size, 1)
@@ -66,12 +66,12 @@ def column(a: ArrayLike, size: int, name: str) -> NDArray[Any]:
 
 def target(y: ArrayLike, a: NDArray[Any]) -> NDArray[Any]:
     """
-    Return what y, of any of its forms, wants the output a to be; y itself if it is shaped as a.
+    Return the target for the output a: y itself if it has the shape of a, otherwise made from y.
 
     Raises
     ------
     TypeError, ValueError
-        If y is neither of a's shape, nor (out,), nor a label.
+        If y is not an array of a's shape or (out,), nor a label.
 
     Examples
     --------
@@ -91,9 +91,10 @@ def target(y: ArrayLike, a: NDArray[Any]) -> NDArray[Any]:
 
 def is_correct(a: ArrayLike, y: ArrayLike) -> bool:
     """
-    Whether an output is classified as y, a label or such an output, says.
+    Whether an output has the class of y, which is a label or an output.
 
-    The class is the largest output, the first of equals; a single output is a class against 1/2.
+    The class is the index of the largest output, or of the first of equals. A single output is
+    compared with 1/2.
 
     Examples
     --------
@@ -103,3 +104,6 @@ def is_correct(a: ArrayLike, y: ArrayLike) -> bool:
     if np.size(a) == 1:
         return (np.asarray(a).item() > 0.5) == (np.asarray(y).item() > 0.5)
     return bool(np.argmax(a) == (np.argmax(y) if np.size(y) > 1 else np.asarray(y).item()))
+
+
+_renamed.install(__name__)

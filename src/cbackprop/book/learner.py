@@ -1,10 +1,10 @@
 """
-What the book's two networks share: parameters in lists, and two ways to train.
+Shared by the book's two networks: parameters in lists, and two ways to train.
 
 One way is the book's: an example at a time, in NumPy, so that whatever a script has replaced is
-called as the book calls it. The other is the core's, which is taken where nothing is in the way.
-`weights` and `biases` are plain lists of plain arrays, new ones after every epoch: as in the book,
-whoever keeps one keeps the parameters of that moment. The core has a copy while it trains.
+called as the book calls it. If nothing was replaced, the core does the work. `weights` and `biases`
+are plain lists of plain arrays, which are new after every epoch: as in the book, a list that you
+keep has the parameters of that moment. The core has a copy while it trains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, arrays, optimizers
+from cbackprop import _check, _renamed, arrays, optimizers
 from cbackprop.book import few
 from cbackprop.book.formulas import column, is_correct
 from cbackprop.book.pairs import REAL, Pairs
@@ -32,9 +32,9 @@ FUNCTIONS = {"sigmoid", "sigmoid_prime", "vectorized_result"}  # of a module; th
 
 class Learner(ABC):
     """
-    A network of the book's, without its costs.
+    The book's network, without its costs.
 
-    Of names that are not the book's it has few: a subclass may use any other for its own.
+    It has few names that are not the book's, so that a subclass is free to use others.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Learner(ABC):
         Raises
         ------
         TypeError, ValueError
-            If it is not numbers, or of another length.
+            If it is not numbers, or has another length.
         """
         out = column(a, np.shape(self.weights[0])[1], "a")
         for b, w in zip(self.biases, self.weights, strict=False):  # as the book's
@@ -104,7 +104,7 @@ class Learner(ABC):
             delta = np.dot(self.weights[-l + 1].T, delta) * self._module.sigmoid_prime(zs[-l])
             nabla_b.insert(0, delta)
             nabla_w.insert(0, np.dot(delta, activations[-l - 1].T))
-        below = len(zs) - len(nabla_b)  # layers that a script's own num_layers leaves out
+        below = len(zs) - len(nabla_b)  # the layers that a script's own num_layers leaves out
         return zeros(self.biases[:below]) + nabla_b, zeros(self.weights[:below]) + nabla_w
 
     @abstractmethod
@@ -115,11 +115,11 @@ class Learner(ABC):
 
     @abstractmethod
     def _core_cost(self) -> str | None:
-        """Name the core's cost whose error of the output layer is `_output_error`, or None."""
+        """Return the name of the core's cost with the same error of the output layer, or None."""
 
     def _in_core(self) -> Network:
         """
-        Return a network of the core that has this one's parameters now.
+        Return a network in the core with this one's current parameters.
 
         Raises
         ------
@@ -143,7 +143,7 @@ def drawn(sizes: Sequence[int]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]
 
 
 def widths(net: Learner) -> tuple[int, ...]:
-    """Return the sizes as `weights` have them: after its initializers the book asks no others."""
+    """Return the sizes by the shapes of `weights`: later, the book's code asks no others."""
     try:
         return (net.weights[0].shape[1], *[len(w) for w in net.weights])
     except (AttributeError, IndexError, NotImplementedError, TypeError):  # lists, or worse
@@ -160,10 +160,10 @@ def zeros(parameters: Sequence[ArrayLike]) -> list[NDArray[Any]]:
 
 def replaced(net: Learner, *names: str) -> bool:
     """
-    Whether any of these is not the book's any more.
+    Whether a script has replaced any of these.
 
-    A method may be a subclass's, the object's own, or another object's; a method or a function of
-    the module may have been assigned.
+    A method may belong to a subclass, to the object itself or to another object. A method, or a
+    function of the module, may also have been assigned.
     """
     for name in names:
         if name in FUNCTIONS:
@@ -178,12 +178,12 @@ def replaced(net: Learner, *names: str) -> bool:
 
 
 def core_cost(net: Learner) -> str | None:
-    """Name the core's cost with which it trains as the book's loop would; None if it cannot."""
+    """Return the cost with which the core trains as the book's loop would, or None."""
     kind = type(net)
     if (replaced(net, "backprop", "sigmoid", "sigmoid_prime")
-            # A script's own number of layers: the book trains the last ones of them only.
+            # With a script's own number of layers, the book trains only the last of them.
             or net.num_layers - 1 != len(net.weights) == len(net.biases)
-            # Whoever watches the parameters sees each step.
+            # Such a class sees every step.
             or kind.__setattr__ is not object.__setattr__
             or hasattr(kind, "weights") or hasattr(kind, "biases")):
         return None
@@ -191,7 +191,7 @@ def core_cost(net: Learner) -> str | None:
 
 
 def reading_core(net: Learner) -> Any:
-    """Return the core where its outputs are those of `feedforward`; else None."""
+    """Return the core if its outputs are those of `feedforward`, else None."""
     if replaced(net, "feedforward", "sigmoid"):
         return None
     core = net._in_core().engine.core
@@ -199,12 +199,12 @@ def reading_core(net: Learner) -> Any:
 
 
 def moderate(parameters: NDArray[Any]) -> bool:
-    """Whether all are finite, and no sum of them overflows, since its order would then matter."""
+    """Whether all are finite, and so small that no sum overflows: its order would then matter."""
     return bool(parameters.max() < 1e100 and parameters.min() > -1e100)
 
 
 def quiet(net: Learner) -> Any:
-    """Return a context without NumPy's warnings, unless what warns may be the script's own."""
+    """Return a context without NumPy's warnings, unless the script's own code may warn."""
     own = replaced(net, "feedforward", "sigmoid")
     return contextlib.nullcontext() if own else np.errstate(all="ignore")
 
@@ -238,10 +238,10 @@ def run_epochs(
     m = min(n, _check.integer("mini_batch_size", mini_batch_size, 1))
     regularisation = () if lmbda is None else (lmbda, n)
 
-    def in_core() -> bool:  # asked anew: what is called between epochs may replace something
+    def in_core() -> bool:  # asked again: code between epochs may replace something
         return core_cost(net) is not None and not replaced(net, "update_mini_batch")
 
-    if in_core():   # what is wrong is said before anything is shuffled
+    if in_core():   # errors come before anything is shuffled
         rule, y = net._in_core().engine.target_values, training_data.arrays[1]
         if y.ndim == 2:
             rule.trained(y, *arrays.extremes(y), f"y of {training_data.name}")
@@ -259,7 +259,7 @@ def run_epochs(
 
 
 def update(net: Learner, mini_batch: Any, eta: float, *regularisation: Any) -> None:
-    """Take one step of gradient descent; `regularisation` is lmbda and n, or none."""
+    """Take one step of gradient descent; `regularisation` is lmbda and n, or empty."""
     if core_cost(net) is None:
         step(net, mini_batch, eta, *regularisation)
         return
@@ -273,12 +273,12 @@ def update(net: Learner, mini_batch: Any, eta: float, *regularisation: Any) -> N
 
 
 def train(net: Learner, examples: Pairs, m: int, eta: float, *regularisation: Any) -> None:
-    """Train on all of them, m at a time: in the core as long as no parameter is huge."""
+    """Train on all examples, m at a time: in the core, as long as no parameter is huge."""
     rate = _check.number("eta", eta, finite=False, boolean=True)
     if train_in_core(net, examples, m, rate, *regularisation):
         return
     was_finite = all_finite(net)
-    # The book's loop goes on, and what it prints depends on how infinities and NaN spread.
+    # The book's loop goes on, and its output depends on how infinities and NaN spread.
     with np.errstate(all="ignore"):
         for k in range(0, len(examples), m):
             step(net, examples.pairs[k:k + m], eta, *regularisation)
@@ -289,7 +289,7 @@ def train(net: Learner, examples: Pairs, m: int, eta: float, *regularisation: An
 def train_in_core(
     net: Learner, examples: Pairs, m: int, eta: float, lmbda: float = 0.0, n: int = 1
 ) -> bool:
-    """Train; but leave all as it was, and return False, if parameters are not finite, or huge."""
+    """Train. If a parameter is not finite, or huge, change nothing and return False."""
     rows, targets = examples.core
     order = examples.order
     etas = np.full(-(-len(order) // m), eta)
@@ -299,7 +299,7 @@ def train_in_core(
     try:
         engine.train(rows, targets, order, m, etas, 0, len(order))
     finally:    # where Ctrl-C ends it, the mini-batches before that are done
-        # For a step alone, the second would take a fifth of its time.
+        # For a single step, the second test would take a fifth of the time.
         stays = core.all_finite() and (len(order) <= m or moderate(core.parameters))
         if stays:
             net.weights, net.biases = (
@@ -330,7 +330,7 @@ def all_finite(net: Learner) -> bool:
 
 
 def diverged(eta: float, lmbda: float = 0.0, n: int = 1) -> str:
-    """Say that a parameter is no longer finite, and what may be the cause."""
+    """Return the warning that a parameter is no longer finite, with the possible cause."""
     cause = f"eta = {eta:g} may be too large"
     if lmbda:
         decay = eta * (lmbda / n)
@@ -345,7 +345,7 @@ def diverged(eta: float, lmbda: float = 0.0, n: int = 1) -> str:
 
 
 def correct(net: Learner, examples: Pairs) -> int:
-    """Count the examples that are classified as y says: of none, none, unless they are used up."""
+    """Count the correct examples; of no examples, 0, unless an iterator has been used up."""
     if not examples and not examples.used_up:
         return 0
     if not replaced(net, "feedforward", "sigmoid"):
@@ -360,6 +360,9 @@ def correct(net: Learner, examples: Pairs) -> int:
 
 
 def look_at(net: Learner, examples: Pairs, costs: bool = False) -> None:
-    """Say what is wrong with examples to be evaluated before training has changed anything."""
+    """Check the examples for evaluation before training changes anything."""
     if not replaced(net, "feedforward", "sigmoid") and (costs or not examples.labels_outside):
         _ = examples.core
+
+
+_renamed.install(__name__)

@@ -14,7 +14,7 @@ from cbackprop.book.formulas import vectorized_result
 
 __all__ = ["load_data", "load_data_wrapper", "np", "vectorized_result"]
 
-# Where the book's scripts, run in their folder, have it; and those of forks for Python 3.
+# Where the book's scripts, run in their folder, and those of the Python 3 forks have it.
 PLACES = Path("..", "data", "mnist.pkl.gz"), Path("mnist.pkl.gz")
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -25,10 +25,10 @@ def load_data() -> tuple[Arrays, Arrays, Arrays]:
     """
     Return 50,000 training, 10,000 validation and 10,000 test images, and their labels.
 
-    They are read from ``../data/mnist.pkl.gz``, the book's file, or from ``mnist.pkl.gz``, if it is
-    there; or else come from `cbackprop.datasets.load_mnist`, which finds MNIST or downloads it: the
-    same numbers. Where it can do neither, a UserWarning says so, and the 6,000 digits that come
-    with the package take their place: 4,000, 1,000 and 1,000.
+    They are read from ``../data/mnist.pkl.gz``, the book's file, or from ``mnist.pkl.gz``, if one
+    of them exists. Otherwise they come from `cbackprop.datasets.load_mnist`, which finds MNIST or
+    downloads it. The numbers are the same. If it can do neither, a UserWarning says so, and the
+    6,000 digits that come with the package take their place: 4,000, 1,000 and 1,000.
 
     Returns
     -------
@@ -75,6 +75,6 @@ def load_data_wrapper() -> tuple[List, List, List]:
 
 
 def _pairs(x: ArrayLike, y: Iterable[Any]) -> List:
-    """Return columns with their y; x may be what a script's own `load_data` has: a list of rows."""
+    """Return pairs of a column and its y; x may be a list of rows, from a script's `load_data`."""
     rows = np.asarray(x)
     return list(zip(rows.reshape(len(rows), -1, 1), y, strict=True))

@@ -1,4 +1,4 @@
-"""The book's network.py: chapter 1's network, with the quadratic cost."""
+"""The book's network.py: the network of chapter 1, with the quadratic cost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Network", "np", "random", "sigmoid", "sigmoid_prime"]
 
 def sigmoid_prime(z: ArrayLike) -> Any:
     """
-    Return the derivative of `sigmoid`, as this module has it now: a script may have replaced it.
+    Return the derivative of this module's `sigmoid`, which a script may have replaced.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def sigmoid_prime(z: ArrayLike) -> Any:
 
 class Network(Learner):
     """
-    A network of sigmoid neurons, its biases and then its weights drawn from N(0, 1).
+    A network of sigmoid neurons. Biases, and then weights, are drawn from N(0, 1).
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Network(Learner):
     num_layers : int
     sizes : sequence of int
     weights, biases : lists of arrays
-        (out, in) and (out, 1), one for each layer but the inputs.
+        (out, in) and (out, 1), one for each layer except the inputs.
 
     Raises
     ------
@@ -78,14 +78,14 @@ class Network(Learner):
         Parameters
         ----------
         training_data : list of (x, y)
-            Columns (in, 1) and (out, 1). A list is shuffled in place. Also: any iterable of pairs,
-            (x, y) arrays, x as (in,), y as (out,) or a label.
+            Columns (in, 1) and (out, 1). A list is shuffled in place. Any iterable of pairs, (x, y)
+            arrays, x of shape (in,), and y of shape (out,) or labels are taken too.
         epochs, mini_batch_size : int
         eta : float
             The learning rate.
         test_data : list of (x, label), optional
-            If there is any, the line says how many of it are classified correctly. It may be all
-            that training_data may be.
+            If it is given, the line says how many examples are classified correctly. It may have
+            all forms of training_data.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class Network(Learner):
         Raises
         ------
         TypeError, ValueError
-            As `SGD`, which also warns as this does.
+            As `SGD`. It also warns as `SGD` does.
         """
         learner.update(self, mini_batch, eta)
 
@@ -124,7 +124,7 @@ class Network(Learner):
         """
         Count the examples whose largest output is that of their label.
 
-        A single output is a class against 1/2.
+        A single output is compared with 1/2.
 
         Raises
         ------

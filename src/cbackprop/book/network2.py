@@ -27,7 +27,7 @@ __all__ = ["CrossEntropyCost", "Network", "QuadraticCost", "json", "load", "np",
 
 def sigmoid_prime(z: ArrayLike) -> Any:
     """
-    Return the derivative of `sigmoid`, as this module has it now: a script may have replaced it.
+    Return the derivative of this module's `sigmoid`, which a script may have replaced.
 
     Examples
     --------
@@ -44,13 +44,13 @@ def quadratic(a: NDArray[Any], y: NDArray[Any], axis: int | None = None) -> Any:
 
 
 def cross_entropy(a: NDArray[Any], y: NDArray[Any], axis: int | None = None) -> Any:
-    """Return the same of the cross-entropy, where 0 log 0 is 0."""
+    """Return the cross-entropy of an output, or of each row of them; 0 log 0 is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.sum(np.nan_to_num(-y * np.log(a) - (1 - y) * np.log(1 - a)), axis=axis)
 
 
 class QuadraticCost:
-    """Half the square of the distance between an output and what it should be."""
+    """Half the squared distance between an output and its target."""
 
     @staticmethod
     def fn(a: NDArray[Any], y: Any) -> float:
@@ -64,7 +64,7 @@ class QuadraticCost:
 
 
 class CrossEntropyCost:
-    """The cross-entropy, with which a sigmoid output learns fastest where it is most wrong."""
+    """The cross-entropy: a sigmoid output learns fastest where it is most wrong."""
 
     @staticmethod
     def fn(a: NDArray[Any], y: Any) -> float:
@@ -73,11 +73,11 @@ class CrossEntropyCost:
 
     @staticmethod
     def delta(z: NDArray[Any], a: NDArray[Any], y: Any) -> NDArray[Any]:
-        """Return the error of the output layer, BP1, in which sigma' has cancelled."""
+        """Return the error of the output layer, BP1; sigma' has cancelled."""
         return a - target(y, a)
 
 
-# What the core and NumPy's rows stand in for: the functions as they are here, whoever has them.
+# The functions that the core, or NumPy on rows, can stand in for, as long as they are these.
 CORE_COSTS = ((QuadraticCost.delta, "quadratic"), (CrossEntropyCost.delta, "cross_entropy"))
 COSTS_OF_ROWS = ((QuadraticCost.fn, quadratic), (CrossEntropyCost.fn, cross_entropy))
 
@@ -91,7 +91,7 @@ class Network(Learner):
     sizes : sequence of int
         Neurons in each layer, inputs first.
     cost : class or object with fn(a, y) and delta(z, a, y)
-        Of these, what is not asked for may be missing; None stands for one that comes later.
+        A method that is not called may be missing. None means that the cost is set later.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Network(Learner):
     sizes : sequence of int
     cost : as given
     weights, biases : lists of arrays
-        (out, in) and (out, 1), one for each layer but the inputs.
+        (out, in) and (out, 1), one for each layer except the inputs.
 
     Raises
     ------
@@ -149,36 +149,36 @@ class Network(Learner):
         early_stopping_n: int = 0,
     ) -> tuple[list[float], list[int], list[float], list[int]]:
         """
-        Train by stochastic gradient descent, and print after every epoch what is monitored.
+        Train by stochastic gradient descent, and print the monitored values after every epoch.
 
         Parameters
         ----------
         training_data : list of (x, y)
-            Columns (in, 1) and (out, 1). A list is shuffled in place. Also: any iterable of pairs,
-            (x, y) arrays, x as (in,), y as (out,) or a label.
+            Columns (in, 1) and (out, 1). A list is shuffled in place. Any iterable of pairs, (x, y)
+            arrays, x of shape (in,), and y of shape (out,) or labels are taken too.
         epochs, mini_batch_size : int
         eta : float
             The learning rate.
         lmbda : float
-            Of L2 regularisation.
+            The parameter of L2 regularisation.
         evaluation_data : list of (x, label), optional
-            It may be all that training_data may be.
+            It may have all forms of training_data.
         monitor_evaluation_cost, monitor_evaluation_accuracy : bool
         monitor_training_cost, monitor_training_accuracy : bool
         early_stopping_n : int
-            Not the book's, but a well-known fork's: after so many epochs in which the accuracy on
-            the evaluation data (or if that is not monitored, on the training data) has not risen
-            above its best, training ends; 0 never ends it.
+            The argument of a well-known fork: training ends after this many epochs in which the
+            accuracy on the evaluation data (or, if that is not monitored, on the training data) has
+            not risen above its best. 0 never ends it.
 
         Returns
         -------
         evaluation_cost, evaluation_accuracy, training_cost, training_accuracy : lists
-            One entry for each epoch, or none if that is not monitored.
+            One entry for each epoch; empty if it is not monitored.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument or the data is bad, or data or an accuracy that is needed is missing.
+            If an argument or the data is bad, or needed data or a needed accuracy is missing.
 
         Warns
         -----
@@ -244,19 +244,19 @@ class Network(Learner):
         Raises
         ------
         TypeError, ValueError
-            As `SGD`, which also warns as this does.
+            As `SGD`. It also warns as `SGD` does.
         """
         learner.update(self, mini_batch, eta, lmbda, n)
 
     def accuracy(self, data: Any, convert: bool = False) -> int:
         """
-        Count the examples that are classified as y, a label or an output, says.
+        Count the examples whose output has the class of y, which is a label or an output.
 
         Parameters
         ----------
         data : list of (x, y)
         convert : bool
-            The book's, for training data. Here y tells by itself which of the two it is.
+            The book needs it for training data. Here it has no effect, since y shows its form.
 
         Raises
         ------
@@ -274,7 +274,7 @@ class Network(Learner):
         data : list of (x, y)
         lmbda : float
         convert : bool
-            Whether y is a label, for a cost of the caller's own. The book's two see that.
+            Whether y is a label. Only a cost of your own needs it.
 
         Raises
         ------
@@ -300,7 +300,7 @@ class Network(Learner):
         Raises
         ------
         OSError
-            If the file cannot be written; one that was there is kept.
+            If the file cannot be written; an existing one is kept.
 
         Warns
         -----
@@ -324,20 +324,20 @@ class Network(Learner):
 
 
 def _only_numbers(name: str, values: Any, kinds: set[type]) -> None:
-    """See that JSON has numbers there, of which NumPy would make them of strings and booleans."""
+    """Check that JSON has numbers there: NumPy would also convert strings and booleans."""
     if not isinstance(values, list) or not set(map(type, values)) <= kinds:
         raise ValueError(f"{name} must hold numbers, got {_check.shown(values)}")
 
 
 def known(table: tuple[tuple[Callable[..., Any], Any], ...], function: Any) -> Any:
-    """Return what a table has for a function, or None."""
+    """Return the value of a function in a table, or None."""
     for key, value in table:
         if key is function:
             return value
     return None
 
 
-FAR = 30.0  # the cost of an example with an output next to 0 where 1 is wanted, or next to 1
+FAR = 30.0  # costs above it come from outputs next to 0 whose target is 1, or next to 1
 
 
 def total_cost(net: Network, examples: Pairs, lmbda: float, convert: bool = False) -> float:
@@ -358,7 +358,7 @@ def total_cost(net: Network, examples: Pairs, lmbda: float, convert: bool = Fals
         if core is not None:
             a = core.feedforward(examples.arrays[0])[examples.order]
             costs = of_rows(a, examples.wanted, axis=1) / n
-            # There the last bit of a decides on the cost, and whether a is 0 on 1e308.
+            # Here the last bit of a decides the cost, and a = 0 would make it 1e308.
             for i in np.flatnonzero(costs > FAR / n):
                 costs[i] = cost_of(*examples.pairs[i])
             cost = np.cumsum(costs)[-1]
@@ -371,7 +371,7 @@ def total_cost(net: Network, examples: Pairs, lmbda: float, convert: bool = Fals
 
 def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
     """
-    Read a network that `save`, or the book's, wrote.
+    Read a network that `save`, or the book's code, wrote.
 
     Parameters
     ----------
@@ -382,8 +382,8 @@ def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
     OSError
         If the file cannot be read.
     ValueError
-        If it is not such a file, holds strings or booleans for numbers or such as are not finite,
-        or its cost is not one of this module's.
+        If it is not such a file, its numbers are strings, booleans or not finite, or its cost is
+        not one of this module's.
 
     Examples
     --------
@@ -416,7 +416,7 @@ def load(filename: str | os.PathLike[str] | IO[Any]) -> Network:
         if shapes != [(j, k) for k, j in itertools.pairwise(saved["sizes"])]:
             raise ValueError(f"weights of shapes {_check.shown(shapes)} "
                              f"for sizes {_check.shown(saved['sizes'])}")
-        net = Network(saved["sizes"], cost=cost)  # only now: it draws as many numbers as sizes say
+        net = Network(saved["sizes"], cost=cost)  # not before: it draws numbers
         net.weights, net.biases = weights, biases
-        net._in_core()  # which sees that all fits
+        net._in_core()  # checks that all fits
         return net

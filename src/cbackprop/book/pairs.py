@@ -1,4 +1,4 @@
-"""A data set as the book's scripts have it, and as the core takes it."""
+"""A data set in the form of the book's scripts, and in that of the core."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ REAL = "float64"
 
 class Pairs:
     """
-    Pairs (x, y), made into arrays when these are asked for, and then once.
+    Pairs (x, y), and their arrays, which are made once, on first use.
 
     Parameters
     ----------
     given : list, or another iterable, of pairs; (x, y) arrays; or a DataLoader
-        A list is used itself, so that who shuffles `pairs` shuffles the caller's.
+        A list is not copied, so that shuffling `pairs` shuffles the caller's list.
     name : str
-        For errors.
+        The argument's name, for errors.
     sizes : sequence of int
 
     Raises
     ------
     TypeError
-        If it is none of that.
+        If it is none of these.
     """
 
     def __init__(self, given: Any, name: str, sizes: Sequence[int]) -> None:
@@ -52,15 +52,15 @@ class Pairs:
             raise TypeError(f"{name} must be a list of (x, y) pairs, or (x, y) arrays, "
                             f"got {_check.shown(given)}")
         self.pairs = given if isinstance(given, list) else list(given)
-        self.used_up = hasattr(given, "__next__") and not self.pairs  # an iterator, that is
-        self.order = np.arange(len(self.pairs))  # which row of the arrays each pair is
+        self.used_up = hasattr(given, "__next__") and not self.pairs  # an empty iterator
+        self.order = np.arange(len(self.pairs))  # the row of each pair in the arrays
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def shuffle(self, by: Callable[[list[Any]], object]) -> None:
-        """Shuffle the pairs as random.shuffle, or what a script has for it, does."""
-        if not shuffle(self.pairs, self.order, by):     # others are there: no array is theirs
+        """Shuffle the pairs by random.shuffle, or by a script's replacement for it."""
+        if not shuffle(self.pairs, self.order, by):     # other pairs: arrays are stale
             for made in ("stacked", "arrays", "core"):
                 self.__dict__.pop(made, None)
             self.order = np.arange(len(self.pairs))
@@ -68,7 +68,7 @@ class Pairs:
     @cached_property
     def stacked(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """
-        Return rows of x, and rows or labels of y, in the present order of the pairs.
+        Return rows of x, and rows or labels of y, in the current order of the pairs.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Pairs:
     @cached_property
     def arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """
-        Return the same, as they fit the network.
+        Return the same, checked against the network's sizes.
 
         Raises
         ------
@@ -96,13 +96,13 @@ class Pairs:
     @cached_property
     def labels_outside(self) -> bool:
         """
-        Whether there are labels that no output stands for; then a warning says so.
+        Whether there are labels without an output; a warning then says so.
 
         Warns
         -----
         RuntimeWarning
-            Such an example is never right, which may be meant: a network of five digits is asked
-            about ten.
+            Such an example never counts as right. This may be intended: a network for five digits
+            can be tested on ten.
         """
         y, outputs = self.stacked[1], self.sizes[-1]
         if y.ndim != 1 or outputs == 1 or y.dtype.kind not in "ui":
@@ -114,7 +114,7 @@ class Pairs:
         return len(wrong) > 0
 
     def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Return integers where labels came as a column of them, or as floats that are whole."""
+        """Return labels as integers, also if they came as a column or as whole floats."""
         if self.sizes[-1] > 1 and y.size == len(y):
             y = y.reshape(-1)
             if y.dtype.kind in "fb" and (y == np.trunc(y)).all():
@@ -123,7 +123,7 @@ class Pairs:
 
     @cached_property
     def core(self) -> tuple[Any, Any]:
-        """Return both for the core, which skips zeros where x is mostly that."""
+        """Return both for the core, which skips zeros if x has enough of them."""
         build = _dispatch.load(REAL)
         x, y = self.arrays
         rows = build.Rows(x, True)
@@ -133,6 +133,6 @@ class Pairs:
 
     @property
     def wanted(self) -> NDArray[Any]:
-        """Return what the outputs should be, in rows, pair by pair."""
+        """Return the target outputs as rows, in the order of the pairs."""
         y = self.arrays[1][self.order]
         return np.eye(self.sizes[-1])[y] if y.ndim == 1 else y

@@ -21,20 +21,20 @@ def shuffle(
     """
     Shuffle a list, and an array of the same length with it, by random.shuffle's draws.
 
-    What it draws is taken from its generator in one piece, and the exchanging is compiled; where
-    random.shuffle has been replaced, or has changed, it is called.
+    The draws are taken from its generator in one piece, and the exchanges are compiled. If
+    random.shuffle has been replaced, or works differently, it is called instead.
 
     Parameters
     ----------
     items : list
     order : array
     by : callable, optional
-        What to call for random.shuffle.
+        The function to use as random.shuffle.
 
     Returns
     -------
     bool
-        Whether the list still holds the same items; if not, order is as it was.
+        Whether the list still holds the same items; if not, order is unchanged.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def shuffle(
             and type(items) is list and is_known() and len(items) < 2**32):
         shuffle_by(generator, items, order)
         return True
-    kept = list(items)      # which keeps what id tells apart
+    kept = list(items)      # keeps the items alive, so that no id is used again
     places = {id(item): place for item, place in zip(kept, order.tolist(), strict=True)}
     by(items)
     moved = [places.get(id(item), -1) for item in items]
@@ -62,7 +62,7 @@ def shuffle(
 
 
 def shuffle_by(generator: random.Random, items: list[Any], order: NDArray[np.intp]) -> None:
-    """Do what generator.shuffle(items) is known to do, and leave the generator as it would."""
+    """Do the same as generator.shuffle(items), and leave the generator in the same state."""
     state = generator.getstate()
     count, taken = 2 * len(items) + 64, None
     while taken is None:        # a number takes two words at most, on average

@@ -1,4 +1,4 @@
-"""What skl2onnx calls for an estimator of `cbackprop.sklearn`: types, shapes, nodes."""
+"""Functions that skl2onnx calls for estimators of `cbackprop.sklearn`: types, shapes, nodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def register(kind: type) -> None:
     Raises
     ------
     ModuleNotFoundError
-        Without skl2onnx.
+        If skl2onnx is missing.
     """
     skl2onnx = library("skl2onnx", "register", "skl2onnx")
     options = {"zipmap": [True, False]} if hasattr(kind, "predict_proba") else None
@@ -31,9 +31,9 @@ def register(kind: type) -> None:
 
 def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
     """
-    Return the outputs: of a classifier labels and probabilities.
+    Return the outputs; for a classifier, labels and probabilities.
 
-    Those are one tensor always, as with ``zipmap=False``, and no list of dicts.
+    The probabilities are always one tensor, as with ``zipmap=False``, and not a list of dicts.
     """
     simple = library("skl2onnx._parse", "parse", "skl2onnx")._parse_sklearn_simple_model
     return simple(scope, model, inputs, custom_parsers=custom_parsers)
@@ -63,7 +63,7 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     if not hasattr(net, "classes_"):
         graph.end(a, operator.outputs[0])
         return
-    if net.n_outputs_ == 1:  # of two classes, the second's
+    if net.n_outputs_ == 1:  # the second of two classes
         a = (graph.number(2 * net.threshold_) - a).to("Concat", a, axis=1)
     if net.has_rows_:
         labels = a.to("Greater", net.threshold_).to("Cast", to=graph.kind("int64"))
@@ -75,13 +75,13 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _labels(net: Any) -> NDArray[Any]:
-    """Return the classes as ONNX has them: strings, or whole numbers, which all others are."""
-    classes = np.resize(net.classes_, max(2, len(net.classes_)))  # one class is both of two
+    """Return the classes as strings or as whole numbers, the only types of ONNX."""
+    classes = np.resize(net.classes_, max(2, len(net.classes_)))  # one class: both of two
     return classes if classes.dtype.kind in "OU" else classes.astype(np.int64)
 
 
 class _InContainer(Graph):
-    """Nodes that go into a container of skl2onnx, under names of its scope."""
+    """A graph in a container of skl2onnx, with names from its scope."""
 
     def __init__(self, scope: Any, container: Any, real: str) -> None:
         super().__init__(library("onnx", "skl2onnx", "onnx"), real)
@@ -112,6 +112,6 @@ class _InContainer(Graph):
         return [self.value(name) for name in names]
 
     def end(self, value: Value, variable: Any) -> None:
-        """Let a value be an output."""
+        """Make a value an output."""
         self.container.add_node("Identity", [value.name], [variable.full_name], op_version=OPSET,
                                 name=self.scope.get_unique_operator_name("Identity"))

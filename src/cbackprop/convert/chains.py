@@ -1,4 +1,4 @@
-"""What all neighbours share: a chain of w a + b and sigma, out of a network or into one."""
+"""Shared by all converters: a chain of w a + b and sigma, read from a network or made into one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cbackprop import _check
 from cbackprop import layers as resolved
 from cbackprop.core.table import PARAMETER
 from cbackprop.functions import Activation
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
 
-# A neighbour's class of an activation, and its attributes with the values that make it ours, of
-# which the first is written; PARAMETER is our parameter, whatever it is.
+# Another library's class for an activation, and the values of its attributes for which it is ours.
+# The first value is the one that is written. PARAMETER stands for our parameter, whatever it is.
 Class: TypeAlias = tuple[str, dict[str, Any]]
 
 
@@ -38,16 +38,16 @@ class Layer(NamedTuple):
 
 def of(net: Any, by: str) -> list[Layer]:
     """
-    Return copies of a network's layers; `scale_of` says what their inputs are multiplied by.
+    Return copies of a network's layers; `scale_of` returns the factor of their inputs.
 
     Raises
     ------
     TypeError
-        If it is no network.
+        If net is not a network.
     ValueError
-        If an activation is the user's own.
+        If an activation is a function of the user's own.
     """
-    net = given.network(net, by)
+    net = _arguments.network(net, by)
     layers = []
     for w, b, activation in zip(net.weights, net.biases, net.engine.activations, strict=True):
         runs = activation if isinstance(activation, list) else [(activation, len(b))]
@@ -60,9 +60,10 @@ def scale_of(net: Any) -> NDArray[Any] | None:
     """
     Return `input_scale`, a number or one for each input, in the network's dtype; None if it is 1.
 
-    Neighbours multiply inputs by it, as we do: in the first weights it would round them.
+    Converted networks multiply their inputs by it, as ours do. Multiplied into the first weights,
+    it would round them.
     """
-    net = given.network(net)
+    net = _arguments.network(net)
     return None if np.all(net.input_scale == 1) else np.array(net.input_scale, net.dtype)
 
 
@@ -76,12 +77,12 @@ def _run(net: Network, activation: Any, neurons: int, by: str) -> Run:
 
 def only(runs: list[Run], by: str) -> Run:
     """
-    Return the one activation of a layer.
+    Return the activation of a layer that has only one.
 
     Raises
     ------
     ValueError
-        If there are several.
+        If it has several.
     """
     if len(runs) > 1:
         raise ValueError(f"{by} needs one activation for each layer, got one with "
@@ -91,12 +92,12 @@ def only(runs: list[Run], by: str) -> Run:
 
 def made(run: Run, spelled: Class | None, namespace: Any, by: str, **settings: Any) -> Any:
     """
-    Make a neighbour's object of an activation, with settings that do not change it.
+    Make another library's object for an activation, with settings that do not change it.
 
     Raises
     ------
     ValueError
-        If the neighbour has none.
+        If that library has none.
     """
     if spelled is None:
         raise ValueError(f"{by}: activation {run.activation!r} has no equal there")
@@ -107,7 +108,7 @@ def made(run: Run, spelled: Class | None, namespace: Any, by: str, **settings: A
 
 
 def known(thing: Any, classes: Iterable[tuple[str, Class]], namespace: Any) -> Any:
-    """Return our activation for a neighbour's object, None if there is none."""
+    """Return our activation for another library's object, or None."""
     for name, (kind, attributes) in classes:
         if type(thing) is not getattr(namespace, kind, None):
             continue
@@ -119,26 +120,46 @@ def known(thing: Any, classes: Iterable[tuple[str, Class]], namespace: Any) -> A
     return None
 
 
+def arithmetic(sign: str, c: Any, turned: bool) -> tuple[Any, Any] | None:
+    """
+    Return scale and offset of x + c, x - c, x * c or x / c, or, turned, of c + x and so on.
+
+    c is a number, or has one for each column. c / x, and a division by zero, are none: None.
+    """
+    if sign == "+":
+        return 1.0, c
+    if sign == "-":
+        return (-1.0, c) if turned else (1.0, -c)
+    if sign == "*":
+        return c, 0.0
+    return None if turned or not np.all(c) else (1 / c, 0.0)
+
+
+def reason(error: Exception) -> str:
+    """Return another library's message on one line, not too long."""
+    return " ".join(str(error).split())[:120]
+
+
 class RefusedError(ValueError):
-    """What cannot be converted, by name."""
+    """Something cannot be converted; the message names it."""
 
 
 class Chain:
     """
-    A neighbour's layers, collected in their order until they are a network.
+    Another library's layers, collected in order until they form a network.
 
     Parameters
     ----------
     by : str
-        The function that collects, for errors.
+        The name of the converting function, for errors.
     """
 
     def __init__(self, by: str) -> None:
         self.by = by
-        self.kinds: set[str] = set()  # of numbers, as weights had them
-        self.owned: set[Any] = set()  # the weights of layers so far, by id or name
-        self.width: int | None = None  # of what has been collected, where it is known
-        self.scale: Any = 1.0  # of what the next layer of weights reads
+        self.kinds: set[str] = set()  # the types of the weights, as given
+        self.owned: set[Any] = set()  # weights of the layers so far, by id or name
+        self.width: int | None = None  # of the output so far, if it is known
+        self.scale: Any = 1.0  # of the next layer's inputs
         self.offset: Any = 0.0
         self.scaled_by: Any = None
         self.ended_by: Any = None
@@ -148,18 +169,27 @@ class Chain:
         self.activations: list[Any] = []
 
     def refuse(self, thing: Any, why: str = "has no equal in cbackprop") -> ValueError:
-        """Return the error that names what cannot be converted."""
+        """Return an error that names what cannot be converted."""
         return RefusedError(f"{self.by}: {self._named(thing)} {why}")
 
     def owns(self, thing: Any, weights: Iterable[Any]) -> None:
-        """Note a layer's weights, by id or name: of the network, each layer has its own."""
+        """Register a layer's weights, by id or name: no two layers may share them."""
         weights = set(weights)
         if weights & self.owned:
             raise self.refuse(thing, "shares its weights with a layer before it")
         self.owned |= weights
 
+    def takes_rows(self, thing: Any, dimensions: int) -> None:
+        """Check that the inputs have two dimensions: examples and columns."""
+        if dimensions != 2:
+            raise self.refuse(thing, "must follow Flatten, for its inputs are not rows")
+
+    def drops(self, thing: Any, remedy: str = "") -> ValueError:
+        """Return the error for dropout that is also applied at inference."""
+        return self.refuse(thing, f"drops at inference too{remedy}")
+
     def fits(self, thing: Any, width: int) -> None:
-        """Look that what comes has this width."""
+        """Check that the inputs have this width."""
         if self.width not in (None, width):
             raise self.refuse(thing, f"takes rows of {width}, and gets rows of {self.width}")
         self.width = width
@@ -185,7 +215,7 @@ class Chain:
         self.activations.append("identity")
 
     def rescale(self, thing: Any, scale: Any, offset: Any) -> None:
-        """Add x -> scale x + offset, a number or one for each neuron: a part of a layer beside."""
+        """Add x -> scale x + offset, merged into a layer of weights before or after it."""
         self._goes_on()
         scale, offset = self._numbers(scale, thing), self._numbers(offset, thing)
         for values in (scale, offset):
@@ -201,16 +231,16 @@ class Chain:
     def normalize(
         self, thing: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, epsilon: float
     ) -> None:
-        """Add gamma (x - mean) / sqrt(variance + epsilon) + beta, the first two perhaps None."""
+        """Add gamma (x - mean) / sqrt(variance + epsilon) + beta; gamma and beta may be None."""
         mean, variance = self._numbers(mean, thing), self._numbers(variance, thing)
-        with np.errstate(all="ignore"):  # what is no number then is refused
+        with np.errstate(all="ignore"):  # a result that is not finite is refused
             scale = (1.0 if gamma is None else self._numbers(gamma, thing)) / np.sqrt(
                 variance + epsilon)
         self.rescale(thing, scale, (0.0 if beta is None else self._numbers(beta, thing))
                      - mean * scale)
 
     def activate(self, activation: Any, thing: Any) -> None:
-        """Add an activation, None being one that we have not; "log_softmax" at the end alone."""
+        """Add an activation; None is one that has no equal, and "log_softmax" must be the last."""
         if activation is None:
             raise self.refuse(thing)
         if activation == "identity":
@@ -225,13 +255,13 @@ class Chain:
             f"{self.by}: {self._named(thing)}", activation, len(self.weights[-1]))
 
     def squeeze(self, thing: Any) -> None:
-        """Add that the one output is no column, as it stays here."""
+        """Note that the single output is squeezed; here it stays a column."""
         self._goes_on()
         self.fits(thing, 1)
         self.ended_by = thing
 
     def leaky(self, slopes: Any, thing: Any) -> None:
-        """Add PReLU: z for z > 0, else z times a slope, one or one for each neuron."""
+        """Add PReLU: z for z > 0, else z times a slope, which may differ by neuron."""
         slopes = self._numbers(slopes, thing).ravel()
         if slopes.size > 1:
             self.fits(thing, slopes.size)
@@ -240,12 +270,12 @@ class Chain:
 
     def network(self, cost: Any, seed: Any) -> Network:
         """
-        Return the network; its cost, if None, is what goes with the output.
+        Return the network; if cost is None, it is the one that goes with the output.
 
         Raises
         ------
         ValueError
-            If there are no layers, or cbackprop has not their type of number.
+            If there are no layers, or cbackprop does not have their type of number.
         """
         if not self.weights:
             raise ValueError(f"{self.by} needs at least one layer of weights, got none")
@@ -279,7 +309,7 @@ class Chain:
         array = np.asarray(values)
         if array.dtype.kind not in "fiuV":  # V: bfloat16 of ml_dtypes
             raise self.refuse(thing, f"has numbers of type {array.dtype}")
-        with np.errstate(invalid="ignore"):  # which is refused
+        with np.errstate(invalid="ignore"):  # refused below
             array = array.astype(np.float64)
         if not np.isfinite(array).all():
             raise self.refuse(thing, "has a NaN or an infinity among its numbers")

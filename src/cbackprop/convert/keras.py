@@ -10,16 +10,16 @@ from cbackprop._check import shown
 from cbackprop._extras import library
 from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
 
-# Functions of keras.activations, with the parameters that they have there.
+# Functions of keras.activations, with their parameters there.
 FUNCTIONS: dict[str, Any] = {
     **{each.function: row.name if each.parameter is None else (row.name, each.parameter)
        for row in table.ACTIVATIONS for each in row.keras if each.function},
     "log_softmax": "log_softmax",
 }
-# Classes of keras.layers: what each activation is written as, and all that are read.
+# Classes of keras.layers: the one that is written for each activation, and all that are read.
 WRITTEN: dict[str, chains.Class] = {
     row.name: (row.keras[0].layer, row.keras[0].attributes)
     for row in table.ACTIVATIONS if row.keras and row.keras[0].layer}
@@ -27,7 +27,7 @@ READ: list[tuple[str, chains.Class]] = [
     (row.name, (each.layer, each.attributes))
     for row in table.ACTIVATIONS for each in row.keras if each.layer]
 NOTHING = ("InputLayer", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout",
-           "SpatialDropout1D", "ActivityRegularization")  # at inference
+           "SpatialDropout1D", "ActivityRegularization")  # these do nothing at inference
 
 
 def from_keras(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
@@ -38,28 +38,28 @@ def from_keras(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     ----------
     model : keras.Sequential, or Functional keras.Model
         A chain of `Dense`, activations as arguments or layers, `PReLU`, `BatchNormalization`,
-        `Rescaling`, and what does nothing to rows at inference: `Flatten`, `Dropout`. What scales
-        becomes a part of the layer before it, or, after an activation, of the one that follows;
-        before all layers, `Normalization` too, `input_scale`, and its offset a part of the first
-        biases. Narrower types than float32 become that.
+        `Rescaling`, and layers that do nothing to rows at inference: `Flatten`, `Dropout`. Layers
+        that scale are merged into the layer before them; after an activation, into the one that
+        follows. Before all layers, they and `Normalization` become `input_scale`, and their offset
+        is merged into the first biases. Types narrower than float32 become float32.
     cost, seed
-        Of the network; the cost by default is what goes with the output activation:
-        "log_likelihood" with softmax, "cross_entropy" with sigmoid, else "quadratic".
+        Arguments of the network. By default, the cost goes with the output activation:
+        "log_likelihood" with softmax, "cross_entropy" with sigmoid, otherwise "quadratic".
 
     Raises
     ------
     TypeError
-        If it is no such model.
+        If it is not such a model.
     ValueError
-        If it is not built, no chain, has layers that share weights, or a layer or activation that
-        has no equal here; the error names it.
+        If it is not built or not a chain, if layers share weights, or if a layer or activation has
+        no equal here; the error names it.
     ModuleNotFoundError
-        Without Keras, or without its backend.
+        If Keras or its backend is missing.
 
     Notes
     -----
-    "log_softmax" at the output becomes "softmax": the network gives probabilities, of which the
-    model gives the logarithms. The slopes of `PReLU` become those of "leaky_relu", which are not
+    "log_softmax" at the output becomes "softmax": the network returns probabilities where the model
+    returned their logarithms. The slopes of `PReLU` become those of "leaky_relu", which are not
     trained.
 
     Examples
@@ -88,23 +88,23 @@ def to_keras(net: Network) -> Any:
     Returns
     -------
     keras.Sequential
-        Of `Dense` and activations, built, in the network's dtype, not compiled.
+        It contains `Dense` and activations, in the network's dtype. It is built, not compiled.
 
     Raises
     ------
     TypeError
-        If it is no network.
+        If net is not a network.
     ValueError
-        If Keras has no name for an activation: "gelu_tanh", "gaussian", "sine", the user's own, or
-        several in one layer. If the network is of float64 and Keras' backend has none, as JAX
-        until it is told.
+        If Keras has no name for an activation: "gelu_tanh", "gaussian", "sine", a function of your
+        own, or several in one layer. If the network is float64 and Keras' backend does not have
+        that type, as JAX before it is enabled.
     ModuleNotFoundError
-        Without Keras, or without its backend.
+        If Keras or its backend is missing.
 
     Notes
     -----
-    Keras' backends PyTorch and NumPy keep float64 and compute in float32; `predict` rounds inputs
-    to `keras.config.floatx()`.
+    Keras' backends PyTorch and NumPy keep float64 weights but compute in float32. `predict` rounds
+    inputs to `keras.config.floatx()`.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def to_keras(net: Network) -> Any:
     ['tanh', 'linear']
     """
     keras = _keras_3("to_keras")
-    net = given.network(net, "to_keras")
+    net = _arguments.network(net, "to_keras")
     named = {ours: theirs for theirs, ours in FUNCTIONS.items() if isinstance(ours, str)}
     kinds, collected = keras.layers, chains.of(net, "to_keras")
     model = keras.Sequential([keras.Input((net.sizes[0],), dtype=net.dtype)])
@@ -159,15 +159,14 @@ def _collect(chain: chains.Chain, model: Any, keras: Any) -> None:
         if isinstance(layer, keras.Model):
             _collect(chain, layer, keras)
         else:
-            chain.owns(layer, map(id, layer.weights))  # and those of its activation
+            chain.owns(layer, map(id, layer.weights))  # its activation's too
             _add(chain, layer, keras)
 
 
 def _add(chain: chains.Chain, layer: Any, keras: Any) -> None:
     kinds = keras.layers
     if type(layer) is kinds.Dense:
-        if len(layer.input.shape) > 2:
-            raise chain.refuse(layer, "must follow Flatten, for its inputs are not rows")
+        chain.takes_rows(layer, len(layer.input.shape))
         if getattr(layer, "quantization_mode", None):
             raise chain.refuse(layer, "has quantized weights")
         chain.dense(_numbers(layer.kernel, keras).T, _numbers(layer.bias, keras), layer)
@@ -214,7 +213,7 @@ def _numbers(variable: Any, keras: Any) -> Any:
 
 
 def _of_inputs(layer: Any, values: Any) -> Any:
-    """Return one number, or one for each input, in the order in which Flatten leaves them."""
+    """Return one number, or one for each input, in the order of Flatten."""
     if values is None:
         return None
     values = np.asarray(values, np.float64)

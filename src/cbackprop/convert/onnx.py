@@ -1,4 +1,4 @@
-"""ONNX: a network as a graph of standard operators, and such a graph as a network."""
+"""ONNX: networks as graphs of standard operators, written and read."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from cbackprop import _check, storage
 from cbackprop._extras import library
 from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
 
 OPSET, IR_VERSION = 13, 7  # of 2020: the first whose softmax is of one axis
-MOST_BYTES = 2**31 - 2**20  # what one message of protocol buffers holds, less some room
+MOST_BYTES = 2**31 - 2**20  # a message of protocol buffers holds 2 GB; 1 MB is left free
 
-# Standard operators. ONNX Runtime has some in float32 alone, and ONNX rounds their attributes to
-# that: in float64, and where there is none, `formula` stands for them.
+# Standard operators. ONNX Runtime has some of them in float32 only, and ONNX rounds their
+# attributes to float32. In float64, and for activations without an operator, `formula` is used.
 OPERATORS = {row.name: row.onnx for row in table.ACTIVATIONS
              if row.onnx is not None and row.onnx.since <= OPSET}
 
@@ -33,8 +33,9 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     """
     Write the network as an ONNX model (extra ``onnx``), whole or not at all.
 
-    It takes ``x`` of shape (n, in) and gives ``a`` of shape (n, out), both of the network's dtype;
-    opset 13. Every activation but the user's own is exported, for layers and for neurons.
+    The model takes ``x`` of shape (n, in) and returns ``a`` of shape (n, out), both in the
+    network's dtype; its opset is 13. All activations except your own are exported, by layer and by
+    neuron.
 
     Parameters
     ----------
@@ -45,13 +46,14 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     Raises
     ------
     TypeError
-        If it is no network.
+        If net is not a network.
     ValueError
-        If an activation is the user's own, or the parameters exceed the 2 GB that a file holds.
+        If an activation is a function of your own, or the parameters exceed 2 GB, the limit of a
+        file.
     OSError
-        If the file cannot be written; one that was there is kept.
+        If the file cannot be written; an existing one is kept.
     ModuleNotFoundError
-        Without onnx.
+        If onnx is missing.
 
     Examples
     --------
@@ -61,7 +63,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     >>> export_onnx(cbackprop.Network([2, 3, 1], seed=0), path)
     """
     onnx = library("onnx", "export_onnx", "onnx")
-    net = given.network(net, "export_onnx")
+    net = _arguments.network(net, "export_onnx")
     collected, scale = chains.of(net, "export_onnx"), chains.scale_of(net)
     if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
@@ -74,7 +76,7 @@ def export_onnx(net: Network, path: storage.Target) -> None:
 
 
 def feedforward(a: Value, collected: list[chains.Layer]) -> Value:
-    """Return the output for a, equation (25)."""
+    """Return the output for the input a, equation (25)."""
     graph = a.graph
     for at, (w, b, runs) in enumerate(collected):
         w_, b_ = graph.constant(w, f"weights_{at}"), graph.constant(b, f"biases_{at}")
@@ -100,13 +102,13 @@ def activated(z: Value, run: chains.Run) -> Value:
 
 
 def operator(z: Value, run: chains.Run, theirs: table.Onnx) -> Value:
-    """Return sigma(z) from one operator."""
+    """Return sigma(z) by one operator."""
     return z.to(theirs.operator, **{name: run.alpha if values is table.PARAMETER else values[0]
                                     for name, values in theirs.attributes.items()})
 
 
 def formula(z: Value, run: chains.Run) -> Value:
-    """Return sigma(z) from what ONNX Runtime has in both real types."""
+    """Return sigma(z) by operators that ONNX Runtime has in both real types."""
     name, alpha = run.activation, run.alpha or 0.0
     if name == "relu6":
         return z.to("Clip", 0.0, alpha)
@@ -151,11 +153,11 @@ def expm1_below_0(z: Value) -> Value:
 
 def half_erfc(x: Value) -> Value:
     """
-    Return erfc(x) / 2 for x >= 0 in float64, in which ONNX Runtime has no Erf.
+    Return erfc(x) / 2 for x >= 0 in float64, since ONNX Runtime has Erf in float32 only.
 
-    It is e^(-x^2) times a polynomial of 4 / (4 + x), within 1e-15.
+    The value is e^(-x^2) times a polynomial in 4 / (4 + x), within 1e-15.
     """
-    low = 4 / (4 + 10)  # beyond x = 10, e^(-x^2) is 0 to any sum
+    low = 4 / (4 + 10)  # beyond x = 10, e^(-x^2) is too small to change a sum
     *others, last = coefficients(low)
     u = (x.graph.number(4.0) / (x + 4.0)) * (2 / (1 - low)) - (1 + low) / (1 - low)
     polynomial = u * last + others.pop()
@@ -166,7 +168,7 @@ def half_erfc(x: Value) -> Value:
 
 @cache
 def coefficients(low: float) -> list[float]:
-    """Return those of the polynomial in `half_erfc`."""
+    """Return the coefficients of the polynomial in `half_erfc`."""
     def scaled(t: NDArray[Any]) -> NDArray[Any]:
         return np.array([math.exp(x * x) * math.erfc(x) / 2 for x in 4 / t - 4])
 
@@ -176,18 +178,18 @@ def coefficients(low: float) -> list[float]:
 
 
 class Value:
-    """A value in a graph, to calculate with."""
+    """A value in a graph; arithmetic on it adds nodes."""
 
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph, self.name = graph, name
 
     def parts(self, operator: str, *others: Value | float, outputs: int = 1,
               **attributes: Any) -> list[Value]:
-        """Add a node, and return what it gives."""
+        """Add a node, and return its outputs."""
         return self.graph.add(operator, [self, *others], outputs, attributes)
 
     def to(self, operator: str, *others: Value | float, **attributes: Any) -> Value:
-        """Add a node that gives one value, and return it."""
+        """Add a node with one output, and return it."""
         return self.parts(operator, *others, **attributes)[0]
 
     def __add__(self, other: Value | float) -> Value:
@@ -205,7 +207,7 @@ class Value:
 
 class Graph:
     """
-    Nodes in the making.
+    A graph under construction.
 
     Parameters
     ----------
@@ -220,7 +222,7 @@ class Graph:
         self.names = itertools.count()
 
     def value(self, name: str) -> Value:
-        """Return what goes by this name."""
+        """Return the value of this name."""
         return Value(self, name)
 
     def constant(self, array: NDArray[Any], name: str) -> Value:
@@ -246,7 +248,7 @@ class Graph:
         return [self.value(name) for name in names]
 
     def model(self, inputs: int, outputs: int) -> Any:
-        """Return a model from x to a, which the last node gives."""
+        """Return a model from x to a, the output of the last node."""
         helper = self.onnx.helper
         real = helper.np_dtype_to_tensor_dtype(np.dtype(self.real))
         x, a = (helper.make_tensor_value_info(name, real, ["n", size])
@@ -260,21 +262,23 @@ class Graph:
 
 # ---- a graph, read ----
 
-OLDEST = 7  # opset: before it, broadcasting was another
+OLDEST = 7  # opset: before it, broadcasting was different
 NUMBERS = (1, 10, 11, 16)  # of TensorProto.DataType: float32, float16, float64, bfloat16
 MOST_LAYERS = 1000
-MOST_TERMS, MOST_BASES, MOST_NUMBERS = 200, 8, 32  # of one layer; our longest formula has 60
-MOST_INPUTS = 2**24  # of images whose channels are scaled
+MOST_TERMS, MOST_BASES, MOST_NUMBERS = 200, 8, 32  # in one layer; our longest formula has 60 terms
+MOST_INPUTS = 2**24  # if the channels of images are scaled
 FOLDED = {"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Concat", "Gather",
-          "Add", "Sub", "Mul", "Div", "Sqrt", "Neg"}  # of constants; none makes much of little
+          "Add", "Sub", "Mul", "Div", "Sqrt", "Neg"}  # of constants: none makes much of little
+SIGNS = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
 LEAVES = ("input", "dense")
 
+
 def tanh_of_cubic(z: Value, cube: Value) -> Value:
-    """Return tanh(sqrt(2/pi) (z + 0.044715 z^3)), of `gelu_tanh` as others write it."""
+    """Return tanh(sqrt(2/pi) (z + 0.044715 z^3)), as others write it for `gelu_tanh`."""
     return ((z + cube * 0.044715) * math.sqrt(2 / math.pi)).to("Tanh")
 
 
-# What others write for an activation, after `activated`, `operator` and `formula`.
+# Other exporters' forms of activations, besides those of `activated`, `operator` and `formula`.
 SPELLINGS: list[tuple[str, Callable[[Value], Value]]] = [
     ("relu", lambda z: z.to("Max", 0.0)),
     ("relu", lambda z: z.to("Clip", 0.0)),
@@ -305,38 +309,38 @@ SPELLINGS_OF_PARAMETER: list[tuple[str, Callable[[Value, float], Value]]] = [
 
 def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
     """
-    Return a network that computes what an ONNX model does (extra ``onnx``).
+    Return a network that computes the same as an ONNX model (extra ``onnx``).
 
     Parameters
     ----------
     model : str, path-like, binary file object or onnx.ModelProto
-        A chain of `Gemm`, or `MatMul` and `Add`, and activations, of opset 7 or later. Among them
-        may be `BatchNormalization` and arithmetic with constants, which become a part of the layer
-        beside them, and what does nothing to rows: `Flatten`, `Reshape`, `Cast`, `Dropout`,
-        `Identity`. What `export_onnx`, PyTorch and scikit-learn's converter write for a perceptron
-        is such a chain.
+        A chain of `Gemm`, or `MatMul` and `Add`, and activations, of opset 7 or later. It may
+        contain `BatchNormalization` and arithmetic with constants, which are merged into a
+        neighbouring layer, and operators that do nothing to rows: `Flatten`, `Reshape`, `Cast`,
+        `Dropout`, `Identity`. `export_onnx`, PyTorch and scikit-learn's converter write such chains
+        for perceptrons.
     cost, seed
-        Of the network; the cost by default is what goes with the output activation:
-        "log_likelihood" with softmax, "cross_entropy" with sigmoid, else "quadratic".
+        Arguments of the network. By default, the cost goes with the output activation:
+        "log_likelihood" with softmax, "cross_entropy" with sigmoid, otherwise "quadratic".
 
     Raises
     ------
     TypeError
-        If it is no path, no file object for bytes and no model.
+        If it is not a path, a file object for bytes, or a model.
     ValueError
-        If the file is damaged, or the model is no chain, has layers that share weights, or what has
-        no equal here; the error names it.
+        If the file is damaged, the model is not a chain, layers share weights, or a part has no
+        equal here; the error names it.
     OSError
         If the file cannot be read.
     ModuleNotFoundError
-        Without onnx.
+        If onnx is missing.
 
     Notes
     -----
-    Of a classifier, the output with the numbers is read, not the one with the labels. Two classes
-    of scikit-learn, whose model gives 1 - p and p, become one output p. `Squeeze` of the one output
-    is left out: the network gives shape (n, 1). `LogSoftmax` becomes
-    "softmax": the network gives probabilities, of which the model gives the logarithms.
+    From a classifier, the output with the numbers is read, not the one with the labels. For two
+    classes, scikit-learn's model returns 1 - p and p; this becomes one output p. `Squeeze` of a
+    single output is left out: the network returns shape (n, 1). `LogSoftmax` becomes "softmax": the
+    network returns probabilities where the model returned their logarithms.
 
     Examples
     --------
@@ -358,12 +362,12 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
         if not isinstance(model, onnx.ModelProto):
             with storage.opened(model, storage.MAX_BYTES) as file:
                 model = onnx.load_model(file, format="protobuf")
-        with np.errstate(all="ignore"):  # numbers are looked at when they become a layer's
+        with np.errstate(all="ignore"):  # numbers are checked when they become a layer's
             steps = Reader(onnx, model, chain).steps()
     except (chains.RefusedError, OSError):
         raise
-    except Exception as error:  # a stranger's file may say anything
-        why = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+    except Exception as error:  # the file may contain anything
+        why = f"{type(error).__name__}: {chains.reason(error)}"
         raise chain.refuse(thing, f"is damaged, or no ONNX model: {why}") from error
     for step in steps:
         step()
@@ -372,9 +376,9 @@ def from_onnx(model: Any, *, cost: Any = None, seed: Any = None) -> Network:
 
 class Terms(Graph):
     """
-    What nodes compute, each term kept once: those that are alike have the same name.
+    The terms that nodes compute. Equal terms are stored once, under the same name.
 
-    So a graph has an activation where what its nodes make is what `activated` makes here.
+    A graph contains an activation if its nodes make the same term as `activated` makes here.
     """
 
     def __init__(self, onnx: Any, real: str, opset: int) -> None:
@@ -384,7 +388,7 @@ class Terms(Graph):
         self.name_of: dict[tuple[Any, ...], str] = {}
 
     def term(self, *parts: Any) -> Value:
-        """Return a term, the one that is there or a new one."""
+        """Return a term: the existing one, or a new one."""
         name = self.name_of.setdefault(parts, f"{len(self.name_of)}")
         self.of[name] = parts
         return self.value(name)
@@ -395,7 +399,7 @@ class Terms(Graph):
 
     def add(self, operator: str, inputs: list[Value | float], outputs: int,
             attributes: dict[str, Any]) -> list[Value]:
-        """Return what an operator makes."""
+        """Return the term that an operator makes."""
         names = [(each if isinstance(each, Value) else self.number(each)).name for each in inputs]
         if operator in ("Add", "Mul", "Max", "Min"):
             names.sort(key=int)
@@ -406,7 +410,7 @@ class Terms(Graph):
                           *names)]
 
     def defaults(self, operator: str) -> dict[str, Any]:
-        """Return the attributes that an operator has where none are given."""
+        """Return the default attributes of an operator."""
         try:
             schema = self.onnx.defs.get_schema(operator, self.opset)
         except self.onnx.defs.SchemaError:
@@ -419,7 +423,7 @@ class Terms(Graph):
 
 
 def plain(value: Any) -> Any:
-    """Return an attribute so that it can be compared: ONNX rounds floats to float32."""
+    """Return an attribute in a form that can be compared, since ONNX rounds floats to float32."""
     if isinstance(value, (list, tuple)):
         return tuple(map(plain, value))
     if isinstance(value, float):
@@ -428,7 +432,7 @@ def plain(value: Any) -> Any:
 
 
 def spellings(z: Value, numbers: list[float]) -> Iterator[tuple[Any, Value]]:
-    """Yield our activations and what may be written for them, the parameter one of the numbers."""
+    """Yield our activations and their forms in ONNX, with each of the numbers as parameter."""
     for row in table.ACTIVATIONS:
         for alpha in numbers if row.parameters else [None]:
             run = chains.Run(row.name, alpha, 0)
@@ -446,13 +450,13 @@ def spellings(z: Value, numbers: list[float]) -> Iterator[tuple[Any, Value]]:
 
 
 def shortest(number: float, real: str) -> float:
-    """Return the number with the fewest digits that is the same in the real type."""
+    """Return the shortest decimal number that is equal in the real type."""
     return float(str(np.dtype(real).type(number)))
 
 
 class Reader:
     """
-    A graph on its way into a chain.
+    Reads a graph into a chain.
 
     Parameters
     ----------
@@ -467,20 +471,20 @@ class Reader:
         opset = self.opsets.get("", self.opsets.get("ai.onnx", 0))
         if opset < OLDEST:
             raise chain.refuse("model", f"must be of opset {OLDEST} or later, got {opset}")
-        self.values: dict[str, Any] = {}  # constants are arrays, what depends on x a Value
+        self.values: dict[str, Any] = {}  # constants are arrays; values that depend on x are Values
         for tensor in self.graph.initializer:
             self.values[tensor.name] = onnx.numpy_helper.to_array(tensor)
         is_double = any(tensor.data_type == 11 for tensor in self.graph.initializer)
         self.terms = Terms(onnx, "float64" if is_double else "float32", opset)
-        self.made_of: dict[int, set[int]] = {}  # ids: of a constant, of the matrices in it
+        self.made_of: dict[int, set[int]] = {}  # by id of a constant: the ids of its matrices
         self.arrays: list[NDArray[Any]] = []
-        self.dense: list[tuple[Value, Any, Any, str]] = []  # what w and b are applied to, w, b
-        self.things: dict[str, str] = {}  # how errors name what made a term
+        self.dense: list[tuple[Value, Any, Any, str]] = []  # input, w, b, name for errors
+        self.things: dict[str, str] = {}  # by term: the node that made it, for errors
         self.rank: dict[str, int] = {}
-        self.spelled: dict[str, dict[str, Any]] = {}  # by what it is of, then by term
+        self.spelled: dict[str, dict[str, Any]] = {}  # by base, then by term
 
     def steps(self) -> list[Callable[[], None]]:
-        """Return the calls that add all layers to the chain, in their order."""
+        """Return the calls that add all layers to the chain, in order."""
         output = self.output()
         nodes = self.needed(output)
         read = {output}.union(*(node.input for node in nodes))
@@ -514,7 +518,7 @@ class Reader:
     # ---- nodes ----
 
     def output(self) -> str:
-        """Return the output that has numbers; others are the labels of classes."""
+        """Return the output with numbers; others hold the labels of classes."""
         outputs = [each for each in self.graph.output
                    if each.type.WhichOneof("value") != "tensor_type"
                    or each.type.tensor_type.elem_type in (0, *NUMBERS)]
@@ -525,7 +529,7 @@ class Reader:
         return outputs[0].name
 
     def needed(self, output: str) -> list[Any]:
-        """Return the nodes that lead to an output, in their order."""
+        """Return the nodes that lead to an output, in order."""
         wanted, found = {output}, []
         for node in reversed(self.graph.node):
             if wanted.intersection(node.output):
@@ -534,13 +538,13 @@ class Reader:
         return found[::-1]
 
     def value_of(self, name: str, thing: str) -> Any:
-        """Return what a name stands for."""
+        """Return the value of a name."""
         if name and name not in self.values:
             raise self.chain.refuse(thing, f"reads {name!r}, which nothing gives")
         return self.values[name] if name else None
 
     def node(self, node: Any) -> None:
-        """Work out what a node gives."""
+        """Compute the outputs of a node."""
         thing = f"{node.op_type} {(node.name or node.output[0])!r}"
         inputs = [self.value_of(name, thing) for name in node.input]
         attributes = {each.name: self.onnx.helper.get_attribute_value(each)
@@ -557,7 +561,7 @@ class Reader:
                                strict=False))
 
     def constant(self, node: Any, inputs: list[Any], thing: str) -> NDArray[Any]:
-        """Return what a node makes of constants."""
+        """Return the output of a node whose inputs are constants."""
         sizes = sorted(each.size for each in inputs if each is not None)
         if node.op_type != "Constant" and (
                 node.op_type not in FOLDED or (sizes[1:] and sizes[-2] > 64)):
@@ -570,17 +574,17 @@ class Reader:
         return made
 
     def matrices(self, constant: Any) -> set[int]:
-        """Return the ids of the matrices that a constant is made of."""
+        """Return the ids of the matrices from which a constant was made."""
         return self.made_of.get(id(constant), {id(constant)})
 
     def shape(self, x: Value, thing: str) -> NDArray[Any]:
-        """Return the shape of the input, or of rows, of which -1 is not known."""
+        """Return the shape of the input, or of rows; unknown dimensions are -1."""
         if self.terms.of[x.name][0] == "input":
             return np.array(self.dims or [-1, -1], np.int64)
         return np.array([-1] * self.rank[x.name], np.int64)
 
     def value(self, kind: str, inputs: list[Any], attributes: dict[str, Any], thing: str) -> Any:
-        """Return the term that a node makes, a list for `Split`."""
+        """Return the term that a node makes, or a list of them for `Split`."""
         x = inputs[0]
         if kind in ("MatMul", "Gemm") and isinstance(x, Value) and not any(
                 isinstance(each, Value) for each in inputs[1:]):
@@ -590,14 +594,14 @@ class Reader:
             return x
         if kind == "Dropout":
             if len(inputs) > 2 and np.any(inputs[2]):
-                raise self.chain.refuse(thing, "drops at inference too")
+                raise self.chain.drops(thing)
             return x
         if kind in ("Flatten", "Reshape") and isinstance(x, Value):
             columns = self.columns_of_rows(kind, inputs, attributes, thing)
             return self.new(self.terms.term("flat", (), x.name, columns), 2, thing)
         if kind == "Split":
             return self.parts(x, inputs, attributes, thing)
-        if kind == "Clip":  # whose limits were attributes once
+        if kind == "Clip":  # older opsets have its limits as attributes
             inputs += [attributes.pop(name) for name in ("min", "max") if name in attributes]
         if kind == "BatchNormalization":
             if attributes.get("training_mode"):
@@ -610,13 +614,13 @@ class Reader:
         return self.new(term, max(self.rank.get(each.name, 0) for each in terms), thing)
 
     def new(self, term: Value, rank: int, thing: str) -> Value:
-        """Return a term, after noting what made it."""
+        """Register which node made a term, and return the term."""
         self.rank.setdefault(term.name, rank)
         self.things.setdefault(term.name, thing)
         return term
 
     def as_term(self, value: Any) -> Value:
-        """Return a constant as a term: a number, or an array that is like no other."""
+        """Return a constant as a term; arrays are never equal to each other."""
         if isinstance(value, Value):
             return value
         array = np.asarray(value)
@@ -628,7 +632,7 @@ class Reader:
     def columns_of_rows(
         self, kind: str, inputs: list[Any], attributes: dict[str, Any], thing: str
     ) -> int:
-        """Return how many columns rows get that stay rows, or become rows; -1 if all."""
+        """Return the number of columns of rows after `Flatten` or `Reshape`; -1 for all."""
         shape = [0, -1] if kind == "Flatten" and attributes.get("axis", 1) == 1 else (
             inputs[1] if kind == "Reshape" and len(inputs) == 2 else None)
         if isinstance(shape, (list, np.ndarray)) and np.shape(shape) == (2,) \
@@ -642,12 +646,11 @@ class Reader:
     def layer_of_weights(
         self, kind: str, inputs: list[Any], attributes: dict[str, Any], thing: str
     ) -> Value:
-        """Return w x + b as a term of its own."""
+        """Return a new term for w x + b."""
         x, w, b = inputs[0], np.asarray(inputs[1]), None
         if w.ndim != 2:
             raise self.chain.refuse(thing, "must have a matrix of weights")
-        if self.rank[x.name] != 2:
-            raise self.chain.refuse(thing, "must follow Flatten, for its inputs are not rows")
+        self.chain.takes_rows(thing, self.rank[x.name])
         if attributes.get("transA", 0):
             raise self.chain.refuse(thing, "transposes the examples")
         w = w if attributes.get("transB", 0) else w.T
@@ -658,7 +661,7 @@ class Reader:
                 raise self.chain.refuse(thing, f"must have one bias for each neuron, or one, "
                                                f"got shape {b.shape}")
             b = times(np.broadcast_to(b.ravel(), len(w)), attributes.get("beta", 1.0))
-        # Of biases and norms, exporters merge those that are equal, such as zeros.
+        # Only matrices: exporters merge equal biases and norms, such as zeros.
         self.chain.owns(thing, self.matrices(inputs[1]))
         self.dense.append((x, w, b, thing))
         if len(self.dense) > MOST_LAYERS:
@@ -668,7 +671,7 @@ class Reader:
     def parts(
         self, x: Any, inputs: list[Any], attributes: dict[str, Any], thing: str
     ) -> list[Value]:
-        """Return the neurons of a layer, split by columns."""
+        """Return the parts of a layer, split by columns."""
         counts = attributes.get("split") if len(inputs) == 1 else inputs[1]
         if not isinstance(x, Value) or not isinstance(counts, (list, np.ndarray)) \
                 or attributes.get("axis", 0) not in (1, -1) or min(counts) < 1 \
@@ -681,7 +684,7 @@ class Reader:
     # ---- layers ----
 
     def without_tail(self, top: Value, steps: list[Callable[[], None]]) -> Value:
-        """Return p where scikit-learn's converter makes 1 - p and p of it, and what is squeezed."""
+        """Return what a `Squeeze` at the end reads, or p of scikit-learn's pair 1 - p and p."""
         of = self.terms.of
         if of[top.name][0] == "Squeeze":
             axes = list(dict(of[top.name][1]).get("axes", ()))
@@ -696,7 +699,7 @@ class Reader:
         return top
 
     def layer(self, top: Value) -> tuple[Value, list[Callable[[], None]]]:
-        """Return the layer of weights or the input below a term, and the steps from it."""
+        """Return the layer of weights, or the input, below a term, and the steps from there."""
         of, thing = self.terms.of, self.things.get(top.name, "model")
         after: list[Callable[[], None]] = []
         if of[top.name][0] == "Concat":
@@ -718,7 +721,7 @@ class Reader:
                 if last is not None:
                     return self.terms.value(leaves[0]), [*before, last, *reversed(after)]
             found = self.affine(top.name)
-            if found is None and not wrong:  # the chain says why
+            if found is None and not wrong:  # the chain then says why
                 found, wrong = self.above(top.name, numbers), True
             if found is None:
                 raise self.chain.refuse(self.things.get(top.name, thing))
@@ -726,7 +729,7 @@ class Reader:
             after.append(found[1])
 
     def below(self, top: Value, thing: str) -> list[str]:
-        """Return the terms that a term is made of, down to a layer of weights or the input."""
+        """Return the terms in a term, down to a layer of weights or the input."""
         found, waiting = {top.name: None}, [top.name]
         while waiting:
             parts = self.terms.of[waiting.pop()]
@@ -741,7 +744,7 @@ class Reader:
         return list(found)
 
     def numbers(self, below: list[str]) -> list[float]:
-        """Return the numbers among terms and their attributes: a parameter is one of them."""
+        """Return the numbers in terms and their attributes, one of which may be a parameter."""
         found: set[Any] = set()
         for name in below:
             kind, value, *_ = self.terms.of[name]
@@ -752,7 +755,7 @@ class Reader:
         return sorted(filter(math.isfinite, found))[:MOST_NUMBERS]
 
     def joined(self, top: Value, thing: str) -> tuple[Value, Callable[[], None]]:
-        """Return z where `Split` and `Concat` give its neurons activations of their own."""
+        """Return z if `Split` and `Concat` give its neurons different activations, and the step."""
         of, end, runs, sources = self.terms.of, 0, [], set()
         for each in of[top.name][2:]:
             below = self.below(self.terms.value(each), thing)
@@ -770,7 +773,7 @@ class Reader:
     def activation(
         self, top: str, base: str, numbers: list[float]
     ) -> Callable[[], None] | None:
-        """Return the step from base to top, if it is one activation."""
+        """Return the step from base to top if it is a single activation, or None."""
         of = self.terms.of
         thing = self.things.get(top, "model")
         if of[top][0] == "PRelu" and of[top][2] == base:
@@ -779,7 +782,7 @@ class Reader:
         return None if ours is None else partial(self.chain.activate, ours, thing)
 
     def among(self, top: str, base: str, numbers: list[float]) -> Any:
-        """Return our activation if top is one of base, else None."""
+        """Return our activation of base that is equal to top, or None."""
         if top == base:
             return "identity"
         if base not in self.spelled:
@@ -788,7 +791,7 @@ class Reader:
         return self.spelled[base].get(top)
 
     def above(self, top: str, numbers: list[float]) -> tuple[str, Callable[[], None]] | None:
-        """Return what a term is an activation of, and the step from that."""
+        """Return the term below an activation, and the step from there, or None."""
         for child in self.terms.of[top][2:]:
             if isinstance(child, str) and not self.is_constant(child):
                 step = self.activation(top, child, numbers)
@@ -797,7 +800,7 @@ class Reader:
         return None
 
     def affine(self, name: str) -> tuple[str, Callable[[], None]] | None:
-        """Return what a term scales and shifts, and the step from that."""
+        """Return the term that is scaled and shifted, and the step from there, or None."""
         kind, *rest = self.terms.of[name]
         if kind in (*LEAVES, "number", "array", "part") or not rest[1:]:
             return None
@@ -815,20 +818,14 @@ class Reader:
             offset = -np.array(dict(attributes)["offset"]) * scale
         elif kind == "Neg":
             scale = -1.0
-        elif kind in ("Add", "Sub", "Mul", "Div") and sum(constant) == 1:
+        elif kind in SIGNS and sum(constant) == 1:
             turned = constant[0]
             child = inputs[turned]
             c = self.columns(inputs[not turned], child, thing)
-            if kind == "Add":
-                offset = c
-            elif kind == "Sub":
-                scale, offset = (-1.0, c) if turned else (1.0, -c)
-            elif kind == "Mul":
-                scale = c
-            elif turned or not np.all(c):
+            found = chains.arithmetic(SIGNS[kind], c, turned)
+            if found is None:
                 return None
-            else:
-                scale = 1 / c
+            scale, offset = found
         elif kind == "flat":
             if inputs[1] > 0:
                 return child, partial(self.chain.fits, thing, inputs[1])
@@ -837,7 +834,7 @@ class Reader:
         return child, partial(self.chain.rescale, thing, scale, offset)
 
     def is_constant(self, name: str) -> bool:
-        """Tell whether a term is a number or an array."""
+        """Return whether a term is a number or an array."""
         return self.terms.of[name][0] in ("number", "array")
 
     def columns(self, constant: str, of: str, thing: str, channels: bool = False) -> Any:
@@ -857,5 +854,5 @@ class Reader:
 
 
 def times(array: NDArray[Any], factor: float) -> NDArray[Any]:
-    """Multiply in float64, and keep the type."""
+    """Return the product, computed in float64, in the array's type."""
     return array if factor == 1 else (array.astype(np.float64) * factor).astype(array.dtype)

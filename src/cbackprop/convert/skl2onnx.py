@@ -1,4 +1,4 @@
-"""skl2onnx: estimators of `cbackprop.sklearn` in ONNX, alone and as parts of pipelines."""
+"""skl2onnx: estimators of `cbackprop.sklearn` as ONNX, alone or in pipelines."""
 
 from cbackprop._extras import library
 from cbackprop.convert import _skl2onnx
@@ -8,14 +8,14 @@ def register() -> None:
     """
     Make `cbackprop.sklearn` known to skl2onnx (extra ``skl2onnx``).
 
-    ``skl2onnx.to_onnx`` of such an estimator, or of a pipeline or a search with one, does so by
-    itself. What looks its parts up by their class, as scikit-learn's `VotingClassifier` does, needs
-    this call before.
+    For such an estimator, or a pipeline or a search with one, ``skl2onnx.to_onnx`` does so by
+    itself. Call this first for estimators that look up their parts by class, such as
+    scikit-learn's `VotingClassifier`.
 
     Raises
     ------
     ModuleNotFoundError
-        Without skl2onnx, or scikit-learn.
+        If skl2onnx or scikit-learn is missing.
 
     Examples
     --------

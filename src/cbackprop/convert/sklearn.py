@@ -1,4 +1,4 @@
-"""scikit-learn: fitted `MLPClassifier` and `MLPRegressor`, its own and ours."""
+"""scikit-learn: fitted `MLPClassifier` and `MLPRegressor`, scikit-learn's or ours."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from cbackprop import _check
 from cbackprop._extras import library
 from cbackprop.convert import chains
 from cbackprop.core import table
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
 
 HIDDEN = {row.name: row.sklearn[0] for row in table.ACTIVATIONS if row.sklearn[0]}
 OUTPUTS = {row.name: row.sklearn[1] for row in table.ACTIVATIONS if row.sklearn[1]}
-NUMBERS = ("identity", "exponential")  # of regressors
+NUMBERS = ("identity", "exponential")  # outputs of regressors
 
 
 def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
     """
-    Return a network that computes what a fitted estimator of scikit-learn does.
+    Return a network that computes the same as a fitted estimator of scikit-learn.
 
     Parameters
     ----------
     mlp : sklearn.neural_network.MLPClassifier or MLPRegressor; or one of `cbackprop.sklearn`
-        Output j is for the class ``mlp.classes_[j]``; the one output of two classes for the second.
-        Of one of ours, the network is a copy of its ``network_``.
+        Output j stands for the class ``mlp.classes_[j]``; with two classes, the single output
+        stands for the second. For an estimator of ours, the result is a copy of its ``network_``.
     cost, seed
-        Of the network; the cost by default is the estimator's.
+        Arguments of the network. By default, the cost is the estimator's.
 
     Raises
     ------
     TypeError
-        If it is no such estimator.
+        If it is not such an estimator.
     ValueError
         If it is not fitted.
     ModuleNotFoundError
-        Without scikit-learn (extra ``sklearn``).
+        If scikit-learn (extra ``sklearn``) is missing.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
     """
     neural = library("sklearn.neural_network", "from_sklearn", "sklearn")
     if not isinstance(mlp, Network) and hasattr(type(mlp), "network_"):
-        net = given.network(mlp)
+        net = _arguments.network(mlp)
         settings = net.settings() if cost is None else net.settings() | {"cost": cost}
         copy = Network(**settings, initializer=(list(net.weights), list(net.biases)), seed=seed)
         copy.trained_on = net.trained_on
@@ -76,31 +76,31 @@ def from_sklearn(mlp: Any, *, cost: Any = None, seed: Any = None) -> Network:
 
 def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     """
-    Return a copy of the network as a fitted estimator of scikit-learn, which may be fitted further.
+    Return a copy of the network as a fitted estimator of scikit-learn, which can be fitted further.
 
     Parameters
     ----------
     net : Network or estimator
-        Its hidden layers sigmoid, tanh, relu or identity, all the same. `input_scale` is
-        multiplied into the first weights.
+        Its hidden layers must all have the same activation: sigmoid, tanh, relu or identity.
+        `input_scale` is multiplied into the first weights.
     classes : sequence, optional
-        The labels of the outputs, in rising order; of the two classes of one sigmoid. By default
-        those of the estimator, or 0, 1, 2, ...
+        The labels of the outputs, in rising order; two for a single sigmoid. By default those of
+        the estimator, or 0, 1, 2, ...
 
     Returns
     -------
     sklearn.neural_network.MLPClassifier or MLPRegressor
-        A regressor if the outputs are the identity, or exponentials, which are those of the loss
-        "poisson" (scikit-learn 1.7). A classifier if they are softmax or sigmoid:
-        its `predict` gives the class of the largest output, or of one output against 1/2, as
-        `Network.evaluate` counts it; its `predict_proba` gives the outputs as they are.
+        A regressor if the outputs are the identity, or the exponentials of the loss "poisson"
+        (scikit-learn 1.7). A classifier if they are softmax or sigmoid: its `predict` returns the
+        class of the largest output, or compares a single output with 1/2, as `Network.evaluate`
+        does; its `predict_proba` returns the outputs.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no network, or has what these estimators do not, or another number of classes.
+        If net is not a network, these estimators cannot represent it, or classes do not fit it.
     ModuleNotFoundError
-        Without scikit-learn (extra ``sklearn``).
+        If scikit-learn (extra ``sklearn``) is missing.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     """
     neural = library("sklearn.neural_network", "to_sklearn", "sklearn")
     binarizer = getattr(net, "_label_binarizer", None) if classes is None else None
-    net = given.network(net, "to_sklearn")
+    net = _arguments.network(net, "to_sklearn")
     collected = chains.of(net, "to_sklearn")
     collected[0].w[...] *= net.input_scale
     activations = [chains.only(layer.runs, "to_sklearn").activation for layer in collected]
@@ -132,7 +132,7 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     mlp.intercepts_ = [layer.b for layer in collected]
     mlp.n_features_in_, mlp.n_outputs_ = net.sizes[0], net.sizes[-1]
     mlp.n_layers_, mlp.out_activation_ = net.num_layers, OUTPUTS[output]
-    # As its own first fit leaves them before the first step.
+    # The values that its own first fit has before the first step.
     mlp.n_iter_ = mlp.t_ = mlp._no_improvement_count = 0
     mlp.loss_curve_, mlp.best_loss_ = [], np.inf
     mlp.validation_scores_ = mlp.best_validation_score_ = None
@@ -141,7 +141,7 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
             raise ValueError("to_sklearn: classes must be None where outputs are numbers, "
                              f"got {_check.shown(classes)}")
         return mlp
-    if binarizer is not None:  # an estimator's: rows of several labels too
+    if binarizer is not None:  # an estimator's; it also knows rows of several labels
         mlp._label_binarizer, mlp.classes_ = copy.deepcopy(binarizer), binarizer.classes_.copy()
         return mlp
     preprocessing = library("sklearn.preprocessing", "to_sklearn", "sklearn")

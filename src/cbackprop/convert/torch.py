@@ -1,4 +1,4 @@
-"""PyTorch: chains of `Linear` and activations, as `Sequential` or as a `forward` calls them."""
+"""PyTorch: chains of `Linear` and activations, in a `Sequential` or called by a `forward`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cbackprop.convert import chains
 from cbackprop.core import table
 from cbackprop.network import Network
 
-# Our activations as classes of torch.nn: what each is written as, and all that are read.
+# Our activations as classes of torch.nn: the one that is written, and all that are read.
 WRITTEN: dict[str, chains.Class] = {
     row.name: (row.torch[0].kind, row.torch[0].attributes)
     for row in table.ACTIVATIONS if row.torch and row.torch[0].kind}
@@ -25,10 +25,10 @@ READ: list[tuple[str, chains.Class]] = [
       for row in table.ACTIVATIONS for each in row.torch if each.kind),
     ("log_softmax", ("LogSoftmax", {"dim": (-1, 1, None)})),
 ]
-NOTHING = ("Dropout", "AlphaDropout", "FeatureAlphaDropout")  # at inference
+NOTHING = ("Dropout", "AlphaDropout", "FeatureAlphaDropout")  # these do nothing at inference
 
-# Functions and methods: the class of module that does the same, and the names of their arguments
-# after the first where it has them in this order.
+# Functions and methods: the module's class that does the same, and the names of the arguments after
+# the first, in their order.
 FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     **{each.function: (each.kind, each.arguments) for row in table.ACTIVATIONS
        for each in row.torch if each.function and each.kind},
@@ -38,7 +38,7 @@ FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "alpha_dropout": ("AlphaDropout", ("p", "training", "inplace")),
     "feature_alpha_dropout": ("FeatureAlphaDropout", ("p", "training", "inplace")),
 }
-BARE = {each.function: row.name for row in table.ACTIVATIONS  # functions that no module has
+BARE = {each.function: row.name for row in table.ACTIVATIONS  # functions without a module
         for each in row.torch if each.function and each.kind is None}
 ARITHMETIC = {operator.add: "+", operator.iadd: "+", operator.sub: "-", operator.isub: "-",
               operator.mul: "*", operator.imul: "*", operator.truediv: "/", operator.itruediv: "/"}
@@ -51,23 +51,23 @@ def to_torch(net: Network) -> Any:
     Parameters
     ----------
     net : Network or estimator
-        `input_scale` becomes an `InputScale` of this package, a module that multiplies by a buffer
-        and is not trained.
+        `input_scale` becomes an `InputScale` of this package: a module that multiplies by a buffer,
+        which is not trained.
 
     Returns
     -------
     torch.nn.Sequential
-        Of `Linear` and activations, in the network's dtype, on the CPU.
+        It contains `Linear` and activations, in the network's dtype, on the CPU.
 
     Raises
     ------
     TypeError
-        If it is no network.
+        If net is not a network.
     ValueError
-        If PyTorch has no module for an activation: "exponential", "gaussian", "sine", the user's
-        own, or several in one layer.
+        If PyTorch has no module for an activation: "exponential", "gaussian", "sine", a function of
+        your own, or several in one layer.
     ModuleNotFoundError
-        Without PyTorch.
+        If PyTorch is missing.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def _input_scale() -> Any:
     torch = library("torch", "InputScale", "torch")
 
     class InputScale(torch.nn.Module):  # type: ignore[misc, name-defined]
-        """x times a number, or times one for each column."""
+        """Multiplies x by a number, or by one for each column."""
 
         def __init__(self, scale: Any) -> None:
             super().__init__()
@@ -106,12 +106,12 @@ def _input_scale() -> Any:
         def forward(self, x: Any) -> Any:
             return x * self.scale
 
-    InputScale.__qualname__ = "InputScale"  # by which it is pickled
+    InputScale.__qualname__ = "InputScale"  # pickles find it by this name
     return InputScale
 
 
 def __getattr__(name: str) -> Any:
-    if name == "InputScale":  # made when it is asked for: PyTorch is not imported before
+    if name == "InputScale":  # made on first use, since it imports PyTorch
         return _input_scale()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -123,34 +123,34 @@ def from_torch(module: Any, *, cost: Any = None, seed: Any = None) -> Network:
     Parameters
     ----------
     module : torch.nn.Module
-        A chain of `Linear`, `BatchNorm1d` in evaluation mode, activations, `PReLU`, and what does
-        nothing to rows at inference: `Flatten`, `Identity`, `Dropout`. As a `Sequential`, perhaps
-        of Sequentials; or as a class of your own, whose `forward`, read by `torch.fx`, calls its
-        modules and such functions one after another: `F.relu(self.fc1(x.flatten(1)))`. There,
-        inputs may be shifted and scaled. Narrower types than float32 become that. Of a compiled
-        module, the one that `torch.compile` was given is read.
+        A chain of `Linear`, `BatchNorm1d` in evaluation mode, activations, `PReLU`, and modules
+        that do nothing to rows at inference: `Flatten`, `Identity`, `Dropout`. It may be a
+        `Sequential`, also of Sequentials, or a class of your own, whose `forward` is read by
+        `torch.fx`. That `forward` must call its modules and such functions one after another:
+        `F.relu(self.fc1(x.flatten(1)))`. It may also shift and scale its inputs. Types narrower
+        than float32 become float32. For a compiled module (`torch.compile`), the original is read.
     cost, seed
-        Of the network; the cost by default is what goes with the output activation:
-        "log_likelihood" with softmax, "cross_entropy" with sigmoid, else "quadratic".
+        Arguments of the network. By default, the cost goes with the output activation:
+        "log_likelihood" with softmax, "cross_entropy" with sigmoid, otherwise "quadratic".
 
     Raises
     ------
     TypeError
-        If it is no module.
+        If it is not a module.
     ValueError
-        If it holds what has no equal here; the error names it. No equal have branches and sums of
-        them, layers that share weights, weights that are NaN or infinite.
+        If a part has no equal here; the error names it. Branches and their sums, layers that share
+        weights, and weights that are NaN or infinite have none.
     ModuleNotFoundError
-        Without PyTorch.
+        If PyTorch is missing.
 
     Notes
     -----
-    `LogSoftmax` at the output, as `NLLLoss` takes it, becomes "softmax": the network gives
-    probabilities, of which the module gives the logarithms. `BatchNorm1d` becomes a part of the
-    layer of weights before it, or, after an activation or at the inputs, of the one that follows.
-    `squeeze` of the one output is left out: the network gives shape (n, 1).
-    The slopes of `PReLU` become those of "leaky_relu", which are not trained. `CELU` with
-    alpha = 1 is "elu"; with another it has no equal.
+    `LogSoftmax` at the output, as `NLLLoss` takes it, becomes "softmax": the network returns
+    probabilities where the module returned their logarithms. `BatchNorm1d` is merged into the layer
+    of weights before it; after an activation or at the inputs, into the one that follows. `squeeze`
+    of a single output is left out: the network returns shape (n, 1). The slopes of `PReLU` become
+    those of "leaky_relu", which are not trained. `CELU` with alpha = 1 becomes "elu"; any other
+    alpha is refused.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def from_torch(module: Any, *, cost: Any = None, seed: Any = None) -> Network:
 
 class Reader:
     """
-    Modules on their way into a chain.
+    Reads modules into a chain.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class Reader:
         self.chain = chains.Chain("from_torch")
 
     def module(self, module: Any) -> None:
-        """Add what a module does to rows."""
+        """Add the effect of a module on rows."""
         nn, chain = self.torch.nn, self.chain
         if isinstance(module, nn.modules.lazy.LazyModuleMixin):
             raise chain.refuse(module, "has no weights yet: call it once")
@@ -221,7 +221,7 @@ class Reader:
             chain.activate(chains.known(module, READ, nn), module)
 
     def numbers(self, values: Any, module: Any) -> Any:
-        """Return a tensor as an array, None as None."""
+        """Return a tensor as an array; None stays None."""
         if values is None:
             return None
         if values.is_meta:
@@ -231,25 +231,25 @@ class Reader:
         return values.detach().cpu().numpy()
 
     def flatten(self, thing: Any) -> None:
-        """Look that what is made rows is not scaled by columns yet, for their order may change."""
+        """Check that inputs are not scaled by columns before they are made rows."""
         if not self.chain.weights and np.ndim(self.chain.scale):
             raise self.chain.refuse(thing, "must be the first layer")
 
     # ---- a class with a forward of its own ----
 
     def forward(self, module: Any) -> None:
-        """Add the steps of a forward, which must be a chain from its first argument on."""
+        """Add the steps of a forward, which must be a chain that begins at its first argument."""
         fx = library("torch.fx", "from_torch", "torch")
         name = f"{type(module).__name__}.forward"
         try:
             with inference(module):
                 graph = fx.Tracer().trace(module)
-        except Exception as error:  # of the user's code, which met no numbers
-            why = " ".join(str(error).split())[:120]
-            raise self.chain.refuse(name, f"cannot be read by torch.fx: {why}") from error
+        except Exception as error:  # of the user's code, which gets no numbers
+            raise self.chain.refuse(
+                name, f"cannot be read by torch.fx: {chains.reason(error)}") from error
         known: dict[Any, Any] = {}  # parameters, sizes, and numbers made of them, by node
-        last: Any = None  # the node that gives what the chain has come to
-        steps = set()  # it, and those before it
+        last: Any = None  # the node that returns the output of the chain so far
+        steps = set()  # this node and those before it
         for node in graph.nodes:
             called = f"{node.target if isinstance(node.target, str) else node.target.__name__}"
             thing = f"{called} in {name}"
@@ -283,7 +283,7 @@ class Reader:
     def function(
         self, node: Any, called: str, last: Any, known: dict[Any, Any], thing: str
     ) -> None:
-        """Add what a function, a method or an operator does to the node `last`."""
+        """Add the effect of a function, a method or an operator on the node `last`."""
         torch, chain = self.torch, self.chain
         args = [known.get(each, each) if isinstance(each, type(node)) else each
                 for each in node.args]
@@ -293,7 +293,7 @@ class Reader:
             self.arithmetic(ARITHMETIC[node.target], args, last, thing)
             return
         first = args.pop(0) if args else kwargs.pop("input", None)
-        called = called.rstrip("_")  # in its place
+        called = called.rstrip("_")  # in-place methods
         if first is not last or (node.op == "call_function" and node.target not in {
                 getattr(space, node.target.__name__, None)
                 for space in (torch, torch.nn.functional)}):
@@ -320,22 +320,21 @@ class Reader:
             raise chain.refuse(thing)
 
     def like_module(self, kind: str, settings: dict[str, Any], thing: str) -> None:
-        """Add what the module of this kind does, whose settings a function was given."""
+        """Add the effect of a function, by a module of this kind with the same settings."""
         settings.pop("_stacklevel", None)
         if settings.pop("dtype", None) is not None:
             raise self.chain.refuse(thing, "must not change the type of number")
         if kind in NOTHING:
             training = settings.get("training", settings.get("train", kind == "Dropout"))
             if training:
-                raise self.chain.refuse(thing, "drops at inference too: give it "
-                                               "training=self.training")
+                raise self.chain.drops(thing, ": give it training=self.training")
             return
         if kind == "Flatten":
             settings.setdefault("start_dim", 0)  # unlike the module's
         self.module(getattr(self.torch.nn, kind)(**settings))
 
     def view(self, args: list[Any], kwargs: dict[str, Any], thing: str) -> None:
-        """Look that rows stay rows: (-1, columns), (x.size(0), -1)."""
+        """Check that rows stay rows: (-1, columns) or (x.size(0), -1)."""
         shape = [*args, *kwargs.get("shape", ())]
         if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
             shape = list(shape[0])
@@ -352,29 +351,20 @@ class Reader:
         c = np.asarray(args[0] if turned else args[1])
         if c.dtype.kind not in "fiu" or c.ndim > 2 or c.size not in (1, *c.shape[-1:]):
             raise self.chain.refuse(thing)
-        c = c.ravel() if c.size > 1 else c.reshape(())
-        scale: Any = 1.0
-        offset: Any = 0.0
-        if sign == "+":
-            offset = c
-        elif sign == "-":
-            scale, offset = (-1.0, c) if turned else (1.0, -c)
-        elif sign == "*":
-            scale = c
-        elif turned or not np.all(c):
+        c = c.astype(np.float64).ravel() if c.size > 1 else c.item()
+        found = chains.arithmetic(sign, c, turned)
+        if found is None:
             raise self.chain.refuse(thing)
-        else:
-            scale = 1 / c
-        self.chain.rescale(thing, scale, offset)
+        self.chain.rescale(thing, *found)
 
 
 ROWS = object()  # x.size(0)
 SHAPE = object()  # x.shape
-REST = object()  # any other size, and products of them: of inputs, as good as -1
+REST = object()  # any other size, and products of them: for inputs, the same as -1
 
 
 def size_of(node: Any, known: dict[Any, Any], steps: set[Any]) -> Any:
-    """Return which size of rows a node is, None if it is none."""
+    """Return which size a node stands for, or None."""
     args = node.args
     if (node.op == "call_method" and node.target == "size") or (
             node.op == "call_function" and node.target is getattr and args[1] == "shape"):
@@ -392,7 +382,7 @@ def size_of(node: Any, known: dict[Any, Any], steps: set[Any]) -> Any:
 
 @contextmanager
 def inference(module: Any) -> Iterator[None]:
-    """Have modules in evaluation mode, for what a forward does with `self.training`."""
+    """Put modules into evaluation mode, for a forward that reads `self.training`."""
     training = [each for each in module.modules() if each.training]
     try:
         for each in training:

@@ -1,4 +1,4 @@
-"""The book's expansion of its training data: every image moved by a pixel in four directions."""
+"""The book's expanded training data: every image, also moved by a pixel in four directions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOVES = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # pixels down, and to the ri
 
 class Expanded(RowSource):
     """
-    Images, and the same moved by a pixel down, up, to the right and to the left; see `expand`.
+    Images, and their copies moved by a pixel down, up, right and left; see `expand`.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Expanded(RowSource):
         x = np.zeros((len(indices), self.x.shape[1]), self.x.dtype)
         images = x.reshape(-1, *self.shape)
         for move, (down, right) in enumerate(MOVES):
-            # In memory a move is one by so many pixels; what wraps around the sides is cleared.
+            # In memory a move is a shift; pixels that wrap around the sides are cleared.
             where, distance = np.flatnonzero(moves == move), down * self.shape[1] + right
             rows = self.x[which[where]]
             if distance > 0:
@@ -54,10 +54,10 @@ class Expanded(RowSource):
 
 def expand(x: ArrayLike, y: ArrayLike, shape: tuple[int, int] = (28, 28)) -> Expanded:
     """
-    Expand images fivefold: each as it is, and moved by a pixel in four directions.
+    Expand images fivefold: each unchanged, and moved by a pixel in four directions.
 
-    What moves in at an edge is zero. The images are made when `Network.SGD` asks for them, a few
-    thousand at a time, out of x, which is not copied.
+    Pixels that move in at an edge are zero. The images are made when `Network.SGD` asks for them, a
+    few thousand at a time, from x, which is not copied.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Labels as the vectors a network is trained towards."""
+"""Labels as target vectors."""
 
 import numpy as np
 from numpy.typing import ArrayLike

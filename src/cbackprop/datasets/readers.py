@@ -1,6 +1,6 @@
-"""Readers of the files that labelled examples come in.
+"""Readers of files with labelled examples.
 
-Each returns arrays or raises one line: the file, the rule, what came.
+Each returns arrays, or raises an error of one line: the file, the rule, what was found.
 """
 
 import io
@@ -25,7 +25,7 @@ Pair: TypeAlias = tuple[np.ndarray, np.ndarray]  # x (n, k), y (n,) or (n, out)
 Sets: TypeAlias = tuple[Pair, Pair | None]  # training set, test set
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-BEYOND_FLOAT32 = 2.0**128 - 2.0**103  # from here on float32 rounds to infinity
+BEYOND_FLOAT32 = 2.0**128 - 2.0**103  # float32 rounds this and more to infinity
 NOT_BLANK = re.compile(r"\S")
 NPZ_NAMES = (("x_train", "y_train", "x_test", "y_test"), ("x", "y"))
 
@@ -38,12 +38,12 @@ def read_idx(path: StrPath, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
     path : str or path-like
         The file, packed by gzip or not.
     max_bytes : int
-        What a packed file may unpack to, unless it is larger itself.
+        The most bytes that a packed file may unpack to, unless it is larger itself.
 
     Returns
     -------
     ndarray
-        Of the type and shape that the file states, in native byte order.
+        The type and shape are those in the file, the byte order is native.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_idx_pair(images: StrPath, labels: StrPath, *, max_bytes: int = MAX_BYTE
     images, labels : str or path-like
         Two IDX files, see `read_idx`.
     max_bytes : int
-        What each may unpack to.
+        The most bytes that each may unpack to.
 
     Returns
     -------
@@ -121,16 +121,16 @@ def read_mnist_pickle(
 ) -> tuple[Pair, Pair, Pair]:
     """Read the book's ``mnist.pkl.gz``, written by Python 2.
 
-    A pickle can name any function and have it called. This reader admits the
-    few names that describe an array, each replaced by a class of its own, so
-    that nothing a file asks for is ever imported or run.
+    A pickle can name any function and have it called. This reader admits only
+    the few names that describe an array, and replaces each by a class of its
+    own, so that no name in a file is ever imported or run.
 
     Parameters
     ----------
     path : str or path-like
         The file, packed by gzip or not.
     max_bytes : int
-        What a packed file may unpack to, unless it is larger itself.
+        The most bytes that a packed file may unpack to, unless it is larger itself.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def read_mnist_pickle(
 
 
 class _Dtype:
-    """Stands in for ``numpy.dtype`` in a pickle: the code, and the byte order."""
+    """Stands in for ``numpy.dtype`` in a pickle: a code and a byte order."""
 
     def __init__(self, code: str, *_: object) -> None:
         self.code = code
@@ -186,7 +186,7 @@ class _Dtype:
         self.order = state[1]
 
     def dtype(self) -> np.dtype[Any]:
-        """Return NumPy's, if it is of numbers."""
+        """Return NumPy's dtype, if it is numeric."""
         if not (isinstance(self.code, str) and re.fullmatch("b1|[iu][1248]|f[248]", self.code)
                 and self.order in ("<", ">", "=", "|")):
             raise pickle.UnpicklingError(f"an array of type {_brief(self.code)}")
@@ -196,8 +196,8 @@ class _Dtype:
 class _Array:
     """Stands in for ``numpy.ndarray`` in a pickle.
 
-    NumPy's own ``__setstate__`` believes what it is told: the bytes of an
-    object array are taken for pointers. `numpy.frombuffer` checks.
+    NumPy's own ``__setstate__`` trusts the file, and would take the bytes of
+    an object array for pointers. `numpy.frombuffer` checks.
     """
 
     values: np.ndarray
@@ -214,21 +214,21 @@ class _Array:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Stand in for ``_codecs.encode``, by which Python 3 pickles bytes for Python 2."""
+    """Stand in for ``_codecs.encode``, with which Python 3 pickles bytes for Python 2."""
     if encoding != "latin1":  # others are slow, or modules to be imported
         raise pickle.UnpicklingError(f"the encoding {_brief(encoding)}")
     return text.encode("latin1")
 
 
 def _brief(value: object) -> str:
-    """Show a string, and of all else its type: tuples may hold one another a billion times."""
+    """Show a string, or the type of anything else: tuples may hold each other a billion times."""
     return _check.shown(value) if isinstance(value, str) else f"of a {type(value).__name__}"
 
 
 class _Opcodes(io.BytesIO):
-    """A pickle that ends after more opcodes than a few arrays take: each is read from here."""
+    """A pickle that may have no more opcodes than a few arrays need; each is a read."""
 
-    most = 10_000  # the book's file takes some hundred
+    most = 10_000  # the book's file needs a few hundred
 
     def read(self, size: int | None = -1) -> bytes:
         self.most -= 1
@@ -245,8 +245,8 @@ class _Admitted(dict[int, Callable[[Any], None]]):
 class _ArrayUnpickler(pickle._Unpickler):
     """Unpickles arrays; a pickle that names or does anything else is refused.
 
-    It is the one in Python, whose memo is a dict: that in C makes a list as
-    long as the largest index that a file names.
+    It derives from the unpickler in Python, whose memo is a dict. The one in C
+    makes a list as long as the largest index in the file.
     """
 
     admitted: ClassVar[dict[tuple[str, str], Any]] = {
@@ -267,11 +267,11 @@ class _ArrayUnpickler(pickle._Unpickler):
             raise pickle.UnpicklingError(f"a reference to {module}.{name}") from None
 
     def load_frame(self) -> None:
-        """Skip its length: what is in it is read as if it were not."""
+        """Skip the length of a frame; its contents are read as if there were none."""
         self.read(8)
 
     def load_build(self) -> None:
-        """Give its state to a stand-in, not attributes to whatever else there is."""
+        """Pass a state to a stand-in; no other object gets one."""
         state = self.stack.pop()
         if type(self.stack[-1]) not in (_Array, _Dtype):
             raise pickle.UnpicklingError("a state of something else")
@@ -292,7 +292,7 @@ class _ArrayUnpickler(pickle._Unpickler):
 
 
 def _book_pair(path: StrPath, x: _Array, y: _Array) -> Pair:
-    """Check one part of the book's pickle and give it the types it should have."""
+    """Check one part of the book's pickle, and convert it to its types."""
     rows, labels = _checked_pair(path, x.values, y.values)
     if rows.dtype.kind != "f" or labels.dtype != np.int64 or labels.ndim != 1:
         raise ValueError(
@@ -303,7 +303,7 @@ def _book_pair(path: StrPath, x: _Array, y: _Array) -> Pair:
 
 
 def read_npz(path: StrPath, *, max_bytes: int = MAX_BYTES) -> Sets:
-    """Read the arrays of a NumPy archive, under the names Keras gives them.
+    """Read the arrays of a NumPy archive, under the names that Keras gives them.
 
     Parameters
     ----------
@@ -311,13 +311,13 @@ def read_npz(path: StrPath, *, max_bytes: int = MAX_BYTES) -> Sets:
         An ``.npz`` file with ``x_train``, ``y_train``, ``x_test``, ``y_test``, or
         with ``x`` and ``y``.
     max_bytes : int
-        What these arrays may unpack to, unless the file is larger itself.
+        The most bytes that these arrays may unpack to, unless the file is larger itself.
 
     Returns
     -------
     training : tuple of two ndarrays
-        ``(x, y)``: x of shape (n, k), images being flattened to rows; y int64 of
-        shape (n,) if it holds labels, as stored otherwise.
+        ``(x, y)``: x of shape (n, k), with images flattened to rows; y int64 of
+        shape (n,) if it holds labels, otherwise as stored.
     test : tuple of two ndarrays or None
         The same of the test set; None if the file holds only ``x`` and ``y``.
 
@@ -375,7 +375,7 @@ def read_csv(
         few values and all others are pixels, as in MNIST's usual file; else the
         last. `cbackprop.tables` has the same rule, and says what it took.
     max_bytes : int
-        What a packed file may unpack to, unless it is larger itself.
+        The most bytes that a packed file may unpack to, unless it is larger itself.
 
     Returns
     -------
@@ -453,9 +453,9 @@ def read_csv(
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, str]]:
-    """Go through the lines that are not blank, with the number by which an editor shows each.
+    """Yield the lines that are not blank, with their line numbers.
 
-    A search passes over millions of blank ones in the time that Python takes for thousands.
+    A regular expression skips millions of blank lines in the time that Python takes for thousands.
     """
     number, end = 1, 0
     while found := NOT_BLANK.search(text, end):
@@ -479,7 +479,7 @@ def _csv_fields(line: str) -> list[str]:
 
 
 def _csv_fault(rows: Iterator[tuple[int, str]], width: int, label: int) -> str | None:
-    """Find the first of the numbered rows that is not `width` finite numbers."""
+    """Describe the first numbered row that is not `width` finite numbers."""
     for number, line in rows:
         fields = _csv_fields(line)
         if len(fields) != width:
@@ -509,7 +509,7 @@ def _csv_label_column(path: StrPath, label: int | str | None, header: list[str],
 
 
 def _checked_pair(path: StrPath, x: np.ndarray, y: np.ndarray) -> Pair:
-    """Give x as rows and integer labels as int64, once they are seen to match."""
+    """Return x as rows and integer labels as int64, after checking that they match."""
     numeric = x.dtype.kind in "biuf" and y.dtype.kind in "biuf"
     if not (numeric and x.ndim >= 2 and y.ndim >= 1 and len(x) == len(y)):
         raise ValueError(
@@ -524,5 +524,5 @@ def _checked_pair(path: StrPath, x: np.ndarray, y: np.ndarray) -> Pair:
 
 
 def _native(array: np.ndarray) -> np.ndarray:
-    """Give the array C-contiguous and in this machine's byte order, copied only if need be."""
+    """Return the array C-contiguous and in native byte order, copied only if necessary."""
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))

@@ -1,4 +1,4 @@
-"""Data sets by name, folder or file: what the command line calls a source."""
+"""Data sets by name, folder or file, which the command line calls a source."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,7 @@ def load(source: StrPath, *, max_bytes: int = MAX_BYTES) -> Sets:
     Parameters
     ----------
     source : str or path-like
-        One of the above. A string that is a name is not looked for as a file.
+        One of the above. A string that is a name is not searched as a file.
     max_bytes : int
         What a packed file may unpack to, unless it is larger itself.
 

@@ -1,21 +1,26 @@
 """
-What backpropagation does inside a network: chapter 2, looked at.
+What backpropagation does inside a network, number by number: chapter 2.
 
-Layers are counted as in `Network.weights`: layer 0 is the first layer of weights and the neurons
-behind it, the inputs are none. So z, a and delta of layer l are the book's of layer l + 2.
+Layers are numbered as in `Network.weights`: layer 0 is the first layer of weights and the neurons
+after it; the inputs are not a layer. So z, a and delta of layer l are those of the book's layer
+l + 2.
 
-Whatever takes a network takes a fitted estimator of `cbackprop.sklearn`; y is then as its `fit`
-takes it.
+A fitted estimator of `cbackprop.sklearn` can take the place of a network; y is then what its `fit`
+takes.
 """
 
-from cbackprop.inspect.checks import Demon, GradientCheck, Place, demon, gradient_check
+from cbackprop import _renamed
+from cbackprop.inspect.demon import Demon, demon
 from cbackprop.inspect.derivatives import hessian_vector, input_gradient, jacobian
-from cbackprop.inspect.finding import FoundEta, find_eta
-from cbackprop.inspect.rates import Paths, paths
-from cbackprop.inspect.slopes import Saturated, Saturation, saturation
-from cbackprop.inspect.tracing import Trace, trace
+from cbackprop.inspect.find_eta import FoundEta, find_eta
+from cbackprop.inspect.gradient_check import GradientCheck, Place, gradient_check
+from cbackprop.inspect.paths import Paths, paths
+from cbackprop.inspect.saturation import Saturated, Saturation, saturation
+from cbackprop.inspect.trace import Trace, trace
 from cbackprop.summary import Summary
 
 __all__ = ["Demon", "FoundEta", "GradientCheck", "Paths", "Place", "Saturated", "Saturation",
            "Summary", "Trace", "demon", "find_eta", "gradient_check", "hessian_vector",
            "input_gradient", "jacobian", "paths", "saturation", "trace"]
+
+_renamed.install(__name__)

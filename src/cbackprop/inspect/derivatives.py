@@ -1,4 +1,4 @@
-"""Derivatives beyond the gradient: by the inputs, and second ones."""
+"""Derivatives beyond the gradient: with respect to the inputs, and second derivatives."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, arrays
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 
 Parameters = tuple[Sequence[ArrayLike], Sequence[ArrayLike]]
 
 
 def jacobian(net: Any, x: ArrayLike) -> NDArray[Any]:
     """
-    Return the derivative of each output by each input, da^L_k/dx_i.
+    Return the derivative of each output with respect to each input, da^L_k/dx_i.
 
     Parameters
     ----------
@@ -26,7 +26,8 @@ def jacobian(net: Any, x: ArrayLike) -> NDArray[Any]:
     Returns
     -------
     array of shape (n, out, in), or (out, in) for one example
-        Of the network's dtype. By x as it is given: `input_scale` is a factor in it.
+        In the network's dtype. It is the derivative by x as you pass it, and so contains the factor
+        `input_scale`.
 
     Raises
     ------
@@ -35,8 +36,8 @@ def jacobian(net: Any, x: ArrayLike) -> NDArray[Any]:
 
     Notes
     -----
-    BP1 with 1 for dC/da_k and 0 for the rest, then BP2 down to the inputs: one way back for each
-    output.
+    BP1 with 1 for dC/da_k and 0 for the others, then BP2 down to the inputs: one backward pass for
+    each output.
 
     Examples
     --------
@@ -44,16 +45,16 @@ def jacobian(net: Any, x: ArrayLike) -> NDArray[Any]:
     >>> jacobian(net, [0.0, 1.0]).shape
     (1, 2)
     """
-    net = given.network(net)
-    rows = given.rows(net, x)
+    net = _arguments.network(net)
+    rows = _arguments.rows(net, x)
     build = net.engine.build
     found = build.jacobian(net.engine.core, build.Rows(rows)) * _scale(net)
-    return found[0] if given.is_one(net, x) else found
+    return found[0] if _arguments.is_one(net, x) else found
 
 
 def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
     """
-    Return the derivative of each example's own cost by its inputs, dC_x/dx.
+    Return the derivative of each example's own cost with respect to its inputs, dC_x/dx.
 
     Parameters
     ----------
@@ -64,7 +65,8 @@ def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
     Returns
     -------
     array shaped as x
-        Of the network's dtype, not averaged. By x as it is given: `input_scale` is a factor in it.
+        In the network's dtype, not averaged. It is the derivative by x as you pass it, and so
+        contains the factor `input_scale`.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
 
     Notes
     -----
-    BP2 once more, before the first layer, where there is no sigma': (w^1)^T delta^1.
+    BP2 once more, below the first layer, where there is no sigma': (w^1)^T delta^1.
 
     Examples
     --------
@@ -81,8 +83,7 @@ def input_gradient(net: Any, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
     >>> input_gradient(net, [0.0, 1.0], [1.0]).shape
     (2,)
     """
-    net, y = given.network(net), given.targets(net, y)
-    rows, targets = given.examples(net, x, y)
+    net, rows, targets = _arguments.network_and_examples(net, x, y)
     build = net.engine.build
     found = build.input_gradient(
         net.engine.core, build.Rows(rows), build.Targets(targets)) * _scale(net)
@@ -93,7 +94,7 @@ def hessian_vector(
     net: Any, x: ArrayLike, y: ArrayLike, v: Parameters
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     """
-    Return the Hessian of the mean cost times a vector, without the Hessian.
+    Return the product of the Hessian of the mean cost and a vector, without forming the Hessian.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def hessian_vector(
     x : array of shape (n, in), (in,), or a column (in, 1)
     y : array of shape (n, out), (out,), (out, 1), or labels (n,)
     v : (biases, weights)
-        A direction of the parameters, shaped as what `Network.backprop` returns.
+        A direction in parameter space, shaped like the result of `Network.backprop`.
 
     Returns
     -------
@@ -111,13 +112,13 @@ def hessian_vector(
     Raises
     ------
     TypeError, ValueError
-        If x and y do not fit the network or each other, or v the network; or are not finite.
+        If x, y or v do not fit the network, x and y do not fit each other, or one is not finite.
 
     Notes
     -----
-    Exact, at the price of about two gradients: Pearlmutter's R-operator. Where a function has a
-    kink, as relu, the second derivative is taken as 0. Of the user's own functions, whose second
-    derivative nobody has said, it is found by central differences of f_prime.
+    Pearlmutter's R-operator: the product is exact, and costs about two gradients. Where a function
+    has a kink, as relu does, the second derivative is taken to be 0. Your own functions have no
+    second derivative, so central differences of f_prime are taken.
 
     References
     ----------
@@ -131,8 +132,7 @@ def hessian_vector(
     >>> [h.shape for h in h_w]
     [(3, 2), (1, 3)]
     """
-    net, y = given.network(net), given.targets(net, y)
-    rows, targets = given.examples(net, x, y)
+    net, rows, targets = _arguments.network_and_examples(net, x, y)
     build, core = net.engine.build, net.engine.core
     direction, product = net.engine.zeros(), net.engine.zeros()
     _put(v, *core.views(direction))

@@ -1,15 +1,20 @@
 """
 Pictures of networks and of their training, by matplotlib (extra ``plot``).
 
-Each function returns the Axes that it drew on, or an array of them. What differs in colour differs
-in lightness, mark or dash as well. docs/pictures.md shows them all.
+Each function returns the Axes that it drew on, or an array of them. Whatever differs in colour also
+differs in lightness, marker or dash. docs/pictures.md shows all pictures.
 """
 
-from cbackprop.plot.epochs import learning_curves, saturation
-from cbackprop.plot.finding import find_eta
-from cbackprop.plot.gradients import gradient_check
-from cbackprop.plot.inside import flow, weights
-from cbackprop.plot.mistakes import confusion
+from cbackprop import _renamed
+from cbackprop.plot.confusion import confusion
+from cbackprop.plot.find_eta import find_eta
+from cbackprop.plot.flow import flow
+from cbackprop.plot.gradient_check import gradient_check
+from cbackprop.plot.learning_curves import learning_curves
+from cbackprop.plot.saturation import saturation
+from cbackprop.plot.weights import weights
 
 __all__ = ["confusion", "find_eta", "flow", "gradient_check", "learning_curves", "saturation",
            "weights"]
+
+_renamed.install(__name__)

@@ -1,8 +1,8 @@
 """
 scikit-learn's multilayer perceptrons, trained by the core.
 
-`MLPClassifier` and `MLPRegressor` take what those of `sklearn.neural_network` take, draw the same
-random numbers, and come to the same weights; they can be told more besides.
+`MLPClassifier` and `MLPRegressor` take the arguments of those in `sklearn.neural_network`, draw the
+same random numbers, and end at the same weights. They have some more arguments.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, _words
+from cbackprop import _check, _renamed, _words
 from cbackprop.sklearn._compat import (
     ClassifierMixin,
     LabelBinarizer,
@@ -36,21 +36,21 @@ def _weights_of_classes(
     class_weight: Any, y: NDArray[Any], sample_weight: NDArray[Any] | None, known: list[Any]
 ) -> NDArray[Any]:
     """
-    Return what class_weight makes of each example's class.
+    Return the weight of each example's class.
 
     Raises
     ------
     TypeError, ValueError
-        If a weight is no number, or negative, or none is for a class that is known.
+        If a weight is not a number or is negative, or no class in the dict is known.
     """
     classes, at = np.unique(y, return_inverse=True)
     if isinstance(class_weight, dict) and class_weight and class_weight.keys().isdisjoint(known):
         raise ValueError(f"class_weight must be for some of the classes {_check.shown(known)}, got "
                          f"{_check.shown(class_weight)}")
-    if isinstance(class_weight, dict):  # a class that it does not name weighs 1
+    if isinstance(class_weight, dict):  # classes that are not in it have weight 1
         return np.array([_check.number(f"class_weight[{c!r}]", class_weight.get(c, 1.0), 0)
                          for c in classes.tolist()])[at]
-    counts = np.bincount(at, sample_weight)  # a row of weight 2 is as two rows
+    counts = np.bincount(at, sample_weight)  # a row of weight 2 counts as two
     there = counts > 0
     return np.divide(counts.sum() / there.sum(), counts, np.zeros(len(counts)), where=there)[at]
 
@@ -71,29 +71,29 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     Parameters
     ----------
     hidden_layer_sizes, ..., max_fun
-        As scikit-learn's. `activation` is also any of `Network`, or a list of one for each hidden
-        layer.
+        As in scikit-learn. `activation` may also be any activation of `Network`, or a list with one
+        for each hidden layer.
     loss : str, (str, float), or Cost
-        "log_loss", or a cost of `Network`, on the same outputs; hinges are on plain sums, and have
-        `decision_function` instead of `predict_proba`.
+        "log_loss", or a cost of `Network`, on the same outputs. Hinges take the weighted inputs as
+        outputs, and have `decision_function` instead of `predict_proba`.
     dropout : float or sequence of float
         The probability that a neuron is left out, as for `Network.SGD`.
     class_weight : "balanced", or dict {class: weight}, optional
-        What the weights of a class's examples are multiplied by: 1 for a class that the dict has
-        not. "balanced": so that all classes in y weigh the same, with `sample_weight` counted. With
-        several labels a list of dicts, one for each label, and the weights are multiplied.
+        Factors of the weights of each class's examples; 1 for a class that is not in the dict.
+        "balanced" gives all classes in y the same total weight, with `sample_weight` counted. For
+        several labels it is a list of dicts, one for each label, and the weights are multiplied.
     callbacks : sequence of Callback or callable (network, history)
         See `cbackprop.callbacks`.
 
     Attributes
     ----------
     classes_, coefs_, intercepts_, loss_curve_, n_iter_, ...
-        As scikit-learn's. Parameters are live: predictions follow what is written to them.
+        As in scikit-learn. Parameters are live: if you write to them, predictions change.
 
     Raises
     ------
     TypeError, ValueError
-        By `fit`, if a parameter is of the wrong kind, or outside its range.
+        By `fit`, if a parameter is of the wrong kind or out of range.
 
     Examples
     --------
@@ -192,13 +192,13 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         multiclass = self._label_binarizer.y_type_ == "multiclass"
         if loss != "log_loss":
             return PROBABILITIES[multiclass], loss
-        # scikit-learn takes logarithms of no less
+        # scikit-learn's floor for the argument of a logarithm
         floor = float(np.finfo(real).eps)
         return PROBABILITIES[multiclass], (
             "log_likelihood" if multiclass else "cross_entropy", floor)
 
     def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
-        """Return the accuracy: of several labels, all must be right; one class always is."""
+        """Return the accuracy. Of several labels, all must be right; a single class always is."""
         right = (outputs.argmax(axis=1) == y if y.ndim == 1 else
                  ((outputs > self.threshold_) == (y > 0.5)).all(axis=1))
         return float(np.average(right | (len(self.classes_) == 1), weights=weights))
@@ -208,7 +208,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     @property
     def threshold_(self) -> float:
-        """The output from which on a label holds, or the second of two classes."""
+        """The output above which a label, or the second of two classes, is predicted."""
         return 0.5 if self.out_activation_ in PROBABILITIES else 0.0
 
     @available_if(fits_in_parts)
@@ -225,7 +225,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         X, y, sample_weight
             As for `fit`.
         classes : array of shape (classes,), optional
-            All there will be: needed in the first call.
+            All classes that will occur. The first call needs them.
 
         Returns
         -------
@@ -258,7 +258,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     @available_if(_gives_sums)
     def decision_function(self, X: Any) -> NDArray[Any]:
-        """Return the sums that a hinge is taken of: of two classes, the second's."""
+        """Return the outputs that go into a hinge; for two classes, that of the second."""
         outputs = self._checked_outputs(X)
         return outputs.ravel() if self.n_outputs_ == 1 else outputs
 
@@ -279,20 +279,20 @@ class MLPRegressor(RegressorMixin, Perceptron):
         "squared_error", "poisson" (half the deviance, on exponential outputs), or another cost of
         `Network`.
     hidden_layer_sizes, ..., max_fun
-        As scikit-learn's. `activation` is also any of `Network`, or a list of one for each hidden
-        layer, and perhaps one for the outputs.
+        As in scikit-learn. `activation` may also be any activation of `Network`, or a list with one
+        for each hidden layer, and perhaps one for the outputs.
     dropout, callbacks
-        As `MLPClassifier`.
+        As for `MLPClassifier`.
 
     Attributes
     ----------
     coefs_, intercepts_, loss_curve_, n_iter_, ...
-        As scikit-learn's. Parameters are live: predictions follow what is written to them.
+        As in scikit-learn. Parameters are live: if you write to them, predictions change.
 
     Raises
     ------
     TypeError, ValueError
-        By `fit`, if a parameter is of the wrong kind, or outside its range.
+        By `fit`, if a parameter is of the wrong kind or out of range.
 
     Examples
     --------
@@ -359,7 +359,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return (loss[:1] if isinstance(loss, tuple) else (loss,)) == ("poisson",)
 
     def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
-        """Return R^2; of one row it is no number."""
+        """Return R^2, which is NaN for a single row."""
         if len(y) < 2 or not np.isfinite(outputs).all():
             return math.nan
         return r2_score(y, outputs, sample_weight=weights)
@@ -394,3 +394,5 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+_renamed.install(__name__)

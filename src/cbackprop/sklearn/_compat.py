@@ -1,4 +1,4 @@
-"""What is used of scikit-learn, its private functions and those of some versions included."""
+"""The names of scikit-learn that are used, also private ones and those of some versions."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ try:
     from sklearn.utils.validation import validate_data
 except ImportError:  # before 1.6 it is a method
     def validate_data(estimator: Any, *arrays: Any, **rules: Any) -> Any:
-        """Check arrays by the estimator's own method."""
+        """Check arrays by the estimator's method."""
         return estimator._validate_data(*arrays, **rules)
 
 NAME = neural_network.MLPClassifier.__module__
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the caller's line, in the name of scikit-learn's module: filters know that."""
+    """Warn at the caller's line, with the name of scikit-learn's module, which filters know."""
     frame, inside = sys._getframe(1), ("cbackprop.", "joblib.", "sklearn.")
     while frame.f_back and frame.f_globals.get("__name__", "").startswith(inside):
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""What both estimators are: a network behind scikit-learn's attributes, and how it is fitted."""
+"""Shared by both estimators: a network behind scikit-learn's attributes, and its fit."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ from cbackprop.sklearn._stochastic_fit import Epochs, Order
 from cbackprop.sources import ArrayExamples, listed
 from cbackprop.training import Training
 
-OURS = {theirs: row.name for row in table.ACTIVATIONS  # where scikit-learn has another name
+OURS = {theirs: row.name for row in table.ACTIVATIONS  # if scikit-learn has another name
         for theirs in row.sklearn if theirs not in (None, row.name)}
-TIMES = ("seconds", "rows_per_second")  # of a history
+TIMES = ("seconds", "rows_per_second")  # columns of a history
 NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may contain large "
               "values and need to be preprocessed.")
 
 
-def _weighty(weights: NDArray[Any] | None, rows: str) -> NDArray[Any] | None:
+def _not_all_zero(weights: NDArray[Any] | None, rows: str) -> NDArray[Any] | None:
     """
-    Return the weights.
+    Return the weights, which must not all be 0.
 
     Raises
     ------
     ValueError
-        If all are 0.
+        If all weights are 0.
     """
     if weights is not None and not weights.any():
         raise ValueError(f"{rows} must not all weigh 0: sample_weight and class_weight leave "
@@ -75,15 +75,16 @@ def _real(array: NDArray[Any]) -> Any:
 @_words.suggesting("fit")
 class Perceptron(BaseEstimator, ABC):
     """
-    What both have in common.
+    The base of both estimators.
 
-    `coefs_` and `intercepts_` are live views of a network's parameters. What is put in the place of
-    one is copied into the network at the next use; into a new one, if its shape or type is another.
+    `coefs_` and `intercepts_` are live views of a network's parameters. An array that replaces one
+    of them is copied into the network at the next use, or into a new network if its shape or type
+    differs.
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {  # what is missing is looked at by others
+    _parameter_constraints: ClassVar[dict[str, Any]] = {  # ours are checked elsewhere
         **neural_network.MLPClassifier._parameter_constraints, "activation": "no_validation"}
-    _LOSSES: ClassVar[tuple[str, ...]]  # beside the network's costs
+    _LOSSES: ClassVar[tuple[str, ...]]  # besides the network's costs
     _best: list[NDArray[Any]] | None = None
     loss: Any
     coefs_: list[NDArray[Any]]
@@ -91,13 +92,13 @@ class Perceptron(BaseEstimator, ABC):
     _net: Network
 
     def _keep(self, given: dict[str, Any]) -> None:
-        """Set what the constructor was given."""
+        """Set the constructor's arguments as attributes."""
         self.__dict__.update((name, value) for name, value in given.items() if name != "self")
 
     # ---- what differs ----
 
     def _learn_classes(self, y: NDArray[Any], anew: bool, partial: bool) -> None:
-        """Learn which classes there are, or see that they are the same."""
+        """Learn the classes, or check that they are the same."""
 
     @property
     @abstractmethod
@@ -109,12 +110,12 @@ class Perceptron(BaseEstimator, ABC):
         """Return targets as the core takes them."""
 
     def _weights(self, sample_weight: NDArray[Any] | None, y: Any) -> NDArray[Any] | None:
-        """Return what each example counts."""
+        """Return the weight of each example."""
         return sample_weight
 
     @abstractmethod
     def _ends(self, real: Any) -> tuple[str, Any]:
-        """Return the activation of the output by scikit-learn's name, and the cost as ours."""
+        """Return the output's activation by scikit-learn's name, and the cost for `Network`."""
 
     @abstractmethod
     def _score(self, outputs: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
@@ -127,9 +128,9 @@ class Perceptron(BaseEstimator, ABC):
         """
         The trained `Network`, whose parameters `coefs_` and `intercepts_` show.
 
-        It has what `cbackprop` has: activations of hidden layers, gradients, files.
-        `cbackprop.inspect`, `plot` and `convert` take the estimator itself too. What is written to
-        its parameters, predictions follow.
+        It offers what a `Network` offers: activations of hidden layers, gradients, files.
+        `cbackprop.inspect`, `plot` and `convert` also take the estimator itself. If you write to
+        its parameters, predictions change.
 
         Raises
         ------
@@ -148,7 +149,7 @@ class Perceptron(BaseEstimator, ABC):
         return self._net
 
     def _take(self, now: list[Any], views: list[NDArray[Any]] | None) -> None:
-        """Make a network of these parameters: of the last one, with its optimizer, if it can be."""
+        """Make a network of these parameters, if possible from the last one and its optimizer."""
         now, n = [*map(np.asarray, now)], len(self.coefs_)
         if (views is None or [p.shape for p in now] != [view.shape for view in views]
                 or _real(now[0]) != _real(views[0])):
@@ -210,24 +211,24 @@ class Perceptron(BaseEstimator, ABC):
 
     @property
     def _functions(self) -> tuple[Any, Any]:
-        """Return what the network is made of beside its parameters."""
+        """Return the functions that the network was made of."""
         several = isinstance(self.activation, list)
         return tuple(self.activation) if several else self.activation, self.loss
 
     def encode(self, y: Any) -> NDArray[Any]:
-        """Return y, which may be of one example, as the network takes it."""
+        """Return y, also of a single example, as the network takes it."""
         y = y.toarray() if issparse(y) else np.asarray(y)
         one = y.shape == (self.n_outputs_,) * self.has_rows_
         return self._encoded(y[None] if one else y, self._net.dtype)
 
     def _make_again(self) -> None:
-        """Make the network anew, for another activation or cost; the optimizer stays."""
+        """Make the network again with another activation or cost; the optimizer stays."""
         state = self._network().engine.state()
         self._make(self.coefs_, self.intercepts_)
         self._net.engine.set_state(state | {"random": None})
 
     def _show(self) -> None:
-        """Let coefs_ and intercepts_ be views of the network's parameters."""
+        """Make coefs_ and intercepts_ views of the network's parameters."""
         self.coefs_ = [w.T for w in self._net.weights[:]]
         self.intercepts_ = [b[:, 0] for b in self._net.biases[:]]
         self._views = [*self.coefs_, *self.intercepts_]
@@ -236,11 +237,11 @@ class Perceptron(BaseEstimator, ABC):
         return [np.array(view) for view in self._views]
 
     def _outputs(self, x: Any) -> NDArray[Any]:
-        """Return the network's outputs for rows that were checked."""
+        """Return the network's outputs for checked rows."""
         out = self._outputs_if_finite(x)
         if out is not None:
             return out
-        if issparse(x):  # it was finite, but is not in the network's type
+        if issparse(x):  # finite, but not in the network's type
             arrays.finite(x.data, self._net.dtype, "X.data")
         return self._net.feedforward(arrays.finite(x, self._net.dtype, "X"))
 
@@ -253,7 +254,7 @@ class Perceptron(BaseEstimator, ABC):
         if hasattr(self, "coefs_"):
             self._network()
         state = super().__getstate__().copy()
-        for name in ("coefs_", "intercepts_", "_views"):  # the network has them
+        for name in ("coefs_", "intercepts_", "_views"):  # they are the network's
             state.pop(name, None)
         if "_net" in state:
             state["_net"] = self._net.__getstate__()
@@ -286,11 +287,12 @@ class Perceptron(BaseEstimator, ABC):
         Parameters
         ----------
         X : array or sparse matrix of shape (n, features)
-            float32 trains in float32, all else in float64. What is sparse is never made dense.
+            float32 is trained on in float32, all other types in float64. A sparse matrix is never
+            made dense.
         y : array of shape (n,) or (n, outputs)
         sample_weight : array of shape (n,), optional
         X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
-            What early stopping looks at, instead of a part of X and y.
+            The data for early stopping; by default a part of X and y.
 
         Returns
         -------
@@ -325,7 +327,7 @@ class Perceptron(BaseEstimator, ABC):
         x, y = self._arrays(x, y, anew)
         self._learn_classes(y, anew, partial)
         weights = None if sample_weight is None else check_sample_weight(sample_weight, x)
-        weights = _weighty(self._weights(weights, y), "X")
+        weights = _not_all_zero(self._weights(weights, y), "X")
         targets = self._encoded(y, x.dtype)
         self.n_outputs_ = targets.shape[1] if targets.ndim == 2 else len(self.classes_)
         sizes = [x.shape[1], *hidden, self.n_outputs_]
@@ -363,11 +365,11 @@ class Perceptron(BaseEstimator, ABC):
     def _split(
         self, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None, given: Any
     ) -> Any:
-        """Return what is trained on and what early stopping looks at, as (X, targets, weights)."""
+        """Return the data for training and for early stopping, as (X, targets, weights) each."""
         if given[0] is not None:
             x_val, y_val = self._arrays(given[0], given[1], False)
             w_val = None if given[2] is None else check_sample_weight(given[2], x_val)
-            w_val = _weighty(self._weights(w_val, y_val), "X_val")
+            w_val = _not_all_zero(self._weights(w_val, y_val), "X_val")
             return (x, targets, weights), (x_val, self._encoded(y_val, x.dtype), w_val)
         parts = train_test_split(
             np.arange(x.shape[0]), random_state=self._random_state,
@@ -377,11 +379,11 @@ class Perceptron(BaseEstimator, ABC):
                              "the size of your dataset.")
         names = "the rows to train on", "the rows drawn for validation"
         return [(x[part], targets[part],
-                 None if weights is None else _weighty(weights[part], name))
+                 None if weights is None else _not_all_zero(weights[part], name))
                 for part, name in zip(parts, names, strict=True)]
 
     def _strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:
-        """Return by what validation data is drawn evenly."""
+        """Return the strata from which validation data is drawn in proportion."""
         return None
 
     def _initialize(self, sizes: list[int], real: Any) -> None:
@@ -398,11 +400,11 @@ class Perceptron(BaseEstimator, ABC):
         for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_"):
             self.__dict__.pop(name, None)
 
-    def _look_out(self, partial: bool) -> None:
+    def _reset_best(self, partial: bool) -> None:
         """
-        Begin to look for improvement.
+        Forget the best score or loss.
 
-        `warm_start` goes on with the curves, but its data is new: it compares with no older score.
+        `warm_start` continues the curves, but its data is new: older scores are not compared.
         """
         if partial and getattr(self, "best_loss_", None) is not None:
             return
@@ -430,7 +432,7 @@ class Perceptron(BaseEstimator, ABC):
 
     @property
     def _outputs_of_a_loss(self) -> int:
-        """Over how many outputs scikit-learn takes the mean of a loss; of its gradient, never."""
+        """The number of outputs over which scikit-learn averages a loss, but not a gradient."""
         return self.n_outputs_ if self.loss == "squared_error" else 1
 
     def _rules(self) -> optimizers.TrainingOptions:
@@ -462,7 +464,7 @@ class Perceptron(BaseEstimator, ABC):
         elif asked != self.__dict__.get("_asked", asked):
             self._change_rate(self._first_rate())
         self._asked = asked
-        self._look_out(partial)
+        self._reset_best(partial)
         self.n_iter_ = 0
         examples, options = self._examples(network, *training), self._rules()
         n = len(examples)
@@ -497,14 +499,14 @@ class Perceptron(BaseEstimator, ABC):
                   f"parameters are those of the last epoch", UndefinedMetricWarning)
 
     def _change_rate(self, eta: float) -> None:
-        """Go on with another rate; scikit-learn's velocities have the rates of their time."""
-        memory = self._net.engine.optimizer_state
-        if memory is not None and memory.optimizer != optimizers.Adam.NAME:
-            memory.in_core.slots[0][...] *= self._rate / eta
+        """Set another rate; scikit-learn's velocities contain the rates of earlier steps."""
+        state = self._net.engine.optimizer_state
+        if state is not None and state.optimizer != optimizers.Adam.NAME:
+            state.in_core.slots[0][...] *= self._rate / eta
         self._rate = eta
 
     def _first_rate(self) -> float:
-        """Return the rate, as long as nothing but time has lowered it."""
+        """Return the rate that only time has lowered."""
         if self.solver == "sgd" and self.learning_rate == "invscaling":
             return float(self.learning_rate_init / (self.t_ + 1) ** self.power_t)
         return float(self.learning_rate_init)
@@ -533,11 +535,11 @@ class Perceptron(BaseEstimator, ABC):
                   f"max_fun ({self.max_fun}), or scale the data", ConvergenceWarning)
 
     def _checked_outputs(self, X: Any) -> NDArray[Any]:
-        """Return the outputs for X as callers bring it."""
+        """Return the outputs for X as the caller passes it."""
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
-        # For few rows, scikit-learn's checks cost ten times what the outputs do. The core makes
-        # these itself; what does not pass them, scikit-learn finds a message for.
+        # For few rows, scikit-learn's checks take ten times as long as the outputs. The core makes
+        # the same checks; if X does not pass them, scikit-learn raises its error.
         plain = type(X) is np.ndarray or (
             issparse(X) and X.format in ("csr", "csc") and X.dtype.char in "fd")
         if (plain and X.ndim == 2 and X.shape[0] and X.shape[1] == self.n_features_in_
@@ -553,16 +555,16 @@ class Perceptron(BaseEstimator, ABC):
         tags.input_tags.sparse = True
         return tags
 
-    # ---- what skl2onnx asks for ----
+    # ---- called by skl2onnx ----
 
     def onnx_parser(self) -> None:
-        """Become known to skl2onnx; it finds the outputs by itself."""
+        """Register with skl2onnx, which then finds the outputs by itself."""
         _skl2onnx.register(type(self))
 
     def onnx_shape_calculator(self) -> Any:
-        """Return what sets the shapes of the outputs in ONNX."""
+        """Return the function that sets the shapes of the outputs in ONNX."""
         return _skl2onnx.shapes
 
     def onnx_converter(self) -> Any:
-        """Return what writes the nodes of ONNX."""
+        """Return the function that writes the nodes of ONNX."""
         return _skl2onnx.convert

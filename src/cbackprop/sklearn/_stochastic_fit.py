@@ -1,4 +1,4 @@
-"""The solvers "sgd" and "adam": scikit-learn's order of rows, and what it does after each epoch."""
+"""The solvers "sgd" and "adam": scikit-learn's order of rows, and its work after each epoch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from cbackprop.core import _runtime
 from cbackprop.history import History
 from cbackprop.network import Network
 
-SMALLEST_RATE = 1e-6  # at which "adaptive" stops
+SMALLEST_RATE = 1e-6  # "adaptive" stops at it
 
 
 def _shuffle(random_state: np.random.RandomState, order: NDArray[np.intp]) -> None:
-    """Do what random_state.shuffle does; compiled, if that can be."""
+    """Do the same as random_state.shuffle, compiled if possible."""
     if _shuffles_alike() and len(order) < 2**32:
         _compiled_shuffle(random_state, order)
     else:
@@ -59,48 +59,48 @@ class Rate(schedules.Schedule):
     """A rate that the estimator changes between epochs."""
 
     def rate(self, step: Any) -> Any:
-        """Return it as it is now."""
+        """Return the current rate."""
         return self.eta
 
     def change(self, eta: float) -> None:
-        """Go on with another."""
+        """Set another rate."""
         object.__setattr__(self, "eta", eta)
 
 
 class Epochs(Callback):
     """
-    What an estimator does after each epoch of "sgd" and "adam": its curves, its rate, its end.
+    An estimator's work after each epoch of "sgd" and "adam": curves, learning rate, stopping.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
     n : int
-        How many examples there are.
+        The number of examples.
     validation : tuple of (X, y, weights), or None
     """
 
     def __init__(self, estimator: Any, n: int, validation: Any) -> None:
         self.estimator, self.n, self.validation = estimator, n, validation
-        self.converged, self.rate, self.passed_over = False, Rate(estimator._rate), 0
+        self.converged, self.rate, self.skipped = False, Rate(estimator._rate), 0
         if validation is not None and validation[2] is not None and not np.any(validation[2]):
             raise ValueError(f"early stopping must have validation data that weigh something, got "
                              f"{validation[0].shape[0]} rows that all weigh 0")
 
     def on_train_begin(self, network: Network, history: History) -> None:
-        """Begin to count the rows that are passed over, for their mini-batch weighs 0."""
+        """Start to count the rows that are skipped because their mini-batch weighs 0."""
         self.state = network.engine.optimizer_state
-        self.passed_over = self.state.in_core.passed_over if self.state else 0
+        self.skipped = self.state.in_core.passed_over if self.state else 0
 
     def on_epoch_end(self, network: Network, history: History) -> bool:
-        """Record the epoch, change the rate, and tell whether training is over."""
+        """Record the epoch, change the rate, and return whether training is over."""
         own = self.estimator
         own.n_iter_ += 1
         own.t_ += self.n
         state = network.engine.optimizer_state
         assert state is not None
-        before = self.passed_over if state is self.state else 0  # training began another
-        self.state, self.passed_over = state, state.in_core.passed_over
-        counted = self.n - (self.passed_over - before)
+        before = self.skipped if state is self.state else 0  # a new optimizer
+        self.state, self.skipped = state, state.in_core.passed_over
+        counted = self.n - (self.skipped - before)
         own.loss_ = history.cost[-1] / own._outputs_of_a_loss * self.n / max(1, counted)
         own.loss_curve_.append(own.loss_)
         if own.verbose:
@@ -130,14 +130,14 @@ class Epochs(Callback):
         return self.converged
 
     def validated(self) -> bool:
-        """Score the validation data, keep the best parameters, and tell whether it is better."""
+        """Score the validation data, keep the best parameters, and return whether it improved."""
         own = self.estimator
         x, y, weights = self.validation
         score = own._score(own._outputs(x), y, weights)
         own.validation_scores_.append(score)
         if own.verbose:
             print(f"Validation score: {score:f}")
-        # NaN is no improvement; but as long as there is nothing else, no reason to stop.
+        # NaN is no improvement, but it is no reason to stop before the first finite score.
         best = own.best_validation_score_
         better = best == -math.inf or score >= best + own.tol
         if score > best:
@@ -146,6 +146,6 @@ class Epochs(Callback):
         return better
 
     def change_rate(self, eta: float) -> None:
-        """Go on with another rate."""
+        """Set another rate."""
         self.estimator._change_rate(eta)
         self.rate.change(eta)

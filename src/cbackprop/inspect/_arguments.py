@@ -1,4 +1,4 @@
-"""What callers bring: networks or estimators, examples, layers and neurons; or one clear line."""
+"""Arguments of inspection: networks or estimators, examples, layers and neurons, checked."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from cbackprop.tables.preprocessing import is_table
 
 def network(net: Any, by: str | None = None) -> Network:
     """
-    Return a network; of an estimator of `cbackprop.sklearn`, its own.
+    Return a network, or the network of an estimator of `cbackprop.sklearn`.
 
     Parameters
     ----------
     by : str, optional
-        The function that takes it, for the error.
+        The name of the calling function, for the error.
 
     Raises
     ------
     TypeError
-        If it is neither.
+        If net is neither.
     ValueError
-        If it is an estimator that is not fitted.
+        If the estimator is not fitted.
     """
     # By its property: whoever has an estimator has imported scikit-learn, others need not.
     found = net.network_ if hasattr(type(net), "network_") else net
@@ -36,12 +36,12 @@ def network(net: Any, by: str | None = None) -> Network:
 
 
 def targets(net: Any, y: Any) -> Any:
-    """Return y as the network takes it: of an estimator it is what `fit` takes."""
+    """Return y as the network takes it; for an estimator, y is what its `fit` takes."""
     return y if isinstance(net, Network) or y is None else net.encode(y)
 
 
 def data_set(net: Any, examples: Any) -> Any:
-    """Return examples as the network takes them: y in (x, y) of an estimator as `targets` does."""
+    """Return examples as the network takes them, with the y of a pair (x, y) as in `targets`."""
     if isinstance(net, Network):
         return net.data(examples, "test_data")
     if not isinstance(examples, tuple) or len(examples) != 2:
@@ -71,6 +71,14 @@ def examples(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], ND
     return arrays.examples((rows(net, x), y), net.sizes, net.dtype, "")
 
 
+def network_and_examples(
+    net: Any, x: ArrayLike, y: Any
+) -> tuple[Network, NDArray[Any], NDArray[Any]]:
+    """Return the network that is inspected, and rows and targets as `examples` does."""
+    own = network(net)
+    return own, *examples(own, x, targets(net, y))
+
+
 def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     """
     Return rows that the core takes.
@@ -94,7 +102,7 @@ def one_example(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any],
     Raises
     ------
     TypeError, ValueError
-        As `examples`; or if they are several.
+        As `examples`, or if there are several.
     """
     found = examples(net, x, y)
     if len(found[0]) > 1:
@@ -108,13 +116,13 @@ def layer(net: Network, value: Any) -> int:
 
 
 def neuron(net: Network, argument: str, layer: int, value: Any) -> int:
-    """Return the index of a neuron behind a layer of weights."""
+    """Return the index of a neuron after a layer of weights."""
     size = net.sizes[layer + 1]
     return index(argument, value, size, f"layer {layer} has {size} neurons")
 
 
 def is_one(net: Network, x: ArrayLike) -> bool:
-    """Whether x came as (in,) or a column (in, 1), and not as rows or a table."""
+    """Whether x is one example, (in,) or a column (in, 1), and not rows or a table."""
     if net.preprocessing is not None and is_table(x):
         return False
     shape = np.shape(x)

@@ -1,4 +1,4 @@
-"""Where neurons are saturated, and how fast each layer learns: chapters 3 and 5 of the book."""
+"""Saturated neurons, and how fast each layer learns: chapters 3 and 5 of the book."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop._check import number
 from cbackprop._text import table
 from cbackprop.callbacks import Callback
-from cbackprop.inspect import given
-from cbackprop.inspect.tracing import slices
+from cbackprop.inspect import _arguments
+from cbackprop.inspect.trace import slices
 
 if TYPE_CHECKING:
     from cbackprop.history import History
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, repr=False)
 class Saturated:
     """
-    What `saturation` found; lists have one entry for each layer of weights.
+    The result of `saturation`; lists have one entry for each layer of weights.
 
     Attributes
     ----------
     by_neuron : list of arrays of shape (sizes[l + 1],)
-        The share of examples for which abs(sigma'(z)) of a neuron is below the threshold. Where it
-        is 1, the neuron does not learn from any of them.
+        The share of examples for which abs(sigma'(z)) of a neuron is below the threshold. If it is
+        1, the neuron learns from none of them.
     share : list of float
-        Its mean over the layer.
+        The mean over the layer.
     speed : list of float, or None without y
-        The length of delta, averaged over the examples: of the gradient by the layer's biases.
+        The length of the gradient with respect to the layer's biases: of delta, averaged over the
+        examples.
     threshold : float
     """
 
@@ -63,8 +64,8 @@ def saturation(
     x : array of shape (n, in), (in,), or a column (in, 1)
     y : array of shape (n, out), (out,), (out, 1), or labels (n,), optional
     threshold : float
-        A neuron is saturated where abs(sigma'(z)) is below. A sigmoid's is below 0.01 where its
-        activation is below 0.0101 or above 0.9899. Of softmax, sigma' is a_j (1 - a_j).
+        A neuron is saturated if abs(sigma'(z)) is below it. For a sigmoid, sigma' is below 0.01 if
+        the activation is below 0.0101 or above 0.9899. For softmax, sigma' is a_j (1 - a_j).
 
     Returns
     -------
@@ -73,11 +74,11 @@ def saturation(
     Raises
     ------
     TypeError, ValueError
-        If x and y do not fit the network, or threshold is no positive number.
+        If x and y do not fit the network, or threshold is not a positive number.
 
     Notes
     -----
-    By BP1 and BP2 delta has sigma' as a factor in every layer. The speed of a layer is that of
+    By BP1 and BP2, delta has the factor sigma' in every layer. The speed of a layer is defined in
     chapter 5, "The vanishing gradient problem".
 
     Examples
@@ -88,8 +89,8 @@ def saturation(
     [0.5, 0.0]
     """
     threshold = number("threshold", threshold, 0, above=True)
-    net, y = given.network(net), given.targets(net, y)
-    rows, targets = (given.rows(net, x), None) if y is None else given.examples(net, x, y)
+    net, y = _arguments.network(net), _arguments.targets(net, y)
+    rows, targets = (_arguments.rows(net, x), None) if y is None else _arguments.examples(net, x, y)
     counts = [np.zeros(size) for size in net.sizes[1:]]
     nabla = net.engine.zeros()
     for signals, gradient, _ in slices(net, rows, targets):
@@ -111,13 +112,13 @@ class Saturation(Callback):
     Parameters
     ----------
     x, y, threshold
-        As `saturation` takes them; some hundred examples say enough.
+        As for `saturation`; a few hundred examples are enough.
 
     Attributes
     ----------
     share, speed : lists of lists of float
-        Entry e is of the network after e epochs: one number for each layer of weights. Without y,
-        speed is empty.
+        Entry e belongs to the network after e epochs: one number for each layer of weights. Without
+        y, speed is empty.
 
     Examples
     --------
@@ -137,15 +138,15 @@ class Saturation(Callback):
         self.speed: list[list[float]] = []
 
     def on_train_begin(self, network: Network, history: History) -> None:
-        """Begin anew, with the network as it is."""
+        """Start new lists, and record the network before training."""
         self.share, self.speed = [], []
-        self._look(network)
+        self._record(network)
 
     def on_epoch_end(self, network: Network, history: History) -> None:
-        """Look again."""
-        self._look(network)
+        """Record the network after the epoch."""
+        self._record(network)
 
-    def _look(self, network: Network) -> None:
+    def _record(self, network: Network) -> None:
         found = saturation(network, self.x, self.y, threshold=self.threshold)
         self.share.append(found.share)
         if found.speed is not None:

@@ -1,4 +1,4 @@
-"""The derivative by one weight as a sum over paths, equation (53)."""
+"""The derivative with respect to one weight as a sum over paths, equation (53)."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop._check import index
 from cbackprop._text import table
-from cbackprop.inspect import given
-from cbackprop.inspect.tracing import Trace, trace
+from cbackprop.inspect import _arguments
+from cbackprop.inspect.trace import Trace, trace
 
-MOST = 1_000_000
+MAX_PATHS = 1_000_000
 
 
 @dataclass(frozen=True, repr=False)
 class Paths:
     """
-    What `paths` found.
+    The result of `paths`.
 
     Attributes
     ----------
     layer, j, k : int
         The weight.
     total : float
-        dC/dw: the sum of the factors, or, by layers, what is left at the end.
+        dC/dw: the sum of the factors; by layers, the rate carried to the end.
     bp4 : float
-        The same by BP4, a_k delta_j.
+        The same derivative by BP4, a_k delta_j.
     steps : list of str
-        What a path goes through: "a[l]", an activation behind layer l of weights; where that is
-        softmax, "z[l]" before it, because every z leads to every a.
+        The steps of a path: "a[l]" is an activation after layer l of weights. If that is softmax,
+        "z[l]" comes before it, because every z leads to every a.
     rates : list of arrays of shape (neurons,)
-        The derivatives of all neurons of each step by the weight.
+        For each step, the derivatives of all its neurons with respect to the weight.
     neurons : array of shape (number of paths, steps), or None by layers
-        Which neuron each path goes through.
+        The neuron that each path goes through, step by step.
     factors : array of shape (number of paths,), or None by layers
         The product of the rates along each path: from w to z, from step to step, and dC/da.
     """
@@ -72,15 +72,15 @@ def paths(
     Parameters
     ----------
     net : Network or estimator
-        Taken in float64.
+        A float64 copy is used.
     x : array of shape (in,), (1, in), or a column (in, 1)
         One example.
     y : array of shape (out,), (1, out), (out, 1), or a label
     layer, j, k : int
         The weight weights[layer][j, k].
     by_layers : bool
-        Do not follow the paths, but carry the rates of a whole layer to the next: the same sum, for
-        networks of any width.
+        Carry the rates of a whole layer to the next, instead of following the paths: the sum is the
+        same, for networks of any width.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def paths(
 
     Notes
     -----
-    A rate between neurons is da^(l+1)_q/da^l_p = sigma'(z_q) w_qp. Behind softmax, da_m/dz_q =
-    a_m (1[m = q] - a_q), and a path from a_p to a_m has a z_q between.
+    A rate between neurons is da^(l+1)_q/da^l_p = sigma'(z_q) w_qp. For softmax, da_m/dz_q =
+    a_m (1[m = q] - a_q), and a path from a_p to a_m has a z_q in between.
 
     Examples
     --------
@@ -104,10 +104,10 @@ def paths(
     >>> len(found.factors), abs(found.total - found.bp4) < 1e-15
     (2, True)
     """
-    copy = given.in_float64(net)
-    rows, targets = given.one_example(copy, x, given.targets(net, y))
-    layer = given.layer(copy, layer)
-    j = given.neuron(copy, "j", layer, j)
+    copy = _arguments.in_float64(net)
+    rows, targets = _arguments.one_example(copy, x, _arguments.targets(net, y))
+    layer = _arguments.layer(copy, layer)
+    j = _arguments.neuron(copy, "j", layer, j)
     k = index("k", k, copy.sizes[layer], f"a neuron of layer {layer} has "
                     f"{copy.sizes[layer]} weights")
     traced = trace(copy, rows, targets)
@@ -120,8 +120,8 @@ def paths(
     if by_layers:
         return Paths(layer, j, k, float(rates[-1][0]), bp4, steps, rates[1:-1])
     count = math.prod(len(matrix) for matrix in matrices)
-    if count > MOST:
-        raise ValueError(f"paths must be at most {MOST:,}, got {count:,} from weights[{layer}]"
+    if count > MAX_PATHS:
+        raise ValueError(f"paths must be at most {MAX_PATHS:,}, got {count:,} from weights[{layer}]"
                          f"[{j}, {k}] to the cost; by_layers=True gives their sum")
     neurons, factors = _follow(matrices, rates[0])
     if len(matrices[0]) == 1:  # the only neuron of its step is the j-th
@@ -130,12 +130,12 @@ def paths(
 
 
 def _matrices(net: Any, traced: Trace, layer: int, j: int) -> tuple[list[str], list[NDArray[Any]]]:
-    """Return the steps from z_j to the outputs; and the rates (to, from) of each, and of C."""
+    """Return the steps from z_j to the outputs, and the rates (to, from) of each step and of C."""
     steps: list[str] = []
     matrices: list[NDArray[Any]] = []
     w = np.ones((1, 1))  # from z_j to itself
     for at in range(layer, len(net.weights)):
-        neurons = [j] if at == layer else slice(None)  # whose z the weight has a part in
+        neurons = [j] if at == layer else slice(None)  # those whose z depends on the weight
         if net.engine.activations[at] == "softmax":
             if at > layer:
                 steps.append(f"z[{at}]")

@@ -1,4 +1,4 @@
-"""Backpropagation against differences of the cost."""
+"""Derivatives by backpropagation against differences of the cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from cbackprop._check import instance
 from cbackprop.inspect import GradientCheck
-from cbackprop.plot import canvas
+from cbackprop.plot import _axes
 
 SIZE = (8.0, 4.2)
 
@@ -17,20 +17,20 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
     """
     Draw each derivative by backpropagation against that by differences, and the relative errors.
 
-    The worst has a ring, and its name in the legend. An error of 0 has no place on a logarithmic
-    axis: how many there are is written below it.
+    A ring marks the largest error, and the legend names its parameter. An error of 0 has no place
+    on a logarithmic axis: the label below counts them.
 
     Parameters
     ----------
     result : GradientCheck
-        What `cbackprop.inspect.gradient_check` returned.
+        The result of `cbackprop.inspect.gradient_check`.
     ax : matplotlib Axes, optional
-        What to draw in the place of; by default a new figure.
+        The Axes whose place the picture takes; by default a new figure.
 
     Returns
     -------
     array of matplotlib Axes
-        That of the derivatives, and that of the errors with the tolerance as a line.
+        The Axes of the derivatives, and those of the errors with the tolerance as a line.
 
     Raises
     ------
@@ -49,13 +49,13 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
     ('by differences, (46)', 'log')
     """
     instance("result", result, GradientCheck)
-    left, right = panels = canvas.grid(ax, 1, 2, SIZE).subplots(squeeze=False)[0]
+    left, right = panels = _axes.grid(ax, 1, 2, SIZE).subplots(squeeze=False)[0]
     layers = np.array([place.layer for place in result.places])
     sizes = np.maximum(abs(result.backprop), abs(result.differences))
     found = list(np.unique(layers))
-    for layer, tone in zip(found, canvas.tones(len(found)), strict=True):
+    for layer, tone in zip(found, _axes.colors(len(found)), strict=True):
         of, drawn = layers == layer, (layers == layer) & (result.errors > 0)
-        style = {"linestyle": "none", "marker": canvas.MARKS[layer % len(canvas.MARKS)],
+        style = {"linestyle": "none", "marker": _axes.MARKERS[layer % len(_axes.MARKERS)],
                  "color": tone, "markerfacecolor": "none", "markersize": 4, "markeredgewidth": 0.7,
                  "rasterized": True, "label": f"layer {layer}"}
         left.plot(result.differences[of], result.backprop[of], **style)
@@ -71,11 +71,11 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
     right.axhline(result.tolerance, color="black", linewidth=1, linestyle="--",
                   label=f"tolerance {result.tolerance:g}")
     none = int((result.errors == 0).sum())
-    if result.worst > 0:  # else there is nothing that has a logarithm
+    if result.worst > 0:  # otherwise nothing has a logarithm
         right.set(xscale="log", yscale="log")
     right.set(ylabel="relative error",
               xlabel="size of the derivative" + f"\n({none:,} have no error)" * (none > 0))
     for panel in panels:
         panel.margins(0.08)
-    canvas.legend(right, right.get_lines())
+    _axes.legend(right, right.get_lines())
     return panels

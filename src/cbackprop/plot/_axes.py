@@ -1,4 +1,4 @@
-"""What all pictures share: matplotlib, the Axes to draw on, and marks that need no colour."""
+"""Shared by all pictures: matplotlib, the Axes to draw on, and markers that need no colour."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from cbackprop import _check
 
-# Six dashes and seven marks: 42 lines that differ.
-DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-MARKS = "osD^vPX"
-SIGNED = "cividis"  # from dark blue by grey to yellow: its lightness tells the sign, too
-INK = "Greys"
-MOST_MARKS = 12  # on a line
-LEAST_IMAGE = 64  # inputs: fewer are no image unless the caller says so
+# Six dashes and seven markers: 42 different lines.
+LINE_STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKERS = "osD^vPX"
+SIGNED_COLORMAP = "cividis"  # dark blue, grey, yellow: lightness shows the sign, too
+COLORMAP = "Greys"
+MAX_MARKERS = 12  # on a line
+MIN_IMAGE_INPUTS = 64  # fewer inputs are drawn as an image only if the caller gives a shape
 
 
 def pyplot() -> Any:
@@ -25,7 +25,7 @@ def pyplot() -> Any:
     Raises
     ------
     ModuleNotFoundError
-        If it is missing; it names the extra.
+        If it is missing; the message names the extra.
     """
     try:
         from matplotlib import pyplot
@@ -54,11 +54,11 @@ def axes(ax: Any, size: tuple[float, float] | None = None) -> Any:
 
 
 def grid(ax: Any, rows: int, columns: int, size: tuple[float, float], **ratios: Any) -> Any:
-    """Return a GridSpec that divides a new figure of this size, or the caller's Axes' place."""
+    """Return a GridSpec in a new figure of this size, or in the place of the caller's Axes."""
     if ax is None:
         return pyplot().figure(figsize=size, layout="constrained").add_gridspec(
             rows, columns, **ratios)
-    # matplotlib 3.6 has the method only where there is a place
+    # In matplotlib 3.6, only Axes of a GridSpec have the method.
     place = getattr(axes(ax), "get_subplotspec", lambda: None)()
     ax.set_axis_off()
     if place is not None:
@@ -70,28 +70,28 @@ def grid(ax: Any, rows: int, columns: int, size: tuple[float, float], **ratios: 
                     top=box.y1, **ratios)
 
 
-def tones(number: int) -> list[Any]:
-    """Return so many colours, from dark to not too light for a line on white."""
+def colors(number: int) -> list[Any]:
+    """Return this many colours, from dark to one that is still visible on white."""
     return list(pyplot().get_cmap("viridis")([0.7 * at / max(1, number - 1)
                                               for at in range(number)]))
 
 
 def line(ax: Any, first: int, values: Sequence[float], which: int, tone: Any, label: str,
          **style: Any) -> Any:
-    """Draw values over the epochs from the first on, unlike every other line."""
+    """Draw values over the epochs, beginning with the first, in a style of their own."""
     return ax.plot(
         range(first, first + len(values)), values, color=tone,
-        linestyle=DASHES[which % len(DASHES)], marker=MARKS[which % len(MARKS)], markersize=5,
-        markevery=max(1, -(-len(values) // MOST_MARKS)), label=label, **style)[0]
+        linestyle=LINE_STYLES[which % len(LINE_STYLES)], marker=MARKERS[which % len(MARKERS)],
+        markersize=5, markevery=max(1, -(-len(values) // MAX_MARKERS)), label=label, **style)[0]
 
 
 def legend(ax: Any, handles: Sequence[Any]) -> None:
-    """Name lines above the axes, where no line is."""
+    """Put the legend above the Axes, where it hides no line."""
     ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
 
 
-def epochs(ax: Any) -> None:
-    """Name the axis of epochs, which are whole."""
+def epoch_axis(ax: Any) -> None:
+    """Label the axis of epochs, with whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
     ax.set_xlabel("epoch")
@@ -100,7 +100,7 @@ def epochs(ax: Any) -> None:
 
 def image_shape(shape: Any, inputs: int, least: int = 0) -> tuple[int, int] | None:
     """
-    Return height and width of what so many inputs show; None if they are no square, or too few.
+    Return the height and width of the image; None if the inputs are not a square, or too few.
 
     Raises
     ------
@@ -120,12 +120,12 @@ def image_shape(shape: Any, inputs: int, least: int = 0) -> tuple[int, int] | No
     return height, width
 
 
-def scale(ax: Any, drawn: Any, label: str, **style: Any) -> None:
-    """Draw the scale of an image beside it, as high as it is."""
+def colorbar(ax: Any, drawn: Any, label: str, **style: Any) -> None:
+    """Draw the colour scale beside an image, at the same height."""
     ax.figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0, 0.03, 1)), label=label, **style)
 
 
-def bare(ax: Any) -> None:
-    """Leave out ticks and frame, as around an image."""
+def hide_frame(ax: Any) -> None:
+    """Hide ticks and frame, as around an image."""
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

@@ -1,4 +1,4 @@
-"""Everything that one pass forward and back computes, as arrays and as a table."""
+"""All intermediate values of a forward and a backward pass, as arrays and as a table."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop._check import index
 from cbackprop._text import elided, table
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.layers import described
 
-SLICE = 512  # rows that the core takes at a time
+SLICE = 512  # the most rows that the core takes at a time; as in the core
 
 
 @dataclass(frozen=True, repr=False)
 class Trace:
     """
-    What `trace` found; lists have one array for each layer of weights, as `Network.weights`.
+    The result of `trace`; lists have one array for each layer of weights, like `Network.weights`.
 
     Attributes
     ----------
@@ -30,12 +30,12 @@ class Trace:
     z, a : lists of arrays of shape (n, sizes[l + 1])
         Weighted inputs and activations, equation (25).
     sigma_prime : list of arrays of shape (n, sizes[l + 1])
-        sigma'(z). Of softmax the diagonal of its Jacobian, a_j (1 - a_j): what its own z does to
-        each neuron. The rest of the Jacobian, which (37) needs, is -a_j a_k.
+        sigma'(z). For softmax, the diagonal of its Jacobian, a_j (1 - a_j): the effect of each z on
+        its own neuron. The other entries, which (37) needs, are -a_j a_k.
     delta : list of arrays of shape (n, sizes[l + 1])
-        BP1 and BP2, each example's own.
+        BP1 and BP2, for each example.
     nabla_w, nabla_b : lists of arrays
-        BP4 and BP3, shaped as `Network.weights` and `biases`: the average over the examples.
+        BP4 and BP3, averaged over the examples; shaped like `Network.weights` and `biases`.
     cost : float
         The mean over the examples.
     activations : list of str
@@ -63,7 +63,9 @@ class Trace:
 
     def table(self, example: int = 0) -> str:
         """
-        Return z, a, sigma', delta of one example, and the gradient, as text; wide layers elided.
+        Return z, a, sigma' and delta of one example, and the gradient, as text.
+
+        Of wide layers, the first neurons and the last are shown.
 
         Raises
         ------
@@ -88,7 +90,7 @@ class Trace:
 
 def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
     """
-    Return every number of one pass of backpropagation, as the core computed it.
+    Return every number of a pass of backpropagation, as the core computes it.
 
     Parameters
     ----------
@@ -99,7 +101,7 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
     Returns
     -------
     Trace
-        Arrays of the network's dtype, with a row for each example: (1, ...) for a single one.
+        Arrays in the network's dtype, with one row for each example: (1, ...) for a single one.
 
     Raises
     ------
@@ -119,8 +121,7 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
     >>> bool(traced.nabla_w[1][0, 2] == traced.a[0][0, 2] * traced.delta[1][0, 0])  # BP4
     True
     """
-    net, y = given.network(net), given.targets(net, y)
-    rows, targets = given.examples(net, x, y)
+    net, rows, targets = _arguments.network_and_examples(net, x, y)
     signals: dict[str, list[list[NDArray[Any]]]] = {}
     nabla, cost = net.engine.zeros(), 0.0
     for part, gradient, costs in slices(net, rows, targets):
@@ -143,7 +144,7 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
 def slices(
     net: Any, x: NDArray[Any], y: NDArray[Any] | None = None
 ) -> Iterator[tuple[dict[str, list[NDArray[Any]]], NDArray[Any], float]]:
-    """Yield what the core's trace leaves of as many rows as it takes at a time."""
+    """Yield the core's trace of at most SLICE rows at a time: values, gradient and cost."""
     build, core = net.engine.build, net.engine.core
     for first in range(0, len(x), SLICE):
         part = slice(first, first + SLICE)

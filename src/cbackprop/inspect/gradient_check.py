@@ -1,7 +1,8 @@
-"""Backpropagation against differences of the cost: of every weight, (46), or of one z, (29)."""
+"""Backpropagation compared with differences of the cost, parameter by parameter: equation (46)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,17 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, functions
 from cbackprop._check import generator, number
-from cbackprop.inspect import given
-from cbackprop.inspect.tracing import SLICE, trace
+from cbackprop.inspect import _arguments
+from cbackprop.inspect.trace import SLICE, Trace, trace
 from cbackprop.network import Network
 
 EPS = 1e-5
-LEAST_EPS = 1e-12  # less is lost in rounding
-KINKS = {  # the z where sigma' jumps; of relu6 its ceiling too
+MIN_EPS = 1e-12  # a smaller step is lost in rounding
+KINKS = {  # the z where sigma' jumps; for relu6 also its ceiling
     "relu": (0.0,), "leaky_relu": (0.0,), "elu": (0.0,), "selu": (0.0,), "relu6": (0.0,),
-    "hard_sigmoid": (-3.0, 3.0),
+    "hard_sigmoid": (-3.0, 3.0), "hard_tanh": (-1.0, 1.0),
 }
-FINER = 64  # an eps so many times smaller seldom meets the same kink
+FINER = 64  # an eps this many times smaller seldom crosses the same kink
 TOLERANCE = 1e-5
 
 
@@ -33,7 +34,7 @@ class Place(NamedTuple):
     layer : int
     parameter : {"w", "b"}
     j, k : int
-        From neuron k to neuron j; k of a bias is 0.
+        The weight leads from neuron k to neuron j; k is 0 for a bias.
     """
 
     layer: int
@@ -49,28 +50,29 @@ class Place(NamedTuple):
 @dataclass(frozen=True, repr=False)
 class GradientCheck:
     """
-    What `gradient_check` found.
+    The result of `gradient_check`.
 
     Attributes
     ----------
     worst : float
-        The largest of the relative errors.
+        The largest relative error.
     where : Place
-        Of which parameter.
+        The parameter that has it.
     passed : bool
-        Whether it is at most `tolerance`.
+        Whether `worst` is at most `tolerance`.
     tolerance : float
     mistake : str or None
-        Where the check failed: which function of the user's has a wrong derivative, and where, in a
-        sentence; None if it is none of them.
-    backprop, differences, errors : arrays of shape (number of parameters looked at,)
-        The derivatives by BP3 and BP4, and by (46); how far they are apart, relative to the larger
-        one, or, where both are so small that rounding would count, to the least that would not.
+        If the check failed because of a function of yours: a sentence that names the function, and
+        where its derivative is wrong. Otherwise None.
+    backprop, differences, errors : arrays of shape (number of parameters checked,)
+        The derivatives by BP3 and BP4, and by (46); their distance, relative to the larger one. If
+        both are so small that rounding would count, it is relative to the smallest value at which
+        rounding does not.
     places : list of Place
         The parameters they belong to.
-    at_kink : bool array of shape (number of parameters looked at,)
-        Where the cost has a kink, as under relu where z is exactly 0: its slopes to the left and to
-        the right differ, and a derivative between them is right. Its error counts as 0.
+    at_kink : bool array of shape (number of parameters checked,)
+        Whether the cost has a kink there, as with relu where z is exactly 0: its slopes to the left
+        and to the right differ, and any derivative between them is right. Its error counts as 0.
     """
 
     worst: float
@@ -99,22 +101,22 @@ def gradient_check(
     eps: float = EPS, tolerance: float = TOLERANCE,
 ) -> GradientCheck:
     """
-    Compare backpropagation with differences of the cost, equation (46), two-sided.
+    Compare backpropagation with two-sided differences of the cost, equation (46).
 
     Parameters
     ----------
     net : Network or estimator
-        It is not changed: the check is made on a float64 copy.
+        The check runs on a float64 copy, and does not change it.
     x : array of shape (n, in), (in,), or a column (in, 1)
     y : array of shape (n, out), (out,), (out, 1), or labels (n,)
     sample : int, optional
-        How many parameters to look at, drawn at random; by default all. Each costs two passes
-        forward over x: a few examples do.
+        The number of parameters to check, drawn at random; by default all. Each takes two forward
+        passes over x, so that a few examples should be enough.
     seed : int, numpy.random.Generator or None
-        Of the sample.
+        Determines the sample.
     eps : float
-        By how much a parameter of size 1 or less is moved; larger ones in proportion. Where that
-        fails, a smaller one is tried, for a kink may lie between.
+        The distance by which a parameter of size 1 or less is moved; larger ones move in
+        proportion. If the check fails, a smaller one is tried, since a kink may lie in between.
     tolerance : float
         The largest relative error that passes.
 
@@ -134,10 +136,10 @@ def gradient_check(
     >>> check.passed, len(check.errors)
     (True, 13)
     """
-    eps = number("eps", eps, LEAST_EPS, 1)
+    eps = number("eps", eps, MIN_EPS, 1)
     tolerance = number("tolerance", tolerance, 0, above=True)
-    copy = given.in_float64(net)
-    rows, targets = given.examples(copy, x, given.targets(net, y))
+    copy = _arguments.in_float64(net)
+    rows, targets = _arguments.examples(copy, x, _arguments.targets(net, y))
     arrays = [(letter, layer, values, nabla)
               for letter, views, nablas in zip(
                   "bw", (copy.biases, copy.weights), copy.backprop(rows, targets), strict=True)
@@ -157,7 +159,7 @@ def gradient_check(
         exact = float(nabla[at])
         places.append(Place(layer, letter, *map(int, at)))
         difference, error, kink = measured.difference(values, at, exact)
-        if error > tolerance and not smooth.all():  # kinks behind kinks: is it right without them?
+        if error > tolerance and not smooth.all():  # kinks in several layers: right without?
             kink = others is None or of_others is None or others.difference(
                 values, at, float(of_others[letter == "w"][layer][at]))[1] <= tolerance
         found.append((exact, difference, 0.0 if kink else error, kink))
@@ -171,7 +173,7 @@ def gradient_check(
 
 
 class _Cost:
-    """The mean cost of a network, and what moving a parameter does to it."""
+    """The mean cost of a network, as a function of one parameter."""
 
     def __init__(
         self, net: Network, x: NDArray[Any], y: NDArray[Any], eps: float, tolerance: float
@@ -186,7 +188,7 @@ class _Cost:
     def difference(
         self, values: NDArray[Any], at: Any, exact: float
     ) -> tuple[float, float, bool]:
-        """Return the difference quotient, its error relative to exact, and whether at a kink."""
+        """Return the difference quotient, its relative error, and whether there is a kink."""
         coarse = self._of(values, at, exact, self.eps)
         if coarse.error <= self.tolerance:
             return coarse.quotient, coarse.error, False
@@ -207,13 +209,13 @@ class _Cost:
         values[at] = kept
         width = ends[0] - ends[1]
         difference = (costs[0] - costs[1]) / width
-        least = 20 * self.rounding / width / self.tolerance  # ten times what rounding makes of it
+        least = 20 * self.rounding / width / self.tolerance  # ten times the effect of rounding
         return _Quotient(
             difference, abs(exact - difference) / max(abs(exact), abs(difference), least),
             (here - costs[1]) / (kept - ends[1]), (costs[0] - here) / (ends[0] - kept), least)
 
     def _meet_at_kink(self, coarse: _Quotient, fine: _Quotient, exact: float) -> bool:
-        """Whether the slopes of both sides stay apart as eps falls, with the exact one between."""
+        """Whether the slopes of both sides stay apart as eps falls, and enclose the exact one."""
         low, high = sorted((fine.left, fine.right))
         size = max(abs(low), abs(high), fine.least)
         slack = (self.tolerance * size + abs(coarse.right - fine.right)
@@ -223,7 +225,7 @@ class _Cost:
 
 
 class _Quotient(NamedTuple):
-    """Quotients of differences for one eps: of both sides, its error, of each side; see `_of`."""
+    """Difference quotients for one eps: of both sides, with its error, and of each side."""
 
     quotient: float
     error: float
@@ -233,20 +235,26 @@ class _Quotient(NamedTuple):
 
 
 def _are_smooth(net: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which examples have no weighted input exactly at a kink."""
+    """Return, for each example, whether no weighted input lies exactly at a kink."""
     smooth = np.ones(len(x), dtype=bool)
     for at in range(0, len(x), SLICE):
         part = slice(at, at + SLICE)
-        for z, layer in zip(trace(net, x[part], y[part]).z, net.engine.activations, strict=True):
-            first = 0
-            for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
-                name, *parameter = function if isinstance(function, tuple) else (function,)
-                kinks = KINKS.get(name, ()) if isinstance(name, str) else ()
-                if name == "relu6":
-                    kinks += tuple(parameter) or (6.0,)
-                smooth[part] &= ~np.isin(z[:, first:first + count], kinks).any(axis=1)
-                first += count
+        for function, z in _activated(net, trace(net, x[part], y[part])):
+            name, *parameter = function if isinstance(function, tuple) else (function,)
+            kinks = KINKS.get(name, ()) if isinstance(name, str) else ()
+            if name == "relu6":
+                kinks += tuple(parameter) or (6.0,)
+            smooth[part] &= ~np.isin(z, kinks).any(axis=1)
     return smooth
+
+
+def _activated(net: Network, traced: Trace) -> Iterator[tuple[Any, NDArray[Any]]]:
+    """Yield each activation of a network, and the z of the neurons that have it."""
+    for z, layer in zip(traced.z, net.engine.activations, strict=True):
+        first = 0
+        for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
+            yield function, z[:, first:first + count]
+            first += count
 
 
 def _sampled(total: int, sample: int | None, seed: Any) -> Any:
@@ -257,84 +265,13 @@ def _sampled(total: int, sample: int | None, seed: Any) -> Any:
 
 
 def _mistake(net: Network, x: NDArray[Any], y: NDArray[Any]) -> str | None:
-    """Say which function of the user's is wrong at a z or an output that these examples lead to."""
+    """Name the user's function whose derivative is wrong at a z or an output of these examples."""
     traced = trace(net, x[:SLICE], y[:SLICE])
-    for z, layer in zip(traced.z, net.engine.activations, strict=True):
-        first = 0
-        for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
-            if isinstance(function, functions.Function):
-                found = function.mistake(z[:, first:first + count])
-                if found is not None:
-                    return found
-            first += count
+    for function, z in _activated(net, traced):
+        if isinstance(function, functions.Function):
+            found = function.mistake(z)
+            if found is not None:
+                return found
     if isinstance(net.cost, functions.Function):
         return net.cost.mistake(traced.a[-1], traced.y)
     return None
-
-
-class Demon(NamedTuple):
-    """
-    What `demon` found.
-
-    Attributes
-    ----------
-    measured : float
-        By how much the cost changed.
-    predicted : float
-        delta dz, equation (29).
-    """
-
-    measured: float
-    predicted: float
-
-
-def demon(
-    net: Any, x: ArrayLike, y: ArrayLike, layer: int, neuron: int, dz: float
-) -> Demon:
-    """
-    Let the demon of chapter 2 add dz to one weighted input, and see what the cost does.
-
-    Parameters
-    ----------
-    net : Network or estimator
-        It is not changed: the demon sits in a float64 copy.
-    x : array of shape (in,), (1, in), or a column (in, 1)
-        One example.
-    y : array of shape (out,), (1, out), (out, 1), or a label
-    layer : int
-        Counted as `Network.weights`.
-    neuron : int
-        Counted from 0.
-    dz : float
-
-    Returns
-    -------
-    Demon
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is no such layer or neuron, x and y do not fit the network, or are several
-        examples.
-
-    Notes
-    -----
-    The change is delta dz, by the definition of delta (29), up to order dz^2: halving dz quarters
-    the difference. z = w a + b, so that he only has to reach for b.
-
-    Examples
-    --------
-    >>> net = cbackprop.Network([2, 3, 1], seed=0)
-    >>> measured, predicted = demon(net, [0.0, 1.0], [1.0], layer=0, neuron=2, dz=1e-4)
-    >>> abs(measured - predicted) < 1e-8
-    True
-    """
-    copy = given.in_float64(net)
-    rows, targets = given.one_example(copy, x, given.targets(net, y))
-    layer = given.layer(copy, layer)
-    neuron = given.neuron(copy, "neuron", layer, neuron)
-    dz = number("dz", dz)
-    traced = trace(copy, rows, targets)
-    copy.biases[layer][neuron] += dz
-    cost = copy.engine.mean_cost(copy.engine.examples((rows, targets), ""))
-    return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))

@@ -1,4 +1,4 @@
-"""What a classifier gets wrong."""
+"""The classes that a network confuses, and its worst mistakes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check, arrays, metrics
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 from cbackprop.network import Network
-from cbackprop.plot import canvas
+from cbackprop.plot import _axes
 from cbackprop.sources import ArrayExamples, Examples, RowSource, StreamedExamples
 
-MOST_COUNTED = 25  # classes; with more, counts would touch each other
+MOST_COUNTED = 25  # classes; the counts of more would touch
 MISTAKES = 12
 
 
@@ -24,10 +24,10 @@ def confusion(
     shape: tuple[int, int] | None = None, names: Sequence[str] | None = None, ax: Any = None,
 ) -> Any:
     """
-    Draw the confusion matrix, and beside it the mistakes that the network was most sure of.
+    Draw the confusion matrix, and beside it the mistakes that the network was most certain of.
 
-    A cell is the darker, the larger its share of its row: of the examples of one class. Mistakes
-    are in order of the output for the wrong class, which is written below its name.
+    A cell is darker, the larger its share of the row, which has the examples of one class. Mistakes
+    are sorted by the output for the wrong class, which is written below its name.
 
     Parameters
     ----------
@@ -35,23 +35,24 @@ def confusion(
     test_data : (x, y), list of pairs, or RowSource
         As `Network.SGD` takes it.
     mistakes : int, optional
-        How many to show, as images; 12 by default, or 0 if the inputs are no image.
+        How many to show as images; by default 12, or 0 if the inputs are not an image.
     shape : (int, int), optional
-        Height and width of the images; by default square, from 64 inputs on.
+        Height and width of the images. By default, 64 or more inputs are a square image.
     names : sequence of str, optional
-        Of the classes; by default an estimator's `classes_`, a network's `classes`, or 0, 1, 2, ...
+        The names of the classes; by default an estimator's `classes_`, a network's `classes`, or
+        0, 1, 2, ...
     ax : matplotlib Axes, optional
-        What to draw in the place of; by default a new figure.
+        The Axes whose place the picture takes; by default a new figure.
 
     Returns
     -------
     array of matplotlib Axes
-        That of the matrix, then one for each mistake shown.
+        The Axes of the matrix, then those of each mistake shown.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument or the data is bad, or mistakes are asked for that are no images.
+        If an argument or the data is bad, or mistakes are to be shown that are not images.
     ModuleNotFoundError
         If matplotlib (extra ``plot``) is missing.
 
@@ -66,20 +67,20 @@ def confusion(
     """
     if names is None:
         names = getattr(net, "classes_", None)
-    net, test_data = given.network(net), given.data_set(net, test_data)
+    net, test_data = _arguments.network(net), _arguments.data_set(net, test_data)
     names = net.classes if names is None else names
     classes = max(2, net.sizes[-1])
     rule = f"names must be {classes}, one for each class"
     names = list(map(str, range(classes) if names is None else _check.items(names, rule)))
     if len(names) != classes:
         raise ValueError(f"{rule}, got {len(names)}")
-    pixels = canvas.image_shape(shape, net.sizes[0], canvas.LEAST_IMAGE)
+    pixels = _axes.image_shape(shape, net.sizes[0], _axes.MIN_IMAGE_INPUTS)
     if mistakes is None:
         mistakes = MISTAKES if pixels else 0
     mistakes = _check.integer("mistakes", mistakes, 0)
     if mistakes and pixels is None:
         raise ValueError(f"shape must be given where the {net.sizes[0]} inputs are no square of "
-                         f"{canvas.LEAST_IMAGE} or more, got None")
+                         f"{_axes.MIN_IMAGE_INPUTS} or more, got None")
     examples = _examples(net, test_data)
     actual, seen, output = _judged(net, examples)
     counts = np.zeros((classes, classes), np.intp)
@@ -95,14 +96,14 @@ def confusion(
         images = rows.x[order[first:last]]
         images = images.toarray() if arrays.is_sparse(images) else images
         for spot, image, caption in zip(spots, images, captions, strict=True):
-            canvas.bare(spot)
-            spot.imshow(image.reshape(pixels), cmap=canvas.INK, interpolation="nearest")
+            _axes.hide_frame(spot)
+            spot.imshow(image.reshape(pixels), cmap=_axes.COLORMAP, interpolation="nearest")
             spot.set_xlabel(caption, fontsize="small", labelpad=2)
     return np.array([matrix, *spots], dtype=object)
 
 
 def _examples(net: Network, test_data: Any) -> Examples:
-    """Check a data set, as far as it is there."""
+    """Check a data set; the rows of a source are checked when they are made."""
     def admit(part: Any) -> tuple[Any, NDArray[Any]]:
         x, y = arrays.examples(part, net.sizes, net.dtype, "test_data")
         rows = net.engine.rows(x, "x of test_data")
@@ -116,7 +117,7 @@ def _examples(net: Network, test_data: Any) -> Examples:
 
 
 def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:
-    """Give each example's class, the class that the network sees, and its output for that."""
+    """Return each example's class, the class that the network sees, and its output for that."""
     judged = []
     for rows, y in examples.all():
         kind = metrics.kind_of(net.engine, y, net.trained_on)
@@ -132,12 +133,12 @@ def _places(ax: Any, captions: list[str], names: list[str]) -> tuple[Any, list[A
     """Return the Axes of the matrix, and of images beside it with room for these captions."""
     side = min(8.0, max(3.0, 0.38 * len(names) + 0.5)) + 0.08 * max(map(len, names))
     if not captions:
-        return canvas.axes(ax, (side, side)), []
+        return _axes.axes(ax, (side, side)), []
     columns = math.ceil(math.sqrt(len(captions)))
     rows = -(-len(captions) // columns)
     longest = max(len(line) for caption in captions for line in caption.splitlines())
     beside = columns * max(1.1, 0.075 * longest)
-    outer = canvas.grid(ax, 1, 2, (side + beside, max(side, 1.4 * rows)),
+    outer = _axes.grid(ax, 1, 2, (side + beside, max(side, 1.4 * rows)),
                         width_ratios=(side, beside))
     inner = outer[1].subgridspec(rows, columns)
     figure = outer.figure
@@ -150,8 +151,9 @@ def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    # The root: else the few mistakes of a good network are white.
-    drawn = ax.imshow(shares, cmap=canvas.INK, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    # The square root, since the few mistakes of a good network would otherwise be white.
+    drawn = ax.imshow(shares, cmap=_axes.COLORMAP, norm=PowerNorm(0.5, 0, 1),
+                      interpolation="nearest")
     ax.set(xlabel="class that the network sees", ylabel="class",
            title=f"{counts.trace():,} of {counts.sum():,} right")
     if len(counts) <= MOST_COUNTED:
@@ -162,6 +164,6 @@ def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
                 ax.text(seen, actual, f"{count}", ha="center", va="center", fontsize="small",
                         color="white" if shares[actual, seen] > 0.3 else "black")
     else:
-        canvas.scale(ax, drawn, "share of the class")
+        _axes.colorbar(ax, drawn, "share of the class")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
