@@ -21,7 +21,7 @@ from cbackprop.metrics import Kind
 FORMAT = "cbackprop network"
 VERSION = 4  # 2: what an optimizer remembers; functions with parameters, by layer and neuron
 #              3: the random state, the history
-#              4: its steps and seed, metrics; what the network was trained on; preprocessing and classes
+#              4: its steps, seed and metrics; the kind of the targets; preprocessing, classes
 
 FUNCTIONS = ("activation", "output_activation", "cost")
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")

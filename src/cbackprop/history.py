@@ -94,7 +94,7 @@ class History:
 
     def __repr__(self) -> str:
         parts = [f"{len(self)} of {self.epochs} epochs"]
-        for name, values in self._measured():
+        for name, _ in self._measured():
             epoch, value = self._best(name)
             parts.append(f"{name} {value:.4g}{f' in epoch {epoch}' * (epoch < len(self))}")
         return f"<History: {', '.join(parts)}>"
@@ -105,7 +105,8 @@ class History:
             epoch, value = self._best(name)
             rows.append([name, f"{values[0]:.4g}", f"{values[-1]:.4g}", f"{value:.4g}", str(epoch)])
         drawn = [_html.curves({name: values for name, values in self._measured()
-                               if self.smaller_is_better(name) is falling}) for falling in (True, False)]
+                               if self.smaller_is_better(name) is falls})
+                 for falls in (True, False)]
         caption = (f"{len(self)} of {self.epochs} epochs, mini-batches of {self.mini_batch_size} "
                    f"from {self.rows:,} rows, {sum(self.seconds):.3g} s")
         header = ["", "first", "last", "best", "in epoch"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check, optimizers
-from cbackprop.inspect import given
+from cbackprop.inspect import _arguments
 
 SMOOTHING = 0.98  # of the running mean, as fastai has it
 LOST = 4.0  # times the least cost: where the sweep ends
@@ -88,9 +88,9 @@ def find_eta(
     >>> 0.1 < found.suggestion < 5
     True
     """
-    copy = given.network(net).copy()
+    copy = _arguments.network(net).copy()
     engine = copy.engine
-    examples = engine.examples(given.data_set(net, data), "data")
+    examples = engine.examples(_arguments.data_set(net, data), "data")
     m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
     low = _check.number("low", low, 0, above=True)
     high = _check.number("high", high, low, above=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from cbackprop._check import instance
 from cbackprop.inspect import FoundEta
-from cbackprop.plot import canvas
+from cbackprop.plot import _axes
 
 
 def find_eta(found: FoundEta, ax: Any = None) -> Any:
@@ -41,8 +41,8 @@ def find_eta(found: FoundEta, ax: Any = None) -> Any:
     ('eta', 'cost', 'log')
     """
     instance("found", found, FoundEta)
-    ax = canvas.axes(ax)
-    dark, light = canvas.tones(2)
+    ax = _axes.axes(ax)
+    dark, light = _axes.colors(2)
     lines = [
         ax.plot(found.etas, found.costs, color=dark, label="cost")[0],
         ax.plot(found.etas, found.batch_costs, ".", color=light, markersize=3,
@@ -54,5 +54,5 @@ def find_eta(found: FoundEta, ax: Any = None) -> Any:
     low = min(found.batch_costs.min(), found.costs.min())
     ax.set(xlabel="eta", ylabel="cost", xscale="log",
            ylim=(low - 0.1 * (high - low), high + 0.5 * (high - low)))
-    canvas.legend(ax, lines)
+    _axes.legend(ax, lines)
     return ax
