@@ -49,7 +49,7 @@ def step_seconds(
     cdef long long start
     if not has_step(timed, l, last, layer):
         return None
-    into.to, into.step, into.w_step, into.b_step = core.net.parameters, 0, NULL, NULL
+    write_gradient(&into, core.net.parameters, 0)
     batch.rows, batch.targets, batch.order = &rows.array, &targets.array, &numbers[0]
     batch.n, batch.first, batch.m = n, 0, m
     with nogil:

@@ -23,6 +23,8 @@ cdef class OptimizerState:
     cdef Noise noise
     cdef bint noisy, drops
     cdef const real[::1] dropout
+    cdef const double[::1] eta_factors
+    cdef const uint8_t[::1] nonnegative
     cdef readonly tuple slots
 
     def __cinit__(self, Parameters network not None, optimizer):
@@ -38,7 +40,8 @@ cdef class OptimizerState:
 
     def set(self, dict numbers not None, dropout, *, double l2=0, double l1=0,
             double weight_decay=0, double clip_value=INFINITY, double clip_norm=INFINITY,
-            double max_norm=INFINITY, uint64_t seed=0, double noise=0):
+            double max_norm=INFINITY, uint64_t seed=0, double noise=0, eta_factors=None,
+            nonnegative=None):
         """
         Set everything except the state.
 
@@ -50,6 +53,10 @@ cdef class OptimizerState:
             The dropout rate of x, then those of the hidden layers.
         noise : float
             The standard deviation of the noise added to x.
+        eta_factors : array (layers of weights,) of float64, optional
+            What each layer's learning rate is multiplied by; 0 freezes the layer.
+        nonnegative : array (layers of weights,) of uint8, optional
+            Whether the layer's weights are kept from being negative.
         """
         cdef Py_ssize_t l
         cdef const real[::1] rates = numeric_array(dropout)
@@ -61,8 +68,19 @@ cdef class OptimizerState:
         options.l2, options.l1, options.weight_decay = l2, l1, weight_decay
         options.clip_value, options.clip_norm, options.max_norm = clip_value, clip_norm, max_norm
         options.by_weight, options.penalty = False, 0
+        self.eta_factors, self.nonnegative = eta_factors, nonnegative
+        options.eta_factors, options.nonnegative = NULL, NULL
+        for given in (eta_factors, nonnegative):
+            if given is not None and len(given) != self.network.net.n_layers:
+                raise ValueError(f"eta_factors and nonnegative must be "
+                                 f"{self.network.net.n_layers}, got {len(given)}")
+        if eta_factors is not None:
+            options.eta_factors = &self.eta_factors[0]
+        if nonnegative is not None:
+            options.nonnegative = &self.nonnegative[0]
         options.plain = (options.kind == SGD and l2 == l1 == weight_decay == 0
-                         and clip_value == clip_norm == max_norm == INFINITY)
+                         and clip_value == clip_norm == max_norm == INFINITY
+                         and not has_rules(options))
         self.dropout = rates
         self.noise.seed, self.noise.deviation = seed, noise
         self.noise.rates = &rates[0]

@@ -16,6 +16,8 @@ cdef class Parameters:
     cost : function
     scales : float, or array (sizes[0],) of this core's real type
         The factor of all inputs, or one factor for each input.
+    biased : sequence of bool, optional
+        Whether each layer of weights has biases; by default all have. Others are zero.
     """
 
     cdef Network net
@@ -25,7 +27,7 @@ cdef class Parameters:
     cdef const real[::1] scales_view
     cdef readonly object parameters  # the arena
 
-    def __cinit__(self, sizes, activations, cost, scales):
+    def __cinit__(self, sizes, activations, cost, scales, biased=None):
         cdef Py_ssize_t l, at = 0
         cdef Layer* layer
         if len(sizes) < 2 or min(sizes) < 1 or len(activations) != len(sizes) - 1:
@@ -40,6 +42,7 @@ cdef class Parameters:
         for l in range(self.net.n_layers):
             layer = &self.net.layers[l]
             layer.K, layer.J = sizes[l], sizes[l + 1]
+            layer.biased = biased is None or biased[l]
             runs = activations[l]
             if not isinstance(runs, list):
                 runs = [(runs, layer.J)]

@@ -1,6 +1,7 @@
 # The caller's examples as Python objects. They are checked and kept alive, but not copied.
 
 from libc.limits cimport INT_MAX
+from libc.math cimport INFINITY
 
 
 cdef RowType row_type_of(x):
@@ -124,17 +125,26 @@ cdef class Rows:
 
 
 cdef class Targets:
-    """The targets: one row of real numbers, or one label, for each example; and its weight."""
+    """
+    The targets: one row of real numbers, or one label, for each example; and its weight.
+
+    Attributes
+    ----------
+    y, weights : arrays
+        As given; weights may be None.
+    """
 
     cdef const real[:, ::1] rows
     cdef const int[::1] labels
-    cdef const real[::1] weights
+    cdef const real[::1] weights_view
+    cdef readonly object y, weights
     cdef TargetArray array
 
     def __init__(self, y, weights=None):
         cdef TargetArray* array = &self.array
         cdef Py_ssize_t i
         cdef int smallest = 0, largest = 0
+        self.y, self.weights = y, weights
         if cnp.PyArray_NDIM(numeric_array(y)) == 1:
             self.labels = y
             array.n = self.labels.shape[0]
@@ -151,9 +161,24 @@ cdef class Targets:
             array.n, array.J = self.rows.shape[0], self.rows.shape[1]
             array.rows = &self.rows[0, 0] if array.n and array.J else NULL
         if weights is not None:
-            self.weights = numeric_array(weights)
-            array.n = min(array.n, self.weights.shape[0])
-            array.weights = &self.weights[0] if self.weights.shape[0] else NULL
+            self.weights_view = numeric_array(weights)
+            array.n = min(array.n, self.weights_view.shape[0])
+            array.weights = &self.weights_view[0] if self.weights_view.shape[0] else NULL
+
+    def extremes(self):
+        """Return the least and the largest number of finite rows; of no numbers, infinities."""
+        cdef const real* y = self.array.rows
+        cdef Py_ssize_t i, size = self.array.n * self.array.J if y != NULL else 0
+        cdef vec low = splat(INFINITY), high = splat(-INFINITY)
+        cdef real lowest = INFINITY, highest = -INFINITY
+        for i in range(size // LANES):
+            low = at_most(load(y + i * LANES), low)
+            high = at_least(load(y + i * LANES), high)
+        for i in range(LANES if size >= LANES else 0):
+            lowest, highest = min(lowest, lane(low, i)), max(highest, lane(high, i))
+        for i in range(size // LANES * LANES, size):
+            lowest, highest = min(lowest, y[i]), max(highest, y[i])
+        return lowest, highest
 
 
 cdef targets_in_place(y, Py_ssize_t n, Py_ssize_t J):

@@ -21,8 +21,7 @@ cdef int run_training(TrainingTask* task, Pass* p, OptimizerOptions* options) ex
         if task.nabla == NULL:
             sgd(p, &batch, options, task.mini_batch_size, task.etas, task.last)
         else:
-            average.to, average.step = task.nabla, <real>(1.0 / batch.n)
-            average.w_step = average.b_step = NULL
+            write_gradient(&average, task.nabla, <real>(1.0 / batch.n))
             sum_gradients(p, &batch, &average)
     finally:
         if not task.needs_subnormals:

@@ -62,7 +62,7 @@ cdef void add_weight_gradient(Pass* p, int l, const Sink* into) noexcept nogil:
     # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples
     cdef LayerProduct product
     cdef Range columns = neurons_of(p, l)
-    if columns.first < columns.last:
+    if columns.first < columns.last and is_trained(into, l):
         weight_gradient_operands(&product, p, &p.layers[l], l, columns, into)
         compute(&product)
 
@@ -72,7 +72,7 @@ cdef int backprop(Pass* p, const Sink* into) except -1 nogil:
     cdef int l
     feedforward(p)
     output_error(p, into.step)                              # BP1
-    for l in range(p.net.n_layers - 2, -1, -1):
+    for l in range(p.net.n_layers - 2, into.lowest - 1, -1):
         backpropagate_error(p, l)                           # BP2
     if not barrier(p):
         return 0
@@ -88,8 +88,7 @@ cdef int backprop(Pass* p, const Sink* into) except -1 nogil:
 cdef int update_mini_batch(Pass* p, const MiniBatch* batch, double eta) except -1 nogil:
     # w -> w - (eta/m) sum_x delta a^T,  b -> b - (eta/m) sum_x delta
     cdef Sink parameters
-    parameters.to, parameters.w_step, parameters.b_step = p.net.parameters, NULL, NULL
-    parameters.step = <real>(-eta / batch.m)        # minus: BP3 and BP4 subtract from b and w
+    write_gradient(&parameters, p.net.parameters, <real>(-eta / batch.m))   # minus: subtract
     return sum_gradients(p, batch, &parameters)
 
 

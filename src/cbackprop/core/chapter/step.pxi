@@ -30,7 +30,7 @@ cdef int sum_into_arena(Pass* p, const MiniBatch* batch, real step) except -1 no
     # The complete gradient times `step`, in an arena of its own.
     cdef Sink arena
     cdef Range own = part_of_arena(p)
-    arena.to, arena.step, arena.w_step, arena.b_step = p.sums, step, NULL, NULL
+    write_gradient(&arena, p.sums, step)
     if not barrier(p):          # another thread may still read the previous gradient
         return 0
     memset(p.sums + own.first, 0, (own.last - own.first) * sizeof(real))
@@ -65,8 +65,7 @@ cdef int optimize_mini_batch(
                 p.cost = options.penalty * sum_of_squared_weights(p.net)
     next_step(options, eta, weight, &w_step, &b_step)
     if batch.m <= SLICE and options.clip_norm == INFINITY:
-        step.to, step.step = p.net.parameters, <real>(1 / weight)
-        step.w_step, step.b_step = &w_step, &b_step
+        take_steps(&step, options, &w_step, &b_step, eta, weight, p.net.n_layers)
         sum_gradients(p, batch, &step)
     else:
         sum_into_arena(p, batch, <real>(1 / weight))
@@ -75,9 +74,13 @@ cdef int optimize_mini_batch(
         if is_set(&p.team.barrier.stopped):
             return 0
         for l in range(p.net.n_layers):
+            if has_rules(options):
+                if is_frozen(options, l):
+                    continue
+                next_step_of_layer(options, l, eta, weight, &w_step, &b_step)
             update_layer(p, l, &w_step, &b_step)
     if options.max_norm < INFINITY and barrier(p):
-        limit_norms(p, options.max_norm)
+        limit_norms(p, options)
     if options.by_weight:
         p.cost = before + batch.m / weight * p.cost
     return 0
@@ -87,8 +90,9 @@ cdef void update_layer(Pass* p, int l, const Step* w_step, const Step* b_step) n
     cdef const Layer* layer = &p.net.layers[l]
     update_part(w_step, p.net.parameters + layer.w, p.sums + layer.w,
                 part(size_of_w(layer), LINE_BYTES // sizeof(real), p))
-    update_part(b_step, p.net.parameters + layer.b, p.sums + layer.b,
-                part(layer.J, LINE_BYTES // sizeof(real), p))
+    if layer.biased:
+        update_part(b_step, p.net.parameters + layer.b, p.sums + layer.b,
+                    part(layer.J, LINE_BYTES // sizeof(real), p))
 
 
 cdef inline void update_part(

@@ -19,6 +19,7 @@ cdef enum:
 cdef struct Layer:
     Py_ssize_t K, J         # inputs, outputs
     bint narrow
+    bint biased             # False: b is zero and stays zero
     ActivationRun* runs     # (n_runs) runs of neurons with the same activation
     int n_runs
     Py_ssize_t w, b         # offsets of w and b in an arena

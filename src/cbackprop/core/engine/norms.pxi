@@ -54,7 +54,7 @@ cdef double sum_of_squared_weights(const Network* net) noexcept nogil:
     return total
 
 
-cdef void limit_norms(Pass* p, double max_norm) noexcept nogil:
+cdef void limit_norms(Pass* p, const OptimizerOptions* options) noexcept nogil:
     # Shorten each neuron's weights to at most max_norm (Srivastava et al., JMLR 2014).
     cdef int l
     cdef Layer* layer
@@ -62,8 +62,10 @@ cdef void limit_norms(Pass* p, double max_norm) noexcept nogil:
     for l in range(p.net.n_layers):
         layer = &p.net.layers[l]
         columns = neurons_of(p, l)
+        if has_rules(options) and is_frozen(options, l):
+            continue
         if not layer.narrow or columns.first == 0 < columns.last:
-            limit_norms_of_layer(p.net.parameters + layer.w, layer, columns, max_norm)
+            limit_norms_of_layer(p.net.parameters + layer.w, layer, columns, options.max_norm)
 
 
 cdef void limit_norms_of_layer(

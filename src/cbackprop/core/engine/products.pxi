@@ -14,6 +14,7 @@ cdef struct LayerProduct:
     const real* a               # DOTS: (n_rows, depth)
     Py_ssize_t lda              # DOTS: the row stride of a
     real lower_bound            # ZEROS_SKIPPED: smaller sums are raised to it
+    Step step                   # the optimizer's, if it differs from layer to layer
     bint clears_padding         # True if the padding of b is not zero, so that of c must be cleared
 
 
@@ -22,6 +23,36 @@ cdef struct Sink:               # the destination of a gradient
     real step                   # the factor; BP1 multiplies delta by it
     const Step* w_step          # NULL; or an optimizer's step, and `to` are the parameters
     const Step* b_step          # the same for the biases
+    const OptimizerOptions* by_layer    # NULL; or they give each layer a step of its own,
+    double eta, weight                  # from the learning rate and the mini-batch's weight
+    int lowest                  # the lowest layer that is trained
+
+
+cdef inline void write_gradient(
+    Sink* into,                 # OUT
+    real* to, real step,
+) noexcept nogil:
+    # Add to an arena; no optimizer.
+    into.to, into.step = to, step
+    into.w_step, into.b_step, into.by_layer, into.lowest = NULL, NULL, NULL, 0
+
+
+cdef inline void take_steps(
+    Sink* into,                 # OUT
+    const OptimizerOptions* options, const Step* w_step, const Step* b_step,
+    double eta, double weight, int n_layers,
+) noexcept nogil:
+    # Pass the average gradient on to an optimizer.
+    write_gradient(into, options.parameters, <real>(1 / weight))
+    into.w_step, into.b_step = w_step, b_step
+    if has_rules(options):
+        into.by_layer, into.eta, into.weight = options, eta, weight
+        while into.lowest < n_layers and is_frozen(options, into.lowest):
+            into.lowest += 1
+
+
+cdef inline bint is_trained(const Sink* into, int l) noexcept nogil:
+    return into.by_layer == NULL or not is_frozen(into.by_layer, l)
 
 
 cdef inline void compute(LayerProduct* product) noexcept nogil:
@@ -109,6 +140,8 @@ cdef inline void weight_gradient_operands(
     cdef const Layer* layer = &p.net.layers[l]
     cdef real* w = into.to + layer.w + columns.first
     cdef Product* dense = &product.dense
+    cdef const Step* step = into.w_step
+    cdef Step b_step
     cdef int k
     begin_product(product, p)
     dense.c = dense.initial = w
@@ -127,12 +160,15 @@ cdef inline void weight_gradient_operands(
             dense.prefetcher = &p.prefetcher
         if p.net.scale != 1:    # delta is multiplied by the scale of x
             scale_rows(at.delta + columns.first, p.net.scale, at.rows, dense.columns, at.ld)
-    if into.w_step != NULL:
+    if step != NULL:
+        if into.by_layer != NULL:
+            next_step_of_layer(into.by_layer, l, into.eta, into.weight, &product.step, &b_step)
+            step = &product.step
         product.form = TILES_WITH_EPILOGUE
         dense.initial, dense.ld_initial = p.zeros, 0
-        dense.epilogue, dense.context, dense.tile = update, into.w_step, p.tile
-        for k in range(min(n_slots(into.w_step.kind), <int>EPILOGUE_OPERANDS)):
-            dense.epilogue_operands[k] = into.w_step.slots[k] + (w - into.w_step.w)
+        dense.epilogue, dense.context, dense.tile = update, step, p.tile
+        for k in range(min(n_slots(step.kind), <int>EPILOGUE_OPERANDS)):
+            dense.epilogue_operands[k] = step.slots[k] + (w - step.w)
     if p.sparse and l == 0:
         product.form = ZEROS_SKIPPED_TRANSPOSED
 
@@ -151,14 +187,19 @@ cdef inline void add_to_biases(Pass* p, int l, const Sink* into, Range neurons) 
     cdef const Layer* layer = &p.net.layers[l]
     cdef real* b = into.to + layer.b
     cdef real* sums = <real*>p.panel    # no product needs it now
-    if neurons.first == neurons.last:
+    cdef const Step* step = into.b_step
+    cdef Step w_step, own
+    if neurons.first == neurons.last or not layer.biased or not is_trained(into, l):
         return
-    if into.b_step == NULL:
+    if step == NULL:
         add_over_examples(b, &p.layers[l], layer.narrow, neurons)
         return
     memset(sums, 0, vectors(layer.J) * LANES * sizeof(real))
     add_over_examples(sums, &p.layers[l], layer.narrow, neurons)
-    update(into.b_step, b + neurons.first, 0, sums + neurons.first, 0, 1,
+    if into.by_layer != NULL:
+        next_step_of_layer(into.by_layer, l, into.eta, into.weight, &w_step, &own)
+        step = &own
+    update(step, b + neurons.first, 0, sums + neurons.first, 0, 1,
            neurons.last - neurons.first)
 
 

@@ -119,7 +119,7 @@ cdef void r_gradient(
     cdef LayerState* at
     cdef LayerState* to
     cdef Sink into
-    into.to, into.step, into.w_step, into.b_step = nabla, 1, NULL, NULL
+    write_gradient(&into, nabla, 1)
     for l in range(s.net.n_layers):
         at, to = &s.own[l], &r.own[l]
         at.delta, to.delta = to.delta, at.delta

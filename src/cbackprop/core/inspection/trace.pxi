@@ -89,7 +89,7 @@ def trace(Core core not None, Rows rows not None, Targets targets=None):
     nabla = aligned(net.size)
     cdef real[::1] to = nabla
     cdef Sink into
-    into.to, into.step, into.w_step, into.b_step = &to[0], 1, NULL, NULL
+    write_gradient(&into, &to[0], 1)
     with nogil:
         if targets is None:
             forward_slice(p, &rows.array, 0, n)
