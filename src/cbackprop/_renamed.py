@@ -48,7 +48,6 @@ NAMES = {
     },
     "cbackprop.functions": {
         "described": "cbackprop.layers.described",
-        "plain": "cbackprop.layers.without_arrays",
         "weights": "cbackprop.example_weights.weights",
     },
     "cbackprop.inspect.checks": {

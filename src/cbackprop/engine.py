@@ -161,9 +161,8 @@ class Engine:
                 examples, name, check, sample_weight, class_weight, skip_zeros, admit))
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
-            examples, lambda part: self.arrays(
-                part[:2], name, check, part[2] if part[2:] else None, admit=admit),
-            name, row_of_y)
+            examples, lambda part: self.arrays(part[:2], name, check, *part[2:], admit=admit), name,
+            row_of_y)
 
     def _sparse_targets(
         self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any

@@ -334,12 +334,13 @@ def _monitor(one: Any, rule: str) -> tuple[str, str, metrics.Metric]:
     full = one.name if isinstance(one, metrics.Metric) else one
     if not isinstance(full, str):
         raise ValueError(f"{rule}, got {_check.shown(full)}")
+    names = [*metrics.TABLE, *(f"{each}_{name}" for each in SETS for name in metrics.TABLE)]
     of, _, name = full.partition("_")
     if of not in SETS or not name:
         of, name = "", full
     metric = one if isinstance(one, metrics.Metric) else metrics.TABLE.get(name)
     if metric is None:
-        raise ValueError(f"{rule}, got {_check.shown(full)}{_words.meant(name, metrics.TABLE)}")
+        raise ValueError(f"{rule}, got {_check.shown(full)}{_words.meant(full, names)}")
     if metrics.TABLE.get(name, metric) is not metric:
         raise ValueError(f"monitor needs another name for a Metric of one's own than those that "
                          f"there are, got {full!r}")

@@ -217,7 +217,8 @@ def test_public_names():
     assert set(cbackprop.__all__) == {
         "Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
         "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "mean_output",
-        "metrics", "optimizers", "plot", "schedules", "show_config", "train_many"}
+        "metrics", "optimizers", "plot", "schedules", "show_config", "tables",
+        "train_many", "train_table"}
     assert all(hasattr(cbackprop, name) for name in cbackprop.__all__)
 
 

@@ -303,6 +303,7 @@ def test_a_cost_beyond_the_numbers_is_divergence():
     assert np.array_equal(parameters(net), before)
 
 
+@pytest.mark.filterwarnings("ignore:x of training_data is far")
 def test_saturated_neurons_do_not_diverge():
     sizes = [4, 5, 3]
     for cost in ("quadratic", "cross_entropy", "log_likelihood"):

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import math
 import re
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def test_what_an_argument_raises_is_left_alone():
 
     with pytest.raises(TypeError, match=r"^mine$"):
         trained(callbacks=[hostile])
-    with pytest.raises(TypeError, match=r"missing 1 required positional argument: 'eta'$"):
+    with pytest.raises(TypeError, match=r"missing 1 required positional argument: 'mini_batch_size'$"):
         network().SGD((X, LABELS), 1, 7)
 
 
@@ -369,16 +370,18 @@ def test_reprs():
     history = trained(test_data=(X, LABELS))
     history.accuracy[:] = [0.75, 0.5]
     assert repr(history) == (
-        f"<History: 2 of 2 epochs, cost {history.cost[1]:.4g}, accuracy 0.75 in epoch 1>")
+        f"<History: 2 of 2 epochs, cost {history.cost[1]:.4g}, accuracy 0.75 in epoch 1, "
+        f"test_cost {history.test_cost[1]:.4g}>")
     assert repr(cbackprop.History()) == "<History: 0 of 0 epochs>"
     assert repr(network().weights) == "<weights of shapes [(5, 4), (3, 5)]>"
 
 
-def test_best():
-    nan = float("nan")
-    assert history.best("cost", [nan, 2.0, 1.0, 1.0, 3.0]) == (3, 1.0)
-    assert history.best("accuracy", [nan, 0.5, 0.25]) == (2, 0.5)
-    assert history.best("cost", [nan])[0] == 1
+@pytest.mark.parametrize(("name", "values", "epoch", "best"), [
+    ("cost", [math.nan, 2.0, 1.0, 1.0, 3.0], 3, "1"),
+    ("accuracy", [math.nan, 0.5, 0.25, 0.25, 0.25], 2, "0.5"), ("cost", [math.nan] * 5, 1, "nan")])
+def test_the_best_is_shown(name, values, epoch, best):
+    history = cbackprop.History(epochs=5, recorded=(name,), **{"cost": 5 * [1.0]} | {name: values})
+    assert repr(history) == f"<History: 5 of 5 epochs, {name} {best} in epoch {epoch}>"
 
 
 def test_html():

@@ -25,7 +25,10 @@ WITHOUT_SUCCESSOR = {
     "cbackprop.book.mnist_loader": {"BOOK"},  # one path; PLACES has several
     # The loop of training, and names of private attributes.
     "cbackprop.lbfgs": {"train"}, "cbackprop.network": {"OWN"},
-    "cbackprop.training": {"Training.begin", "Training.order", "Training.train"},
+    "cbackprop.training": {"Training.order", "Training.train"},
+    # Names of columns, and of what should fall, are of tables and of metrics now.
+    "cbackprop.datasets.readers": {"LABEL_NAMES"}, "cbackprop.history": {"smaller_is_better"},
+    "cbackprop.functions": {"plain"},
 }
 
 
