@@ -204,6 +204,14 @@ def test_types_of_columns(way):
     same(read("t,n\ntrue,1\nNA,2\n"), {"t": ["true", None], "n": [1.0, 2.0]})
 
 
+def test_numbers_with_groups_of_digits_and_units(way):
+    same(read('a,b,c,d\n"1,234",$5,45%,"€ 1,000,000.5"\n950,-$7.5,5 %,-2 €\n,"$1,000",NA,€3\n'),
+         {"a": [1234.0, 950.0, np.nan], "b": [5.0, -7.5, 1000.0], "c": [45.0, 5.0, np.nan],
+          "d": [1000000.5, -2.0, 3.0]})
+    same(read("a;b\n1.234,5;7 €\n2,5;1.000,50 €\n"), {"a": [1234.5, 2.5], "b": [7.0, 1000.5]})
+    same(read('a,b\n"1,23",$\n"12,34",--5\n'), {"a": ["1,23", "12,34"], "b": ["$", "--5"]})
+
+
 def test_columns_of_nothing_are_left_out_and_said(way):
     table = read("a,b,\n1,2,\n3,4,\n")
     same(table, {"a": [1.0, 3.0], "b": [2.0, 4.0]})
