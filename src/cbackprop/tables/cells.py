@@ -16,8 +16,13 @@ MISSING = frozenset((  # in any case
     "", "na", "n/a", "#n/a", "<na>", "n.a.", "nan", "-nan", "null", "(null)", "#null!", "none",
     "nil", "?", "-", "--", ".", r"\n"))
 NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|infinity)", re.A | re.I)
-WITH_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.A)
-WITH_COMMA_OR_WHOLE = re.compile(r"[+-]?(?:\d*,\d+|\d+)(?:[eE][+-]?\d+)?", re.A)
+WITH_COMMA = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:\.\d{3})+),\d+(?:[eE][+-]?\d+)?", re.A)
+WITH_COMMA_OR_WHOLE = re.compile(rf"{WITH_COMMA.pattern}|[+-]?\d+(?:[eE][+-]?\d+)?", re.A)
+MONEY = "$€£¥%"
+WITH_UNIT = {  # 1,234.5 where a point is decimal, and 1.234,5 where a comma is
+    comma: re.compile(rf"(?:[+-]?[{MONEY}]? ?|[{MONEY}] ?[+-])(?:\d+|\d{{1,3}}(?:\{group}\d{{3}})+)"
+                      rf"(?:\{point}\d+)? ?[{MONEY}]?", re.A)
+    for comma, group, point in ((False, ",", "."), (True, ".", ","))}
 BOOLEANS = {"true": True, "false": False}
 DATE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(?:[T ].*)?", re.A)
 DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y",
@@ -48,6 +53,13 @@ def has_decimal_commas(column: Sequence[str | None]) -> bool:
     present = [cell.strip() for cell in set(column) if cell is not None and not is_missing(cell)]
     return any(map(WITH_COMMA.fullmatch, present)) and all(
         map(WITH_COMMA_OR_WHOLE.fullmatch, present))
+
+
+def number(word: str, comma: bool) -> float:
+    """Read a number with groups of three digits, or a sign of money or percent."""
+    group, point = (".", ",") if comma else (",", ".")
+    plain = word.replace(group, "").replace(point, ".")
+    return float("".join(sign for sign in plain if sign not in MONEY and sign != " "))
 
 
 def typed(
@@ -82,10 +94,13 @@ def typed(
     present = {cell: word for cell, word in cells.items() if word.casefold() not in MISSING}
     if not text:
         rule = WITH_COMMA_OR_WHOLE if comma else NUMBER
-        values = {cell: float(word.replace(",", ".") if comma else word)
+        values = {cell: number(word, comma) if comma else float(word)
                   for cell, word in present.items() if rule.fullmatch(word)}
         if len(values) == len(present):
             return _numbers(column, values, where)
+        if all(map(WITH_UNIT[comma].fullmatch, present.values())):
+            return _numbers(column, {cell: number(word, comma) for cell, word in present.items()},
+                            where)
         if comma:
             _refuse_points(column, present, where)
         if not values:

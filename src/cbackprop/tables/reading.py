@@ -86,7 +86,8 @@ def read(
     content = storage.unpacked(content, max_bytes, name)
     if content.startswith(b"\x93NUMPY"):
         with storage.damaged(f"{name}: must hold a whole numeric array, got "):
-            return _of_array(np.lib.format.read_array(io.BytesIO(content)), name)
+            array = np.lib.format.read_array(io.BytesIO(content))
+        return _of_array(array, name)
     if content.startswith(b"PAR1"):
         return _by_polars("parquet", content, name, most)
     if content.startswith((b"ARROW1", STREAM)):
