@@ -193,7 +193,7 @@ class Perceptron(BaseEstimator, ABC):
             initializer=([w.T for w in coefs], [b.reshape(-1, 1) for b in intercepts]), seed=0)
         kind = metrics.kind_of(self._net.engine)
         if isinstance(self, ClassifierMixin):
-            kind = kind._replace(name=metrics.LABELS if self.has_rows_ else metrics.CLASSES)
+            kind = metrics.Kind(metrics.LABELS if self.has_rows_ else metrics.CLASSES, *kind[1:])
         elif kind.name != metrics.COUNTS:
             kind = metrics.Kind(metrics.NUMBERS)
         self._net.trained_on = kind
