@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -196,7 +196,9 @@ def decided(outputs: NDArray[Any], kind: Kind) -> NDArray[Any]:
     """
     broken = np.isnan(outputs)
     if kind.name == LABELS:
-        return np.where(broken, -1, outputs > kind.middle)
+        there = (outputs > kind.middle).view(np.int8)
+        there[broken] = -1
+        return there
     found = (outputs[:, 0] > kind.middle if outputs.shape[1] == 1
              else outputs.argmax(axis=1))
     return np.where(broken.any(axis=1), -1, found)
@@ -207,8 +209,8 @@ def wanted(targets: NDArray[Any], kind: Kind) -> NDArray[Any]:
     if targets.ndim == 1:
         return targets.astype(np.intp, copy=False)
     if kind.name == LABELS or targets.shape[1] == 1:
-        there = (targets > (kind.low + kind.high) / 2).astype(np.intp)
-        return there if kind.name == LABELS else there[:, 0]
+        there = targets > (kind.low + kind.high) / 2
+        return there.view(np.int8) if kind.name == LABELS else there[:, 0].astype(np.intp)
     return targets.argmax(axis=1)
 
 
@@ -278,18 +280,25 @@ def _errors(a: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
     return np.subtract(a, y, dtype=np.float64)
 
 
+def _squares(a: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the sum of the squared differences, of each output."""
+    errors = _errors(a, y)
+    return np.square(errors, out=errors).sum(axis=0)
+
+
 def _absolute(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
-    return [np.abs(_errors(a, y)).sum(), a.size]
+    errors = _errors(a, y)
+    return [np.abs(errors, out=errors).sum(), a.size]
 
 
 def _squared(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
-    return [np.square(_errors(a, y)).sum(axis=0), len(a)]
+    return [_squares(a, y), len(a)]
 
 
 def _explained(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
     """Return squared errors, how many, and mean and squared deviations of y, of each output."""
     mean = y.sum(axis=0, dtype=np.float64) / len(y)
-    return [np.square(_errors(a, y)).sum(axis=0), len(a), mean, np.square(y - mean).sum(axis=0)]
+    return [_squares(a, y), len(a), mean, _squares(y, mean)]
 
 
 def _deviances(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
@@ -303,9 +312,14 @@ def _in_core(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> Any:
     raise TypeError("cost is the network's own: Network.total_cost returns it")
 
 
-def _ratio(parts: Iterable[Any], root: bool = False) -> float:
-    """Add up the parts; return sum / count, or the mean of that over classes or outputs."""
-    above, below = (sum(each) for each in zip(*parts, strict=True))
+def _added(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
+    """Return what two parts say together: their sums."""
+    return [a + b for a, b in zip(one, other, strict=True)]
+
+
+def _ratio(sums: Sequence[Any], root: bool = False) -> float:
+    """Return sum / count, or the mean of that over classes or outputs."""
+    above, below = sums
     if np.ndim(below):  # of each class, if it is there
         there = below > 0
         above, below = above[there], below[there]
@@ -313,11 +327,11 @@ def _ratio(parts: Iterable[Any], root: bool = False) -> float:
     return float((np.sqrt(ratios) if root else ratios).mean()) if ratios.size else math.nan
 
 
-def _root(parts: Iterable[Any]) -> float:
-    return _ratio(parts, root=True)
+def _root(sums: Sequence[Any]) -> float:
+    return _ratio(sums, root=True)
 
 
-def _merged(one: list[Any], other: list[Any]) -> list[Any]:
+def _merged(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
     """Return what `_explained` says of two parts together."""
     (e, n, mean, around), (e2, n2, mean2, around2) = one, other
     apart = mean2 - mean
@@ -325,13 +339,13 @@ def _merged(one: list[Any], other: list[Any]) -> list[Any]:
             around + around2 + np.square(apart) * n * n2 / (n + n2)]
 
 
-def _r2(parts: Iterable[Any]) -> float:
+def _r2(sums: Sequence[Any]) -> float:
     """
     Return 1 - errors / deviations, the mean over the outputs; NaN of fewer than two examples.
 
     As scikit-learn has it, a constant target is explained, 1, or not at all, 0.
     """
-    errors, n, _, around = functools.reduce(_merged, parts)
+    errors, n, _, around = sums
     if n < 2 or np.isnan(errors).any():
         return math.nan
     if not around.all():
@@ -389,15 +403,19 @@ class Metric:
 
     def __call__(self, outputs: Any, targets: Any) -> float:
         """Return the metric."""
-        return self.value([(np.asarray(outputs), np.asarray(targets))])
+        return self.value(([np.asarray(outputs)], [np.asarray(targets)]))
 
-    def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Any:
-        """Keep what it is called with at the end."""
-        return outputs, targets
+    def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Sequence[Any]:
+        """Return what a part of the examples has to say: all that the function is called with."""
+        return [outputs], [targets]
 
-    def value(self, parts: Iterable[Any]) -> float:
-        """Return the metric of all parts."""
-        value = self.function(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    def merged(self, one: Sequence[Any], other: Sequence[Any]) -> Sequence[Any]:
+        """Return what two parts say together."""
+        return _added(one, other)
+
+    def value(self, part: Sequence[Any]) -> float:
+        """Return the metric of what all parts say together."""
+        value = self.function(*map(np.concatenate, part))
         try:
             return float(value)
         except (TypeError, ValueError):
@@ -413,9 +431,11 @@ class Known(Metric):
     ----------
     name : str
     part : callable (outputs, targets, kind)
-        What one part of the examples has to say.
-    value : callable (parts)
-        The metric of all parts.
+        What one part of the examples has to say, such as sums.
+    value : callable (part)
+        The metric of what all parts say together.
+    merged : callable (part, part)
+        What two parts say together; by default their sums.
     maximize : bool
         Whether more is better.
     fits : tuple of str
@@ -429,13 +449,14 @@ class Known(Metric):
     """
 
     def __init__(
-        self, name: str, part: Part, value: Callable[[Iterable[Any]], float] = _ratio, *,
+        self, name: str, part: Part, value: Callable[[Sequence[Any]], float] = _ratio,
+        merged: Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]] = _added, *,
         maximize: bool, fits: tuple[str, ...], unasked: tuple[str, ...] = (),
         probabilities: bool = False, above: int = 0,
     ) -> None:
         self.name, self.maximize, self.fits, self.unasked = name, maximize, fits, unasked
         self.probabilities, self.above = probabilities, above
-        self._part, self._value = part, value
+        self._part, self._value, self._merged = part, value, merged
 
     def __call__(self, outputs: Any, targets: Any, kind: Kind | None = None) -> float:
         """Return the metric; `kind` is by default told from the targets."""
@@ -446,7 +467,7 @@ class Known(Metric):
         if len(a) != len(y) or (y.ndim == 2 and a.shape != y.shape):
             raise ValueError(f"outputs and targets must be of the same examples, got shapes "
                              f"{a.shape} and {y.shape}")
-        return self.value([self.part(a, y, self._kind(y) if kind is None else kind)])
+        return self.value(self.part(a, y, self._kind(y) if kind is None else kind))
 
     def _kind(self, y: NDArray[Any]) -> Kind:
         if y.ndim == 1 or not {CLASSES, LABELS} & {*self.fits}:
@@ -456,13 +477,18 @@ class Known(Metric):
             LABELS in self.fits and y.shape[1] > 1 and not _one_each(y, *pair) and not _shares(y))
         return Kind(LABELS if several else CLASSES, *pair, sum(pair) / 2)
 
-    def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Any:
-        """Return what these examples have to say."""
-        return self._part(outputs, targets, kind)
+    def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Sequence[Any]:
+        """Return what a part of the examples has to say."""
+        found: Sequence[Any] = self._part(outputs, targets, kind)
+        return found
 
-    def value(self, parts: Iterable[Any]) -> float:
-        """Return the metric of all parts."""
-        return self._value(parts)
+    def merged(self, one: Sequence[Any], other: Sequence[Any]) -> Sequence[Any]:
+        """Return what two parts say together."""
+        return self._merged(one, other)
+
+    def value(self, part: Sequence[Any]) -> float:
+        """Return the metric of what all parts say together."""
+        return self._value(part)
 
 
 BOTH, REALS = (CLASSES, LABELS), (NUMBERS, COUNTS)
@@ -474,7 +500,7 @@ top_5_accuracy = Known("top_5_accuracy", functools.partial(_among_first, k=5), m
 label_accuracy = Known("label_accuracy", _labels_right, maximize=True, fits=(LABELS,),
                        unasked=(LABELS,))
 f1 = Known("f1", _harmonic, maximize=True, fits=BOTH, unasked=(LABELS,))
-r2 = Known("r2", _explained, _r2, maximize=True, fits=REALS, unasked=REALS)
+r2 = Known("r2", _explained, _r2, _merged, maximize=True, fits=REALS, unasked=REALS)
 mae = Known("mae", _absolute, maximize=False, fits=REALS, unasked=REALS)
 rmse = Known("rmse", _squared, _root, maximize=False, fits=REALS, unasked=REALS)
 deviance = Known("deviance", _deviances, maximize=False, fits=(COUNTS,), unasked=(COUNTS,))
@@ -569,7 +595,7 @@ def measure(
                or (metric is accuracy and decides(engine, kind))]
     others = [metric for metric in asked if metric not in in_core]
     n, correct, total = len(examples), 0, 0.0
-    parts: dict[Metric, list[Any]] = {metric: [] for metric in others}
+    said: dict[Metric, Sequence[Any]] = {}
     for rows, targets in examples.all():
         if in_core:
             right, costs = engine.core.evaluate(rows, targets)
@@ -580,9 +606,12 @@ def measure(
                 engine.not_finite(rows, "x")
             assert outputs is not None  # or that has raised
             for metric in others:
-                parts[metric].append(metric.part(outputs, targets.y, kind))
+                part = metric.part(outputs, targets.y, kind)
+                said[metric] = metric.merged(said[metric], part) if metric in said else part
+            del outputs, part
+        del rows, targets  # before the next are made, where they are made when needed
     return {metric: total / n if metric is cost else
-            correct / n if metric in in_core else metric.value(parts[metric])
+            correct / n if metric in in_core else metric.value(said[metric])
             for metric in asked}
 
 

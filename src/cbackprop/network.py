@@ -286,7 +286,7 @@ class Network(Evaluation):
         class_weight : "balanced", or dict {label: weight}, optional
             The same for all examples of a class, 1 for those that the dict has not; classes within
             the outputs that y has not are passed over. "balanced": n / (number of classes in y *
-            how many examples the class has).
+            how many examples the class has). Several labels and numbers have no classes: refused.
         threads : int, optional
             The most to use in this call, as for `Network`.
         skip_zeros : bool

@@ -385,7 +385,7 @@ def test_sparse_targets(form, sparse_x):
     weight = np.linspace(0, 2, len(x))
     net, twin = network(cost="cross_entropy"), network(cost="cross_entropy")
     one, two = (each.SGD(each_given, 3, 8, 0.3, each_given, evaluation_data=each_given,
-                         sample_weight=weight, class_weight="balanced")
+                         sample_weight=weight)
                 for each, each_given in ((net, given), (twin, (x, y))))
     close(net, twin)
     assert one.cost == pytest.approx(two.cost, rel=1e-11)

@@ -1,5 +1,6 @@
 """What outputs are worth: the metrics, which of them fit, and what of them training records."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -121,9 +122,9 @@ def test_parts_make_up_the_whole(name):
     kind = Kind(row.fits[0])
     if LABELS in row.fits:
         y, kind = (rng.random((50, 6)) < 0.5).astype(float), Kind(LABELS)
-    whole = row.value([row.part(a, y, kind)])
+    whole = row.value(row.part(a, y, kind))
     parts = [row.part(a[at], y[at], kind) for at in (slice(1), slice(1, 20), slice(20, None))]
-    assert row.value(parts) == pytest.approx(whole, rel=1e-12)
+    assert row.value(functools.reduce(row.merged, parts)) == pytest.approx(whole, rel=1e-12)
 
 
 def test_nan_is_never_right():
@@ -433,6 +434,16 @@ def test_of_a_row_source(make, y):
     assert one.trained_on == two.trained_on
     for name, values in second.metrics.items():
         assert first.series(name) == pytest.approx(values, rel=1e-12)
+
+
+def test_of_ones_own_part_by_part(monkeypatch):
+    monkeypatch.setattr("cbackprop.sources.PART_BYTES", 1000)  # some 30 rows
+    largest = Metric(lambda a, y: np.abs(a - y).max(), maximize=False, name="largest")
+    net = regression()
+    history = net.SGD(Rows(NUMBER), 1, 10, 0.01, test_data=Rows(NUMBER), monitor=[largest])
+    a = net.feedforward(X)
+    assert history.test_largest == [np.abs(a - NUMBER).max()]
+    assert history.test_r2 == pytest.approx([metrics.r2(a, NUMBER)], rel=1e-12)
 
 
 def test_of_sparse_targets():
