@@ -132,9 +132,9 @@ class Engine:
     # ---- examples ----
 
     def examples(
-        self, examples: Any, name: str, check: bool = True,
+        self, examples: Any, name: str, check: bool = True, admit: Admit | None = None,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False, admit: Admit | None = None,
+        skip_zeros: bool = False,
     ) -> Examples:
         """
         Check a data set, as far as it is there, and make it a place to draw from.
@@ -153,14 +153,13 @@ class Engine:
             examples = self._sparse_targets(*examples, name, sample_weight, class_weight)
         else:
             rows, y, weights = self._checked(
-                examples, name, check, sample_weight, class_weight, skip_zeros, admit)
+                examples, name, check, admit, sample_weight, class_weight, skip_zeros)
             return ArrayExamples(
                 rows, self.build.Targets(y, weights), y if weights is None else None)
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
-            examples, lambda part: self.arrays(
-                part[:2], name, check, part[2] if part[2:] else None, admit=admit),
-            name, row_of_y)
+            examples, lambda part: self.arrays(part[:2], name, check, admit, *part[2:]), name,
+            row_of_y)
 
     def _sparse_targets(
         self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
@@ -175,18 +174,18 @@ class Engine:
         return SparseTargets(x, y, weights)
 
     def arrays(
-        self, examples: Any, name: str, check: bool = True,
+        self, examples: Any, name: str, check: bool = True, admit: Admit | None = None,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False, admit: Admit | None = None,
+        skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
         rows, y, weights = self._checked(
-            examples, name, check, sample_weight, class_weight, skip_zeros, admit)
+            examples, name, check, admit, sample_weight, class_weight, skip_zeros)
         return rows, self.build.Targets(y, weights)
 
     def _checked(
-        self, examples: Any, name: str, check: bool, sample_weight: Any, class_weight: Any,
-        skip_zeros: bool, admit: Admit | None,
+        self, examples: Any, name: str, check: bool, admit: Admit | None, sample_weight: Any,
+        class_weight: Any, skip_zeros: bool,
     ) -> tuple[Rows, NDArray[Any], NDArray[Any] | None]:
         """Return rows for the core, targets and weights."""
         if sample_weight is not None and arrays.is_loader(examples):

@@ -34,8 +34,8 @@ def fit(
     """
     engine = network.engine
     rows, targets = engine.arrays(
-        training_data, "training_data", True, sample_weight, class_weight,
-        admit=engine.target_values.trained)
+        training_data, "training_data", True, engine.target_values.trained, sample_weight,
+        class_weight)
     n, iterations = len(rows), _check.integer("iterations", iterations, 1)
     lmbda, tolerance = number("lmbda", lmbda, 0), number("tolerance", tolerance, 0)
     history = History(recorded=("cost", "seconds", "rows_per_second"), epochs=iterations, rows=n,

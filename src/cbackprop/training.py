@@ -46,8 +46,8 @@ def prepare(
     """
     engine = network.engine
     examples = engine.examples(
-        training_data, "training_data", False, sample_weight, class_weight, skip_zeros,
-        engine.target_values.trained)
+        training_data, "training_data", False, engine.target_values.trained, sample_weight,
+        class_weight, skip_zeros)
     epochs = _check.integer("epochs", epochs, 0)
     m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
     eta = schedules.schedule(eta)
