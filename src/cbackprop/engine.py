@@ -136,9 +136,9 @@ class Engine:
     # ---- examples ----
 
     def examples(
-        self, examples: Any, name: str, check: bool = True,
+        self, examples: Any, name: str, check: bool = True, admit: Admit | None = None,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False, admit: Admit | None = None,
+        skip_zeros: bool = False,
     ) -> WholeExamples:
         """
         Check a data set, as far as it is there, and make it a place to draw from.
@@ -158,10 +158,10 @@ class Engine:
             examples = self._sparse_targets(x, y, name, sample_weight, class_weight)
         else:
             return ArrayExamples(*self.arrays(
-                examples, name, check, sample_weight, class_weight, skip_zeros, admit))
+                examples, name, check, admit, sample_weight, class_weight, skip_zeros))
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
-            examples, lambda part: self.arrays(part[:2], name, check, *part[2:], admit=admit), name,
+            examples, lambda part: self.arrays(part[:2], name, check, admit, *part[2:]), name,
             row_of_y)
 
     def _sparse_targets(
@@ -177,9 +177,9 @@ class Engine:
         return SparseTargets(x, y, weights)
 
     def arrays(
-        self, examples: Any, name: str, check: bool = True,
+        self, examples: Any, name: str, check: bool = True, admit: Admit | None = None,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
-        skip_zeros: bool = False, admit: Admit | None = None,
+        skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
         """Check a data set in arrays as `examples` does, and hand it to the core."""
         if self.as_arrays is not None:

@@ -34,8 +34,8 @@ def fit(
     """
     engine = network.engine
     rows, targets = engine.arrays(
-        training_data, "training_data", True, sample_weight, class_weight,
-        admit=engine.target_values.trained)
+        training_data, "training_data", True, engine.target_values.trained, sample_weight,
+        class_weight)
     kind = metrics.kind_of(engine, targets.y)
     metrics.check_class_weight(class_weight, kind)
     n, iterations = len(rows), _check.integer("iterations", iterations, 1)

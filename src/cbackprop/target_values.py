@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from cbackprop.core import table
 
 ROUNDING = 1e-5  # of targets that were scaled in float32
-SUM_ROUNDING = 1e-2  # of rows of shares, which may have been rounded to a few digits
 MOST_CLASSES = 20  # whole numbers further apart are no classes
 FOR_NUMBERS = 'for numbers, cost="quadratic" and output_activation="identity"'
 IDENTITY = 'output_activation="identity", or scale the targets'
@@ -84,7 +83,7 @@ class Rule:
         if not (low <= lowest and highest <= high):
             self._by_neuron(y, name)
         if self.shares:
-            self._add_up(y, name)
+            self._are_single(y, name)
         elif self.cost and self.cost.by_sign and y.shape[1] == 1 and lowest < highest:
             low, high = self.ends
             if low >= 0 or high <= 0:
@@ -106,11 +105,12 @@ class Rule:
                     f"{remedy(part, y.shape[1], IDENTITY)}")
             first += count
 
-    def _add_up(self, y: NDArray[Any], name: str) -> None:
+    def _are_single(self, y: NDArray[Any], name: str) -> None:
+        """Refuse several labels of an example, which softmax cannot give; shares may be any."""
         sums = y @ np.ones(y.shape[1], y.dtype)
-        if sums.size and sums.max() > 1 + SUM_ROUNDING:
+        if sums.size and sums.max() >= 2 and ((y == 0) | (y == 1)).all():
             raise ValueError(
-                f"{name} must have rows that add up to 1, as outputs of 'softmax' do, got "
+                f"{name} must have one 1 in a row, for outputs of 'softmax' add up to 1, got "
                 f"{sums.max():g} in row {sums.argmax()}: for several labels, "
                 f'output_activation="sigmoid" and cost="cross_entropy"')
 

@@ -66,8 +66,8 @@ def prepare(
         raise ValueError("validation_split must be None where there is evaluation_data, "
                          f"got {share:g}")
     given = engine.examples(  # what is not finite shows in training; in what is held out, nowhere
-        training_data, "training_data", share > 0, sample_weight, class_weight, skip_zeros,
-        engine.target_values.trained)
+        training_data, "training_data", share > 0, engine.target_values.trained, sample_weight,
+        class_weight, skip_zeros)
     split = held_out.Split(given, share, shuffle) if share else None
     examples = split.training if split else given
     epochs = _check.integer("epochs", epochs, 0)

@@ -105,6 +105,7 @@ ALLOWED = {
     "soft": ("cross_entropy", 1, 0.05 + 0.9 * C, {}),
     "pixels": ("cross_entropy", 2, rng.random((60, 2)), {}),
     "shares": ("log_likelihood", 2, one_hot(C) * 0.8 + 0.1, {}),
+    "shares that add up to more": ("log_likelihood", 2, rng.random((60, 2)), {}),
     "rows without a label": ("log_likelihood", 2, one_hot(C) * (X[:, 1:] > 0), {}),
     "smoothed": (("cross_entropy", {"label_smoothing": 0.1}), 1, C, {}),
     "the book's": ("quadratic", 2, one_hot(C), {}),
