@@ -336,6 +336,7 @@ def test_labels_are_classes():
     net.classes = (1, 2, 7)
     for y in ([7, 1], np.array([7.0, 1.0]), np.array([[7], [1]])):
         assert net.total_cost((x, y)) == plain.total_cost((x, [2, 0]))
+    assert net.total_cost((x, np.array([2, 1], np.intc))) == plain.total_cost((x, [1, 0]))
     one_hot = [[0, 0, 1], [1, 0, 0]]
     assert net.total_cost((x, one_hot)) == plain.total_cost((x, one_hot))
     assert net.total_cost((x[0], one_hot[1])) == plain.total_cost((x[0], 0))
