@@ -37,7 +37,7 @@ SATURATING = 0.1  # a mean of sigma'^2
 HEADLONG, HELD_BACK = ("momentum", "nesterov", "lion"), 1 / 3
 
 # eta at batches of 32 where hidden slopes are 1; every parameter moves by about so much in a step.
-BY_SIZE = {"adam": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3, "adagrad": 3e-2, "lion": 5e-4}
+BY_SIZE = {"adam": 7e-4, "nadam": 7e-4, "rmsprop": 7e-4, "adagrad": 3e-2, "lion": 5e-4}
 FIRST_OF_RPROP = 0.02  # it finds its own afterwards
 
 POINTS = np.sinh(np.linspace(-8, 8, 400))  # dense where functions bend, and as far as z may be
