@@ -198,7 +198,7 @@ def test_whatever_is_decided_can_be_taken(kind, rows):
 
 
 @pytest.mark.parametrize(("given", "followed"), [
-    ({"activation": "sigmoid"}, {"initializer": "glorot_uniform", "eta": 0.003}),
+    ({"activation": "sigmoid"}, {"initializer": "glorot_uniform", "eta": 0.004}),
     ({"activation": "selu"}, {"initializer": "lecun_normal"}),
     ({"activation": ("leaky_relu", 0.2)}, {"initializer": "he_normal"}),
     ({"activation": [{"relu": 50, "tanh": 50}, "softmax"]}, {"initializer": "he_normal"}),
@@ -212,7 +212,7 @@ def test_whatever_is_decided_can_be_taken(kind, rows):
     ({"output_activation": "sigmoid"}, {"cost": "cross_entropy"}),
     ({"output_activation": "tanh"}, {"cost": "quadratic"}),
     ({"sizes": [9, 200, 50, 4]}, {}),
-    ({"mini_batch_size": 500}, {"eta": 0.002}),
+    ({"mini_batch_size": 500}, {"eta": 0.003}),
     ({"validation_split": 0}, {"mini_batch_size": 16}),
     ({"epochs": 40}, {"patience": 5}),
 ])
@@ -240,7 +240,7 @@ def test_lines_can_be_typed_again():
     assert typed == {
         "sizes": "4,100,3", "activation": "relu", "cost": "log_likelihood",
         "output-activation": "softmax", "initializer": "he_normal", "optimizer": "adam",
-        "validation-split": "0.2", "batch": "16", "eta": "0.0008", "epochs": "300",
+        "validation-split": "0.2", "batch": "16", "eta": "0.001", "epochs": "300",
         "patience": "30", "lmbda": "0.5"}
 
 
