@@ -38,6 +38,7 @@ HEADLONG, HELD_BACK = ("momentum", "nesterov", "lion"), 1 / 3
 
 # eta at batches of 32 where hidden slopes are 1; every parameter moves by about so much in a step.
 BY_SIZE = {"adam": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3, "adagrad": 3e-2, "lion": 5e-4}
+WIDE = 128  # inputs of a layer, from where eta falls: z moves by the sum of all that its weights do
 FIRST_OF_RPROP = 0.02  # it finds its own afterwards
 
 POINTS = np.sinh(np.linspace(-8, 8, 400))  # dense where functions bend, and as far as z may be
@@ -76,7 +77,7 @@ def default_eta(
     >>> default_eta([784, 30, 10], ["sigmoid", "sigmoid"], "quadratic", SGD(), 10, scale=1 / 3)
     3.0
     >>> default_eta([784, 100, 10], ["relu", "softmax"], "log_likelihood", Adam(), 32)
-    0.001
+    0.0009
     """
     name = optimizer.NAME
     if name == "rprop":
@@ -85,7 +86,7 @@ def default_eta(
     growth = (min(mini_batch_size, MOST_GROWN) / (32 if name in BY_SIZE else 10))**GROWTH
     if name in BY_SIZE:
         slope = min([math.sqrt(one.slope) for one in hidden], default=1.0)
-        eta = BY_SIZE[name] / max(slope, LEAST_SLOPE)
+        eta = BY_SIZE[name] / max(slope, LEAST_SLOPE) * min(1, WIDE / max(sizes[:-1]))**GROWTH
     else:
         eta = OF_STABLE * 2 / _curvature(sizes, hidden, output, cost, scale)
         eta *= 1 - getattr(optimizer, "momentum", 0.0)
