@@ -102,6 +102,8 @@ def suggesting(*methods: str, **handing_on: str) -> Callable[[C], C]:
     """
     Have methods of a class answer an unknown keyword with the one that was meant.
 
+    Of too many arguments without a keyword, they name those that they take.
+
     A type checker and `help` see the methods as they are written.
 
     Parameters
@@ -131,10 +133,14 @@ def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Calla
             return function(*args, **kwargs)
         except TypeError:
             known = inspect.signature(like).parameters
+            places = [name for name, one in known.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
             unknown = next((word for word in kwargs if word not in known), None)
-            if unknown is None:
+            if unknown is None and len(args) <= len(places):
                 raise
         title = type(args[0]).__name__ if like.__name__ == "__init__" else like.__name__
+        if unknown is None:
+            raise TypeError(f"{title}() takes {', '.join(places[1:])} without a keyword, got "
+                            f"{len(args) - 1} arguments") from None
         raise TypeError(f"{title}() got an unexpected keyword argument {unknown!r}"
                         f"{_answer(unknown, [*known], like.__qualname__)}") from None
 

@@ -330,7 +330,8 @@ def columns(data: Any, name: str, width: int | None = None) -> tuple[NDArray[Any
         data = map(data.__getitem__, range(len(data)))  # a Dataset of PyTorch
     if (isinstance(data, (str, bytes, memoryview, np.ndarray))
             or not isinstance(data, Iterable)):
-        raise TypeError(f"{rule}, got {type(data).__name__}")
+        both = "; x and y make one argument, (x, y)" * hasattr(data, "shape")
+        raise TypeError(f"{rule}, got {type(data).__name__}{both}")
     left = iter(data)
     first = list(itertools.islice(left, 1))
     if width is not None and first and _is_batch(first[0], width):

@@ -29,8 +29,8 @@ class Network(Evaluation):
         Neurons in each layer, inputs first: at least two layers of at least one.
     activation : str, (str, float), Activation, or dict; or a list of them
         Of the hidden layers; or, as a list, of every layer of weights, the output included. By
-        name, such as "sigmoid", "relu" or "softmax": docs/functions.md has all with their formulas,
-        and the error for an unknown one lists them. With its parameter, ("leaky_relu", 0.01), if it
+        name, such as "sigmoid", "relu" or "softmax": docs/functions.md has all, with their formulas
+        and other libraries' names for them. With its parameter, ("leaky_relu", 0.01), if it
         has one; or the user's own `Activation`. A layer's neurons may differ: {"relu": 20,
         "tanh": 10}, in this order, or, in a list of layers, a list of one for each neuron.
     output_activation : as activation, optional

@@ -88,6 +88,16 @@ def test_unknown_keywords_of_classes(kind, given, answer):
         kind(**{given: 1})
 
 
+def test_too_many_arguments():
+    with one_line(TypeError, r"^Network\(\) takes sizes without a keyword, got 3 arguments$"):
+        Network(784, 30, 10)
+    with one_line(TypeError, r"^SGD\(\) takes training_data, .*, eta, test_data without a keyword, "
+                             r"got 6 arguments$"):
+        network().SGD((X, LABELS), 1, 7, 0.5, None, "adam")
+    with one_line(TypeError, r"got ndarray; x and y make one argument, \(x, y\)$"):
+        network().SGD(X, LABELS, 1, 7, 0.5)
+
+
 def test_unknown_keywords_of_jobs():
     for jobs, common in (([network()], {"lr": 1}), ([(network(), {"lr": 1})], {})):
         with one_line(TypeError, r"argument 'lr': did you mean 'eta'\?$"):
