@@ -1,10 +1,11 @@
 """The Python interface of every build of the core; the other stubs import this one."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 ACTIVATIONS: dict[str, int]
 COSTS: dict[str, int]
