@@ -140,7 +140,7 @@ def test_train_learns_as_it_is_told(output):
 
 def test_epoch_lines_come_while_training_goes_on():
     """Not all at the end: these fit into the buffer of a pipe."""
-    with start("train", "--sizes", "784,300,10", "--epochs", "100",
+    with start("train", "--sizes", "784,300,10", "--epochs", "100", "--eta", "0.5",
                stdout=subprocess.PIPE) as process:
         lines = [process.stdout.readline() for _ in range(3)]
         process.kill()
