@@ -58,7 +58,8 @@ ARGUMENTS = {our: words.split() for our, words in {
     "n_iter_no_change": "patience",
     "validation_fraction": "validation_split",
 }.items()}
-FIRST = "Network.SGD", "Model.__init__", "EarlyStopping.__init__"  # where an argument is looked for before elsewhere
+# Where an argument is looked for before elsewhere.
+FIRST = "Network.SGD", "Model.__init__", "EarlyStopping.__init__"
 _functions: dict[str, Callable[..., Any]] = {}  # functions by their qualified names
 
 

@@ -70,8 +70,8 @@ def test_what_was_asked_for():
 
 
 @pytest.mark.parametrize(("arguments", "error", "rule"), [
-    ({"monitor": "loss"}, ValueError, r"^monitor must be names out of \[.*\], .*, got 'loss'; did you mean "
-     r"'log_loss'\?$"),
+    ({"monitor": "loss"}, ValueError, r"^monitor must be names out of \[.*\], .*, "
+     r"got 'loss'; did you mean 'log_loss'\?$"),
     ({"monitor": ["training_cost", 3]}, ValueError, r"^monitor must be names out of .*, got 3$"),
     ({"monitor": 3}, TypeError, r"^monitor must be names out of .*, got 3$"),
     ({"monitor": ["evaluation_cost"]}, ValueError,

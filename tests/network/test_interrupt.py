@@ -303,14 +303,13 @@ def test_a_cost_beyond_the_numbers_is_divergence():
     assert np.array_equal(parameters(net), before)
 
 
-@pytest.mark.filterwarnings("ignore:x of training_data is far")
 def test_saturated_neurons_do_not_diverge():
     sizes = [4, 5, 3]
     for cost in ("quadratic", "cross_entropy", "log_likelihood"):
         net = Network(sizes, cost=cost, seed=0)
         x, y = data(50, sizes)
         with pytest.warns(UserWarning, match="x of training_data is far from unit scale"):
-        net.SGD((x * 1e4, y), 3, 10, 100.0)
+            net.SGD((x * 1e4, y), 3, 10, 100.0)
         assert np.isfinite(parameters(net)).all()
 
 

@@ -287,7 +287,8 @@ def test_one_row_of_a_regression_has_no_accuracy():
      "^monitor 'test_log_loss' needs outputs that are probabilities, as .*, got 'tanh'$"),
     (3, {}, CLASS, "top_5_accuracy", "needs more than 5 outputs, got 3$"),
     (3, {}, CLASS, "evaluation_f1", "^monitor 'evaluation_f1' needs evaluation_data, got None$"),
-    (3, {}, CLASS, "test_f2", r"^monitor must be names out of \[.*\], alone .*, got 'test_f2'$"),
+    (3, {}, CLASS, "test_f2", r"^monitor must be names out of \[.*\], alone .*, got 'test_f2'; "
+     r"did you mean 'test_r2'\?$"),
     (3, {}, CLASS, Metric(lambda a, y: 0, True, "test_f1"), "^monitor needs another name"),
     (3, {}, CLASS, lambda a, y: 0, "^name must be a word, .*, got '<lambda>': Metric.f, name="),
     (3, {}, CLASS, np.dot, "^maximize must be True or False for a metric whose name"),

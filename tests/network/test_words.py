@@ -1,8 +1,8 @@
 """Words that people bring: other libraries' names, slips, and what is shown of ours."""
 
 import inspect
-import pickle
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -111,8 +111,8 @@ def test_what_an_argument_raises_is_left_alone():
 
     with pytest.raises(TypeError, match=r"^mine$"):
         trained(callbacks=[hostile])
-    with pytest.raises(TypeError, match=r"missing 1 required positional argument: 'mini_batch_size'$"):
-        network().SGD((X, LABELS), 1, 7)
+    with pytest.raises(TypeError, match=r"missing 1 required .* argument: 'mini_batch_size'$"):
+        network().SGD((X, LABELS), 1)
 
 
 def test_every_answer_is_an_argument():
