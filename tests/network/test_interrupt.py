@@ -308,7 +308,8 @@ def test_saturated_neurons_do_not_diverge():
     for cost in ("quadratic", "cross_entropy", "log_likelihood"):
         net = Network(sizes, cost=cost, seed=0)
         x, y = data(50, sizes)
-        net.SGD((x * 1e4, y), 3, 10, 100.0)
+        with pytest.warns(UserWarning, match="x of training_data is far from unit scale"):
+            net.SGD((x * 1e4, y), 3, 10, 100.0)
         assert np.isfinite(parameters(net)).all()
 
 
