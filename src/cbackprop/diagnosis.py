@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -111,7 +112,7 @@ class Sample:
 
     def _cost(self, core: Any, x: Any) -> float:
         build = self.engine.build
-        return build.trace(core, build.Rows(x), build.Targets(self.y))[2] / len(self)
+        return core.evaluate(build.Rows(x), build.Targets(self.y))[1] / len(self)
 
     @property
     def causes(self) -> str:
@@ -206,6 +207,8 @@ class Diagnosis(Callback):
     """
     Looks once at a training, after some milliseconds of it, and warns of what will not go well.
 
+    Looking takes a hundredth of the training at most: after a long look, the next one waits.
+
     Shorter ones are looked at when they end, if the network has not been looked at lately. Nothing
     is changed or drawn, and what takes a time of its own is left out: rows of a source are not made
     again, and functions of the user's own not called.
@@ -222,23 +225,25 @@ class Diagnosis(Callback):
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Look, if it is time."""
+        engine, seconds = network.engine, history.seconds[-1]
         self.epochs -= 1
-        self.seconds += history.seconds[-1]
-        if self.looked:
+        self.seconds += seconds
+        is_new, engine.unseen_seconds = math.isinf(engine.unseen_seconds), (
+            engine.unseen_seconds + seconds)
+        is_short = self.seconds < SECONDS or steps(history) < ENOUGH_STEPS
+        if self.looked or (is_short and self.epochs) or (
+                engine.unseen_seconds < max(SECONDS, SHARE * engine.look_seconds)):
             return
-        if self.seconds < SECONDS or steps(history) < ENOUGH_STEPS:
-            if self.epochs:
-                return
-            network.engine.unseen_seconds += self.seconds
-            if network.engine.unseen_seconds < SECONDS:
-                return
-        self.looked, network.engine.unseen_seconds = True, 0.0
+        start = time.perf_counter()
+        is_short = self.seconds < SECONDS and is_new  # a look would take as long as the training
+        self.looked, engine.unseen_seconds = True, self.seconds if is_short else 0.0
         if isinstance(self.examples, ArrayExamples) and len(self.examples) >= LEAST:
-            self.look(Sample(network, self.examples, history))
+            self.look(Sample(network, self.examples, history), only_inputs=is_short)
+        engine.look_seconds = 0.0 if is_short else time.perf_counter() - start
 
-    def look(self, sample: Sample) -> None:
+    def look(self, sample: Sample, only_inputs: bool = False) -> None:
         """Warn of all that is wrong."""
-        for check in (far_inputs, *self.others(sample)):
+        for check in (far_inputs, *(() if only_inputs else self.others(sample))):
             found = check(sample)
             if found is not None:
                 _words.warn(found, UserWarning)

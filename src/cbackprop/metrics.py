@@ -35,7 +35,7 @@ WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNT
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
 RISING = "_score", "_accuracy"
 SAMPLE = 1000  # rows of which all are taken to be like
-SMALL = 256  # numbers that a set of Python is as quick for as NumPy
+SMALLEST, SMALL = 8, 256  # numbers; a set of Python is as quick as NumPy for the latter
 FEW = 10  # rows, of which two numbers do not say that there are no others
 
 
@@ -158,9 +158,10 @@ def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] |
     0 and 1, or -1 and 1, are taken for them anywhere; others if the network is `likely` one of
     classes, or if they are whole numbers of more than a few rows.
     """
-    few = set(y.ravel()[:SMALL].tolist())  # a look at some numbers is enough for most
-    if len(few) > 2:
-        return None
+    for some in (SMALLEST, SMALL):  # a look at some numbers is enough for most
+        few = set(y.ravel()[:some].tolist())
+        if len(few) > 2:
+            return None
     low, high = (min(few), max(few)) if y.size <= SMALL else (y.min(), y.max())
     if y.size > SMALL and not ((y == low) | (y == high)).all():
         return None
@@ -181,8 +182,8 @@ def _one_each(y: NDArray[Any], low: float, high: float) -> bool:
 
 def _shares(y: NDArray[Any]) -> bool:
     """Tell rows that are shares of 1: how likely each class is."""
-    some = y[:: max(1, len(y) // SAMPLE)]
-    return bool(some.min() >= 0 and np.allclose(some.sum(axis=1), 1, rtol=0, atol=1e-4))
+    return all(some.min() >= 0 and np.allclose(some.sum(axis=1), 1, rtol=0, atol=1e-4)
+               for some in (y[:1], y[:: max(1, len(y) // SAMPLE)]))
 
 
 # ---- decisions ----
