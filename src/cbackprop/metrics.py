@@ -35,7 +35,6 @@ WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNT
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
 RISING = "_score", "_accuracy"
 SAMPLE = 1000  # rows of which all are taken to be like
-SMALLEST, SMALL = 8, 256  # numbers; a set of Python is as quick as NumPy for the latter
 FEW = 10  # rows, of which two numbers do not say that there are no others
 
 
@@ -113,10 +112,11 @@ def kind_of(
     if y is None:
         return Kind(CLASSES if of_classes or (low, high) == (0, 1) else NUMBERS,
                     middle=0.0 if hinge else 0.5)
+    values = Values(*engine.build.values_of(y))
     pair = None if whole_layer else _pair(
-        y, of_classes or math.isfinite(high - low), below_0=hinge or low == -1)
+        values, len(y), of_classes or math.isfinite(high - low), below_0=hinge or low == -1)
     if pair is not None:
-        name = CLASSES if width == 1 or _one_each(y, *pair) else LABELS
+        name = CLASSES if width == 1 or values.one_high else LABELS
         return Kind(name, *pair, 0.0 if hinge else sum(pair) / 2)
     shares = width > 1 and (of_classes or (low, high) == (0, 1)) and _shares(y)
     if whole_layer or shares or (width == 1 and of_classes):
@@ -151,33 +151,41 @@ def _name(function: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] | None:
+class Values(NamedTuple):
+    """The extremes of targets in rows; whether all are one of them, each row with one high one."""
+
+    low: float
+    high: float
+    two_valued: bool
+    one_high: bool
+
+
+def _values(y: NDArray[Any]) -> Values:
+    """Return what the core's `values_of` does, of rows of any type."""
+    low, high = y.min(), y.max()
+    is_high = y == high
+    two_valued = bool((is_high | (y == low)).all())
+    return Values(low, high, two_valued, two_valued and bool((is_high.sum(axis=1) == 1).all()))
+
+
+def _pair(values: Values, n: int, likely: bool, below_0: bool) -> tuple[float, float] | None:
     """
-    Return the two targets that all are, or None.
+    Return the two targets that all of n rows have, or None.
 
     0 and 1, or -1 and 1, are taken for them anywhere; others if the network is `likely` one of
     classes, or if they are whole numbers of more than a few rows.
     """
-    for some in (SMALLEST, SMALL):  # a look at some numbers is enough for most
-        few = set(y.ravel()[:some].tolist())
-        if len(few) > 2:
-            return None
-    low, high = (min(few), max(few)) if y.size <= SMALL else (y.min(), y.max())
-    if y.size > SMALL and not ((y == low) | (y == high)).all():
+    low, high, two_valued, _ = values
+    if not two_valued:
         return None
     if low == high:
         if low not in (-1, 0, 1):
             return None
         return (-1.0, 1.0) if low == -1 or (low == 1 and below_0) else (0.0, 1.0)
     whole = low == round(low) and high == round(high)
-    if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and len(y) > FEW):
+    if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and n > FEW):
         return float(low), float(high)
     return None
-
-
-def _one_each(y: NDArray[Any], low: float, high: float) -> bool:
-    sums = y @ np.ones(y.shape[1], y.dtype)  # the quickest way to count those that are high
-    return bool((abs(sums - (high + low * (y.shape[1] - 1))) < (high - low) / 2).all())
 
 
 def _shares(y: NDArray[Any]) -> bool:
@@ -473,9 +481,10 @@ class Known(Metric):
     def _kind(self, y: NDArray[Any]) -> Kind:
         if y.ndim == 1 or not {CLASSES, LABELS} & {*self.fits}:
             return Kind(self.fits[0])
-        pair = _pair(y, likely=True, below_0=False) or (0.0, 1.0)
+        values = _values(y)
+        pair = _pair(values, len(y), likely=True, below_0=False) or (0.0, 1.0)
         several = self.fits == (LABELS,) or (
-            LABELS in self.fits and y.shape[1] > 1 and not _one_each(y, *pair) and not _shares(y))
+            LABELS in self.fits and y.shape[1] > 1 and not values.one_high and not _shares(y))
         return Kind(LABELS if several else CLASSES, *pair, sum(pair) / 2)
 
     def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Sequence[Any]:
