@@ -112,15 +112,14 @@ def kind_of(
     if y is None:
         return Kind(CLASSES if of_classes or (low, high) == (0, 1) else NUMBERS,
                     middle=0.0 if hinge else 0.5)
-    values = Values(*engine.build.values_of(y))
-    pair = None if whole_layer else _pair(
-        values, len(y), of_classes or math.isfinite(high - low), below_0=hinge or low == -1)
-    if pair is not None:
+    finite = math.isfinite(high - low)
+    values = None if whole_layer else Values(*engine.build.values_of(y))
+    pair = values and _pair(values, len(y), of_classes or finite, below_0=hinge or low == -1)
+    if values and pair:
         name = CLASSES if width == 1 or values.one_high else LABELS
         return Kind(name, *pair, 0.0 if hinge else sum(pair) / 2)
-    shares = width > 1 and (of_classes or (low, high) == (0, 1)) and _shares(y)
-    if whole_layer or shares or (width == 1 and of_classes):
-        finite = math.isfinite(high - low)
+    if whole_layer or (of_classes and width == 1) or (
+            width > 1 and (of_classes or (low, high) == (0, 1)) and _shares(y)):
         return Kind(CLASSES, middle=0.0 if hinge else (low + high) / 2 if finite else 0.5)
     return Kind(NUMBERS)
 
