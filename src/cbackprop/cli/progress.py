@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import time
@@ -11,7 +12,7 @@ from cbackprop import History
 from cbackprop.callbacks import Callback, ProgressBar, bar
 from cbackprop.cli.output import Output
 
-WIDTH = 24  # of the bar, in characters
+WIDTH = 16  # of the bar, in characters
 PAUSE = 0.1  # seconds between two pictures of it
 
 
@@ -34,9 +35,9 @@ class PlainBar(Callback):
         left = (now - self._start) * (whole - done) / max(done, 1e-9)
         filled = int(WIDTH * done / whole)
         text = (f"epoch {min(len(history) + 1, history.epochs)}/{history.epochs} "
-                f"[{'#' * filled}{'.' * (WIDTH - filled)}] {left:.0f} s left at most")
+                f"[{'#' * filled}{'.' * (WIDTH - filled)}] {left:.0f} s left")
         if len(history):
-            text += f"  {history.line().split('  ', 1)[1]}"
+            text += f"  {re.sub('^epoch +[0-9]+ +', '', history.line())}"
         self._show(text)
 
     def on_train_end(self, network: Any, history: History) -> None:

@@ -54,7 +54,6 @@ class Report:
         if self.kind.name in (CLASSES, LABELS):
             self.found = metrics.decided(self.outputs, self.kind)
             self.there = metrics.wanted(self._targets, self.kind)
-        if self.kind.name == CLASSES:
             self.classes = _names(net, self.kind, self.outputs.shape[1])
 
     def __len__(self) -> int:
@@ -104,9 +103,9 @@ class Report:
         """Return the same of each of several labels."""
         hit = ((self.found == 1) & (self.there == 1)).sum(axis=0)
         taken, count = (self.found == 1).sum(axis=0), self.there.sum(axis=0)
-        return [{"class": f"label {at + 1}", "precision": hit[at] / taken[at] if taken[at] else None,
+        return [{"class": name, "precision": hit[at] / taken[at] if taken[at] else None,
                  "recall": hit[at] / count[at] if count[at] else None, "count": count[at]}
-                for at in range(len(count))]
+                for at, name in enumerate(self.classes)]
 
     # ---- mistakes ----
 
@@ -203,6 +202,8 @@ def _names(net: Network, kind: metrics.Kind, outputs: int) -> list[Any]:
     """Return what the classes are called, as `Network.predict` does."""
     if net.classes is not None:
         return list(net.classes)
+    if kind.name == LABELS:
+        return [f"label {at + 1}" for at in range(outputs)]
     if outputs == 1:
         pair = [kind.low, kind.high]
         return [int(end) for end in pair] if all(end == round(end) for end in pair) else [0, 1]
