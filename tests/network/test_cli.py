@@ -357,8 +357,8 @@ def in_a_terminal(*args, tqdm):
     program = ("import sys; from cbackprop.cli import main\n"
                f"if not {tqdm}: sys.modules['tqdm'] = None\n"
                "sys.exit(main(sys.argv[1:]))")
-    with subprocess.Popen([*COMMAND[:-2], "-c", program, *args], stdin=theirs, stdout=theirs, stderr=theirs,
-                          env=USUAL) as process:
+    with subprocess.Popen([*COMMAND[:-2], "-c", program, *args], stdin=theirs, stdout=theirs,
+                          stderr=theirs, env=USUAL) as process:
         os.close(theirs)
         shown = b""
         try:

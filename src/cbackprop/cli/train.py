@@ -37,7 +37,8 @@ def train(args: argparse.Namespace, output: Output) -> None:
     _say_how_it_went(history, interrupted, output)
     rows = "test" if len(training.rows["test"]) else "training"
     chosen = training.rows[rows]
-    report = Report(net, *training.part(rows), lambda row: loaded.where(int(chosen[row])))
+    x, y = training.part(rows)
+    report = Report(net, x, y, lambda row: loaded.where(int(chosen[row])))
     output.line(report.summary(f"{rows} rows"))
     for line in report.mistake_lines():
         output.line(line)
