@@ -263,7 +263,7 @@ def test_the_target_as_asked_for(cli, fruit):
 
 def test_a_column_left_out(output, fruit):
     assert "left out: column 'height', as asked for" in output(
-        "train", fruit, "--leave-out", "height", "--epochs", "1")
+        "train", fruit, "--left-out", "height", "--epochs", "1")
 
 
 def test_labels_that_come_first(cli):

@@ -12,6 +12,7 @@ from cbackprop.cli import saved
 from cbackprop.cli.bench import bench
 from cbackprop.cli.train import train
 from cbackprop.core import _dispatch, table
+from cbackprop.tables.settings import FLAGS
 from cbackprop.tables.target import KINDS
 
 DATA = ("mnist (the bundled 6,000 digits), mnist-full, a folder of MNIST's files, a table (CSV in "
@@ -26,7 +27,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args, unknown = parser.parse_known_args(words)
     if unknown:
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}"
-                          f"{_meant(unknown[0], args.parser)}")
+                          f"{_meant(unknown[0], args)}")
     args.words = words
     if hasattr(args, "flagged"):
         if args.flagged is not None and args.data is not None:
@@ -45,12 +46,13 @@ class Parser(argparse.ArgumentParser):
                      f"{self.prog}: error: {message}\n")
 
 
-def _meant(word: str, parser: argparse.ArgumentParser) -> str:
+def _meant(word: str, args: argparse.Namespace) -> str:
     """Return a question, if an option that is not there is like one that is."""
     if not word.startswith("-"):
         return ""
-    flags = {action.dest: action.option_strings[-1] for action in parser._actions
-             if action.option_strings}
+    usage = args.parser.format_usage()
+    flags = {name: flag for name in vars(args)
+             if (flag := f"--{FLAGS.get(name, name).replace('_', '-')}") in usage}
     spelt = word.lstrip("-").partition("=")[0]
     dests = {_words.plain(flag.lstrip("-")): dest for dest, flag in flags.items()}
     ours = _words.argument(spelt, flags) or dests.get(
@@ -194,7 +196,7 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
                        const="classification", help="the target is classes (default: found out)")
     group.add_argument("--kind", choices=list(KINDS), metavar="KIND",
                        help=f"what the target is: {', '.join(KINDS)} (default: found out)")
-    group.add_argument("--leave-out", action="append", dest="left_out", metavar="NAME",
+    group.add_argument("--left-out", action="append", metavar="NAME",
                        help="column that the network is not to see; may be given several times "
                             "(default: none)")
     group.add_argument("--test-split", type=float, default=0.2, metavar="SHARE",

@@ -69,7 +69,7 @@ def _prepared(args: argparse.Namespace) -> tuple[data.Data, ImageTraining | Tabl
     given = {name: getattr(args, name) for name in (*NETWORK, *TRAINING, "hidden")}
     made = {"seed": args.seed, "dtype": args.dtype, "threads": args.threads}
     if loaded.table is None and (args.target or args.left_out):
-        raise ValueError(f"--target and --leave-out must be of a table, got {args.data}, images "
+        raise ValueError(f"--target and --left-out must be of a table, got {args.data}, images "
                          f"and their labels")
     if loaded.table is None:
         return loaded, ImageTraining(
