@@ -85,7 +85,7 @@ def gradcheck(args: argparse.Namespace, output: Output) -> None:
         x: Any = rng.random((n, net.sizes[0])) / scale
         y: Any = rng.random((n, net.sizes[-1]))
     else:
-        x, y, _ = data.for_network(net, data.load(args.data))
+        x, y, _ = data.for_network(net, data.load(args.data, args.text))
         if y is None:
             raise ValueError(f"{args.data} must hold targets, got none")
         x, y = x[:n], y[:n]
@@ -104,7 +104,7 @@ def _loaded(args: argparse.Namespace) -> tuple[Network, data.Data]:
             raise ValueError(f"{args.command_name} needs the data, as in cbackprop "
                              f"{args.command_name} {args.file} data.csv")
         source = "mnist"
-    return net, data.load(source)
+    return net, data.load(source, args.text)
 
 
 def _names(net: Network, predictions: Any) -> list[str]:

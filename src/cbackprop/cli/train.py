@@ -65,7 +65,7 @@ def train(args: argparse.Namespace, output: Output) -> None:
 def _prepared(args: argparse.Namespace) -> tuple[data.Data, ImageTraining | TableTraining]:
     """Load the data and make the network, of which everything is given or decided."""
     as_images = args.kind in (None, "classification") and args.target is None and not args.left_out
-    loaded = data.load(args.data, images=as_images or args.book)
+    loaded = data.load(args.data, args.text, images=as_images or args.book)
     given = {name: getattr(args, name) for name in (*NETWORK, *TRAINING, "hidden")}
     made = {"seed": args.seed, "dtype": args.dtype, "threads": args.threads}
     if loaded.table is None and (args.target or args.left_out):
