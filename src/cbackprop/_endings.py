@@ -1,4 +1,7 @@
-"""Two ways for a training to end before its last epoch."""
+"""Two ways for a training to end before its last epoch, and whose process it is that may end."""
+
+import os
+import sys
 
 
 class DivergenceError(FloatingPointError):
@@ -11,3 +14,10 @@ class StopTraining(Exception):  # noqa: N818  an order, not an error
 
     For a callback, returning True does the same.
     """
+
+
+def is_command() -> bool:
+    """Tell whether this process is the command line, which says in a line what is wrong."""
+    program = sys.orig_argv[-len(sys.argv):][:1] or [""]
+    name, ending = os.path.splitext(os.path.basename(program[0].removeprefix("-m")))
+    return name == "cbackprop" and ending in ("", ".exe")

@@ -26,12 +26,14 @@ ROWS = "training", "validation", "test"
 @dataclass
 class TableTraining:
     """
-    What `train_table` returns: the network, and how it came about. It shows itself as its lines.
+    The network of a table, and how it comes about. It shows itself as its lines.
+
+    `train_table` returns it; `prepare_table` returns it before `run`.
 
     Attributes
     ----------
     network : Network
-        Trained, with `preprocessing` and `classes`.
+        With `preprocessing`; with `classes`, once it has been trained.
     table : Table
         As it was read.
     target : Target
@@ -50,6 +52,40 @@ class TableTraining:
     settings: Settings
     rows: dict[str, NDArray[np.intp]]
     lines: list[str] = field(default_factory=list)
+
+    def run(self, callbacks: Sequence[Any] = (), **given: Any) -> History:
+        """
+        Train the network on the rows for training, as was decided.
+
+        Parameters
+        ----------
+        callbacks : list of Callback
+            Beside the early stopping.
+        **given
+            Further arguments of `Network.SGD`, such as dropout.
+
+        Raises
+        ------
+        TypeError, ValueError, DivergenceError
+            As `Network.SGD`.
+        """
+        network, y = self.network, self.target.y
+        training, validation = self.rows["training"], self.rows["validation"]
+        x = network.inputs(self.table.rows(training))
+        if network.history is None:
+            # What is always zero in training, such as the slot of unknown words, is to count for
+            # nothing.
+            network.weights[0][:, ~x.any(axis=0)] = 0
+        if len(validation):
+            given["evaluation_data"] = network.inputs(self.table.rows(validation)), y[validation]
+        network.classes = None  # y is labels already
+        try:
+            # Many a table is mostly zeros, of pixels or one-hot columns: MNIST trains in half the
+            # time.
+            return self.settings.train(
+                network, x, y[training], callbacks=list(callbacks), skip_zeros=True, **given)
+        finally:
+            network.classes = self.target.classes
 
     @property
     def history(self) -> History | None:
@@ -79,7 +115,7 @@ class TableTraining:
 
 def train_table(
     source: Any, target: str | int | Sequence[str | int] | None = None, *,
-    kind: str | None = None, left_out: str | Sequence[str] = (), test_split: float = 0.0,
+    kind: str | None = None, left_out: str | Sequence[str] = (), test_split: Any = 0.0,
     seed: int | np.random.Generator | None = None, dtype: str = "float32",
     callbacks: Sequence[Any] = (), **given: Any,
 ) -> TableTraining:
@@ -102,8 +138,8 @@ def train_table(
         Of the target; by default it is found out.
     left_out : str or sequence of str
         Columns that the network is not to see.
-    test_split : float
-        The share of rows that is kept for a test, from every class alike.
+    test_split : float, or array of int
+        The share of rows that is kept for a test, from every class alike; or which rows are.
     seed : int, numpy.random.Generator or None
         Of the network, and of the rows that are held out.
     dtype : {"float32", "float64"}
@@ -135,13 +171,58 @@ def train_table(
     >>> print(trained.lines[1])
     target: column 'species', whose name means target
     """
+    training = prepare_table(source, target, kind=kind, left_out=left_out, test_split=test_split,
+                             seed=seed, dtype=dtype, **given)
+    training.run(callbacks)
+    return training
+
+
+def prepare_table(
+    source: Any, target: str | int | Sequence[str | int] | None = None, *,
+    kind: str | None = None, left_out: str | Sequence[str] = (), test_split: Any = 0.0,
+    seed: int | np.random.Generator | None = None, dtype: str = "float32",
+    threads: int | None = None, **given: Any,
+) -> TableTraining:
+    """
+    Do what `train_table` does before it trains: read, decide, and make the network.
+
+    Parameters
+    ----------
+    source, target, kind, left_out, test_split, seed, dtype, **given
+        As for `train_table`.
+    threads : int, optional
+        The most to use, as for `Network`.
+
+    Returns
+    -------
+    TableTraining
+        Its `run` trains.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError, ModuleNotFoundError
+        As `train_table`.
+
+    Examples
+    --------
+    >>> table = {"width": [0.1, 0.2, 0.3, 1.1, 1.2, 1.3] * 5, "species": list("aaabbb") * 5}
+    >>> training = prepare_table(table, seed=0)
+    >>> training.network.sizes
+    (1, 100, 2)
+    >>> len(training.run()) <= 300
+    True
+    """
     table = from_frame(source) if _in_memory(source) else reading.read(source)
     chosen = targets.choose(table, target, kind)
-    share = _check.number("test_split", test_split, 0, 1)
     generator = _check.generator(seed)
     hidden = given.pop("hidden", None)
     rows = np.arange(len(table))
-    rows, test = _parts(rows, chosen, share, generator)
+    if np.ndim(test_split):
+        test = np.asarray(test_split)
+        rows = np.setdiff1d(rows, test)
+    else:
+        share = _check.number("test_split", test_split, 0, 1)
+        rows, test = _parts(rows, chosen, share, generator)
     held_out = given.get("validation_split")
     held_out = settings.validation_split(len(rows))[0] if held_out is None else _check.number(
         "validation_split", held_out, 0, 1)
@@ -153,18 +234,8 @@ def train_table(
     if hidden is not None:
         given["sizes"] = [columns, *_check.items(hidden, "hidden must be a list of int"), outputs]
     decided = settings.decide(chosen.kind, len(rows), columns, outputs, **given)
-    network = Network(**decided.network(), dtype=dtype, seed=generator)
-    x = preprocessing.transform(table.rows(training), dtype)
-    # What is always zero in training, such as the slot of unknown words, is to count for nothing.
-    network.weights[0][:, ~x.any(axis=0)] = 0
-    more: dict[str, Any] = {}
-    if len(validation):
-        more["evaluation_data"] = (
-            preprocessing.transform(table.rows(validation), dtype), chosen.y[validation])
-    # Many a table is mostly zeros, of pixels or one-hot columns: MNIST trains in half the time.
-    decided.train(
-        network, x, chosen.y[training], callbacks=list(callbacks), skip_zeros=True, **more)
-    network.preprocessing, network.classes = preprocessing, chosen.classes
+    network = Network(**decided.network(), dtype=dtype, seed=generator, threads=threads)
+    network.preprocessing = preprocessing
     parts = dict(zip(ROWS, (training, validation, test), strict=True))
     made = TableTraining(network, table, chosen, decided, parts)
     made.lines = list(_lines(made))
