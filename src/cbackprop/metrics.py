@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from cbackprop import _check
 from cbackprop.core import table
 from cbackprop.engine import Engine
-from cbackprop.layers import parameters, threshold
+from cbackprop.layers import threshold
 from cbackprop.sources import Examples
+from cbackprop.target_values import are_two, ends, one_each
 
 CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
 WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
@@ -116,7 +117,7 @@ def kind_of(
     pair = None if whole_layer else _pair(
         y, of_classes or math.isfinite(high - low), below_0=hinge or low == -1)
     if pair is not None:
-        name = CLASSES if width == 1 or _one_each(y, *pair) else LABELS
+        name = CLASSES if width == 1 or one_each(y, *pair) else LABELS
         return Kind(name, *pair, 0.0 if hinge else sum(pair) / 2)
     shares = width > 1 and (of_classes or (low, high) == (0, 1)) and _shares(y)
     if whole_layer or shares or (width == 1 and of_classes):
@@ -128,22 +129,6 @@ def kind_of(
 def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None) -> Kind:
     """Tell as `kind_of` does, by all targets of a set, or some if they are made when needed."""
     return kind_of(engine, examples.known_targets(), trained_on)
-
-
-def ends(activation: Any) -> tuple[float, float]:
-    """Return what the outputs of a layer lie between; of functions unknown here, infinities."""
-    if isinstance(activation, list):  # each neuron, or some, its own
-        found = [_ends(function) for function, _ in activation]
-        return min(low for low, _ in found), max(high for _, high in found)
-    return _ends(activation)
-
-
-@functools.cache
-def _ends(function: Any) -> tuple[float, float]:
-    for row in table.ACTIVATIONS:
-        if row.name == _name(function):
-            return row.ends(*parameters(function))
-    return -math.inf, math.inf
 
 
 def _name(function: Any) -> str | None:
@@ -162,7 +147,7 @@ def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] |
     if len(few) > 2:
         return None
     low, high = (min(few), max(few)) if y.size <= SMALL else (y.min(), y.max())
-    if y.size > SMALL and not ((y == low) | (y == high)).all():
+    if y.size > SMALL and not are_two(y, low, high):
         return None
     if low == high:
         if low not in (-1, 0, 1):
@@ -172,11 +157,6 @@ def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] |
     if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and len(y) > FEW):
         return float(low), float(high)
     return None
-
-
-def _one_each(y: NDArray[Any], low: float, high: float) -> bool:
-    sums = y @ np.ones(y.shape[1], y.dtype)  # the quickest way to count those that are high
-    return bool((abs(sums - (high + low * (y.shape[1] - 1))) < (high - low) / 2).all())
 
 
 def _shares(y: NDArray[Any]) -> bool:
@@ -474,7 +454,7 @@ class Known(Metric):
             return Kind(self.fits[0])
         pair = _pair(y, likely=True, below_0=False) or (0.0, 1.0)
         several = self.fits == (LABELS,) or (
-            LABELS in self.fits and y.shape[1] > 1 and not _one_each(y, *pair) and not _shares(y))
+            LABELS in self.fits and y.shape[1] > 1 and not one_each(y, *pair) and not _shares(y))
         return Kind(LABELS if several else CLASSES, *pair, sum(pair) / 2)
 
     def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Sequence[Any]:

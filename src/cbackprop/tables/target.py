@@ -293,8 +293,9 @@ def _of_one(
     column = table.columns[name]
     values, y = _distinct(column)
     if len(values) < 2:
+        where = f"all {len(table):,} rows" if len(table) > 1 else "the only row"
         raise ValueError(f"{table.where(None, name)}: targets must differ, got "
-                         f"{_check.shown(values[0])} in all {len(table):,} rows; choose another "
+                         f"{_check.shown(values[0])} in {where}; choose another "
                          f"column with target=")
     guess, reason = _guess(name if table.named else "", column, values)
     if kind is None:

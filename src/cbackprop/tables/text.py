@@ -32,6 +32,10 @@ BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
         (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
         (codecs.BOM_UTF16_BE, "utf-16"))
 CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
+OTHERS = (  # what else is text
+    (re.compile(r"\s*<(?:!doctype|html|\?xml)\b", re.I),
+     "a page of HTML or XML: download the file itself"),
+    (re.compile(r"\s*(?:\{\s*\"|\[\s*[{[])"), "JSON: pandas.read_json makes a table of it"))
 STATED = re.compile(r"sep=(.)\n")  # Excel's first line
 HEAD = 2**16  # characters, from which quotes are guessed
 SAMPLE = 200  # rows, from which separator and header are guessed
@@ -67,6 +71,9 @@ def read_text(
         If it is no such table.
     """
     written, notes = decoded(content, source)
+    other = next((kind for begin, kind in OTHERS if begin.match(written)), None)
+    if other is not None:
+        raise ValueError(f"{source}: must be a table, got {other}")
     stated = STATED.match(written)
     if separator is None:
         separator = stated[1] if stated else guessed_separator(written)
