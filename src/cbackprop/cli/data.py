@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cbackprop import Network, datasets, tables
 from cbackprop.tables import Table
 from cbackprop.tables.frame import from_frame
+from cbackprop.tables.target import find
 
 NAMES = "mnist", "mnist-full"
 SETS = ".pkl", ".pkl.gz", "idx3-ubyte", "idx3-ubyte.gz"  # which datasets.load reads
@@ -113,12 +114,12 @@ def _numbers(net: Network, table: Table) -> tuple[NDArray[Any], NDArray[Any] | N
     names = list(table.columns)
     y = None
     if len(names) != net.sizes[0] or table.target:
-        found = tables.choose(table)
-        columns = [table.columns[name] for name in found.names]
+        targets, _, left_out = find(table)
+        columns = [table.columns[name] for name in targets]
         y = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
-        if y.ndim == 1 and y.dtype == np.float64 and found.kind == "classes":
+        if net.sizes[-1] > 1 and y.dtype == np.float64 and (y == np.trunc(y)).all():
             y = y.astype(np.int64)
-        names = [name for name in names if name not in (*found.names, *found.left_out)]
+        names = [name for name in names if name not in (*targets, *left_out)]
     if len(names) != net.sizes[0]:
         raise ValueError(f"{table.source} must have {net.sizes[0]} columns, the network's inputs, "
                          f"got {len(names)}{' beside the target' if y is not None else ''}")

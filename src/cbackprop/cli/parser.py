@@ -47,13 +47,17 @@ class Parser(argparse.ArgumentParser):
 
 def _meant(word: str, parser: argparse.ArgumentParser) -> str:
     """Return a question, if an option that is not there is like one that is."""
+    if not word.startswith("-"):
+        return ""
     flags = {action.dest: action.option_strings[-1] for action in parser._actions
              if action.option_strings}
     spelt = word.lstrip("-").partition("=")[0]
     dests = {_words.plain(flag.lstrip("-")): dest for dest, flag in flags.items()}
     ours = _words.argument(spelt, flags) or dests.get(
         _words.plain(_words.nearest(spelt, dests) or ""))
-    return "" if ours is None or not word.startswith("-") else f"; did you mean {flags[ours]}?"
+    if "hidden" in flags and "hidden" in spelt:  # which elsewhere are a part of sizes
+        ours = "hidden"
+    return "" if ours is None else f"; did you mean {flags[ours]}?"
 
 
 # ---- values; argparse names these functions in its messages ----

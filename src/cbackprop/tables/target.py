@@ -110,11 +110,7 @@ def choose(
     """
     if kind is not None:
         kind = KINDS[_check.choice("kind", kind, KINDS)]
-    if not len(table):
-        raise ValueError(f"{table.source} must have rows, got none")
-    names, why = _asked(table, target) if target is not None else _found(table)
-    left_out = {name: reason for name in table.columns if name not in names
-                if (reason := _no_feature(table, name)) is not None}
+    names, why, left_out = find(table, target)
     if len(names) + len(left_out) == len(table.columns):
         raise ValueError(f"{table.source} must have a column beside the target {names[0]!r}"
                          f"{' and the index' * bool(left_out)}, got none")
@@ -126,6 +122,34 @@ def choose(
 
 
 # ---- which column ----
+
+
+def find(
+    table: Table, target: str | int | Sequence[str | int] | None = None
+) -> tuple[list[str], str, dict[str, str]]:
+    """
+    Find the target as `choose` does, whatever it holds; and what is no feature.
+
+    Returns
+    -------
+    names, why, left_out : list of str, str, dict of str to str
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no rows, or no such column.
+
+    Examples
+    --------
+    >>> find(Table({"label": np.zeros(2), "height": np.array([1.5, 2.0])}))[0]
+    ['label']
+    """
+    if not len(table):
+        raise ValueError(f"{table.source} must have rows, got none")
+    names, why = _asked(table, target) if target is not None else _found(table)
+    left_out = {name: reason for name in table.columns if name not in names
+                if (reason := _no_feature(table, name)) is not None}
+    return names, why, left_out
 
 
 def _asked(table: Table, target: Any) -> tuple[list[str], str]:
