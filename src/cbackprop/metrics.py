@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from cbackprop import _check
 from cbackprop.core import table
 from cbackprop.engine import Engine
-from cbackprop.layers import parameters, threshold
+from cbackprop.layers import threshold
 from cbackprop.sources import Examples
+from cbackprop.target_values import are_two, ends, one_each
 
 CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
 WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
@@ -127,22 +128,6 @@ def kind_of(
 def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None) -> Kind:
     """Tell as `kind_of` does, by all targets of a set, or some if they are made when needed."""
     return kind_of(engine, examples.known_targets(), trained_on)
-
-
-def ends(activation: Any) -> tuple[float, float]:
-    """Return what the outputs of a layer lie between; of functions unknown here, infinities."""
-    if isinstance(activation, list):  # each neuron, or some, its own
-        found = [_ends(function) for function, _ in activation]
-        return min(low for low, _ in found), max(high for _, high in found)
-    return _ends(activation)
-
-
-@functools.cache
-def _ends(function: Any) -> tuple[float, float]:
-    for row in table.ACTIVATIONS:
-        if row.name == _name(function):
-            return row.ends(*parameters(function))
-    return -math.inf, math.inf
 
 
 def _name(function: Any) -> str | None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check
+from cbackprop import _check, _words, held_out
 from cbackprop.history import History
+from cbackprop.metrics import COUNTS, NUMBERS
 from cbackprop.network import Network
 from cbackprop.tables import reading, settings
 from cbackprop.tables import target as targets
@@ -212,10 +213,19 @@ def prepare_table(
     >>> len(training.run()) <= 300
     True
     """
+    settings.check_known(given, "train_table", "hidden")
     table = from_frame(source) if _in_memory(source) else reading.read(source)
-    chosen = targets.choose(table, target, kind)
+    unseen = _unseen(table, left_out)
+    # A column that is left out is no guess at what is to be learned; who names it, is told.
+    chosen = targets.choose(table if target is not None else table.without(unseen), target, kind)
+    both = [name for name in unseen if name in chosen.names]
+    if both:
+        raise ValueError(f"left_out must not name the target, got {both[0]!r}")
+    _check_reach(table, chosen, dtype)
     generator = _check.generator(seed)
     hidden = given.pop("hidden", None)
+    if hidden is not None and given.get("sizes") is not None:
+        raise TypeError("hidden must be left out if sizes are given, got both")
     rows = np.arange(len(table))
     if np.ndim(test_split):
         test = np.asarray(test_split)
@@ -223,16 +233,19 @@ def prepare_table(
     else:
         share = _check.number("test_split", test_split, 0, 1)
         rows, test = _parts(rows, chosen, share, generator)
-    held_out = given.get("validation_split")
-    held_out = settings.validation_split(len(rows))[0] if held_out is None else _check.number(
-        "validation_split", held_out, 0, 1)
-    training, validation = _parts(rows, chosen, held_out, generator)
+    share = given.get("validation_split")
+    share = settings.validation_split(len(rows))[0] if share is None else _check.number(
+        "validation_split", share, 0, 1)
+    training, validation = _parts(rows, chosen, share, generator)
     out = {name: why.removeprefix("left out: ") for name, why in chosen.left_out.items()}
-    out |= dict.fromkeys([left_out] if isinstance(left_out, str) else left_out, "as asked for")
+    out |= dict.fromkeys(unseen, "as asked for")
     preprocessing = Preprocessing.fit(table.rows(training), target=chosen.names, left_out=out)
     columns, outputs = len(preprocessing.columns), _outputs(chosen)
     if hidden is not None:
-        given["sizes"] = [columns, *_check.items(hidden, "hidden must be a list of int"), outputs]
+        rule = "hidden must be a list of int"
+        if isinstance(hidden, str):
+            raise TypeError(f"{rule}, got {hidden!r}")
+        given["sizes"] = [columns, *_check.items(hidden, rule), outputs]
     decided = settings.decide(chosen.kind, len(rows), columns, outputs, **given)
     network = Network(**decided.network(), dtype=dtype, seed=generator, threads=threads)
     network.preprocessing = preprocessing
@@ -244,6 +257,35 @@ def prepare_table(
 
 def _in_memory(source: Any) -> bool:
     return is_table(source) or hasattr(source, "__array__") or isinstance(source, (list, tuple))
+
+
+def _unseen(table: Table, left_out: str | Sequence[str]) -> list[str]:
+    """Return the columns that are asked to be left out, which there must be."""
+    rule = "left_out must name columns of the table, or be one name"
+    names = [left_out] if isinstance(left_out, str) else _check.items(left_out, rule)
+    unknown = [name for name in names if name not in table.columns]
+    if unknown:
+        raise ValueError(f"left_out must name columns of {table.source}, got "
+                         f"{_check.shown(unknown[0])}{_words.meant(unknown[0], table.columns)}")
+    return names
+
+
+def _check_reach(table: Table, target: Target, dtype: str) -> None:
+    """See that numbers are some that the network's outputs can be, and differ in its type."""
+    if target.kind not in (NUMBERS, COUNTS):
+        return
+    with np.errstate(over="ignore"):
+        narrow = target.y.astype(_check.choice("dtype", dtype, ("float32", "float64")))
+    names, rows = target.names, narrow.reshape(len(narrow), -1)
+    beyond = np.argwhere(np.isinf(rows))
+    remedy = ": scale the targets" + ', or dtype="float64"' * (dtype == "float32")
+    if len(beyond):
+        row, at = beyond[0].tolist()
+        raise ValueError(f"{table.where(row, names[at])}: a target must be within {dtype}, got "
+                         f"{target.y.reshape(rows.shape)[row, at]:g}{remedy}")
+    if (rows == rows[0]).all():
+        raise ValueError(f"{table.where(None, names[0])}: targets must differ in {dtype}, got "
+                         f"{rows[0, 0]:g} in all {len(rows):,} rows{remedy}")
 
 
 def _outputs(target: Target) -> int:
@@ -262,16 +304,16 @@ def _parts(
     """
     if not share:
         return rows, rows[:0]
-    drawn = generator.permutation(rows)
-    if target.kind == "classes":
-        drawn = drawn[np.argsort(target.y[drawn], kind="stable")]
-        counts = np.bincount(target.y[rows])
-        drawn = drawn[counts[target.y[drawn]] > 1]
-    count = min(len(drawn), max(1, round(share * len(rows))), len(rows) - 1)
-    # At equal distances among rows that are sorted by class.
-    at = ((np.arange(count) + generator.random()) * (len(drawn) / max(1, count))).astype(np.intp)
-    held_out = np.sort(drawn[at])
-    return np.setdiff1d(rows, held_out), held_out
+    of_class = target.y[rows] if target.kind == "classes" else np.zeros(len(rows), np.intp)
+    _, of_class, counts = np.unique(of_class, return_inverse=True, return_counts=True)
+    several = counts[of_class] > 1
+    count = min(int(several.sum()), max(1, round(share * len(rows))), len(rows) - 1)
+    if not count:
+        return rows, rows[:0]
+    of_class = np.unique(of_class[several], return_inverse=True)[1]
+    is_held_out = np.zeros(len(rows), bool)
+    is_held_out[several] = held_out.drawn(of_class, count, generator)
+    return rows[~is_held_out], rows[is_held_out]
 
 
 def _lines(made: TableTraining) -> Iterator[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cbackprop.core import table
 
+ACTIVATIONS = {row.name: row for row in table.ACTIVATIONS}
 ROUNDING = 1e-5  # of targets that were scaled in float32
 MOST_CLASSES = 20  # whole numbers further apart are no classes
 FOR_NUMBERS = 'for numbers, cost="quadratic" and output_activation="identity"'
@@ -144,13 +145,31 @@ def remedy(y: NDArray[Any], outputs: int, otherwise: str = "") -> str:
     return otherwise
 
 
-def ends(function: Any) -> tuple[float, float]:
-    """Return what outputs of an activation, as the core takes it, lie between."""
-    name, *parameters = function if isinstance(function, tuple) else (function,)
-    for row in table.ACTIVATIONS:
-        if row.name == name:
-            return row.ends(*(parameters or [each.default for each in row.parameters]))
-    return table.ANY
+def ends(activation: Any) -> tuple[float, float]:
+    """
+    Return what outputs of a layer, whose activation is as the core takes it, lie between.
+
+    Of functions unknown here, these are infinities.
+    """
+    if isinstance(activation, list):  # each neuron, or some, its own
+        found = [ends(function) for function, _ in activation]
+        return min(low for low, _ in found), max(high for _, high in found)
+    name, *parameters = activation if isinstance(activation, tuple) else (activation,)
+    row = ACTIVATIONS.get(name) if isinstance(name, str) else None
+    if row is None:
+        return table.ANY
+    return row.ends(*(parameters or [each.default for each in row.parameters]))
+
+
+def are_two(y: NDArray[Any], low: float, high: float) -> bool:
+    """Tell whether targets are these two alone."""
+    return bool(((y == low) | (y == high)).all())
+
+
+def one_each(y: NDArray[Any], low: float, high: float) -> bool:
+    """Tell whether one target of each row is high, of rows (n, out) that have these two alone."""
+    sums = y @ np.ones(y.shape[1], y.dtype)  # the quickest way to count those that are high
+    return bool((abs(sums - (high + low * (y.shape[1] - 1))) < (high - low) / 2).all())
 
 
 def _widened(given: tuple[float, float]) -> tuple[float, float]:

@@ -21,6 +21,7 @@ COUNTS = re.compile(r"(?:^(?:num|nb|number_of)_)|"
                     r"(?:^|_)(?:counts?|cnt|visits|claims|purchases|arrivals|accidents)(?:_|$)")
 FEW = 20  # whole numbers of so many values are classes
 ENOUGH = 5  # examples of each, on the average
+GAPS = 5  # values, between which labels would have none
 Label: TypeAlias = str | int | float | bool
 
 
@@ -197,7 +198,8 @@ def _found(table: Table) -> tuple[list[str], str]:
         return list(table.target), f"{called}, which the file keeps apart"
     if table.named:
         known = [names[at] for at in columns.named_target(names)]
-        fit = [name for name in known if not _unfit(table.columns[name])]
+        fit = [name for name in known if not _unfit(name, table.columns[name])]
+        known = [name for name in known if not _is_feature(name, table.columns[name])]
         for name in fit or known[:1]:
             others = [other for other in fit if other != name]
             return [name], f"column {name!r}, whose name means target" + (
@@ -239,10 +241,15 @@ def _differs_in_every_row(column: NDArray[Any]) -> bool:
     return column.dtype == object and None not in column and len(set(column)) == len(column)
 
 
-def _unfit(column: NDArray[Any]) -> bool:
-    """Tell a column that can be no target: dates, texts that all differ."""
-    return column.dtype.kind == "M" or (column.dtype == object and _are_too_many(
-        len(set(column)), len(column)))
+def _unfit(name: str, column: NDArray[Any]) -> bool:
+    """Tell a column that is no target, whatever its name: dates, texts that all differ."""
+    return column.dtype.kind == "M" or _is_feature(name, column) or (
+        column.dtype == object and _are_too_many(len(set(column)), len(column)))
+
+
+def _is_feature(name: str, column: NDArray[Any]) -> bool:
+    return (columns.normal(name) in columns.FEATURES and column.dtype.kind == "f"
+            and len(np.unique(column)) > 2)
 
 
 def _are_too_many(classes: int, n: int) -> bool:
@@ -310,8 +317,9 @@ def _of_one(
     column = table.columns[name]
     values, y = _distinct(column)
     if len(values) < 2:
+        where = f"all {len(table):,} rows" if len(table) > 1 else "the only row"
         raise ValueError(f"{table.where(None, name)}: targets must differ, got "
-                         f"{_check.shown(values[0])} in all {len(table):,} rows; choose another "
+                         f"{_check.shown(values[0])} in {where}; choose another "
                          f"column with target=")
     guess, reason = _guess(name if table.named else "", column, values)
     if kind is None:
@@ -353,12 +361,14 @@ def _guess(name: str, column: NDArray[Any], values: Sequence[Label]) -> tuple[st
     if d == 2:
         return "classes", "there are two of them"
     from_0_or_1 = low in (0, 1) and high - low == d - 1
-    if d <= FEW and n >= (2 if from_0_or_1 else ENOUGH) * d:
+    counts = np.unique(column, return_counts=True)[1]
+    are_small = low == 0 and counts.argmax() <= 1 and counts.max() >= 0.1 * n
+    are_counts = are_small and not from_0_or_1 and d >= GAPS
+    if d <= FEW and n >= (2 if from_0_or_1 else ENOUGH) * d and not are_counts:
         return "classes", f"they are whole numbers of {d} values"
     if from_0_or_1 and d <= columns.FEW and n >= FEW * d:
         return "classes", f"they are the whole numbers from {low:g} to {high:g}"
-    counts = np.unique(column, return_counts=True)[1]
-    if low == 0 and counts.argmax() <= 1 and counts.max() >= 0.1 * n:
+    if are_small:
         return "counts", "they are whole, from 0 on, and small above all"
     return "numbers", f"they are whole numbers of {d:,} values"
 
