@@ -25,11 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check
-from cbackprop.core import table
 from cbackprop.engine import Engine
 from cbackprop.layers import threshold
 from cbackprop.sources import Examples
-from cbackprop.target_values import are_two, ends, one_each
+from cbackprop.target_values import ends
 
 CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
 WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
