@@ -212,18 +212,18 @@ class Text(Notation):
 
     which, times, arrow = 0, " * ", "->"
 
-    def number(self, value: float) -> str:  # noqa: D102  as in Notation
+    def number(self, value: float) -> str:
         return f"{value + 0.0:.5g}"
 
-    def place(self, layer: int | None, neurons: Sequence[int]) -> str:  # noqa: D102
+    def place(self, layer: int | None, neurons: Sequence[int]) -> str:
         below = ("," if max(neurons, default=0) > 9 else "").join(map(str, neurons))
         return ("" if layer is None else f"^{layer}") + (f"_{below}" if below else "")
 
-    def others(self, terms: Sequence[Term]) -> str:  # noqa: D102
+    def others(self, terms: Sequence[Term]) -> str:
         total = self.number(abs(math.fsum(term.value for term in terms)))
         return f"{total} [{len(terms):,} other{'s' * (len(terms) > 1)}]"
 
-    def plain(self, text: str) -> str:  # noqa: D102
+    def plain(self, text: str) -> str:
         return text
 
     def step(self, step: Step, most: int) -> str:
@@ -242,20 +242,31 @@ class Text(Notation):
         return "\n".join(lines)
 
     def product(self, operands: Sequence[NDArray[Any] | str]) -> list[str]:
-        """Return matrices side by side."""
-        height = max(len(operand) for operand in operands if not isinstance(operand, str))
-        columns = []
+        """Return matrices side by side, or below each other if they are too wide."""
+        rows: list[list[list[str]]] = [[]]
         for operand in operands:
-            if isinstance(operand, str):
-                block = [operand]
-            else:
-                cells = [[self.number(value) for value in row] for row in operand]
-                widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-                block = ["[" + "  ".join(map(str.rjust, row, widths)) + "]" for row in cells]
-            above = (height - len(block)) // 2
-            empty = " " * len(block[0])
-            columns.append([empty] * above + block + [empty] * (height - above - len(block)))
-        return [" ".join(line).rstrip() for line in zip(*columns, strict=True)]
+            block = self.block(operand)
+            if rows[-1] and sum(len(of[0]) + 1 for of in [*rows[-1], block]) > WIDTH:
+                # A sign goes with what it is before.
+                rows.append([rows[-1].pop()] if len(rows[-1][-1]) == 1 < len(block) else [])
+            rows[-1].append(block)
+        lines = []
+        for row in rows:
+            height = max(map(len, row))
+            columns = []
+            for block in row:
+                above, empty = (height - len(block)) // 2, [" " * len(block[0])]
+                columns.append(empty * above + block + empty * (height - above - len(block)))
+            lines += [" ".join(line).rstrip() for line in zip(*columns, strict=True)]
+        return lines
+
+    def block(self, operand: NDArray[Any] | str) -> list[str]:
+        """Return the lines of a matrix, all of one width."""
+        if isinstance(operand, str):
+            return [operand]
+        cells = [[self.number(value) for value in row] for row in operand]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        return ["[" + "  ".join(map(str.rjust, row, widths)) + "]" for row in cells]
 
     def section(self, section: Section, most: int) -> str:
         """Return a section."""
@@ -276,22 +287,22 @@ class Latex(Notation):
 
     which, times, arrow = 1, r" \cdot ", r"\to"
 
-    def number(self, value: float) -> str:  # noqa: D102
+    def number(self, value: float) -> str:
         if not math.isfinite(value):
             return r"\text{nan}" if math.isnan(value) else r"-\infty"[value > 0:]
         mantissa, _, exponent = f"{value + 0.0:.5g}".partition("e")
         return mantissa + (rf" \times 10^{{{int(exponent)}}}" if exponent else "")
 
-    def place(self, layer: int | None, neurons: Sequence[int]) -> str:  # noqa: D102
+    def place(self, layer: int | None, neurons: Sequence[int]) -> str:
         below = ("," if max(neurons, default=0) > 9 else "").join(map(str, neurons))
         return ("" if layer is None else f"^{{{layer}}}") + (f"_{{{below}}}" if below else "")
 
-    def others(self, terms: Sequence[Term]) -> str:  # noqa: D102
+    def others(self, terms: Sequence[Term]) -> str:
         total = self.number(abs(math.fsum(term.value for term in terms)))
         counted = f"{len(terms):,} other{'s' * (len(terms) > 1)}"
         return rf"\underbrace{{{total}}}_{{\text{{{counted}}}}}"
 
-    def plain(self, text: str) -> str:  # noqa: D102
+    def plain(self, text: str) -> str:
         return rf"\text{{{escaped(text)}}}"
 
     def step(self, step: Step, most: int) -> str:

@@ -123,10 +123,8 @@ def explain(
     >>> net = cbackprop.Network([2, 3, 1], seed=0)
     >>> explained = explain(net, [0.0, 1.0], [1.0], eta=3.0)
     >>> print(explained["delta^2_3"])
-    delta^2_3 = 0.066276 * 0.14692 = 0.0097374
-    >>> [(str(symbol), value) for symbol, value in explained["delta^2_3"].terms[0].factors
-    ...  ] == [("dC/da^2_3", explained.trace.nabla_a[0][0, 2]),
-    ...        ("sigma'(z^2_3)", explained.trace.sigma_prime[0][0, 2])]
+    delta^2_3 = 0.19886 * 0.246 = 0.048919
+    >>> explained["delta^2_3"].value == float(explained.trace.delta[0][0, 2])
     True
     """
     copy, rows, targets = _arguments.one_example(net, x, y)
@@ -415,24 +413,27 @@ class _Writer:
         return section
 
     def update(self, layer: int, eta: float) -> Section:
-        at = layer - 2
         section = Section(f"The update of layer {self.name(layer)}, eta = {eta:g}", (
             "w -> w - eta dC/dw,  b -> b - eta dC/db",
             r"w \to w - \eta \frac{\partial C}{\partial w}, \qquad "
             r"b \to b - \eta \frac{\partial C}{\partial b}"),
             [*self.some(layer), *self.some_weights(layer)])
-        parameters = [("w", j, k) for j, k in self.weights(layer)]
-        for name, j, *k in [*parameters, *(("b", j) for j in self.shown[layer - 1])]:
-            values, nabla = ((self.trace.w, self.trace.nabla_w) if name == "w" else
-                             (self.trace.b, self.trace.nabla_b))
-            place = (j, k[0] if k else 0)
-            symbol = _at(name, layer, j, *k)
-            before, rate = float(values[at][place]), float(nabla[at][place])
-            section.steps.append(stepped("update", symbol, [
-                product((symbol, before)),
-                product((Symbol("eta"), eta), (_at(f"dC/d{name}", layer, j, *k), rate), sign=-1)],
-                before - eta * rate))
+        section.steps += [
+            *(self.step_down("w", layer, place, eta) for place in self.weights(layer)),
+            *(self.step_down("b", layer, (j,), eta) for j in self.shown[layer - 1])]
         return section
+
+    def step_down(self, name: str, layer: int, neurons: tuple[int, ...], eta: float) -> Step:
+        """Return the update of a weight or a bias."""
+        values, nabla = ((self.trace.w, self.trace.nabla_w) if name == "w" else
+                         (self.trace.b, self.trace.nabla_b))
+        place = neurons if name == "w" else (neurons[0], 0)
+        before, rate = float(values[layer - 2][place]), float(nabla[layer - 2][place])
+        symbol = _at(name, layer, *neurons)
+        return stepped("update", symbol, [
+            product((symbol, before)),
+            product((Symbol("eta"), eta), (_at(f"dC/d{name}", layer, *neurons), rate), sign=-1)],
+            before - eta * rate)
 
     def weights(self, layer: int) -> Iterable[tuple[int, int]]:
         """Return the weights that are written, (j, k)."""
@@ -482,8 +483,8 @@ def _rate_terms(name: str, layer: int, j: int, a: float, y: float) -> list[Term]
         return [Term((of_a, of_y), -value, -1, (f"{y_text} / {a_text}", f"{y_latex} / {a_latex}"))]
     value = (a - y) / (a * (1 - a)) if a * (1 - a) else math.nan
     return [Term((of_a, of_y), value, shown=(
-        f"({a_text} - {y_text}) / ({a_text} (1 - {a_text}))",
-        rf"\frac{{{a_latex} - {y_latex}}}{{{a_latex} (1 - {a_latex})}}"))]
+        f"({a_text} - {y_text}) / ({a_text} * (1 - {a_text}))",
+        rf"\frac{{{a_latex} - {y_latex}}}{{{a_latex} \cdot (1 - {a_latex})}}"))]
 
 
 def _softmax_terms(layer: int, k: int, j: int, a: NDArray[Any]) -> list[Term]:
