@@ -68,8 +68,7 @@ def demon(
     >>> abs(measured - predicted) < 1e-8
     True
     """
-    copy = _arguments.in_float64(net)
-    rows, targets = _arguments.one_example(copy, x, _arguments.targets(net, y))
+    copy, rows, targets = _arguments.one_example(net, x, y)
     layer = _arguments.layer(copy, layer)
     neuron = _arguments.neuron(copy, "neuron", layer, neuron)
     dz = number("dz", dz)
