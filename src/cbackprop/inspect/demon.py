@@ -73,6 +73,7 @@ def demon(
     neuron = _arguments.neuron(copy, "neuron", layer, neuron)
     dz = number("dz", dz)
     traced = trace(copy, rows, targets)
-    copy.biases[layer][neuron] += dz
+    core = copy.engine.core
+    core.views(core.parameters)[1][layer][neuron] += dz  # though the layer may have no biases
     cost = copy.engine.mean_cost(copy.engine.examples((rows, targets), ""))
     return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))

@@ -142,7 +142,8 @@ def gradient_check(
     arrays = [(letter, layer, values, nabla)
               for letter, views, nablas in zip(
                   "bw", (copy.biases, copy.weights), copy.backprop(rows, targets), strict=True)
-              for layer, (values, nabla) in enumerate(zip(views, nablas, strict=True))]
+              for layer, (values, nabla) in enumerate(zip(views, nablas, strict=True))
+              if values.flags.writeable]  # not the biases of layers that have none
     measured = _Cost(copy, rows, targets, eps, tolerance)
     smooth = _are_smooth(copy, rows, targets)
     others = None if smooth.all() or not smooth.any() else _Cost(

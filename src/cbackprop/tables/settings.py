@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -140,6 +140,8 @@ class Settings:
         if not self.scales_targets:
             return net.SGD((x, y), **options, evaluation_data=evaluation, **given)
         scale = TargetScale.of(np.asarray(y, float))
+        if not net.biases[-1].flags.writeable:  # none that could have the mean
+            scale = replace(scale, mean=np.zeros_like(scale.mean))
         if evaluation is not None:
             evaluation = evaluation[0], scale.scaled(evaluation[1])
         if net.history is not None:  # it goes on
@@ -180,12 +182,12 @@ class TargetScale:
     def leave(self, net: Any) -> None:
         """Let outputs be those of standardised y again."""
         net.weights[-1][...] /= self.scale[:, None]
-        net.biases[-1][...] = (net.biases[-1] - self.mean[:, None]) / self.scale[:, None]
+        net.biases[-1] = (net.biases[-1] - self.mean[:, None]) / self.scale[:, None]
 
     def enter(self, net: Any) -> None:
         """Let outputs be in the unit of y."""
         net.weights[-1][...] *= self.scale[:, None]
-        net.biases[-1][...] = net.biases[-1] * self.scale[:, None] + self.mean[:, None]
+        net.biases[-1] = net.biases[-1] * self.scale[:, None] + self.mean[:, None]
 
 
 def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Settings:
