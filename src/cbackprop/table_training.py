@@ -233,9 +233,9 @@ def prepare_table(
     else:
         share = _check.number("test_split", test_split, 0, 1)
         rows, test = _parts(rows, chosen, share, generator)
-    share = given.get("validation_split")
-    share = settings.validation_split(len(rows))[0] if share is None else _check.number(
-        "validation_split", share, 0, 1)
+    asked = given.get("validation_split")
+    share = settings.validation_split(len(rows))[0] if asked is None else _check.number(
+        "validation_split", asked, 0, 1)
     training, validation = _parts(rows, chosen, share, generator)
     out = {name: why.removeprefix("left out: ") for name, why in chosen.left_out.items()}
     out |= dict.fromkeys(unseen, "as asked for")
