@@ -134,7 +134,7 @@ def test_values_are_the_cores_and_the_references(case):
     nabla_b, nabla_w = double.backprop(x, y)
     arrays = {"z": traced.z, "a": traced.a, "delta": traced.delta, "dC/db": nabla_b,
               "dC/dw": nabla_w, "dC/da": traced.nabla_a, "sigma'": traced.sigma_prime}
-    found = {name: 0 for name in arrays}
+    found = dict.fromkeys(arrays, 0)
     for step in explained.steps:
         assert not step.note
         name, layer, neurons = step.symbol
