@@ -161,7 +161,7 @@ class History:
             history.steps = epochs * -(-history.rows // history.mini_batch_size)
         _check.integer("steps of the history", history.steps, 0)
         seed = history.seed
-        if not (seed is None or type(seed) is int and 0 <= seed < 2**64):
+        if not (seed is None or (type(seed) is int and 0 <= seed < 2**64)):
             raise ValueError("seed of the history must be an integer of at least 0, below 2**64, "
                              f"got {_check.shown(seed)}")
         return history

@@ -265,7 +265,7 @@ def test_what_is_held_out_and_the_rest_must_weigh_something(weighs, arguments, r
 
 
 def test_lbfgs_needs_rows_that_weigh_something():
-    with pytest.raises(ValueError, match="^training_data must not all weigh 0"):
+    with pytest.raises(ValueError, match=r"^training_data must not all weigh 0"):
         network().LBFGS(data(), 2, class_weight=dict.fromkeys(range(3), 0))
 
 
