@@ -588,6 +588,10 @@ def collected(
             _check.integer(f"every of {type(one).__name__}", one.every, 1)
     # The last to begin is the first to end: whoever keeps the best parameters has the last word.
     found.sort(key=lambda one: isinstance(one, WeightAverage))
+    averages = sum(isinstance(one, WeightAverage) for one in found)
+    if averages > 1:
+        raise ValueError(f"callbacks must hold one WeightAverage at most, for a network trains "
+                         f"with its own parameters beside it, got {averages}")
     return found
 
 
