@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check
-from cbackprop.core import table
 from cbackprop.engine import Engine
 from cbackprop.layers import threshold
 from cbackprop.sources import Examples
