@@ -263,7 +263,7 @@ def test_the_target_as_asked_for(cli, fruit):
 
 def test_a_column_left_out(output, fruit):
     assert "left out: column 'height', as asked for" in output(
-        "train", fruit, "--leave-out", "height", "--epochs", "1")
+        "train", fruit, "--left-out", "height", "--epochs", "1")
 
 
 def test_labels_that_come_first(cli):
@@ -357,8 +357,8 @@ def in_a_terminal(*args, tqdm):
     program = ("import sys; from cbackprop.cli import main\n"
                f"if not {tqdm}: sys.modules['tqdm'] = None\n"
                "sys.exit(main(sys.argv[1:]))")
-    with subprocess.Popen([*COMMAND[:-2], "-c", program, *args], stdin=theirs, stdout=theirs, stderr=theirs,
-                          env=USUAL) as process:
+    with subprocess.Popen([*COMMAND[:-2], "-c", program, *args], stdin=theirs, stdout=theirs,
+                          stderr=theirs, env=USUAL) as process:
         os.close(theirs)
         shown = b""
         try:
@@ -586,12 +586,9 @@ def test_help_knows_the_librarys_names(output):
 def test_help_has_defaults_and_two_examples(command, output):
     lines = output(command, "--help")
     assert len([line for line in lines if line.startswith(f"  cbackprop {command}")]) >= 2
-    text = " ".join(" ".join(lines).split())
-    optional = {"--help", "--json", "--data", "--proba", "--book"}
-    for option in re.findall(r" (--[a-z-]+)(?=[ ,]).*?(?= --?[a-z]|$)", text):
-        assert option in text
-    assert text.count("default: ") >= len(set(re.findall(r"^ +(--[a-z-]+)", "\n".join(lines),
-                                                         re.M)) - optional)
+    options = re.split(r"^  (?=-)", "\n".join(lines), flags=re.M)[1:]
+    without = {option.split()[0].rstrip(",") for option in options if "default:" not in option}
+    assert without <= {"-h", "--json", "--data", "--proba", "--book", "--hidden"}
 
 
 # ---- pipes ----
@@ -761,6 +758,23 @@ def test_unknown_options_say_what_was_meant(word, meant, cli):
 
 def test_unknown_names_say_what_was_meant(cli):
     assert cli("train", "--activation", "rleu")[2].endswith("got 'rleu'; did you mean 'relu'?\n")
+
+
+def test_sizes_or_hidden(cli, fruit):
+    status, _, err = cli("train", fruit, "--sizes", "7,9,3", "--hidden", "9")
+    assert status == 2
+    assert "not allowed with argument --sizes" in err
+
+
+def test_remedies_are_options(cli, output, fruit):
+    """Python's arguments would be of no use; and the remedy works."""
+    with open("slip.csv", "w") as file:
+        file.write("code,y\n" + "1,a\n2,b\n" * 9 + "x,a\n")
+    assert cli("train", "slip.csv")[2].endswith(
+        "must be a number like the rest of its column, got 'x'; columns in --text stay words\n")
+    assert "columns: 1 columns -> 4 inputs: 1 one-hot" in output(
+        "train", "slip.csv", "--text", "code", "--epochs", "1", "--save", "net.npz")
+    assert len(output("predict", "net.npz", "slip.csv", "--text", "code")) == 19
 
 
 @pytest.mark.parametrize("isa", ["v9", "V3"])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cbackprop._endings import DivergenceError
 from cbackprop.cli.output import Output
-from cbackprop.cli.parser import parse
+from cbackprop.cli.parser import in_options, parse
 
 ERRORS = (ValueError, TypeError, OSError, ImportError, MemoryError, OverflowError,
           DivergenceError)
@@ -68,7 +68,7 @@ def _described(error: BaseException) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split("\n"))
+    return in_options(" ".join(text.split("\n")))
 
 
 def _flush() -> None:

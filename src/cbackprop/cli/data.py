@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,13 +62,15 @@ class Data:
         return self.table.where(row, name)
 
 
-def load(source: str, images: bool = True) -> Data:
+def load(source: str, text: Sequence[str] = (), images: bool = True) -> Data:
     """
     Load data: "mnist", "mnist-full", a folder, a file, or "-" for the standard input.
 
     Parameters
     ----------
     source : str
+    text : sequence of str
+        Columns of a table that stay words.
     images : bool
         Whether images may stay as they are; else they become a table.
 
@@ -77,7 +80,7 @@ def load(source: str, images: bool = True) -> Data:
         As `datasets.load` and `tables.read`.
     """
     if not _comes_in_sets(source):
-        return Data(source, table=tables.read(source))
+        return Data(source, table=tables.read(source, text=text))
     (x, y), test = datasets.load(source)
     training = None if test is None else len(x)
     if test is not None:

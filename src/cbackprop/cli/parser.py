@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
@@ -12,8 +13,11 @@ from cbackprop.cli import saved
 from cbackprop.cli.bench import bench
 from cbackprop.cli.train import train
 from cbackprop.core import _dispatch, table
+from cbackprop.tables.settings import FLAGS, NETWORK, TRAINING
 from cbackprop.tables.target import KINDS
 
+ARGUMENTS = (*NETWORK, *TRAINING, "hidden", "target", "kind", "left_out", "test_split", "text",
+             "dropout", "threads", "dtype", "seed")  # that errors and warnings speak of
 DATA = ("mnist (the bundled 6,000 digits), mnist-full, a folder of MNIST's files, a table (CSV in "
         "any dialect, .npy, .npz, Parquet, Arrow, Excel, packed by gzip or not), the book's .pkl, "
         "...-idx3-ubyte, or - for the standard input")
@@ -26,7 +30,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args, unknown = parser.parse_known_args(words)
     if unknown:
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}"
-                          f"{_meant(unknown[0], args.parser)}")
+                          f"{_meant(unknown[0], args)}")
     args.words = words
     if hasattr(args, "flagged"):
         if args.flagged is not None and args.data is not None:
@@ -34,6 +38,23 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
                               f"{args.flagged}")
         args.data = args.data or args.flagged or args.otherwise
     return args
+
+
+def in_options(text: str) -> str:
+    """
+    Return an error's line with options of the command line in the place of Python's arguments.
+
+    Examples
+    --------
+    >>> in_options("leave it out, left_out=['joined']; choose with target=")
+    'leave it out, --left-out joined; choose with --target'
+    """
+    def option(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"].strip("[]'\"")
+        return f"--{FLAGS.get(name, name).replace('_', '-')} {value}".rstrip()
+
+    return re.sub(rf"\b(?P<name>{'|'.join(ARGUMENTS)})="
+                  r"(?P<value>\[?'[^']*'\]?|\"[^\"]*\"|[\w.]*)", option, text)
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,12 +66,13 @@ class Parser(argparse.ArgumentParser):
                      f"{self.prog}: error: {message}\n")
 
 
-def _meant(word: str, parser: argparse.ArgumentParser) -> str:
+def _meant(word: str, args: argparse.Namespace) -> str:
     """Return a question, if an option that is not there is like one that is."""
     if not word.startswith("-"):
         return ""
-    flags = {action.dest: action.option_strings[-1] for action in parser._actions
-             if action.option_strings}
+    usage = args.parser.format_usage()
+    flags = {name: flag for name in vars(args)
+             if (flag := f"--{FLAGS.get(name, name).replace('_', '-')}") in usage}
     spelt = word.lstrip("-").partition("=")[0]
     dests = {_words.plain(flag.lstrip("-")): dest for dest, flag in flags.items()}
     ours = _words.argument(spelt, flags) or dests.get(
@@ -194,7 +216,7 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
                        const="classification", help="the target is classes (default: found out)")
     group.add_argument("--kind", choices=list(KINDS), metavar="KIND",
                        help=f"what the target is: {', '.join(KINDS)} (default: found out)")
-    group.add_argument("--leave-out", action="append", dest="left_out", metavar="NAME",
+    group.add_argument("--left-out", action="append", metavar="NAME",
                        help="column that the network is not to see; may be given several times "
                             "(default: none)")
     group.add_argument("--test-split", type=float, default=0.2, metavar="SHARE",
@@ -206,11 +228,12 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
                        lambda text: layers.our_name(text, layers.ACTIVATIONS))
     names = ", ".join(row.name for row in table.ACTIVATIONS)
     costs = [row.name for row in table.COSTS]
-    group.add_argument("--sizes", type=sizes, metavar="784,30,10",
-                       help="neurons in each layer, inputs and outputs included (default: as the "
-                            "data ask for, and 100 or 200 between)")
-    group.add_argument("--hidden", type=sizes, metavar="50,50",
-                       help="the same without inputs and outputs")
+    neurons = group.add_mutually_exclusive_group()
+    neurons.add_argument("--sizes", type=sizes, metavar="784,30,10",
+                         help="neurons in each layer, inputs and outputs included (default: as "
+                              "the data ask for, and 100 or 200 between)")
+    neurons.add_argument("--hidden", type=sizes, metavar="50,50",
+                         help="the same without inputs and outputs")
     group.add_argument("--activation", type=activation, metavar="NAME",
                        help=f"of the hidden layers: {names} (default: relu)")
     group.add_argument("--output-activation", type=activation, metavar="NAME",
@@ -271,4 +294,7 @@ def _add_saved(command: argparse.ArgumentParser) -> None:
 def _add_data(command: argparse.ArgumentParser, default: str, otherwise: str | None) -> None:
     command.add_argument("data", nargs="?", metavar="DATA", help=f"{DATA} (default: {default})")
     command.add_argument("--data", dest="flagged", metavar="DATA", help="the same, by name")
+    command.add_argument("--text", action="append", default=[], metavar="NAME",
+                         help="column whose values are words, whatever they look like; may be "
+                              "given several times (default: found out)")
     command.set_defaults(otherwise=otherwise)

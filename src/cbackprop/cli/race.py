@@ -1,6 +1,8 @@
 """
-Epochs of cbackprop and of NumPy, side by side: what ``cbackprop bench`` runs in a process of its
-own, since a BLAS reads how many threads it may take when it is loaded.
+Epochs of cbackprop and of NumPy, side by side.
+
+``cbackprop bench`` runs this file in a process of its own: a BLAS reads how many threads it may
+take when it is loaded.
 """
 
 from __future__ import annotations

@@ -110,9 +110,7 @@ class Report:
     # ---- mistakes ----
 
     def mistakes(self, most: int) -> list[dict[str, Any]]:
-        """
-        Return the worst: of classes, what was surest and wrong; of numbers, what was farthest off.
-        """
+        """Return the worst: of classes, the surest that are wrong; of numbers, the farthest off."""
         if self.kind.name == CLASSES:
             wrong = np.flatnonzero(self.found != self.there)
             sure = self.outputs if self.outputs.shape[1] > 1 else np.hstack(

@@ -82,12 +82,13 @@ def gradcheck(args: argparse.Namespace, output: Output) -> None:
     if args.data is None:
         rng = np.random.default_rng(args.seed)
         scale = np.where(np.equal(net.input_scale, 0), 1, net.input_scale)
-        x, y = rng.random((n, net.sizes[0])) / scale, rng.random((n, net.sizes[-1]))
+        x: Any = rng.random((n, net.sizes[0])) / scale
+        y: Any = rng.random((n, net.sizes[-1]))
     else:
-        x, y, _ = (part if part is None else part[:n]
-                   for part in data.for_network(net, data.load(args.data)))
+        x, y, _ = data.for_network(net, data.load(args.data, args.text))
         if y is None:
             raise ValueError(f"{args.data} must hold targets, got none")
+        x, y = x[:n], y[:n]
     found = gradient_check(net, x, y, sample=args.sample, seed=args.seed)
     if not found.passed:
         raise ValueError(f"{args.file}: gradient check {found}")
@@ -103,7 +104,7 @@ def _loaded(args: argparse.Namespace) -> tuple[Network, data.Data]:
             raise ValueError(f"{args.command_name} needs the data, as in cbackprop "
                              f"{args.command_name} {args.file} data.csv")
         source = "mnist"
-    return net, data.load(source)
+    return net, data.load(source, args.text)
 
 
 def _names(net: Network, predictions: Any) -> list[str]:

@@ -37,7 +37,8 @@ def train(args: argparse.Namespace, output: Output) -> None:
     _say_how_it_went(history, interrupted, output)
     rows = "test" if len(training.rows["test"]) else "training"
     chosen = training.rows[rows]
-    report = Report(net, *training.part(rows), lambda row: loaded.where(int(chosen[row])))
+    x, y = training.part(rows)
+    report = Report(net, x, y, lambda row: loaded.where(int(chosen[row])))
     output.line(report.summary(f"{rows} rows"))
     for line in report.mistake_lines():
         output.line(line)
@@ -64,11 +65,11 @@ def train(args: argparse.Namespace, output: Output) -> None:
 def _prepared(args: argparse.Namespace) -> tuple[data.Data, ImageTraining | TableTraining]:
     """Load the data and make the network, of which everything is given or decided."""
     as_images = args.kind in (None, "classification") and args.target is None and not args.left_out
-    loaded = data.load(args.data, images=as_images or args.book)
+    loaded = data.load(args.data, args.text, images=as_images or args.book)
     given = {name: getattr(args, name) for name in (*NETWORK, *TRAINING, "hidden")}
     made = {"seed": args.seed, "dtype": args.dtype, "threads": args.threads}
     if loaded.table is None and (args.target or args.left_out):
-        raise ValueError(f"--target and --leave-out must be of a table, got {args.data}, images "
+        raise ValueError(f"--target and --left-out must be of a table, got {args.data}, images "
                          f"and their labels")
     if loaded.table is None:
         return loaded, ImageTraining(
