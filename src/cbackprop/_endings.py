@@ -1,4 +1,4 @@
-"""Two ways for a training to end before its last epoch."""
+"""The exceptions that end a training before its last epoch."""
 
 
 class DivergenceError(FloatingPointError):

@@ -74,7 +74,7 @@ def prepare(
     m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
     settings = optimizers.training_options(len(network.sizes) - 1, **options)
     if eta is None:
-        eta = default_eta.of_training(engine, examples, settings.optimizer, m)
+        eta = default_eta.for_training(engine, examples, settings.optimizer, m)
     eta = schedules.schedule(eta)
     evaluation, test = (
         None if data is None else engine.examples(

@@ -426,7 +426,8 @@ def test_the_suggestion_is_fastais_valley(optimizer, digits):
     ({"steps": 1}, ValueError, "steps must be an integer of at least 2, got 1"),
     ({"mini_batch_size": 51}, ValueError, "mini_batch_size must be .* at most the 50 examples"),
     ({"optimizer": "fast"}, ValueError, "optimizer must be one of"),
-    ({"low": 1e200, "high": 1e201}, ValueError, "low must be a rate that the cost is finite after"),
+    ({"low": 1e200, "high": 1e201}, ValueError,
+     "low must be a rate with which the cost stays finite"),
 ])
 def test_what_cannot_be_swept(given, error, line):
     with one_line(error, match=line):
