@@ -18,7 +18,7 @@ IDENTITY = 'output_activation="identity", or scale the targets'
 
 class Rule:
     """
-    Checks a network's targets. The user's own costs take any value, and activations reach any.
+    Checks a network's targets. The user's own functions take and reach any.
 
     Parameters
     ----------
