@@ -7,9 +7,8 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,8 +34,9 @@ class Callback:
     every : int or None
         How many steps (mini-batches) lie between two calls of `on_batches`. None: some tens of
         milliseconds, and the end of every epoch.
-    asked : dict
-        What the training was asked for, by the names of SGD's arguments; set before it begins.
+    asked : callable ()
+        Returns what the training was asked for, by the names of SGD's arguments; set before it
+        begins.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class Callback:
     """
 
     every: int | None = None
-    asked: Mapping[str, Any] = MappingProxyType({})
+    asked: Callable[[], dict[str, Any]] = dict
 
     def on_train_begin(self, network: Any, history: History) -> object:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -22,7 +23,7 @@ from cbackprop.target_values import ends
 
 SECONDS = 0.02  # training time before the checks, which take less than a hundredth of it
 MAX_ROWS = 256  # size of the sample
-TRAINED_PER_ROW = 100  # examples trained on for each row of the sample
+PER_CHECK = 100  # the checks take 1 / PER_CHECK of a training's time and rows at most
 MIN_ROWS = 32  # a smaller sample says nothing of a network
 MIN_STEPS = 100  # before that, a network is not much more than its first parameters
 MIN_TRAINED = 2000  # examples trained on, before the cost should have fallen
@@ -59,7 +60,7 @@ class Sample:
         self.network, self.examples, self.history = network, examples, history
         self.engine: Engine = network.engine
         n, self.trained = len(examples), len(examples) * len(history)
-        k = min(n, k or min(MAX_ROWS, max(MIN_ROWS, self.trained // TRAINED_PER_ROW)))
+        k = min(n, k or min(MAX_ROWS, max(MIN_ROWS, self.trained // PER_CHECK)))
         # Spread evenly, unrelated to any period of the rows, and without random numbers.
         at = (np.arange(k) * GOLDEN % 1 * n).astype(np.intp) if k < n else slice(None)
         self.x = examples.rows.x[at]
@@ -111,7 +112,7 @@ class Sample:
 
     def _cost(self, core: Any, x: Any) -> float:
         build = self.engine.build
-        return build.trace(core, build.Rows(x), build.Targets(self.y))[2] / len(self)
+        return core.evaluate(build.Rows(x), build.Targets(self.y))[1] / len(self)
 
     @property
     def causes(self) -> str:
@@ -206,7 +207,8 @@ class Diagnosis(Callback):
     """
     Checks a training once, after its first milliseconds, and warns of common mistakes.
 
-    A shorter training is checked at its end, if the network has trained long enough since the last
+    The checks take a hundredth of the training at most: after slow checks, the next ones wait. A
+    shorter training is checked at its end, if the network has trained long enough since the last
     check. The checks change nothing and draw no random numbers. They leave out what may be slow:
     they neither read a RowSource again nor call the user's own functions.
 
@@ -222,23 +224,25 @@ class Diagnosis(Callback):
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Check, if it is time."""
+        engine, seconds = network.engine, history.seconds[-1]
         self.epochs -= 1
-        self.seconds += history.seconds[-1]
-        if self.looked:
+        self.seconds += seconds
+        is_new, engine.unseen_seconds = math.isinf(engine.unseen_seconds), (
+            engine.unseen_seconds + seconds)
+        is_early = self.seconds < SECONDS or steps(history) < MIN_STEPS
+        if self.looked or (is_early and self.epochs) or (
+                engine.unseen_seconds < max(SECONDS, PER_CHECK * engine.look_seconds)):
             return
-        if self.seconds < SECONDS or steps(history) < MIN_STEPS:
-            if self.epochs:
-                return
-            network.engine.unseen_seconds += self.seconds
-            if network.engine.unseen_seconds < SECONDS:
-                return
-        self.looked, network.engine.unseen_seconds = True, 0.0
+        start = time.perf_counter()
+        is_short = self.seconds < SECONDS and is_new  # all checks would take too long
+        self.looked, engine.unseen_seconds = True, self.seconds if is_short else 0.0
         if isinstance(self.examples, ArrayExamples) and len(self.examples) >= MIN_ROWS:
-            self.look(Sample(network, self.examples, history))
+            self.look(Sample(network, self.examples, history), only_inputs=is_short)
+        engine.look_seconds = 0.0 if is_short else time.perf_counter() - start
 
-    def look(self, sample: Sample) -> None:
+    def look(self, sample: Sample, only_inputs: bool = False) -> None:
         """Run the checks, and warn of what they find."""
-        for check in (far_inputs, *self.others(sample)):
+        for check in (far_inputs, *(() if only_inputs else self.others(sample))):
             found = check(sample)
             if found is not None:
                 _words.warn(found, UserWarning)

@@ -72,6 +72,8 @@ class Engine:
         What an optimizer carries from one training to the next.
     unseen_seconds : float
         How long it was trained since `Diagnosis` looked at it; infinite if that never did.
+    look_seconds : float
+        How long that took.
     as_arrays : callable (data, name), optional
         Makes arrays of a data set's tables and classes, for a network that knows them.
     """
@@ -89,7 +91,7 @@ class Engine:
         self.as_arrays: Callable[[Any, str], Any] | None = None
         self._set_up()
         self.threads = threads
-        self.unseen_seconds = math.inf
+        self.unseen_seconds, self.look_seconds = math.inf, 0.0
 
     def _set_up(self) -> None:
         """Make a core, and let nobody be training it."""
@@ -149,13 +151,16 @@ class Engine:
             If it does not fit the network, or, where `check` says so, x is not finite; what
             `admit` raises of y.
         """
-        if isinstance(examples, RowSource):
+        if isinstance(examples, tuple) and len(examples) == 2:
+            if not arrays.is_sparse(examples[1]):
+                return ArrayExamples(*self.arrays(
+                    examples, name, check, admit, sample_weight, class_weight, skip_zeros))
+            x, y = examples if self.as_arrays is None else self.as_arrays(examples, name)
+            examples = self._sparse_targets(x, y, name, sample_weight, class_weight)
+        elif isinstance(examples, RowSource):
             if sample_weight is not None or class_weight is not None:
                 raise TypeError("sample_weight and class_weight need examples in arrays, got "
                                 f"{type(examples).__name__}")
-        elif isinstance(examples, tuple) and len(examples) == 2 and arrays.is_sparse(examples[1]):
-            x, y = examples if self.as_arrays is None else self.as_arrays(examples, name)
-            examples = self._sparse_targets(x, y, name, sample_weight, class_weight)
         else:
             return ArrayExamples(*self.arrays(
                 examples, name, check, admit, sample_weight, class_weight, skip_zeros))

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from cbackprop import _check
 from cbackprop.core import table
 from cbackprop.engine import Engine
-from cbackprop.layers import parameters, threshold
+from cbackprop.layers import default_output, parameters, threshold
 from cbackprop.sources import Examples
 
 CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
@@ -35,8 +35,7 @@ WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNT
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names
 RISING = "_score", "_accuracy"
 SAMPLE = 1000  # rows that stand for all
-SMALL = 256  # numbers, for which a Python set is as fast as NumPy
-FEW = 10  # rows that hold two values by chance
+FEW = 10  # rows that may hold two values by chance
 
 
 # ---- what targets are ----
@@ -103,9 +102,10 @@ def kind_of(
     width, cost = engine.sizes[-1], _name(engine.cost)
     low, high = ends(engine.activations[-1])
     hinge = threshold(engine.cost) == 0
-    of_classes = hinge or cost in ("cross_entropy", "focal", "log_likelihood", "kl_divergence")
+    output_of_cost = default_output(engine.cost)
+    of_classes = hinge or output_of_cost in ("sigmoid", "softmax")
     whole_layer = _name(engine.activations[-1]) == "softmax" or (
-        width > 1 and cost in ("log_likelihood", "kl_divergence"))
+        width > 1 and output_of_cost == "softmax")
     if y is not None and y.ndim == 1:
         return Kind(CLASSES)
     if cost == "poisson" and not whole_layer:
@@ -113,14 +113,14 @@ def kind_of(
     if y is None:
         return Kind(CLASSES if of_classes or (low, high) == (0, 1) else NUMBERS,
                     middle=0.0 if hinge else 0.5)
-    pair = None if whole_layer else _pair(
-        y, of_classes or math.isfinite(high - low), below_0=hinge or low == -1)
-    if pair is not None:
-        name = CLASSES if width == 1 or _one_each(y, *pair) else LABELS
+    finite = math.isfinite(high - low)
+    values = None if whole_layer else Values(*engine.build.values_of(y))
+    pair = values and _pair(values, len(y), of_classes or finite, below_0=hinge or low == -1)
+    if values and pair:
+        name = CLASSES if width == 1 or values.one_high else LABELS
         return Kind(name, *pair, 0.0 if hinge else sum(pair) / 2)
-    shares = width > 1 and (of_classes or (low, high) == (0, 1)) and _shares(y)
-    if whole_layer or shares or (width == 1 and of_classes):
-        finite = math.isfinite(high - low)
+    if whole_layer or (of_classes and width == 1) or (
+            width > 1 and (of_classes or (low, high) == (0, 1)) and _shares(y)):
         return Kind(CLASSES, middle=0.0 if hinge else (low + high) / 2 if finite else 0.5)
     return Kind(NUMBERS)
 
@@ -151,38 +151,47 @@ def _name(function: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _pair(y: NDArray[Any], likely: bool, below_0: bool) -> tuple[float, float] | None:
+class Values(NamedTuple):
+    """The extremes of rows of targets; whether there are no others, and one high in each row."""
+
+    low: float
+    high: float
+    two_valued: bool
+    one_high: bool
+
+
+def _values(y: NDArray[Any]) -> Values:
+    """Return the same as the core's `values_of`, for rows of any dtype."""
+    low, high = y.min(), y.max()
+    is_high = y == high
+    two_valued = bool((is_high | (y == low)).all())
+    return Values(low, high, two_valued, two_valued and bool((is_high.sum(axis=1) == 1).all()))
+
+
+def _pair(values: Values, n: int, likely: bool, below_0: bool) -> tuple[float, float] | None:
     """
-    Return the two values that targets have, or None if they have others.
+    Return the two values that the targets of n rows have, or None if they have others.
 
     0 and 1, and -1 and 1, always count. Other values count if the network is `likely` to be a
     classifier, or if they are whole numbers in more than a few rows.
     """
-    few = set(y.ravel()[:SMALL].tolist())  # for most targets, these decide
-    if len(few) > 2:
-        return None
-    low, high = (min(few), max(few)) if y.size <= SMALL else (y.min(), y.max())
-    if y.size > SMALL and not ((y == low) | (y == high)).all():
+    low, high, two_valued, _ = values
+    if not two_valued:
         return None
     if low == high:
         if low not in (-1, 0, 1):
             return None
         return (-1.0, 1.0) if low == -1 or (low == 1 and below_0) else (0.0, 1.0)
     whole = low == round(low) and high == round(high)
-    if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and len(y) > FEW):
+    if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and n > FEW):
         return float(low), float(high)
     return None
 
 
-def _one_each(y: NDArray[Any], low: float, high: float) -> bool:
-    sums = y @ np.ones(y.shape[1], y.dtype)  # the fastest way to count high targets
-    return bool((abs(sums - (high + low * (y.shape[1] - 1))) < (high - low) / 2).all())
-
-
 def _shares(y: NDArray[Any]) -> bool:
     """Return whether rows are shares of 1, the probabilities of classes."""
-    some = y[:: max(1, len(y) // SAMPLE)]
-    return bool(some.min() >= 0 and np.allclose(some.sum(axis=1), 1, rtol=0, atol=1e-4))
+    return all(some.min() >= 0 and np.allclose(some.sum(axis=1), 1, rtol=0, atol=1e-4)
+               for some in (y[:1], y[:: max(1, len(y) // SAMPLE)]))
 
 
 # ---- decisions ----
@@ -472,9 +481,10 @@ class Known(Metric):
     def _kind(self, y: NDArray[Any]) -> Kind:
         if y.ndim == 1 or not {CLASSES, LABELS} & {*self.fits}:
             return Kind(self.fits[0])
-        pair = _pair(y, likely=True, below_0=False) or (0.0, 1.0)
+        values = _values(y)
+        pair = _pair(values, len(y), likely=True, below_0=False) or (0.0, 1.0)
         several = self.fits == (LABELS,) or (
-            LABELS in self.fits and y.shape[1] > 1 and not _one_each(y, *pair) and not _shares(y))
+            LABELS in self.fits and y.shape[1] > 1 and not values.one_high and not _shares(y))
         return Kind(LABELS if several else CLASSES, *pair, sum(pair) / 2)
 
     def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Sequence[Any]:

@@ -179,7 +179,7 @@ class Training:
                 ends.callback(self.forget, self.network.trained_on)
                 self.network.trained_on = self.kind or self.network.trained_on
                 for callback in self.callbacks:
-                    callback.asked = self.asked()
+                    callback.asked = self.asked
                     callback.on_train_begin(self.network, history)
                     ends.callback(callback.on_train_end, self.network, history)
                 for epoch in range(self.epochs):
@@ -264,6 +264,8 @@ class Training:
 
     def monitored(self) -> dict[str, float]:
         """Measure what is monitored, each set of examples once."""
+        if not self.monitors:
+            return {}
         asked: dict[int, list[metrics.Metric]] = {}
         for metric, examples in self.monitors.values():
             asked.setdefault(id(examples), []).append(metric)
@@ -303,6 +305,8 @@ def monitors(
     TypeError, ValueError
         If a name is unknown, its data missing, or it does not fit the targets.
     """
+    if asked is evaluation is test is None:
+        return {}
     given = dict(zip(SETS, (training, evaluation, test), strict=True))
     unasked = [(metric.name, metric) for metric in metrics.unasked(kind)]
     found: dict[str, tuple[metrics.Metric, Examples | None]] = {}

@@ -86,13 +86,13 @@ def test_dead_relus(dtype):
         net.biases[0][:dead] = -1000
         net.biases[0][dead:] = 1000
         net.weights[0][...] *= 1e-3
-        found = of("relus", said(net, (x, y), 1, 10, 1e-9))
+        found = of("relus", said(net, (x, y), 300, 10, 1e-9))
         assert len(found) == wrong
         if wrong:
             assert f"{dead} of 20 relus of layer 0 are 0 for all" in found[0]
     net = Network([5, 20, 1], activation="leaky_relu", cost="cross_entropy", seed=0)
     net.biases[0][...] = -1000
-    assert of("relus", said(net, (x, y), 1, 10, 1e-9)) == []
+    assert of("relus", said(net, (x, y), 300, 10, 1e-9)) == []
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -106,17 +106,17 @@ def test_outputs_may_be_at_their_ends_where_they_are_right():
     net = Network([5, 1], cost="cross_entropy", seed=0)
     net.weights = [1e6 * np.array([[1.0, -1.0, 0, 0, 0]])]
     net.biases = [[[0.0]]]
-    assert said(net, (x, y), 1, 10, 1e-3) == []
+    assert said(net, (x, y), 300, 10, 1e-3) == []
     net = Network([5, 1], cost="cross_entropy", initializer="zeros")
     net.biases = [[[-90.0]]]
-    assert_said(said(net, (x, y), 1, 10, 1e-6), SATURATED, CHANCE)
+    assert_said(said(net, (x, y), 300, 10, 1e-6), SATURATED, CHANCE)
 
 
 @pytest.mark.parametrize(("cost", "outputs"), [
     ("quadratic", 10), ("cross_entropy", 10), ("log_likelihood", 10)])
 def test_a_rate_that_is_too_small(digits, cost, outputs):
     net = Network([784, 30, outputs], input_scale=1 / 255, cost=cost, seed=0)
-    messages = said(net, digits, 1, 10, 1e-7)
+    messages = said(net, digits, 5, 10, 1e-7)
     assert_said(messages, CHANCE)
     assert len(messages) == 1
     assert "eta than 1e-07" in messages[0]
@@ -135,8 +135,11 @@ def test_what_cannot_be_learned_is_nobodys_mistake():
 
 def test_once_a_call_and_not_at_once_again_after_a_short_one(digits):
     net = Network([784, 20, 10], seed=0)
-    for _ in range(2):
-        assert len(of("bytes", said(net, digits, 3, 10, 0.1))) == 1
+    assert len(of("bytes", said(net, digits, 5, 10, 0.1))) == 1
+    net.engine.unseen_seconds = 0.0
+    assert said(net, digits, 1, 100, 0.1) == []  # a hundred times as long as the look took
+    net.engine.unseen_seconds = 200 * net.engine.look_seconds
+    assert len(of("bytes", said(net, digits, 5, 10, 0.1))) == 1
     x, y = classes(40, 1000.0)
     small = Network([5, 2, 1], cost="cross_entropy", seed=0)
     assert len(said(small, (x, y), 1, 10, 1e-9)) == 1
@@ -161,7 +164,7 @@ def test_nothing_is_changed_by_a_look(monkeypatch):
     for looks in (True, False):
         net = Network([5, 20, 1], activation="relu", cost="cross_entropy", seed=0)
         if not looks:
-            monkeypatch.setattr(diagnosis.Diagnosis, "look", lambda self, sample: None)
+            monkeypatch.setattr(diagnosis.Diagnosis, "look", lambda self, sample, only_inputs: None)
         messages = said(net, (x, y), 3, 10, 0.5, optimizer="adam", dropout=0.2)
         assert bool(messages) == looks
         pairs.append((net.engine.core.parameters.copy(), net.history.cost, net.engine.seed()))

@@ -290,7 +290,7 @@ def test_one_row_of_a_regression_has_no_accuracy():
     (3, {}, CLASS, "test_f2", r"^monitor must be names out of \[.*\], alone .*, got 'test_f2'; "
      r"did you mean 'test_r2'\?$"),
     (3, {}, CLASS, Metric(lambda a, y: 0, True, "test_f1"), "^monitor needs another name"),
-    (3, {}, CLASS, lambda a, y: 0, "^name must be a word, .*, got '<lambda>': Metric.f, name="),
+    (3, {}, CLASS, lambda a, y: 0, "^name must be a word .*, got '<lambda>': use Metric.f, name="),
     (3, {}, CLASS, np.dot, "^maximize must be True or False for a metric whose name"),
     (1, {"cost": "poisson"}, np.ones(200), "accuracy", "got counts, which have .*deviance$"),
 ])

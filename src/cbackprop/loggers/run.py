@@ -12,7 +12,7 @@ from cbackprop.history import History
 
 def parameters(network: Any, callback: Callback) -> dict[str, Any]:
     """Return the settings of the network and the training; arrays and objects become text."""
-    found = network.settings() | dict(callback.asked)
+    found = network.settings() | callback.asked()
     return {name: value if isinstance(value, (int, float, str)) else str(value)
             for name, value in found.items()}
 

@@ -167,18 +167,54 @@ cdef class Targets:
 
     def extremes(self):
         """Return the least and the largest number of finite rows; of no numbers, infinities."""
-        cdef const real* y = self.array.rows
-        cdef Py_ssize_t i, size = self.array.n * self.array.J if y != NULL else 0
-        cdef vec low = splat(INFINITY), high = splat(-INFINITY)
-        cdef real lowest = INFINITY, highest = -INFINITY
-        for i in range(size // LANES):
-            low = at_most(load(y + i * LANES), low)
-            high = at_least(load(y + i * LANES), high)
-        for i in range(LANES if size >= LANES else 0):
-            lowest, highest = min(lowest, lane(low, i)), max(highest, lane(high, i))
-        for i in range(size // LANES * LANES, size):
-            lowest, highest = min(lowest, y[i]), max(highest, y[i])
-        return lowest, highest
+        return extremes_of(self.array.rows, self.array.n * self.array.J)
+
+
+cdef (double, double) extremes_of(const real* y, Py_ssize_t size) noexcept:
+    cdef Py_ssize_t i, whole = 0 if y == NULL else size // LANES
+    cdef vec low = splat(INFINITY), high = splat(-INFINITY)
+    cdef real lowest = INFINITY, highest = -INFINITY
+    for i in range(whole):
+        low = at_most(load(y + i * LANES), low)
+        high = at_least(load(y + i * LANES), high)
+    for i in range(LANES if whole else 0):
+        lowest, highest = min(lowest, lane(low, i)), max(highest, lane(high, i))
+    for i in range(whole * LANES, 0 if y == NULL else size):
+        lowest, highest = min(lowest, y[i]), max(highest, y[i])
+    return lowest, highest
+
+
+def values_of(y):
+    """
+    Return what rows of targets (n, J) of the real type consist of.
+
+    Returns
+    -------
+    lowest, highest : float
+    two_valued : bool
+        Whether every number is one of these two.
+    one_high : bool
+        Whether every row has the highest once; False unless they are two-valued.
+    """
+    cdef const real[:, ::1] rows = numeric_array(y)
+    cdef Py_ssize_t n = rows.shape[0], J = rows.shape[1], i, j
+    cdef const real* y_i = &rows[0, 0] if n and J else NULL
+    cdef double lowest, highest
+    cdef real low, high
+    cdef int count
+    cdef bint two_valued = True, one_high = True
+    lowest, highest = extremes_of(y_i, n * J)
+    low, high = <real>lowest, <real>highest
+    for i in range(n if y_i != NULL else 0):
+        count = 0
+        for j in range(J):
+            count += y_i[j] == high
+            two_valued &= (y_i[j] == low) | (y_i[j] == high)
+        one_high &= count == 1
+        if not two_valued:
+            break
+        y_i += J
+    return lowest, highest, two_valued, one_high and two_valued
 
 
 cdef targets_in_place(y, Py_ssize_t n, Py_ssize_t J):
