@@ -19,7 +19,7 @@ LOST = 4.0  # the sweep ends where the cost is this many times its least
 @dataclass(frozen=True, repr=False)
 class FoundEta:
     """
-    What `find_eta` found; `plot.find_eta` draws it.
+    The result of `find_eta`; `plot.find_eta` draws it.
 
     Attributes
     ----------
