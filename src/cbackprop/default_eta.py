@@ -23,7 +23,7 @@ from cbackprop.engine import Engine
 from cbackprop.optimizers import Optimizer
 from cbackprop.sources import Examples
 
-SAMPLE = 256  # rows from which the scale of x is estimated
+SCALE_ROWS = 256  # rows from which the scale of x is estimated
 OF_STABLE = 0.8  # share of 2 / lambda, at batches of 10: the book's network gets the book's 3.0
 OF_NUMBERS = 0.5  # share of that for numbers: noise that no network fits keeps the steps large
 GROWTH = 0.25  # eta is proportional to this power of the mini-batch's length
@@ -112,7 +112,7 @@ def for_training(
     ValueError
         If these examples are not finite.
     """
-    few = np.unique(np.linspace(0, len(examples) - 1, SAMPLE).astype(np.intp))
+    few = np.unique(np.linspace(0, len(examples) - 1, SCALE_ROWS).astype(np.intp))
     rows, _, order, first, last = examples.part(few, 0, len(few))
     x = rows.x[order[first:last]]
     x = x.toarray() if arrays.is_sparse(x) else x

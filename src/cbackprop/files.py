@@ -25,8 +25,8 @@ VERSION = 4  # 2: what an optimizer remembers; functions with parameters, by lay
 
 FUNCTIONS = ("activation", "output_activation", "cost")
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-# What NumPy takes from a state without a look, and then reads at or beyond its memory.
-MOST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1}
+# Limits of a state's numbers. NumPy does not check them, and would read beyond its memory.
+MAX_STATE = {"pos": 624, "buffer_pos": 4, "has_uint32": 1}
 
 
 class Format(NamedTuple):
@@ -221,8 +221,8 @@ def _generator(state: dict[str, Any]) -> np.random.Generator:
     if numbers != dict(_numbers(_plain(bits.state))):
         raise ValueError(f"no state of {state['bit_generator']}")
     for name, value in numbers.items():
-        if name in MOST and not 0 <= value <= MOST[name]:
-            raise ValueError(f"{name} of {state['bit_generator']} must be in 0..{MOST[name]}, "
+        if name in MAX_STATE and not 0 <= value <= MAX_STATE[name]:
+            raise ValueError(f"{name} of {state['bit_generator']} must be in 0..{MAX_STATE[name]}, "
                              f"got {_check.shown(value)}")
     first, *others = numbers["key"] if "pos" in numbers else [1, 1]
     if numbers.get("inc", 1) % 2 == 0 or not (any(others) or first >= 2**31):

@@ -24,7 +24,7 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 TIMEOUT = 20.0  # seconds without a byte
-MOST = 2**24  # bytes of a file: the largest has 10 million
+MAX_FILE_BYTES = 2**24  # the largest file has 10 million
 SUBSET = Path(__file__).with_name("mnist_subset.npz")
 
 
@@ -183,7 +183,7 @@ def _fetched(address: str, sha256: str) -> bytes:
     content = bytearray()
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
-            while len(content) <= MOST and (piece := answer.read(storage.PIECE)):
+            while len(content) <= MAX_FILE_BYTES and (piece := answer.read(storage.PIECE)):
                 content += piece
     except http.client.HTTPException as error:  # it broke off, or speaks no HTTP
         raise OSError(f"{type(error).__name__} {error}".rstrip()) from None

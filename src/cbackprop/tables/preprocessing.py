@@ -17,7 +17,7 @@ from cbackprop._text import table as aligned
 from cbackprop.tables.frame import from_frame
 from cbackprop.tables.table import Table
 
-KINDS = ("number", "constant", "pixel", "boolean", "category")
+COLUMN_KINDS = ("number", "constant", "pixel", "boolean", "category")
 MAX_CATEGORIES = 100  # of a column; rarer ones share the slot for unknown values
 FEW_CATEGORIES = 10  # up to so many different words are categories in any number of rows
 MIN_PIXELS = 48  # columns
@@ -242,7 +242,7 @@ class Preprocessing:
         """Return a line with the number of columns of each kind."""
         words = {"number": "standardised", "constant": "constant", "pixel": "divided by 255",
                  "boolean": "boolean", "category": "one-hot"}
-        counts = {kind: sum(column.kind == kind for column in self.inputs) for kind in KINDS}
+        counts = {kind: sum(column.kind == kind for column in self.inputs) for kind in COLUMN_KINDS}
         parts = [f"{count} {words[kind]}" for kind, count in counts.items() if count]
         if self.left_out:
             parts.append(f"{len(self.left_out)} left out")
@@ -331,7 +331,7 @@ class Preprocessing:
                 isinstance(why, str) for why in left_out.values()):
             raise ValueError(f"{rule}: left_out, got {_check.shown(left_out)}")
         for kind, indicator in zip(state["kinds"], state["indicators"], strict=True):
-            _check.choice("kind of a column", kind, KINDS)
+            _check.choice("kind of a column", kind, COLUMN_KINDS)
             _check.instance("indicator of a column", indicator, bool)
         _check.instance("named", state["named"], bool)
         categories = [tuple(_texts(given, f"{rule}: categories")) for given in state["categories"]]
