@@ -136,7 +136,7 @@ def test_counts_and_several_labels():
     ({"left_out": "sort"}, ValueError, "^left_out must name columns of .*fruit.csv.* got 'sort'"),
     ({"test_split": 1}, ValueError, "^test_split must be a number of at least 0 and below 1"),
     ({"sizes": [5, 3]}, ValueError, "^sizes must begin with 7"),
-    ({"kind": "regression"}, ValueError, "must be in a column of numbers, got 'apple'|'p"),
+    ({"kind": "regression"}, ValueError, "must be a column of numbers, got 'apple'|'p"),
 ])
 def test_what_cannot_be_trained(arguments, error, match, path):
     with pytest.raises(error, match=match):

@@ -304,7 +304,7 @@ def _of_one(
                              f"another column with target=")
         return kind, y, values, why
     if column.dtype == object:
-        raise ValueError(f"{table.where(0, name)}: {kind} must be in a column of numbers, "
+        raise ValueError(f"{table.where(0, name)}: a target of {kind} must be a column of numbers, "
                          f"got {_check.shown(column[0])}")
     numbers = column.astype(np.float64)
     if kind == "counts":
