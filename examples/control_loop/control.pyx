@@ -27,7 +27,7 @@ def follow(net, int seconds, double eta):
     list of float
         The mean distance from where the cart should be, for each second.
     """
-    handle = net.handle()               # owns the memory: alive as long as core is used
+    handle = net.c_handle()             # owns the memory: alive as long as core is used
     cdef Network32* core = network32(handle)
     if core.inputs != 2 or core.outputs != 1:
         raise ValueError("the network must have 2 inputs and 1 output")

@@ -149,6 +149,24 @@ def boolean(argument: str, value: Any) -> bool:
     return bool(value)
 
 
+def booleans(argument: str, value: Any, n_layers: int) -> tuple[bool, ...]:
+    """
+    Return one for each layer of weights: from one for all of them, or from as many.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return (bool(value),) * n_layers
+    rule = f"{argument} must be True or False, or {n_layers} of them, one for each layer of weights"
+    found = items(value, rule)
+    if len(found) != n_layers or isinstance(value, str):
+        raise ValueError(f"{rule}, got {shown(value)}")
+    return tuple(boolean(f"{argument}[{at}]", each) for at, each in enumerate(found))
+
+
 def choice(argument: str, value: Any, known: Collection[str]) -> str:
     """
     Return the name if it is known.

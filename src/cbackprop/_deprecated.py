@@ -6,6 +6,7 @@ from typing import Any
 from cbackprop import _renamed, files, functions, layers, network, optimizers
 from cbackprop.core import table
 from cbackprop.history import History
+from cbackprop.network import Network
 from cbackprop.optimizers import Optimizer
 
 
@@ -13,7 +14,7 @@ def plot(history: History, ax: Any = None) -> Any:
     """Draw it on `ax`, by default a new figure's."""
     from cbackprop.plot import learning_curves  # most who train do not need it
 
-    warnings.warn("History.plot is deprecated, and will go in the next version: "
+    warnings.warn("History.plot is deprecated, and will be removed in the next version: "
                   "cbackprop.plot.learning_curves(history) draws it", DeprecationWarning,
                   stacklevel=2)
     return learning_curves(history, ax=ax)
@@ -48,9 +49,15 @@ def layers_(activation: Any, output_activation: Any, cost: Any, sizes: Any, buil
     return layers.resolve_layers(activation, output_activation, cost, sizes)
 
 
+def handle(net: Any, mini_batch_size: int = 1) -> Any:
+    """Return what compiled code calls the network by."""
+    _renamed.warn("Network.handle", "Network.c_handle", 2)
+    return net.c_handle(mini_batch_size)
+
+
 for _owner, _name, _adapter in [
         (History, "plot", plot), (Optimizer, "decays", decays), (functions, "one", one),
-        (functions, "layer", layer), (functions, "layers", layers_)]:
+        (functions, "layer", layer), (functions, "layers", layers_), (Network, "handle", handle)]:
     setattr(_owner, _name, _adapter)
 for _module in (files, functions, network, optimizers):  # what is loaded later does so itself
     _renamed.install(_module.__name__)

@@ -1,4 +1,7 @@
-"""The exceptions that end a training before its last epoch."""
+"""The exceptions that end a training early, and the rule for ending the process."""
+
+import os
+import sys
 
 
 class DivergenceError(FloatingPointError):
@@ -11,3 +14,10 @@ class StopTraining(Exception):  # noqa: N818  an order, not an error
 
     For a callback, returning True does the same.
     """
+
+
+def is_command() -> bool:
+    """Tell whether this process is the command line, which says in a line what is wrong."""
+    program = sys.orig_argv[-len(sys.argv):][:1] or [""]
+    name, ending = os.path.splitext(os.path.basename(program[0].removeprefix("-m")))
+    return name == "cbackprop" and ending in ("", ".exe")

@@ -169,6 +169,19 @@ def _answer(word: str, known: list[str], function: str) -> str:
     return "" if ours is None else f": did you mean {ours!r}?"
 
 
+def argument(word: str, known: Iterable[str]) -> str | None:
+    """
+    Return the known argument that a word of another library stands for, or one that it is like.
+
+    Examples
+    --------
+    >>> argument("learning-rate", ["eta", "epochs"]), argument("epohcs", ["eta", "epochs"])
+    ('eta', 'epochs')
+    """
+    words = _ours(list(known))
+    return words.get(plain(word)) or words.get(nearest(word, words) or "")
+
+
 def _ours(known: list[str]) -> dict[str, str]:
     """Return the known argument for each plain name, which is its own or another library's."""
     pairs = [(word, ours) for ours in known if ours != "self"

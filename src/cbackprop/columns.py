@@ -21,6 +21,7 @@ CLASSES = frozenset((  # targets in which whole numbers are classes
     "attrition", "spam", "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "class", "classes",
     "class_label", "class_name", "class_type", "target_class", "target_name", "label_name",
     "cover_type"))
+FEATURES = frozenset(("income",))  # if they are numbers of many values
 INDICES = frozenset((
     "index", "idx", "id", "row", "rows", "row_id", "row_number", "rowid", "rownames", "row_names",
     "no", "nr", "num", "number", "sno", "s_no", "serial_no", "serno", "obs", "key"))

@@ -28,6 +28,7 @@ MIN_ROWS = 32  # a smaller sample says nothing of a network
 MIN_STEPS = 100  # before that, a network is not much more than its first parameters
 MIN_TRAINED = 2000  # examples trained on, before the cost should have fallen
 FAR, NEAR = 60.0, 1e-3  # a root mean square of x outside these is far from 1: MNIST's is 79
+FAR_TARGET = 10.0  # standard deviation of y: numbers that fit x of unit scale are near 1
 FAR_BYTES = 5.0  # the same for bytes, which are seldom anything but pixels
 DEAD = 0.9  # share of a layer's neurons
 SATURATED = 0.99  # share of a layer's activations
@@ -140,6 +141,19 @@ def far_inputs(sample: Sample) -> str | None:
             "(x - x.mean(axis=0)) / x.std(axis=0) standardises it, input_scale multiplies it")
 
 
+def far_targets(sample: Sample) -> str | None:
+    """Look for numbers far from unit scale that have not been learned."""
+    last = sample.engine.activations[-1]
+    if sample.wanted is None or sample.engine.cost == "poisson" or math.isfinite(ends(last)[1]):
+        return None
+    size = float(sample.wanted.std(axis=0).max())
+    if size <= FAR_TARGET or not sample.is_no_better:
+        return None
+    return (f"y of training_data is far from unit scale, with a standard deviation of {size:.3g}, "
+            "and the network is no better than one answer for all examples: "
+            "(y - y.mean(axis=0)) / y.std(axis=0) standardises it")
+
+
 def dead_neurons(sample: Sample) -> str | None:
     """Look for hidden layers whose relus are 0 for all examples."""
     hidden = zip(sample.engine.activations[:-1], sample.a[:-1], strict=True)
@@ -200,7 +214,7 @@ def is_at_chance(sample: Sample) -> bool:
 
 
 Check: TypeAlias = Callable[[Sample], "str | None"]
-OF_OUTPUTS: tuple[Check, ...] = (dead_neurons, saturated, stuck)
+OF_OUTPUTS: tuple[Check, ...] = (far_targets, dead_neurons, saturated, stuck)
 
 
 class Diagnosis(Callback):

@@ -51,6 +51,8 @@ class Engine:
     dtype : str
         The real type of the arithmetic.
     input_scale : float or array
+    biased : tuple of bool
+        Whether each layer of weights has biases.
     random : numpy.random.Generator
         It draws initial parameters, orders and seeds.
     threads : int or None
@@ -64,7 +66,7 @@ class Engine:
     stored : str
         The type of the parameters; the same as `dtype`.
     blocks : tuple of Block
-        All parameters: the weights of every layer, then the biases.
+        All parameters: the weights of every layer, then the biases of those that have any.
     weights, biases : Views
     target_values : Rule
         The rule for targets.
@@ -80,10 +82,12 @@ class Engine:
 
     def __init__(
         self, sizes: tuple[int, ...], activations: list[Any], cost: Any, dtype: str,
-        input_scale: float | NDArray[Any], random: np.random.Generator, threads: int | None,
+        input_scale: float | NDArray[Any], biased: tuple[bool, ...],
+        random: np.random.Generator, threads: int | None,
     ) -> None:
         self.sizes, self.activations, self.cost = sizes, activations, cost
         self.dtype, self.stored, self.input_scale = dtype, dtype, input_scale
+        self.biased = biased
         self.target_values = Rule(cost, activations[-1])
         self.build = _dispatch.load(dtype)
         self.random = random
@@ -96,11 +100,12 @@ class Engine:
     def _set_up(self) -> None:
         """Make a core, which is not being trained."""
         self.core: Core = self.build.Core(
-            self.sizes, self.activations, self.cost, self.input_scale)
+            self.sizes, self.activations, self.cost, self.input_scale, self.biased)
         self.blocks = blocks(self.core)
-        self.weights, self.biases = (
-            Views(kind, [block.view(self.core.parameters) for block in self.blocks
-                         if block.kind == kind]) for kind in KINDS)
+        weights, biases = self.core.views(self.core.parameters)
+        for b, has_any in zip(biases, self.biased, strict=True):
+            b.flags.writeable = has_any
+        self.weights, self.biases = map(Views, KINDS, (weights, biases))
         self._in_training = threading.Lock()
         self._trained_by: int | None = None  # the number of a thread
 
@@ -334,12 +339,12 @@ class Engine:
                 for layer, view in enumerate(views):
                     arrays.finite(view, self.dtype, f"{kind}[{layer}]")
 
-    def handle(self, mini_batch_size: int) -> Any:
-        """Return the capsule that `Network.handle` does."""
+    def c_handle(self, mini_batch_size: int) -> Any:
+        """Return the capsule that `Network.c_handle` does."""
         m = _check.integer("mini_batch_size", mini_batch_size, 1)
         handle = self.build.handle(self.core, m)
         if handle is None:
-            raise ValueError("handle needs compiled functions: an Activation or a Cost of this "
+            raise ValueError("c_handle needs compiled functions: an Activation or a Cost of this "
                              "network is in Python")
         return handle
 

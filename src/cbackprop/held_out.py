@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import arrays
+from cbackprop import arrays, target_values
 from cbackprop.sources import (
     ArrayExamples,
     SelectedExamples,
@@ -56,15 +56,37 @@ class Split:
             return
         n = len(self.training) + len(self.held_out)
         of_class = np.zeros(n, np.intp) if self.classes is None else self.classes
-        counts = np.bincount(of_class)
-        wanted = _shares(counts, len(self.held_out))
-        drawn = np.random.default_rng(seed).permutation(n)
-        drawn = drawn[np.argsort(of_class[drawn], kind="stable")]  # class by class
-        place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
-        is_held_out = np.zeros(n, bool)
-        is_held_out[drawn[place < np.repeat(wanted, counts)]] = True
+        is_held_out = drawn(of_class, len(self.held_out), np.random.default_rng(seed))
         self.training.numbers = np.flatnonzero(~is_held_out)
         self.held_out.numbers = np.flatnonzero(is_held_out)
+
+
+def drawn(
+    of_class: NDArray[np.intp], total: int, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """
+    Draw examples from every class alike.
+
+    Parameters
+    ----------
+    of_class : array of int, shape (n,)
+        The class of each, counted from 0; none is without examples.
+    total : int
+        How many to draw.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    array of bool, shape (n,)
+        Which are drawn.
+    """
+    n, counts = len(of_class), np.bincount(of_class)
+    order = generator.permutation(n)
+    order = order[np.argsort(of_class[order], kind="stable")]  # class by class
+    place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    are_drawn = np.zeros(n, bool)
+    are_drawn[order[place < np.repeat(_shares(counts, total), counts)]] = True
+    return are_drawn
 
 
 def classes(examples: WholeExamples) -> NDArray[np.intp] | None:
@@ -88,10 +110,10 @@ def classes(examples: WholeExamples) -> NDArray[np.intp] | None:
         values, found = np.unique(y[:, 0], return_inverse=True)
         return found if len(values) <= 2 else None
     if y.ndim == 2:
-        high = y == y.max()
-        if (high.sum(axis=1) != 1).any() or (y[~high] != y.min()).any():
+        low, high = y.min(), y.max()
+        if not (target_values.are_two(y, low, high) and target_values.one_each(y, low, high)):
             return None
-        y = high.argmax(axis=1)
+        y = y.argmax(axis=1)
     return np.unique(y, return_inverse=True)[1]
 
 

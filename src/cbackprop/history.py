@@ -160,8 +160,10 @@ class History:
         if "steps" not in saved and history.mini_batch_size:  # before version 4 of the files
             history.steps = epochs * -(-history.rows // history.mini_batch_size)
         _check.integer("steps of the history", history.steps, 0)
-        if history.seed is not None:
-            _check.integer("seed of the history", history.seed, 0)
+        seed = history.seed
+        if not (seed is None or (type(seed) is int and 0 <= seed < 2**64)):
+            raise ValueError("seed of the history must be an integer of at least 0, below 2**64, "
+                             f"got {_check.shown(seed)}")
         return history
 
     def add(self, **measured: float) -> None:

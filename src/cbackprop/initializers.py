@@ -123,7 +123,7 @@ def fill(initializer: Any, random: np.random.Generator, weights: Any, biases: An
     (array([[0.5, 2. ]], dtype=float32), array([[1.]], dtype=float32))
     """
     if isinstance(initializer, str) and initializer in KNOWN:
-        KNOWN[initializer](random, weights, biases)
+        KNOWN[initializer](random, weights, biases.writable)
     elif isinstance(initializer, (tuple, list)) and len(initializer) == 2:
         for layers, given in zip((weights, biases), initializer, strict=True):
             layers.assign(given)

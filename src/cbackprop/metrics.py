@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check
-from cbackprop.core import table
 from cbackprop.engine import Engine
-from cbackprop.layers import default_output, parameters, threshold
+from cbackprop.layers import default_output, threshold
 from cbackprop.sources import Examples
+from cbackprop.target_values import ends
 
 CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
 WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
@@ -128,22 +128,6 @@ def kind_of(
 def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None) -> Kind:
     """Return the kind of a set's targets; of a RowSource, only the targets known so far count."""
     return kind_of(engine, examples.known_targets(), trained_on)
-
-
-def ends(activation: Any) -> tuple[float, float]:
-    """Return the limits of a layer's outputs; those of the user's own functions are infinite."""
-    if isinstance(activation, list):  # runs of neurons with one activation each
-        found = [_ends(function) for function, _ in activation]
-        return min(low for low, _ in found), max(high for _, high in found)
-    return _ends(activation)
-
-
-@functools.cache
-def _ends(function: Any) -> tuple[float, float]:
-    for row in table.ACTIVATIONS:
-        if row.name == _name(function):
-            return row.ends(*parameters(function))
-    return -math.inf, math.inf
 
 
 def _name(function: Any) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbackprop import _words, arrays, files, functions, initializers, layers, storage
-from cbackprop._check import choice, generator
+from cbackprop._check import booleans, choice, generator
 from cbackprop._check import instance as check_instance
 from cbackprop._check import sizes as checked_sizes
 from cbackprop.core import _dispatch, table
@@ -25,7 +25,7 @@ from cbackprop.summary import Summary
 from cbackprop.tables import given
 from cbackprop.tables.preprocessing import Preprocessing, is_table
 
-SETTINGS = ("sizes", "activation", "output_activation", "cost", "dtype", "input_scale")
+SETTINGS = ("sizes", "activation", "output_activation", "cost", "dtype", "input_scale", "bias")
 FIXED = (*SETTINGS, "num_layers", "engine")
 KEPT = ("history", "trained_on", "_preprocessing", "_classes")  # saved in files, too
 
@@ -45,6 +45,7 @@ class Model:
         cost: CostLike = "quadratic",
         dtype: DTypeLike = "float32",
         input_scale: float | ArrayLike = 1.0,
+        bias: bool | Sequence[bool] = True,
         initializer: InitializerName | tuple[
             Sequence[ArrayLike], Sequence[ArrayLike]] = "default",
         seed: int | np.random.Generator | None = None,
@@ -59,8 +60,10 @@ class Model:
         self.activation = layers.in_our_words(activation)
         self.output_activation = layers.in_our_words(output_activation)
         self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
+        biased = booleans("bias", bias, len(activations))
+        self.bias = biased[0] if len(set(biased)) == 1 else biased
         self.engine = Engine(self.sizes, activations, self.cost, self.dtype, self.input_scale,
-                             generator(seed), threads)
+                             biased, generator(seed), threads)
         self.history: History | None = None
         self.trained_on: Kind | None = None
         self.classes: Any = None
@@ -74,7 +77,7 @@ class Model:
     def __repr__(self) -> str:
         return (f"Network({list(self.sizes)}, activation={self.activation!r}, "
                 f"output_activation={self.output_activation!r}, cost={self.cost!r}, "
-                f"dtype={self.dtype!r})")
+                f"dtype={self.dtype!r}{'' if self.bias is True else f', bias={self.bias!r}'})")
 
     def _repr_html_(self) -> str:
         drawn = "" if self.history is None else self.history._repr_html_()
@@ -181,7 +184,7 @@ class Model:
 
     @property
     def biases(self) -> Views:
-        """Biases, `(out, 1)` for each layer; assign a list of arrays to set them all."""
+        """Biases, `(out, 1)` for each layer, zero without `bias`; assign a list to set them all."""
         return self.engine.biases
 
     @biases.setter
@@ -197,7 +200,7 @@ class Model:
     def threads(self, threads: int | None) -> None:
         self.engine.threads = threads
 
-    def handle(self, mini_batch_size: int = 1) -> Any:
+    def c_handle(self, mini_batch_size: int = 1) -> Any:
         """
         Return what compiled code calls this network by, without the interpreter.
 
@@ -222,10 +225,10 @@ class Model:
 
         Examples
         --------
-        >>> cbackprop.Network([2, 3, 1]).handle()  # doctest: +ELLIPSIS
+        >>> cbackprop.Network([2, 3, 1]).c_handle()  # doctest: +ELLIPSIS
         <capsule object "cbackprop.network32.1" at 0x...>
         """
-        return self.engine.handle(mini_batch_size)
+        return self.engine.c_handle(mini_batch_size)
 
     # ---- copies and files ----
 
@@ -244,9 +247,8 @@ class Model:
         """
         made = type(self).__new__(type(self))
         made.__dict__.update(self.__dict__, engine=self.engine.successor())
-        for views, values in ((made.weights, weights), (made.biases, biases)):
-            for view, value in zip(views, values, strict=True):
-                view[...] = value
+        made.weights.put(weights)
+        made.biases.put(biases)
         return made
 
     def __getstate__(self) -> dict[str, Any]:

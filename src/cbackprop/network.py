@@ -44,6 +44,8 @@ class Network(Evaluation):
         Of parameters and arithmetic.
     input_scale : float or array of shape (sizes[0],)
         What inputs are multiplied by as they are read; 1/255 lets images train as they are.
+    bias : bool, or sequence of bool
+        Whether layers of weights have biases, all or each; those that they have not are zero.
     initializer : str, or (weights, biases)
         "default": weights N(0, 1) / sqrt(inputs of the neuron), biases N(0, 1); "large", the book's
         first: all N(0, 1). With biases 0: "glorot_uniform", "glorot_normal", "he_uniform",
@@ -66,7 +68,7 @@ class Network(Evaluation):
         The history of the last training; if it was stopped, of its completed epochs.
     trained_on : metrics.Kind or None
         The kind of the targets in the last training: classes, several labels, numbers or counts.
-    activation, output_activation, cost, dtype, input_scale
+    activation, output_activation, cost, dtype, input_scale, bias
         As given.
     preprocessing, classes : tables.Preprocessing or None; tuple or None
         The preprocessing of tables, which x may then be; the classes that y of one dimension holds.
@@ -229,6 +231,7 @@ class Network(Evaluation):
         l1: float = 0.0, weight_decay: float = 0.0, max_norm: float | None = None,
         clip_value: float | None = None, clip_norm: float | None = None,
         dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
+        eta_factors: Sequence[float] | None = None, nonnegative: bool | Sequence[bool] = False,
         evaluation_data: Any = None, monitor: Any = None,
         progress: bool | calls.Report | None = None, verbose: bool | int = False,
         callback: Callable[[Network, History], object] | None = None,
@@ -267,6 +270,10 @@ class Network(Evaluation):
             kept until a call with another optimizer, and is saved. docs/functions.md has all.
         lmbda, l1, weight_decay, max_norm, clip_value, clip_norm, dropout, noise
             Regularisation: `cbackprop.optimizers.TrainingOptions` says what each of them does.
+        eta_factors : sequence of float, optional
+            A factor of eta for each layer of weights; 0 freezes the layer.
+        nonnegative : bool, or sequence of bool
+            Whether negative weights become 0 after each step, in all layers or in each.
         evaluation_data : as training_data, optional
             Validation data for monitors.
         monitor : list of str, Metric, or callable (outputs, targets), optional

@@ -182,6 +182,11 @@ class TrainingOptions:
         for the inputs and each hidden layer. The others are scaled up (inverted dropout).
     noise : float
         The standard deviation of what is added to the inputs.
+    eta_factors : sequence of float, optional
+        What eta is multiplied by in each layer of weights, decoupled decay included. A layer of
+        which it is 0 is frozen: its parameters, and what the optimizer remembers of them, stay.
+    nonnegative : bool, or sequence of bool
+        Whether weights that a step made negative become 0; for all layers, or for each.
     """
 
     optimizer: Optimizer
@@ -193,6 +198,8 @@ class TrainingOptions:
     clip_norm: float
     dropout: tuple[float, ...]
     noise: float
+    eta_factors: tuple[float, ...]
+    nonnegative: tuple[bool, ...]
 
     @property
     def plain(self) -> bool:
@@ -214,6 +221,7 @@ def training_options(
     n_layers: int, optimizer: Any = "sgd", lmbda: float = 0.0, l1: float = 0.0,
     weight_decay: float = 0.0, max_norm: float | None = None, clip_value: float | None = None,
     clip_norm: float | None = None, dropout: Any = 0.0, noise: float = 0.0,
+    eta_factors: Any = None, nonnegative: Any = False,
 ) -> TrainingOptions:
     """
     Check all of it, for so many layers of weights.
@@ -240,7 +248,8 @@ def training_options(
         weight_decay=_check.number("weight_decay", weight_decay, 0),
         max_norm=_most("max_norm", max_norm), clip_value=_most("clip_value", clip_value),
         clip_norm=_most("clip_norm", clip_norm), dropout=_rates(dropout, n_layers),
-        noise=_check.number("noise", noise, 0))
+        noise=_check.number("noise", noise, 0), eta_factors=_factors(eta_factors, n_layers),
+        nonnegative=_check.booleans("nonnegative", nonnegative, n_layers))
 
 
 @cache
@@ -261,6 +270,16 @@ def _rates(dropout: Any, n_layers: int) -> tuple[float, ...]:
     if len(rates) != n_layers or isinstance(dropout, str):
         raise ValueError(f"{rule}, got {_check.shown(dropout)}")
     return tuple(_check.number(f"dropout[{at}]", rate, 0, 1) for at, rate in enumerate(rates))
+
+
+def _factors(eta_factors: Any, n_layers: int) -> tuple[float, ...]:
+    if eta_factors is None:
+        return (1.0,) * n_layers
+    rule = f"eta_factors must be {n_layers} numbers, one for each layer of weights"
+    factors = _check.items(eta_factors, rule)
+    if len(factors) != n_layers or isinstance(eta_factors, str):
+        raise ValueError(f"{rule}, got {_check.shown(eta_factors)}")
+    return tuple(_check.number(f"eta_factors[{at}]", each, 0) for at, each in enumerate(factors))
 
 
 __all__ = ["KNOWN", "Optimizer", *(each.__name__ for each in KNOWN.values())]

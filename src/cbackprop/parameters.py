@@ -54,18 +54,22 @@ class Block(NamedTuple):
 
 
 def blocks(core: Any) -> tuple[Block, ...]:
-    """Return the blocks of a core: the weights of all layers, then the biases of all."""
+    """Return the blocks of a core: the weights of all layers, then the biases of those with any."""
     arena = core.parameters
     size, begin = arena.itemsize, arena.ctypes.data
     return tuple(
         Block(kind, layer, view.shape, (view.ctypes.data - begin) // size,
               tuple(stride // size for stride in view.strides))
         for kind, views in zip(KINDS, core.views(arena), strict=True)
-        for layer, view in enumerate(views))
+        for layer, view in enumerate(views) if kind == "weights" or core.biased[layer])
 
 
 class Views(Sequence[NDArray[Any]]):
-    """Live views of parameters, one for each layer; assigning to one copies into the network."""
+    """
+    Live views of parameters, one for each layer; assigning to one copies into the network.
+
+    The biases of a layer that has none are zero, and cannot be written.
+    """
 
     def __init__(self, name: str, arrays: list[NDArray[Any]]) -> None:
         self._name, self._arrays = name, arrays
@@ -82,7 +86,7 @@ class Views(Sequence[NDArray[Any]]):
 
     def __setitem__(self, layer: int, value: ArrayLike) -> None:
         layer = range(len(self))[layer]
-        self._arrays[layer][...] = self._checked(layer, value)
+        _copy(self._checked(layer, value), self._arrays[layer])
 
     def __repr__(self) -> str:
         return f"<{self._name} of shapes {[a.shape for a in self._arrays]}>"
@@ -94,12 +98,36 @@ class Views(Sequence[NDArray[Any]]):
         if len(values) != len(self):
             raise ValueError(f"{rule}, got {len(values)}")
         checked = [self._checked(layer, value).copy() for layer, value in enumerate(values)]
-        for view, value in zip(self._arrays, checked, strict=True):
-            view[...] = value
+        self.put(checked)
+
+    def put(self, values: Iterable[NDArray[Any]]) -> None:
+        """Copy all layers' values, of which it is known that they fit."""
+        for view, value in zip(self._arrays, values, strict=True):
+            _copy(value, view)
+
+    @property
+    def writable(self) -> list[NDArray[Any]]:
+        """Those that can be written."""
+        return [view for view in self._arrays if view.flags.writeable]
 
     def _checked(self, layer: int, value: ArrayLike) -> NDArray[Any]:
         name, shape = f"{self._name}[{layer}]", self._arrays[layer].shape
         array = arrays.numbers(value, name)
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+        if not self._arrays[layer].flags.writeable:
+            check_zero(array, name)
         return array
+
+
+def check_zero(array: NDArray[Any], name: str) -> None:
+    """Raise ValueError if biases that a layer has not are anything but zero."""
+    if array.any():
+        value = array[array != 0].flat[0]
+        raise ValueError(f"{name} must be zero, for bias=False leaves out the layer's biases, "
+                         f"got {value:g}")
+
+
+def _copy(value: NDArray[Any], view: NDArray[Any]) -> None:
+    if view.flags.writeable:
+        view[...] = value

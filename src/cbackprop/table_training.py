@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check
+from cbackprop import _check, _words, held_out
 from cbackprop.history import History
+from cbackprop.metrics import COUNTS, NUMBERS
 from cbackprop.network import Network
 from cbackprop.tables import reading, settings
 from cbackprop.tables import target as targets
@@ -26,12 +27,14 @@ ROWS = "training", "validation", "test"
 @dataclass
 class TableTraining:
     """
-    The result of `train_table`: the network and the choices that led to it. As text, its lines.
+    The network of a table, and the choices that led to it. As text, it is its lines.
+
+    `train_table` returns it; `prepare_table` returns it before `run`.
 
     Attributes
     ----------
     network : Network
-        Trained, with `preprocessing` and `classes`.
+        With `preprocessing`; with `classes`, once it has been trained.
     table : Table
         The table as it was read.
     target : Target
@@ -50,6 +53,39 @@ class TableTraining:
     settings: Settings
     rows: dict[str, NDArray[np.intp]]
     lines: list[str] = field(default_factory=list)
+
+    def run(self, callbacks: Sequence[Any] = (), **given: Any) -> History:
+        """
+        Train the network on the rows for training, with the chosen settings.
+
+        Parameters
+        ----------
+        callbacks : list of Callback
+            Callbacks besides early stopping.
+        **given
+            Further arguments of `Network.SGD`, such as dropout.
+
+        Raises
+        ------
+        TypeError, ValueError, DivergenceError
+            As `Network.SGD`.
+        """
+        network, y = self.network, self.target.y
+        training, validation = self.rows["training"], self.rows["validation"]
+        x = network.inputs(self.table.rows(training))
+        if network.history is None:
+            # An input that is always 0 in training, such as the slot for unknown words, must not
+            # count.
+            network.weights[0][:, ~x.any(axis=0)] = 0
+        if len(validation):
+            given["evaluation_data"] = network.inputs(self.table.rows(validation)), y[validation]
+        network.classes = None  # y is labels already
+        try:
+            # Pixels and one-hot columns are mostly zeros: MNIST trains in half the time.
+            return self.settings.train(
+                network, x, y[training], callbacks=list(callbacks), skip_zeros=True, **given)
+        finally:
+            network.classes = self.target.classes
 
     @property
     def history(self) -> History | None:
@@ -79,7 +115,7 @@ class TableTraining:
 
 def train_table(
     source: Any, target: str | int | Sequence[str | int] | None = None, *,
-    kind: str | None = None, left_out: str | Sequence[str] = (), test_split: float = 0.0,
+    kind: str | None = None, left_out: str | Sequence[str] = (), test_split: Any = 0.0,
     seed: int | np.random.Generator | None = None, dtype: str = "float32",
     callbacks: Sequence[Any] = (), **given: Any,
 ) -> TableTraining:
@@ -100,8 +136,8 @@ def train_table(
         The kind of the target; by default it is guessed.
     left_out : str or sequence of str
         Columns that are no inputs.
-    test_split : float
-        The share of rows that is kept for a test, stratified by class.
+    test_split : float, or array of int
+        The share of rows that is kept for a test, stratified by class; or the indices of its rows.
     seed : int, numpy.random.Generator or None
         It draws the network's weights and the rows that are held out.
     dtype : {"float32", "float64"}
@@ -133,36 +169,83 @@ def train_table(
     >>> print(trained.lines[1])
     target: column 'species', whose name means target
     """
+    training = prepare_table(source, target, kind=kind, left_out=left_out, test_split=test_split,
+                             seed=seed, dtype=dtype, **given)
+    training.run(callbacks)
+    return training
+
+
+def prepare_table(
+    source: Any, target: str | int | Sequence[str | int] | None = None, *,
+    kind: str | None = None, left_out: str | Sequence[str] = (), test_split: Any = 0.0,
+    seed: int | np.random.Generator | None = None, dtype: str = "float32",
+    threads: int | None = None, **given: Any,
+) -> TableTraining:
+    """
+    Do what `train_table` does before it trains: read, decide, and make the network.
+
+    Parameters
+    ----------
+    source, target, kind, left_out, test_split, seed, dtype, **given
+        As for `train_table`.
+    threads : int, optional
+        The most to use, as for `Network`.
+
+    Returns
+    -------
+    TableTraining
+        Its `run` trains.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError, ModuleNotFoundError
+        As `train_table`.
+
+    Examples
+    --------
+    >>> table = {"width": [0.1, 0.2, 0.3, 1.1, 1.2, 1.3] * 5, "species": list("aaabbb") * 5}
+    >>> training = prepare_table(table, seed=0)
+    >>> training.network.sizes
+    (1, 100, 2)
+    >>> len(training.run()) <= 300
+    True
+    """
+    settings.check_known(given, "train_table", "hidden")
     table = from_frame(source) if _in_memory(source) else reading.read(source)
-    chosen = targets.choose(table, target, kind)
-    share = _check.number("test_split", test_split, 0, 1)
+    unseen = _unseen(table, left_out)
+    # A column that is left out is no guess at what is to be learned; who names it, is told.
+    chosen = targets.choose(table if target is not None else table.without(unseen), target, kind)
+    both = [name for name in unseen if name in chosen.names]
+    if both:
+        raise ValueError(f"left_out must not name the target, got {both[0]!r}")
+    _check_reach(table, chosen, dtype)
     generator = _check.generator(seed)
     hidden = given.pop("hidden", None)
+    if hidden is not None and given.get("sizes") is not None:
+        raise TypeError("hidden must be left out if sizes are given, got both")
     rows = np.arange(len(table))
-    rows, test = _parts(rows, chosen, share, generator)
-    held_out = given.get("validation_split")
-    held_out = settings.validation_split(len(rows))[0] if held_out is None else _check.number(
-        "validation_split", held_out, 0, 1)
-    training, validation = _parts(rows, chosen, held_out, generator)
+    if np.ndim(test_split):
+        test = np.asarray(test_split)
+        rows = np.setdiff1d(rows, test)
+    else:
+        share = _check.number("test_split", test_split, 0, 1)
+        rows, test = _parts(rows, chosen, share, generator)
+    share = given.get("validation_split")
+    share = settings.validation_split(len(rows))[0] if share is None else _check.number(
+        "validation_split", share, 0, 1)
+    training, validation = _parts(rows, chosen, share, generator)
     out = {name: why.removeprefix("left out: ") for name, why in chosen.left_out.items()}
-    out |= dict.fromkeys([left_out] if isinstance(left_out, str) else left_out, "as asked for")
+    out |= dict.fromkeys(unseen, "as asked for")
     preprocessing = Preprocessing.fit(table.rows(training), target=chosen.names, left_out=out)
     columns, outputs = len(preprocessing.columns), _outputs(chosen)
     if hidden is not None:
-        given["sizes"] = [columns, *_check.items(hidden, "hidden must be a list of int"), outputs]
+        rule = "hidden must be a list of int"
+        if isinstance(hidden, str):
+            raise TypeError(f"{rule}, got {hidden!r}")
+        given["sizes"] = [columns, *_check.items(hidden, rule), outputs]
     decided = settings.decide(chosen.kind, len(rows), columns, outputs, **given)
-    network = Network(**decided.network(), dtype=dtype, seed=generator)
-    x = preprocessing.transform(table.rows(training), dtype)
-    # An input that is always 0 in training, such as the slot for unknown words, must not count.
-    network.weights[0][:, ~x.any(axis=0)] = 0
-    more: dict[str, Any] = {}
-    if len(validation):
-        more["evaluation_data"] = (
-            preprocessing.transform(table.rows(validation), dtype), chosen.y[validation])
-    # Pixels and one-hot columns are mostly zeros: MNIST trains in half the time.
-    decided.train(
-        network, x, chosen.y[training], callbacks=list(callbacks), skip_zeros=True, **more)
-    network.preprocessing, network.classes = preprocessing, chosen.classes
+    network = Network(**decided.network(), dtype=dtype, seed=generator, threads=threads)
+    network.preprocessing = preprocessing
     parts = dict(zip(ROWS, (training, validation, test), strict=True))
     made = TableTraining(network, table, chosen, decided, parts)
     made.lines = list(_lines(made))
@@ -171,6 +254,35 @@ def train_table(
 
 def _in_memory(source: Any) -> bool:
     return is_table(source) or hasattr(source, "__array__") or isinstance(source, (list, tuple))
+
+
+def _unseen(table: Table, left_out: str | Sequence[str]) -> list[str]:
+    """Return the columns that are asked to be left out, which there must be."""
+    rule = "left_out must name columns of the table, or be one name"
+    names = [left_out] if isinstance(left_out, str) else _check.items(left_out, rule)
+    unknown = [name for name in names if name not in table.columns]
+    if unknown:
+        raise ValueError(f"left_out must name columns of {table.source}, got "
+                         f"{_check.shown(unknown[0])}{_words.meant(unknown[0], table.columns)}")
+    return names
+
+
+def _check_reach(table: Table, target: Target, dtype: str) -> None:
+    """See that numbers are some that the network's outputs can be, and differ in its type."""
+    if target.kind not in (NUMBERS, COUNTS):
+        return
+    with np.errstate(over="ignore"):
+        narrow = target.y.astype(_check.choice("dtype", dtype, ("float32", "float64")))
+    names, rows = target.names, narrow.reshape(len(narrow), -1)
+    beyond = np.argwhere(np.isinf(rows))
+    remedy = ": scale the targets" + ', or dtype="float64"' * (dtype == "float32")
+    if len(beyond):
+        row, at = beyond[0].tolist()
+        raise ValueError(f"{table.where(row, names[at])}: a target must be within {dtype}, got "
+                         f"{target.y.reshape(rows.shape)[row, at]:g}{remedy}")
+    if (rows == rows[0]).all():
+        raise ValueError(f"{table.where(None, names[0])}: targets must differ in {dtype}, got "
+                         f"{rows[0, 0]:g} in all {len(rows):,} rows{remedy}")
 
 
 def _outputs(target: Target) -> int:
@@ -189,16 +301,16 @@ def _parts(
     """
     if not share:
         return rows, rows[:0]
-    drawn = generator.permutation(rows)
-    if target.kind == "classes":
-        drawn = drawn[np.argsort(target.y[drawn], kind="stable")]
-        counts = np.bincount(target.y[rows])
-        drawn = drawn[counts[target.y[drawn]] > 1]
-    count = min(len(drawn), max(1, round(share * len(rows))), len(rows) - 1)
-    # At equal distances among rows that are sorted by class.
-    at = ((np.arange(count) + generator.random()) * (len(drawn) / max(1, count))).astype(np.intp)
-    held_out = np.sort(drawn[at])
-    return np.setdiff1d(rows, held_out), held_out
+    of_class = target.y[rows] if target.kind == "classes" else np.zeros(len(rows), np.intp)
+    _, of_class, counts = np.unique(of_class, return_inverse=True, return_counts=True)
+    several = counts[of_class] > 1
+    count = min(int(several.sum()), max(1, round(share * len(rows))), len(rows) - 1)
+    if not count:
+        return rows, rows[:0]
+    of_class = np.unique(of_class[several], return_inverse=True)[1]
+    is_held_out = np.zeros(len(rows), bool)
+    is_held_out[several] = held_out.drawn(of_class, count, generator)
+    return rows[~is_held_out], rows[is_held_out]
 
 
 def _lines(made: TableTraining) -> Iterator[str]:

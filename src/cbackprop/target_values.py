@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cbackprop.core import table
 
+ACTIVATIONS = {row.name: row for row in table.ACTIVATIONS}
 ROUNDING = 1e-5  # tolerance: targets may have been scaled in float32
 MAX_CLASSES = 20  # more different whole numbers are not taken for classes
 FOR_NUMBERS = 'for numbers, cost="quadratic" and output_activation="identity"'
@@ -144,13 +145,31 @@ def remedy(y: NDArray[Any], outputs: int, otherwise: str = "") -> str:
     return otherwise
 
 
-def ends(function: Any) -> tuple[float, float]:
-    """Return the limits of an activation's outputs; `function` is as the core takes it."""
-    name, *parameters = function if isinstance(function, tuple) else (function,)
-    for row in table.ACTIVATIONS:
-        if row.name == name:
-            return row.ends(*(parameters or [each.default for each in row.parameters]))
-    return table.ANY
+def ends(activation: Any) -> tuple[float, float]:
+    """
+    Return the limits of a layer's outputs; `activation` is as the core takes it.
+
+    Those of the user's own functions are infinite.
+    """
+    if isinstance(activation, list):  # runs of neurons with one activation each
+        found = [ends(function) for function, _ in activation]
+        return min(low for low, _ in found), max(high for _, high in found)
+    name, *parameters = activation if isinstance(activation, tuple) else (activation,)
+    row = ACTIVATIONS.get(name) if isinstance(name, str) else None
+    if row is None:
+        return table.ANY
+    return row.ends(*(parameters or [each.default for each in row.parameters]))
+
+
+def are_two(y: NDArray[Any], low: float, high: float) -> bool:
+    """Return whether all targets are one of these two."""
+    return bool(((y == low) | (y == high)).all())
+
+
+def one_each(y: NDArray[Any], low: float, high: float) -> bool:
+    """Return whether each row (n, out) of these two targets has one that is high."""
+    sums = y @ np.ones(y.shape[1], y.dtype)  # the fastest way to count high targets
+    return bool((abs(sums - (high + low * (y.shape[1] - 1))) < (high - low) / 2).all())
 
 
 def _widened(given: tuple[float, float]) -> tuple[float, float]:

@@ -80,7 +80,7 @@ def prepare(
         None if data is None else engine.examples(
             data, name, admit=engine.target_values.measured)
         for data, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
-    kind = metrics.kind_for(engine, examples)
+    kind = metrics.kind_for(engine, examples, network.trained_on if not network.history else None)
     metrics.check_class_weight(class_weight, kind)
     training = Training(
         network, examples, epochs, m, eta, settings,
@@ -92,8 +92,8 @@ def prepare(
         order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
         split=split, resume=resume)
     if callback is not None:
-        _words.warn("callback is deprecated, and will go in the next version: callbacks=[f] takes "
-                    "the same function", DeprecationWarning)
+        _words.warn("callback is deprecated, and will be removed in the next version: "
+                    "callbacks=[f] takes the same function", DeprecationWarning)
     return training
 
 

@@ -5,7 +5,16 @@ import doctest
 import keras
 import numpy as np
 import pytest
-from conversions import ACTIVATIONS, REALS, SCALES, assert_same, network, refused, rows
+from conversions import (
+    ACTIVATIONS,
+    BIASES,
+    REALS,
+    SCALES,
+    assert_same,
+    network,
+    refused,
+    rows,
+)
 
 import cbackprop
 from cbackprop import Network, _words, convert
@@ -111,6 +120,16 @@ def test_to_keras_scales_inputs(scale, real):
     assert_same(convert.from_keras(model), net)
     copied = convert.from_keras(keras.Sequential.from_config(model.get_config()))
     np.testing.assert_allclose(copied.input_scale, net.input_scale, 1e-7)  # Keras made it float32
+
+
+@pytest.mark.parametrize("bias", BIASES, ids=str)
+def test_keras_of_layers_without_biases(bias):
+    net, x = network(["tanh", "identity"], "float32", bias=bias), rows("float32")
+    model = convert.to_keras(net)
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.use_bias for layer in dense] == list(np.broadcast_to(bias, 2))
+    np.testing.assert_allclose(model.predict(x, verbose=0), net.feedforward(x), 1e-5, 3e-6)
+    assert_same(convert.from_keras(model), net)
 
 
 def test_to_keras_refuses():

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conversions import (
     ACTIVATIONS,
+    BIASES,
     REALS,
     SCALES,
     TOLERANCES,
@@ -74,6 +75,17 @@ def test_onnx_of_neurons_that_differ(real, onnx_run):
 def test_onnx_scales_inputs(scale, real, onnx_run, tmp_path):
     net, x = Network([7, 3], seed=0, input_scale=scale, dtype=real), rows(real)
     assert_close(onnx_run(net, x), net, x)
+    assert_same(convert.from_onnx(tmp_path / "net.onnx"), net)
+
+
+@pytest.mark.parametrize("bias", BIASES, ids=str)
+def test_onnx_of_layers_without_biases(bias, onnx_run, tmp_path):
+    import onnx
+
+    net, x = network(["tanh", "identity"], bias=bias), rows()
+    assert_close(onnx_run(net, x), net, x)
+    names = [each.name for each in onnx.load(tmp_path / "net.onnx").graph.initializer]
+    assert [f"biases_{at}" in names for at in (0, 1)] == list(np.broadcast_to(bias, 2))
     assert_same(convert.from_onnx(tmp_path / "net.onnx"), net)
 
 
@@ -380,6 +392,39 @@ def test_torch_scales_inputs(scale, real):
     if isinstance(scale, np.ndarray):
         again.load_state_dict(module.state_dict())
         assert_same(convert.from_torch(again), net)
+
+
+@pytest.mark.parametrize("bias", BIASES, ids=str)
+def test_torch_of_layers_without_biases(bias):
+    torch = pytest.importorskip("torch")
+    net, x = network(["tanh", "identity"], bias=bias), rows()
+    module = convert.to_torch(net)
+    assert [module[at].bias is not None for at in (1, 3)] == list(np.broadcast_to(bias, 2))
+    assert_close(module(torch.from_numpy(x)).detach().numpy(), net, x)
+    assert_same(convert.from_torch(module), net)
+
+
+def test_torch_shifts_become_biases():
+    """What is merged into a layer without biases: it has them then, though they may be zero."""
+    torch = pytest.importorskip("torch")
+    nn, x = torch.nn, rows("float32")
+
+    class Shifted(nn.Module):
+        def __init__(self, first, last):
+            super().__init__()
+            self.one, self.two = (nn.Linear(*each, bias=False) for each in ((7, 5), (5, 3)))
+            self.first, self.last = first, last
+
+        def forward(self, x):
+            return self.two(torch.tanh(self.one(x + self.first))) * 2 + self.last
+
+    for first, last, bias in ((0.5, np.zeros(3, "f4"), True), (0.0, 0.0, False),
+                              (0.0, np.ones(3, "f4"), (False, True)), (1.0, 0.0, (True, False))):
+        shifted = last if isinstance(last, float) else torch.from_numpy(last)
+        module = Shifted(first, shifted)
+        net = convert.from_torch(module)
+        assert net.bias == bias
+        assert_close(module(torch.from_numpy(x)).detach().numpy(), net, x)
 
 
 def test_torch_module_is_a_copy_that_trains():
@@ -702,6 +747,15 @@ def test_what_scikit_learn_goes_on_training(neural):
         assert mlp.score(x, y) > 0.8  # it began where the network was
         assert mlp.n_iter_ >= 1
         assert net.accuracy((x, y)) == before
+
+
+def test_layers_without_biases_in_scikit_learn(neural):
+    net = Network([4, 9, 3], activation=["tanh", "identity"], seed=0, bias=False)
+    x, _ = iris()
+    mlp = convert.to_sklearn(net)
+    np.testing.assert_allclose(mlp.predict(x), net.feedforward(x), rtol=1e-5, atol=1e-6)
+    assert not any(b.any() for b in mlp.intercepts_)
+    assert convert.from_sklearn(mlp).bias is True  # theirs are trained
 
 
 def test_no_hidden_layers(neural):

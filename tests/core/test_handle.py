@@ -57,7 +57,7 @@ def test_the_same_bits_as_from_python(sizes, settings, dtype):
     x = rng.standard_normal((1300, 5)).astype(dtype)
     y = rng.random((1300, sizes[-1])).astype(dtype)
     net = cbackprop.Network(sizes, dtype=dtype, seed=0, threads=1, **settings)
-    other, capsule = net.copy(), net.handle(1300)
+    other, capsule = net.copy(), net.c_handle(1300)
     core = pointed(capsule, dtype)
     handle = core.contents
     assert (handle.inputs, handle.outputs, handle.mini_batch_size) == (5, sizes[-1], 1300)
@@ -81,7 +81,7 @@ def test_the_mean_cost(dtype):
     net = cbackprop.Network([2, 3, 2], dtype=dtype, seed=0)
     x, y = np.eye(2, dtype=dtype), np.eye(2, dtype=dtype)
     expected = np.mean(np.sum((net.feedforward(x) - y)**2, axis=1)) / 2
-    capsule = net.handle(2)
+    capsule = net.c_handle(2)
     core = pointed(capsule, dtype)
     cost = core.contents.sgd_step(core, x.ctypes.data, y.ctypes.data, 2, 0.0)
     assert cost == pytest.approx(expected, rel=1e-6)
@@ -90,7 +90,7 @@ def test_the_mean_cost(dtype):
 def test_more_rows_than_a_mini_batch(dtype):
     net = cbackprop.Network([5, 4, 3], dtype=dtype, seed=0)
     x = np.random.default_rng(0).standard_normal((1001, 5)).astype(dtype)
-    capsule = net.handle()
+    capsule = net.c_handle()
     finite, a = feedforward(pointed(capsule, dtype), x, 3)
     assert finite == 1
     np.testing.assert_allclose(a, net.feedforward(x), rtol=1e-5)
@@ -100,7 +100,7 @@ def test_more_rows_than_a_mini_batch(dtype):
 def test_a_step_of_another_size_does_nothing(m, dtype):
     net = cbackprop.Network([2, 2], dtype=dtype, seed=0)
     before = net.copy()
-    x, capsule = np.ones((3, 2), dtype), net.handle(2)
+    x, capsule = np.ones((3, 2), dtype), net.c_handle(2)
     core = pointed(capsule, dtype)
     assert np.isnan(core.contents.sgd_step(core, x.ctypes.data, x.ctypes.data, m, 1.0))
     np.testing.assert_array_equal(net.weights[0], before.weights[0])
@@ -108,7 +108,7 @@ def test_a_step_of_another_size_does_nothing(m, dtype):
 
 def test_what_is_not_finite_is_said(dtype):
     net = cbackprop.Network([2, 2], dtype=dtype, seed=0)
-    capsule = net.handle()
+    capsule = net.c_handle()
     core = pointed(capsule, dtype)
     x = np.array([[1, np.nan]], dtype)
     assert feedforward(core, x, 2)[0] == 0
@@ -119,7 +119,7 @@ def test_what_is_not_finite_is_said(dtype):
 def test_it_outlives_the_network_and_lets_go(dtype):
     net = cbackprop.Network([5, 4, 3], dtype=dtype, seed=0)
     x = np.ones((1, 5), dtype)
-    expected, capsule = net.feedforward(x), net.handle()
+    expected, capsule = net.feedforward(x), net.c_handle()
     gone = weakref.ref(net)
     arena = weakref.ref(net.engine.core.parameters)
     del net
@@ -134,12 +134,12 @@ def test_it_outlives_the_network_and_lets_go(dtype):
 def test_bad_arguments():
     net = cbackprop.Network([2, 2])
     with pytest.raises(ValueError, match=r"^mini_batch_size must be an integer of at least 1"):
-        net.handle(0)
+        net.c_handle(0)
     with pytest.raises(TypeError, match=r"^mini_batch_size must be an integer of at least 1"):
-        net.handle("many")
+        net.c_handle("many")
     cube = cbackprop.Activation(lambda z: z**3, lambda z: 3 * z**2)
-    with pytest.raises(ValueError, match=r"^handle needs compiled functions"):
-        cbackprop.Network([2, 2], activation=cube).handle()
+    with pytest.raises(ValueError, match=r"^c_handle needs compiled functions"):
+        cbackprop.Network([2, 2], activation=cube).c_handle()
 
 
 def test_its_version_is_that_of_every_build(build):
@@ -168,7 +168,7 @@ def test_the_control_loop(tmp_path):
     done = subprocess.run([sys.executable, "-c", wrong], cwd=tmp_path, capture_output=True,
                           text=True, timeout=60, check=False)
     assert done.stderr.splitlines()[-1].startswith(
-        "TypeError: network32 takes what Network.handle gives for float32")
+        "TypeError: network32 takes what Network.c_handle gives for float32")
 
 
 def test_the_declarations_are_installed():

@@ -18,9 +18,12 @@ def rows(real="float64", columns=7):
     return (rng.standard_normal((40, columns)) * spread).astype(real)
 
 
-def network(activation, real="float64", sizes=(7, 9, 4)):
-    return Network(sizes, activation=activation, dtype=real, seed=1,
+def network(activation, real="float64", sizes=(7, 9, 4), bias=True):
+    return Network(sizes, activation=activation, dtype=real, seed=1, bias=bias,
                    input_scale=np.linspace(0.5, 1.5, 7))
+
+
+BIASES = [False, [True, False], [False, True]]
 
 
 def assert_close(found, net, x):
@@ -31,7 +34,7 @@ def assert_close(found, net, x):
 
 def assert_same(back, net):
     """A round trip is exact: the parameters, and what inputs are multiplied by."""
-    assert (back.sizes, back.dtype) == (net.sizes, net.dtype)
+    assert (back.sizes, back.dtype, back.bias) == (net.sizes, net.dtype, net.bias)
     for ours, theirs in zip((*back.weights, *back.biases), (*net.weights, *net.biases),
                             strict=True):
         assert np.array_equal(ours, theirs)

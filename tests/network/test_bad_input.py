@@ -502,7 +502,7 @@ def test_large_numbers_saturate(nets):
     lambda net, value: Network([2, 3, 1], activation={"relu": value}),
     lambda net, value: Network([2, 1], cost=("huber", value)),
     lambda net, value: Network([2, 1], input_scale=value),
-    lambda net, value: net.handle(value),
+    lambda net, value: net.c_handle(value),
     lambda net, value: net.feedforward([value] * INPUTS),
     lambda net, value: net.LBFGS(data(), value),
     lambda net, value: net.SGD((data()[0], [value] * N), 1, 1, 0.1),

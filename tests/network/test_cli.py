@@ -1,5 +1,6 @@
 """The command line, run as users run it, and every way it can refuse."""
 
+import json
 import os
 import re
 import signal
@@ -13,8 +14,9 @@ import pytest
 
 import cbackprop
 from cbackprop import inspect
-from cbackprop.cli import main
+from cbackprop.cli import main, race
 from cbackprop.core import _dispatch
+from cbackprop.tables import settings
 
 COMMAND = [sys.executable, "-W", "error", "-m", "cbackprop"]
 USUAL = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -58,6 +60,14 @@ def output(cli):
     return call
 
 
+def as_json(cli, *args):
+    """Run what has to succeed in this process: the object on stdout, which has nothing else."""
+    status, out, err = cli(*args, "--json")
+    assert (status, err) == (0, "")
+    assert out.count("\n") == 1
+    return json.loads(out)
+
+
 def points(n=60):
     return np.random.default_rng(5).normal(size=(n, 9))
 
@@ -72,6 +82,18 @@ def classes():
     """A CSV file of two classes that are easy to tell apart."""
     x = points()
     return write_csv("classes.csv", x, x[:, 0] > 0)
+
+
+@pytest.fixture
+def fruit():
+    """A CSV file with names of columns and of classes, which colour and width tell apart."""
+    rng = np.random.default_rng(0)
+    with open("fruit.csv", "w") as file:
+        file.write("width,height,colour,kind\n")
+        for kind in rng.permutation(np.arange(90) % 3):
+            file.write(f"{rng.normal(3 * kind, 0.5):.3f},{rng.normal():.3f},"
+                       f"{['red', 'green', 'green'][kind]},{['apple', 'pear', 'plum'][kind]}\n")
+    return "fruit.csv"
 
 
 @pytest.fixture
@@ -95,161 +117,234 @@ def without_times(lines):
 # ---- train ----
 
 
-def test_without_arguments_it_trains_the_books_network():
-    done = run("train")
+def test_the_books_run_by_its_name():
+    done = run("train", "--book")
     assert (done.returncode, done.stderr) == (0, "")
-    network, *epochs, score, speed = done.stdout.splitlines()
+    read, rows, network, *epochs = done.stdout.splitlines()[:13]
+    assert read == "read: mnist, 6,000 images of 784 pixels, 10 classes"
+    assert rows == "rows: 5,000 for training, 1,000 for test"
     assert network.startswith("Network([784, 30, 10], activation='sigmoid', ")
     assert network.endswith("cost='quadratic', dtype='float32') on 5000 examples")
-    assert len(epochs) == 10
     for number, line in enumerate(epochs, 1):
-        assert re.fullmatch(rf"epoch {number:>2}  cost 0\.\d+ +accuracy \d\d\.\d\d %  \d+\.\d\d s",
-                            line)
-    accuracy = re.match(r"accuracy (\d\d\.\d\d) % of 1000 test examples, ", score)
+        assert re.fullmatch(rf"epoch {number:>2}  cost 0\.\d+ +accuracy \d\d\.\d\d %  "
+                            r"test cost 0\.\d+ +\d+\.\d\d s", line)
+    accuracy = re.search(r"^accuracy (\d\d\.\d\d) % of 1000 test rows ", done.stdout, re.M)
     assert float(accuracy[1]) > 90
-    assert re.fullmatch(r"\d+\.\d\d s, [\d,]+ rows per second", speed)
     assert os.listdir() == []
 
 
-def test_train_prints_what_the_library_measures(output):
-    lines = output("train", "--sizes", "784,12,10", "--epochs", "2", "--batch", "25",
+def test_the_book_with_other_numbers(output):
+    """The library's own, to the last bit."""
+    lines = output("train", "--book", "--sizes", "784,12,10", "--epochs", "2", "--batch", "25",
                    "--eta", "0.5", "--cost", "cross_entropy", "--activation", "tanh",
                    "--dtype", "float64", "--seed", "3", "--save", "net.npz")
     training, test = cbackprop.datasets.load("mnist")
     net = cbackprop.Network([784, 12, 10], activation="tanh", cost="cross_entropy",
                             dtype="float64", input_scale=1 / 255, seed=3)
     history = net.SGD(training, 2, 25, 0.5, test_data=test, skip_zeros=True)
-    assert lines[0] == f"{net} on 5000 examples"
-    for line, cost, accuracy in zip(lines[1:3], history.cost, history.accuracy, strict=True):
+    assert f"{net} on 5000 examples" in lines
+    told = [line for line in lines if line.startswith("epoch ")]
+    for line, cost, accuracy in zip(told, history.cost, history.accuracy, strict=True):
         assert f"cost {cost:<7.4g}  accuracy {accuracy * 100:.2f} %" in line
-    assert lines[3] == (f"accuracy {net.accuracy(test) * 100:.2f} % of 1000 test examples, "
-                        f"{net.evaluate(test)} correct, mean cost {net.total_cost(test):.4g}")
-    for of_file, w in zip(cbackprop.Network.load("net.npz").weights, net.weights, strict=True):
-        np.testing.assert_array_equal(of_file, w)
+    assert any(line.startswith(
+        f"accuracy {net.accuracy(test) * 100:.2f} % of 1000 test rows ({net.evaluate(test)} "
+        f"right), cost {net.total_cost(test):.4g}, ") for line in lines)
+    assert same_weights(cbackprop.Network.load("net.npz"), net)
 
 
 def test_train_learns_as_it_is_told(output):
-    output("train", "--sizes", "784,12,10", "--epochs", "1", "--batch", "25", "--eta", "0.001",
-           "--optimizer", "adam", "--lmbda", "0.3", "--dropout", "0.2", "--save", "net.npz")
+    output("train", "--book", "--sizes", "784,12,10", "--epochs", "1", "--batch", "25", "--eta",
+           "0.001", "--optimizer", "Adam", "--lmbda", "0.3", "--dropout", "0.2", "--save",
+           "net.npz")
     training, _ = cbackprop.datasets.load("mnist")
     net = cbackprop.Network([784, 12, 10], input_scale=1 / 255, seed=0)
     net.SGD(training, 1, 25, 0.001, optimizer="adam", lmbda=0.3, dropout=0.2)
-    for of_file, w in zip(cbackprop.Network.load("net.npz").weights, net.weights, strict=True):
-        np.testing.assert_array_equal(of_file, w)
+    assert same_weights(cbackprop.Network.load("net.npz"), net)
+
+
+def same_weights(net, other):
+    return all(np.array_equal(w, v) for w, v in zip(net.weights, other.weights, strict=True))
+
+
+def test_without_arguments_all_is_decided_for_the_digits(cli):
+    found = as_json(cli, "train", "--epochs", "4")
+    assert found["source"] == "mnist"
+    assert found["rows"] == {"training": 5000, "test": 1000}
+    assert found["metrics"]["accuracy"] > 0.92  # eta 3, right for the book's, would be at chance
+    chosen = settings.decide("classes", 5000, 784, 10, epochs=4)
+    assert found["settings"] == json.loads(json.dumps(chosen.values))
+    assert found["lines"][2:] == chosen.lines
+    (x, y), test = cbackprop.datasets.load("mnist")
+    net = cbackprop.Network(**chosen.network(), input_scale=1 / 255, seed=0)
+    history = chosen.train(net, x, y, skip_zeros=True)
+    assert found["history"]["cost"] == history.cost
+    assert found["metrics"] == net.measure(test)
+
+
+def test_a_table_is_trained_as_python_trains_it(cli, fruit):
+    found = as_json(cli, "train", fruit, "--activation", "tanh", "--epochs", "20", "--seed", "4",
+                    "--save", "net.npz")
+    trained = cbackprop.train_table(fruit, test_split=0.2, seed=4, activation="tanh", epochs=20)
+    assert found["lines"] == trained.lines
+    assert found["metrics"] == trained.network.measure(trained.part("test"))
+    assert found["metrics"]["accuracy"] >= 0.9
+    assert found["classes"] == ["apple", "pear", "plum"]
+    assert found["target"] == "kind"
+    assert found["rows"] == {name: len(rows) for name, rows in trained.rows.items()}
+    net = cbackprop.Network.load("net.npz")
+    assert same_weights(net, trained.network)
+    assert net.preprocessing == trained.network.preprocessing
+    assert net.classes == trained.network.classes
+
+
+def test_what_was_decided_can_be_typed(output, fruit):
+    """As options, the decisions give the same network; of each there is one."""
+    lines = output("train", fruit, "--epochs", "3", "--save", "first.npz")
+    typed = [word for line in lines if line.startswith("--")
+             for word in line.partition(":")[0].split()]
+    assert {"--sizes", "--activation", "--cost", "--output-activation", "--initializer",
+            "--optimizer", "--validation-split", "--batch", "--eta", "--patience",
+            "--lmbda"} == set(typed[::2])
+    again = output("train", fruit, "--epochs", "3", *typed, "--save", "second.npz")
+    assert not [line for line in again if line.startswith("--")]
+    assert same_weights(*map(cbackprop.Network.load, ("first.npz", "second.npz")))
+
+
+def test_what_it_says_at_the_end(output, fruit):
+    lines = output("train", fruit, "--epochs", "3")
+    assert lines[0] == f"read: {fruit}, 90 rows, 4 columns"
+    assert lines[1].startswith("target: column 'kind', the last")
+    at = next(at for at, line in enumerate(lines) if line.startswith("accuracy "))
+    assert lines[at - 1].startswith("trained: 3 epochs in ")
+    assert lines[at + 1] == "the worst mistakes:"
+    mistake = re.fullmatch(r"  fruit.csv, line (\d+): (\w+), taken for (\w+) \(0\.\d\d\)",
+                           lines[at + 2])
+    with open(fruit) as file:
+        row = file.read().splitlines()[int(mistake[1]) - 1]
+    assert row.endswith(mistake[2])
+    assert mistake[2] != mistake[3]
+    assert lines[-1] == f"next: cbackprop train {fruit} --epochs 3 --save net.npz"
+    assert output("train", fruit, "--epochs", "1", "--save", "my net.npz")[-2:] == [
+        "saved: my net.npz", f"next: cbackprop predict 'my net.npz' {fruit}"]
+
+
+def test_the_worst_mistakes_of_numbers(cli, numbers):
+    found = as_json(cli, "train", numbers, "--save", "net.npz")
+    assert found["kind"] == "numbers"
+    assert "accuracy" not in found["metrics"]
+    assert found["metrics"]["r2"] > 0.8
+    trained = cbackprop.train_table(numbers, test_split=0.2, seed=0)
+    table, y = trained.part("test")
+    off = abs(trained.network.predict(table) - y)
+    worst = np.argsort(-off)[:3]
+    np.testing.assert_allclose([each["error"] for each in found["mistakes"]], off[worst], 1e-5)
+    assert [each["where"] for each in found["mistakes"]] == [table.where(row) for row in worst]
+
+
+@pytest.mark.parametrize(("flags", "kind"), [
+    ([], "classes"), (["--regression"], "numbers"), (["--kind", "counts"], "counts")])
+def test_the_kind_as_asked_for(flags, kind, cli):
+    x = points()
+    data = write_csv("stars.csv", x, np.round(np.clip(2 + x[:, 0], 0, 4)))
+    assert as_json(cli, "train", data, "--epochs", "2", *flags)["kind"] == kind
+
+
+def test_the_target_as_asked_for(cli, fruit):
+    assert as_json(cli, "train", fruit, "--target", "width", "--epochs", "2")["target"] == "width"
+    assert as_json(cli, "train", fruit, "--target", "1", "--epochs", "2")["target"] == "height"
+    labels = (points()[:, :3] > 0).astype(int)
+    np.savetxt("labels.csv", np.column_stack([points(), labels]), delimiter=",", fmt="%g",
+               header="a,b,c,d,e,f,g,h,i,p,q,r", comments="")
+    found = as_json(cli, "train", "labels.csv", "--target", "p", "--target", "q", "--target", "r",
+                    "--epochs", "30")
+    assert (found["kind"], found["target"]) == ("labels", "p, q, r")
+    assert found["metrics"]["label_accuracy"] > 0.7
+
+
+def test_a_column_left_out(output, fruit):
+    assert "left out: column 'height', as asked for" in output(
+        "train", fruit, "--left-out", "height", "--epochs", "1")
+
+
+def test_labels_that_come_first(cli):
+    """MNIST's usual file: the label is not the last pixel."""
+    (x, y), _ = cbackprop.datasets.load("mnist")
+    np.savetxt("digits.csv", np.column_stack([y, x])[:1000], delimiter=",", fmt="%d")
+    found = as_json(cli, "train", "digits.csv", "--epochs", "10", "--save", "net.npz")
+    assert len(found["classes"]) == 10
+    assert 0.75 < found["metrics"]["accuracy"] < 0.99
+    bundled = as_json(cli, "evaluate", "net.npz", "mnist")  # whose labels come last
+    assert 0.75 < bundled["metrics"]["accuracy"] < 0.99
+    assert bundled["rows"] == 1000
 
 
 def test_epoch_lines_come_while_training_goes_on():
     """Not all at the end: these fit into the buffer of a pipe."""
-    with start("train", "--sizes", "784,300,10", "--epochs", "100", "--eta", "0.5",
+    with start("train", "--book", "--sizes", "784,300,10", "--epochs", "100", "--eta", "0.5",
                stdout=subprocess.PIPE) as process:
-        lines = [process.stdout.readline() for _ in range(3)]
+        lines = [process.stdout.readline() for _ in range(5)]
         process.kill()
         lines += process.stdout.readlines()
-    assert lines[2].startswith("epoch   2  cost ")
+    assert lines[4].startswith("epoch   2  cost ")
     assert len(lines) < 90
 
 
 def test_no_epochs(output):
-    lines = output("train", "--epochs", "0")
-    assert len(lines) == 2
-    assert lines[1].startswith("accuracy ")
+    lines = output("train", "--book", "--epochs", "0")
+    assert not any(line.startswith(("epoch", "trained")) for line in lines)
+    assert any(line.startswith("accuracy ") for line in lines)
 
 
 def test_the_seed_decides_everything(output, classes):
-    first, same, other = (without_times(output("train", "--data", classes, "--seed", seed))
-                          for seed in ("1", "1", "2"))
-    assert first == same
-    assert first[0] == other[0]  # so many rows are held out, ...
-    assert first != other  # ... but others
+    first, same, other = (without_times(output("train", "--data", classes, "--epochs", "2",
+                                               "--seed", seed)) for seed in ("1", "1", "2"))
+    assert first[:-1] == same[:-1]
+    assert first[3] == other[3]  # so many rows are held out, ...
+    assert first[:-1] != other[:-1]  # ... but others
 
 
-def test_a_file_without_test_set_lends_a_sixth(output, classes):
-    lines = output("train", "--data", classes, "--epochs", "40", "--save", "net.npz")
-    assert lines[0] == "classes.csv has no test set: 10 of its 60 rows, drawn at random, become one"
-    assert lines[1].startswith("Network([9, 30, 2], ")
-    assert lines[1].endswith(" on 50 examples")
-    correct = re.match(r"accuracy [\d.]+ % of 10 test examples, (\d+) correct", lines[-2])
-    assert int(correct[1]) >= 7
-    assert cbackprop.Network.load("net.npz").input_scale == 1
-
-
-def test_rows_held_out_are_not_trained_on(monkeypatch):
-    x = np.arange(20.0).reshape(20, 1) * np.ones(9)
-    np.savez("rows.npz", x=x, y=np.arange(20) % 2)
-    seen = []
-
-    def sgd(net, training, *args, test_data, **kwargs):
-        seen.append((training, test_data))
-        return cbackprop.History()
-
-    monkeypatch.setattr(cbackprop.Network, "SGD", sgd)
-    held_out = set()
-    for seed in range(3):
-        assert main(["train", "--data", "rows.npz", "--seed", str(seed)]) == 0
-        training, test = seen.pop()
-        assert sorted(np.concatenate([training[0], test[0]])[:, 0]) == list(range(20))
-        assert len(test[0]) == 3
-        for part_x, part_y in (training, test):
-            np.testing.assert_array_equal(part_x[:, 0] % 2, part_y)
-        held_out.add(tuple(sorted(test[0][:, 0])))
-    assert len(held_out) == 3
-
-
-def test_bytes_are_scaled(output):
-    np.savez("bytes.npz", x=np.full((12, 8), 255, np.uint8), y=np.arange(12) % 3)
-    assert "[8, 30, 3]" in output("train", "--data", "bytes.npz", "--epochs", "1", "--batch", "1",
-                                  "--save", "net.npz")[1]
-    assert cbackprop.Network.load("net.npz").input_scale == 1 / 255
-
-
-def test_classes_of_the_test_set_count_too(output):
+def test_test_sets_that_come_with_the_data(cli):
     x = points(12)
-    np.savez("sets.npz", x_train=x, y_train=np.arange(12) % 2, x_test=x, y_test=np.arange(12) % 4)
-    assert output("train", "--data", "sets.npz", "--epochs", "1")[0].startswith(
-        "Network([9, 30, 4], ")
+    np.savez("sets.npz", x_train=x, y_train=np.arange(12) % 2, x_test=x[:5], y_test=np.arange(5))
+    found = as_json(cli, "train", "sets.npz", "--classification", "--epochs", "1")
+    assert found["rows"]["test"] == 5
+    assert found["classes"] == [0, 1, 2, 3, 4]  # those of the test set count, too
 
 
-def test_one_hot_targets(output):
-    x = points()
-    np.savez("one_hot.npz", x=x, y=np.eye(2)[(x[:, 0] > 0).astype(int)])
-    lines = output("train", "--data", "one_hot.npz", "--epochs", "1")
-    assert lines[1].startswith("Network([9, 30, 2], ")
-    assert lines[-2].startswith("accuracy ")
+def test_images_of_bytes_stay_bytes(cli):
+    x = np.random.default_rng(0).integers(0, 256, (40, 2, 4), np.uint8)
+    np.savez("bytes.npz", x=x, y=np.arange(40) % 3)
+    found = as_json(cli, "train", "bytes.npz", "--epochs", "1", "--test-split", "0.25",
+                    "--hidden", "7", "--save", "net.npz")
+    net = cbackprop.Network.load("net.npz")
+    assert net.sizes == (8, 7, 3)
+    assert net.input_scale == 1 / 255
+    assert net.preprocessing is None
+    assert found["rows"] == {"training": 30, "test": 10}
 
 
-def test_one_output_for_two_classes(output, classes):
-    lines = output("train", "--data", classes, "--sizes", "9,1", "--epochs", "1")
-    assert "output_activation='sigmoid'" in lines[1]
-    assert lines[-2].startswith("accuracy ")
+def test_few_rows_are_all_trained_on(cli):
+    data = write_csv("few.csv", points(6), np.arange(6) % 2)
+    found = as_json(cli, "train", data, "--epochs", "1")
+    assert found["rows"] == {"training": 6, "validation": 0, "test": 0}
+    assert found["measured_on"] == "training"
 
 
-def test_numbers_as_targets(output, numbers):
-    lines = output("train", "--data", numbers, "--eta", "0.1", "--epochs", "30",
-                   "--save", "net.npz")
-    assert lines[1].startswith("Network([9, 30, 1], activation='sigmoid', "
-                               "output_activation='identity', ")
-    assert not any("accuracy" in line for line in lines)
-    cost = re.fullmatch(r"mean cost ([\d.]+) of 10 test examples", lines[-2])
-    assert float(cost[1]) < 0.5  # of 25, that 7 unlearnt would cost
-    assert output("evaluate", "net.npz", "--data", numbers)[0].endswith(" of 60 test examples")
-    predicted = np.array(output("predict", "net.npz", "--data", numbers), float)
-    x, y = cbackprop.datasets.read_csv(numbers)
-    np.testing.assert_allclose(predicted, cbackprop.Network.load("net.npz").feedforward(x)[:, 0])
-    assert abs(predicted - y).mean() < 1
-
-
-def test_integers_as_numbers(output):
-    x = points()
-    data = write_csv("prices.csv", x, np.round(100 + 10 * x[:, 0]))
-    lines = output("train", "--data", data, "--sizes", "9,1", "--eta", "0.01", "--epochs", "1")
-    assert "output_activation='identity'" in lines[1]
-    assert lines[-2].startswith("mean cost ")
+def test_warnings_are_one_line(cli, fruit, output):
+    output("train", fruit, "--epochs", "1", "--save", "net.npz")
+    with open(fruit) as file, open("more.csv", "w") as more:
+        more.writelines(line.rstrip("\n") + end for line, end in zip(
+            file, [",taste\n", *[",sweet\n"] * 90], strict=True))
+    status, out, err = cli("predict", "net.npz", "more.csv")
+    assert (status, len(out.splitlines())) == (0, 90)
+    assert err == ("cbackprop: warning: more.csv has columns that the network was not trained "
+                   "with, which are ignored: 'taste'\n")
 
 
 # ---- the terminal ----
 
 
-def in_a_terminal(*args):
+def in_a_terminal(*args, tqdm):
     """Run on a pseudo-terminal of 80 columns: (status, all that it showed)."""
     pytest.importorskip("termios")
     import fcntl
@@ -259,8 +354,11 @@ def in_a_terminal(*args):
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-    with subprocess.Popen([*COMMAND, *args], stdin=theirs, stdout=theirs, stderr=theirs,
-                          env=USUAL) as process:
+    program = ("import sys; from cbackprop.cli import main\n"
+               f"if not {tqdm}: sys.modules['tqdm'] = None\n"
+               "sys.exit(main(sys.argv[1:]))")
+    with subprocess.Popen([*COMMAND[:-2], "-c", program, *args], stdin=theirs, stdout=theirs,
+                          stderr=theirs, env=USUAL) as process:
         os.close(theirs)
         shown = b""
         try:
@@ -272,59 +370,154 @@ def in_a_terminal(*args):
     return process.returncode, shown.decode()
 
 
-def test_a_terminal_shows_a_bar():
-    pytest.importorskip("tqdm")
-    status, shown = in_a_terminal("train", "--epochs", "3")
-    assert status == 0
-    assert re.search(r"100%\|.+\| 15\.0k/15\.0k \[", shown)
-    assert len(re.findall(r"epoch \d  cost ", shown)) == 3
-    assert "% of 1000 test examples" in shown
-
-
-@pytest.mark.parametrize("terminal", [True, False])
-@pytest.mark.parametrize("installed", [True, False])
-def test_when_a_bar_is_asked_for(terminal, installed, output, monkeypatch):
-    """Never without a terminal or tqdm; the lines are the same in every case."""
-    if installed:
+@pytest.mark.parametrize("tqdm", [True, False])
+def test_a_terminal_shows_a_bar(tqdm):
+    """With tqdm or without it; and no line for every epoch."""
+    if tqdm:
         pytest.importorskip("tqdm")
-    else:
-        for name in ("tqdm", "tqdm.auto"):
-            monkeypatch.setitem(sys.modules, name, None)
-    asked = []
-    sgd = cbackprop.Network.SGD
-
-    def spy(net, *args, progress, **kwargs):
-        asked.append(progress)
-        return sgd(net, *args, progress=False, **kwargs)
-
-    monkeypatch.setattr(cbackprop.Network, "SGD", spy)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    lines = output("train", "--epochs", "2")
-    assert asked == [terminal and installed]
-    assert [line[:7] for line in lines[1:3]] == ["epoch 1", "epoch 2"]
+    status, shown = in_a_terminal("train", "--book", "--epochs", "3", tqdm=tqdm)
+    assert status == 0
+    bar = r"100%\|.+\| 15\.0k/15\.0k \[" if tqdm else r"\repoch [123]/3 \[#*\.*\] \d+ s left"
+    assert re.search(bar, shown)
+    assert not re.search(r"^epoch +2  cost", shown, re.M)
+    assert "% of 1000 test rows" in shown
 
 
 # ---- evaluate, predict, info ----
 
 
 def test_save_evaluate_predict_round_trip():
-    trained = run("train", "--epochs", "2", "--save", "net.npz")
+    trained = run("train", "--book", "--epochs", "2", "--save", "net.npz")
     evaluated, predicted = run("evaluate", "net.npz"), run("predict", "net.npz")
     assert [trained.stderr, evaluated.stderr, predicted.stderr] == ["", "", ""]
-    assert evaluated.stdout == trained.stdout.splitlines(keepends=True)[-2]
+    assert evaluated.stdout.splitlines()[0].replace("rows", "test rows") in trained.stdout
     _, (_, y) = cbackprop.datasets.load("mnist")
     classes = np.array(predicted.stdout.split(), int)
-    assert f", {np.sum(classes == y)} correct, " in evaluated.stdout
+    assert f"({np.sum(classes == y)} right)" in evaluated.stdout
     assert os.listdir() == ["net.npz"]
 
 
-def test_a_file_without_test_set_is_taken_whole(output, classes):
-    output("train", "--data", classes, "--epochs", "5", "--save", "net.npz")
-    evaluated, predicted = (output(command, "net.npz", "--data", classes)
-                            for command in ("evaluate", "predict"))
-    _, y = cbackprop.datasets.read_csv(classes)
-    assert f"% of 60 test examples, {np.sum(np.array(predicted, int) == y)} correct, " in (
-        evaluated[0])
+@pytest.fixture
+def trained(fruit, output):
+    """A network for fruit, as Python has it; and saved as net.npz."""
+    output("train", fruit, "--epochs", "5", "--save", "net.npz")
+    return cbackprop.Network.load("net.npz")
+
+
+def test_evaluate_is_a_full_report(cli, output, fruit, trained):
+    """Counted by hand from what the network predicts."""
+    found = as_json(cli, "evaluate", "net.npz", fruit)
+    table = cbackprop.tables.read(fruit)
+    y, seen = table.columns["kind"], trained.predict(table)
+    assert found["metrics"] == trained.measure(table)
+    assert found["correct"] == np.sum(y == seen)
+    names = ["apple", "pear", "plum"]
+    assert found["confusion"] == [[int(np.sum((y == a) & (seen == b))) for b in names]
+                                  for a in names]
+    for name, of_class in zip(names, found["classes"], strict=True):
+        assert of_class == {
+            "class": name, "count": 30, "recall": np.mean(seen[y == name] == name),
+            "precision": np.mean(y[seen == name] == name) if np.any(seen == name) else None}
+    sure = trained.predict_proba(table).max(axis=1)
+    wrong = np.flatnonzero(y != seen)
+    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:10]
+    assert [each["where"] for each in found["mistakes"]] == [table.where(row) for row in worst]
+    np.testing.assert_allclose([each["output"] for each in found["mistakes"]], sure[worst])
+    text = "\n".join(output("evaluate", "net.npz", fruit))
+    assert re.search(r"^class +precision +recall +count\napple +\d", text, re.M)
+    assert re.search(r"^confusion: .*\n +apple +pear +plum\napple +\d", text, re.M)
+    assert "the worst mistakes:\n" in text
+
+
+def test_evaluate_needs_targets(cli, fruit, trained):
+    write_without_target(fruit)
+    status, out, err = cli("evaluate", "net.npz", "bare.csv")
+    assert (status, out) == (1, "")
+    assert "bare.csv must hold targets to be evaluated, got none" in err
+
+
+def write_without_target(fruit):
+    with open(fruit) as file, open("bare.csv", "w") as bare:
+        bare.writelines(line.rpartition(",")[0] + "\n" for line in file)
+
+
+def test_predict_with_targets_or_without(output, fruit, trained):
+    predictions = trained.predict(cbackprop.tables.read(fruit)).tolist()
+    assert output("predict", "net.npz", fruit) == predictions
+    write_without_target(fruit)
+    assert output("predict", "net.npz", "--data", "bare.csv") == predictions
+
+
+def test_predict_probabilities_to_a_file(output, fruit, trained):
+    assert output("predict", "net.npz", fruit, "--proba", "--output", "answers.csv") == [
+        "90 rows written to answers.csv"]
+    answers = cbackprop.tables.read("answers.csv").columns
+    assert list(answers) == ["kind", "p of apple", "p of pear", "p of plum"]
+    table = cbackprop.tables.read(fruit)
+    assert answers["kind"].tolist() == trained.predict(table).tolist()
+    shares = np.stack([answers[name] for name in list(answers)[1:]], axis=1)
+    np.testing.assert_allclose(shares, trained.predict_proba(table), 1e-6)
+    assert output("predict", "net.npz", fruit, "--proba")[0] == (
+        "kind,p of apple,p of pear,p of plum")
+
+
+def test_predict_from_the_standard_input(fruit, trained):
+    write_without_target(fruit)
+    with open("bare.csv") as file:
+        done = subprocess.run([*COMMAND, "predict", "net.npz", "-"], stdin=file, env=USUAL,
+                              capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == trained.predict(cbackprop.tables.read(fruit)).tolist()
+
+
+def test_predict_numbers(output, numbers):
+    output("train", numbers, "--epochs", "5", "--save", "net.npz")
+    predicted = np.array(output("predict", "net.npz", numbers), float)
+    expected = cbackprop.Network.load("net.npz").predict(cbackprop.tables.read(numbers))
+    np.testing.assert_allclose(predicted, expected)
+
+
+def test_a_network_that_knows_no_columns(output, classes):
+    """Made in Python, on arrays: a table of so many numbers, and perhaps the target, fits."""
+    table = cbackprop.tables.read(classes).columns
+    x, y = np.stack(list(table.values())[:-1], axis=1), list(table.values())[-1].astype(int)
+    net = cbackprop.Network([9, 2], cost="log_likelihood", seed=0)
+    net.SGD((x, y), 3, 10, 0.5)
+    net.save("net.npz")
+    assert output("predict", "net.npz", classes) == list(map(str, net.predict(x)))
+    assert output("evaluate", "net.npz", classes)[0].startswith(
+        f"accuracy {net.accuracy((x, y)) * 100:.2f} % of 60 rows ")
+
+
+# ---- bench ----
+
+
+def test_the_race_agrees_and_is_timed(cli):
+    found = as_json(cli, "bench", "--sizes", "9,7,5,3", "--batch", "4", "--rows", "42",
+                    "--repeat", "2", "--dtype", "float64")
+    assert found["rows"] == 40  # whole mini-batches
+    assert found["apart"] < 1e-12
+    assert {name: len(times) for name, times in found["seconds"].items()} == {
+        "cbackprop": 2, "NumPy": 2}
+
+
+@pytest.mark.parametrize("real", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [[5, 1], [5, 4, 3], [3, 8, 8, 1]])
+def test_numpys_epoch_is_the_books(real, sizes):
+    """An epoch from the same parameters, in the order of the rows."""
+    found = race.race(sizes, 5, 30, real, 1, 1, seed=1)
+    assert found["apart"] < {"float32": 1e-5, "float64": 1e-13}[real]
+
+
+def test_numpys_epoch_would_be_refused_if_it_were_another(monkeypatch):
+    take = race.NumPyNetwork.epoch
+    monkeypatch.setattr(race.NumPyNetwork, "epoch",
+                        lambda self, x, y, order, eta: take(self, x, y, order, 1.1 * eta))
+    with pytest.raises(ValueError, match="cbackprop and NumPy must agree to 1e-09 of the largest"):
+        race.race([5, 4, 3], 5, 30, "float64", 1, 1, seed=1)
+
+
+# ---- info, gradcheck ----
 
 
 def test_info(output, capsys):
@@ -355,7 +548,7 @@ def test_gradcheck(output):
 
 
 def test_gradcheck_on_data(output, classes):
-    output("train", "--data", classes, "--epochs", "1", "--save", "net.npz")
+    output("train", classes, "--activation", "tanh", "--epochs", "1", "--save", "net.npz")
     assert "passed" in output("gradcheck", "net.npz", "--data", classes, "--rows", "3")[0]
 
 
@@ -383,8 +576,19 @@ def test_version():
 
 def test_help_knows_the_librarys_names(output):
     text = " ".join(output("train", "--help"))
-    for names in (CORE.COSTS, CORE.ACTIVATIONS, CORE.OPTIMIZERS, _dispatch.REALS):
-        assert "{" + ",".join(names) + "}" in text
+    text = " ".join(text.split())
+    for names in (CORE.COSTS, CORE.ACTIVATIONS, CORE.OPTIMIZERS):
+        assert ", ".join(names) in text
+    assert "{" + ",".join(_dispatch.REALS) + "}" in text
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "bench", "info", "gradcheck"])
+def test_help_has_defaults_and_two_examples(command, output):
+    lines = output(command, "--help")
+    assert len([line for line in lines if line.startswith(f"  cbackprop {command}")]) >= 2
+    options = re.split(r"^  (?=-)", "\n".join(lines), flags=re.M)[1:]
+    without = {option.split()[0].rstrip(",") for option in options if "default:" not in option}
+    assert without <= {"-h", "--json", "--data", "--proba", "--book", "--hidden"}
 
 
 # ---- pipes ----
@@ -401,7 +605,7 @@ def test_a_reader_that_stops_early():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a closed pipe has no error of its own here")
-@pytest.mark.parametrize("args", [["info"], ["--help"], ["train", "--epochs", "1000000"]])
+@pytest.mark.parametrize("args", [["info"], ["--help"], ["train", "--book", "--epochs", "1000000"]])
 def test_a_reader_that_has_gone(args):
     reader, writer = os.pipe()
     os.close(reader)
@@ -419,19 +623,29 @@ def test_nowhere_to_print():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is not a signal to one process here")
-def test_ctrl_c():
-    """An epoch of this takes much longer than stopping may."""
-    with start("train", "--sizes", "784,2000,2000,10", "--batch", "1", "--save", "net.npz",
-               stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline().startswith("Network(")
-        time.sleep(0.5)
-        before = time.perf_counter()
+@pytest.mark.parametrize("json_too", [False, True])
+def test_ctrl_c(json_too):
+    """An epoch of this takes much longer than stopping may. What it has learned is saved."""
+    with start("train", "--sizes", "784,600,600,10", "--batch", "1", "--save", "net.npz",
+               *["--json"] * json_too, stdout=subprocess.PIPE) as process:
+        if json_too:
+            time.sleep(3)
+        else:
+            while not process.stdout.readline().startswith("Network("):
+                pass
+            time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
-        assert time.perf_counter() - before < 1.5
         assert process.stderr.read() == "cbackprop: interrupted\n"
-        assert process.stdout.read() == ""
-    assert os.listdir() == []
+        said = process.stdout.read()
+    if json_too:
+        found = json.loads(said)
+        assert (found["interrupted"], found["saved"]) == (True, "net.npz")
+    else:
+        assert said.startswith("interrupted after 0 whole epochs; ")
+        assert "\naccuracy " in "\n" + said.split("\n", 1)[1]
+        assert said.endswith("saved: net.npz\n")
+    assert cbackprop.Network.load("net.npz").sizes == (784, 600, 600, 10)
 
 
 # ---- errors ----
@@ -440,26 +654,32 @@ def test_ctrl_c():
 @pytest.mark.parametrize(("args", "message"), [
     (["train", "--sizes", "784"], "sizes must be at least two positive integers"),
     (["train", "--sizes", "784,0,10"], "sizes must be at least two positive integers"),
-    (["train", "--sizes", "9,10"], "must have sizes[0] = 9 columns, got shape (5000, 784)"),
-    (["train", "--sizes", "784,9"], "must hold labels in 0..8, got 9"),
+    (["train", "--sizes", "9,10"], "sizes must begin with 784, the columns that the network"),
+    (["train", "--book", "--sizes", "9,10"], "must have sizes[0] = 9 columns, got shape (5000, "),
+    (["train", "--book", "--sizes", "784,9"], "must hold labels in 0..8, got 9"),
+    (["train", "--book", "numbers.csv"], "--book needs images of bytes, as MNIST's, got numbers"),
+    (["train", "numbers.csv", "--target", "label"], "target must be a column of numbers.csv"),
+    (["train", "numbers.csv", "--test-split", "1"], "test_split must be"),
     (["train", "--epochs", "-1"], "epochs must be an integer of at least 0, got -1"),
-    (["train", "--batch", "5001"], "at most the 5000 examples, got 5001"),
+    (["train", "--book", "--batch", "5001"], "at most the 5000 examples, got 5001"),
     (["train", "--eta", "nan"], "eta must be a number of at least 0"),
     (["train", "--lmbda", "-1"], "lmbda must be"),
     (["train", "--dropout", "1"], "dropout must be"),
-    (["train", "--activation", "relu", "--eta", "1e30"], "training diverged"),
+    (["train", "--book", "--activation", "relu", "--eta", "1e30"], "training diverged"),
     (["train", "--data", "absent.csv"], "absent.csv: No such file or directory"),
     (["train", "--data", "imagenet"], "imagenet: a data set must be one of mnist, mnist-full"),
     (["train", "--data", "."], ".: must hold MNIST's four files"),
-    (["train", "--data", "words.csv"], "words.csv: line 2 must hold numbers, got 'b'"),
-    (["train", "--data", "short.csv"], "short.csv: must have a test set, or two rows or more"),
-    (["train", "--data", "numbers.csv", "--sizes", "9,2"], "must hold integers where it holds"),
+    (["train", "--data", "short.csv"], "short.csv, column 2: targets must differ, got 2 in all"),
+    (["train", "--data", "numbers.csv", "--sizes", "9,2"], "and end with 1 for numbers, got [9,"),
     (["train", "--save", "absent/net.npz"], "--save must name a file in a folder that exists"),
     (["train", "--save", "net.npz/net.npz"], "--save must name a file in a folder that exists"),
     (["train", "--save", "."], "--save must name a file in a folder that exists"),
     (["evaluate", "absent.npz"], "absent.npz: No such file or directory"),
-    (["evaluate", "net.npz", "--data", "numbers.csv"], "must have sizes[0] = 784 columns"),
-    (["predict", "net.npz", "--data", "numbers.csv"], "must have sizes[0] = 784 columns"),
+    (["evaluate", "net.npz", "numbers.csv"], "numbers.csv must have 784 columns, the network's"),
+    (["predict", "net.npz", "--data", "numbers.csv"], "got 9 beside the target"),
+    (["predict", "net.npz", "--output", "absent/out.csv"], "absent: The folder does not exist"),
+    (["bench", "--rows", "5"], "--rows must be at least --batch, 10, got 5"),
+    (["bench", "--sizes", "9"], "sizes must be at least two positive integers"),
     (["predict", "words.csv"], "words.csv is not a whole cbackprop network file"),
     (["info", "words.csv"], "words.csv is not a whole cbackprop network file"),
     (["gradcheck", "net.npz", "--rows", "0"], "--rows must be an integer of at least 1, got 0"),
@@ -482,7 +702,7 @@ def test_errors_are_one_line(args, message, cli, saved, numbers):
     cbackprop.DivergenceError,
 ])
 def test_what_the_library_raises(error, cli, monkeypatch):
-    def load(source):
+    def load(source, **_):
         raise error("the rule, and what came")
 
     monkeypatch.setattr(cbackprop.datasets, "load", load)
@@ -510,7 +730,8 @@ def test_errors_of_a_real_process():
 
 
 @pytest.mark.parametrize("args", [
-    [], ["fly"], ["evaluate"], ["predict"], ["train", "net.npz"],
+    [], ["fly"], ["evaluate"], ["predict"], ["train", "a.csv", "b.csv"],
+    ["train", "a.csv", "--data", "b.csv"],
     ["train", "--sizes", "784,x"], ["train", "--sizes", ""], ["train", "--seed", "-1"],
     ["train", "--seed", "1.5"], ["train", "--epochs", "many"], ["train", "--cost", "free"],
     ["train", "--activation", "sofmax"], ["train", "--dtype", "float16"],
@@ -518,8 +739,51 @@ def test_errors_of_a_real_process():
 def test_wrong_usage(args, cli):
     status, out, err = cli(*args)
     assert (status, out) == (2, "")
-    assert err.startswith("usage: cbackprop")
-    assert ": error: " in err.splitlines()[-1]
+    usage, error = err.splitlines()
+    assert usage.startswith("usage: cbackprop")
+    assert ": error: " in error
+
+
+@pytest.mark.parametrize(("word", "meant"), [
+    ("--lr", "--eta"), ("--learning-rate=0.1", "--eta"), ("--learning_rate", "--eta"),
+    ("--batch-size", "--batch"), ("--mini-batch-size", "--batch"), ("--max-iter", "--epochs"),
+    ("--solver", "--optimizer"), ("--epohcs", "--epochs"), ("--random-state", "--seed"),
+    ("--hidden-sizes", "--hidden"), ("--alpha", "--lmbda"), ("--loss", "--cost"),
+])
+def test_unknown_options_say_what_was_meant(word, meant, cli):
+    status, _, err = cli("train", "a.csv", word, "1")
+    assert status == 2
+    assert err.splitlines()[-1].endswith(f"; did you mean {meant}?")
+
+
+def test_unknown_names_say_what_was_meant(cli):
+    assert cli("train", "--activation", "rleu")[2].endswith("got 'rleu'; did you mean 'relu'?\n")
+
+
+def test_sizes_or_hidden(cli, fruit):
+    status, _, err = cli("train", fruit, "--sizes", "7,9,3", "--hidden", "9")
+    assert status == 2
+    assert "not allowed with argument --sizes" in err
+
+
+def test_remedies_are_options(cli, output, fruit):
+    """Python's arguments would be of no use; and the remedy works."""
+    with open("slip.csv", "w") as file:
+        file.write("code,y\n" + "1,a\n2,b\n" * 9 + "x,a\n")
+    assert cli("train", "slip.csv")[2].endswith(
+        "must be a number like the rest of its column, got 'x'; columns in --text stay words\n")
+    assert "columns: 1 columns -> 4 inputs: 1 one-hot" in output(
+        "train", "slip.csv", "--text", "code", "--epochs", "1", "--save", "net.npz")
+    assert len(output("predict", "net.npz", "slip.csv", "--text", "code")) == 19
+
+
+@pytest.mark.parametrize("isa", ["v9", "V3"])
+def test_an_instruction_set_that_there_is_not(isa):
+    done = subprocess.run([*COMMAND, "info"], env=USUAL | {"CBACKPROP_ISA": isa},
+                          capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == ("cbackprop: error: CBACKPROP_ISA must be one of "
+                           f"['baseline', 'v3', 'v4'], got '{isa}'\n")
 
 
 def test_the_place_to_save_is_checked_before_training(cli, monkeypatch):
@@ -532,7 +796,7 @@ def test_the_place_to_save_is_checked_before_training(cli, monkeypatch):
 def test_a_failed_training_keeps_the_file_that_was_there(cli, saved):
     with open(saved, "rb") as file:
         before = file.read()
-    assert cli("train", "--activation", "relu", "--eta", "1e30", "--save", saved)[0] == 1
+    assert cli("train", "--book", "--activation", "relu", "--eta", "1e30", "--save", saved)[0] == 1
     with open(saved, "rb") as file:
         assert file.read() == before
     assert os.listdir() == [saved]

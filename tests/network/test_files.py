@@ -267,6 +267,17 @@ def test_the_history_is_of_the_last_training(path):
     assert (len(net.history), len(twin.history)) == (3, 1)
 
 
+@pytest.mark.parametrize("seed", [0, 2**63, 2**64 - 1])
+def test_a_training_that_drew_any_seed_goes_on_from_a_file(seed, path, monkeypatch):
+    net = network()
+    monkeypatch.setattr(net.engine, "seed", lambda: seed)
+    net.SGD(data(), 2, 7, 0.1, validation_split=0.2, dropout=0.1)
+    net.save(path)
+    found = Network.load(path)
+    assert found.history == net.history
+    assert found.history.seed == seed
+
+
 def test_the_history_of_lbfgs(path):
     pytest.importorskip("scipy")
     net = network(dtype="float64")
@@ -805,6 +816,9 @@ def test_a_random_state_out_of_its_range_is_refused(kind, name, value, tmp_path)
     (lambda _, header: header["history"].update(accuracy=[1, 1]), "accuracy of the history must"),
     (lambda _, header: header["history"].update(recorded=["cost", "to_frame"]), "history must be"),
     (lambda _, header: header["history"].update(rows=-1), "rows of the history must be an integer"),
+    (lambda _, header: header["history"].update(seed=2**64), "seed of the history must be"),
+    (lambda _, header: header["history"].update(seed=-1), "seed of the history must be"),
+    (lambda _, header: header["history"].update(seed=True), "seed of the history must be"),
     (lambda _, header: header["history"].update(more=[]), "more"),
     (lambda _, header: header.update(history=[1]), "history"),
     (lambda _, header: header.update(version="3"), "version must be an integer"),

@@ -253,7 +253,7 @@ def test_large_tables_take_fewer_epochs():
 
 @pytest.mark.parametrize(("arguments", "given", "error", "line"), [
     (("klasses", 9, 4, 3), {}, ValueError, "kind must be one of .*, got 'klasses'"),
-    (("classes", 9, 4, 3), {"lr": 1}, TypeError, "decide takes sizes, .*, got 'lr'"),
+    (("classes", 9, 4, 3), {"lr": 1}, TypeError, "^decide.* 'lr': did you mean 'eta'"),
     (("classes", 9, 4, 3), {"sizes": [5, 10, 3]}, ValueError,
      "sizes must begin with 4, the number of inputs, and end with 3 for classes, "
      r"got \[5, 10, 3\]"),

@@ -3,11 +3,14 @@
 import doctest
 import importlib
 import pkgutil
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import cbackprop
+from cbackprop.cli.parser import parse
 
 README = Path(__file__).parents[2] / "README.md"
 MODULES = [m.name for m in pkgutil.walk_packages(cbackprop.__path__, "cbackprop.")
@@ -41,6 +44,39 @@ def test_public_names_have_examples():
 def test_every_format_of_files_is_in_their_page():
     page = (README.parent / "docs" / "files.md").read_text("utf-8")
     assert all(f'"net{ending}"' in page for ending in cbackprop.files.FORMATS if ending)
+
+
+CALL = re.compile(r"^(?:\$ |    |.* && |.*\| )?cbackprop "
+                  r"((?:train|evaluate|predict|bench|info|gradcheck)(?=[ \n])[^|&\n]*)", re.M)
+
+
+@pytest.mark.skipif(not README.exists(), reason="docs/ is not beside the tests")
+@pytest.mark.parametrize("page", ["README.md", "docs/first_hour.md", "docs/command_line.md"])
+def test_commands_of_a_page_exist(page, capsys):
+    """They are taken as usage, but for those that a page shows being refused."""
+    text = (README.parent / page).read_text("utf-8")
+    calls = [shlex.split(call) for call in CALL.findall(text)]
+    assert len(calls) >= 2
+    refused = []
+    for words in calls:
+        try:
+            parse(words)
+        except SystemExit:
+            refused.append(words)
+    assert all(f"$ cbackprop {shlex.join(words)}\nusage: cbackprop" in text for words in refused)
+    capsys.readouterr()
+
+
+@pytest.mark.skipif(not README.exists(), reason="docs/ is not beside the tests")
+def test_the_first_hour_is_what_was_filmed(monkeypatch):
+    """The page has the commands that the script runs, README's first, and no others."""
+    monkeypatch.syspath_prepend(str(README.parent / "tools"))
+    film = importlib.import_module("film_readme")
+    page = film.PAGE.read_text("utf-8")
+    assert re.findall(r"^\$ (.*)", page, re.M) == film.commands()
+    assert film.commands()[0] == "pip install . && cbackprop train --book"
+    assert film.masked("epoch 1  0.01 s, 99,999 rows per second") == (
+        "epoch 1  ... s, ... rows per second")
 
 
 @pytest.mark.skipif(not README.exists(), reason="README.md is not beside the tests")

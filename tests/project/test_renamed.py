@@ -107,6 +107,14 @@ def test_decays(optimizer, numbers):
         assert optimizer.decays() == numbers
 
 
+def test_network_handle():
+    net = cbackprop.Network([2, 3, 1])
+    with pytest.warns(DeprecationWarning, match="^Network.handle is deprecated, .*: use "
+                                                "Network.c_handle$") as warned:
+        assert repr(net.handle(2)).startswith('<capsule object "cbackprop.network32')
+    assert warned[0].filename == __file__
+
+
 def test_functions_take_their_old_arguments():
     from cbackprop import functions
     from cbackprop.core import _dispatch

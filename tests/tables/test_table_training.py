@@ -131,10 +131,14 @@ def test_counts_and_several_labels():
 
 
 @pytest.mark.parametrize(("arguments", "error", "match"), [
-    ({"optimiser": "adam"}, TypeError, "got 'optimiser'"),
+    ({"optimiser": "adam"}, TypeError, "'optimiser': did you mean 'optimizer'"),
     ({"target": "sort"}, ValueError, "^target must be a column of .*fruit.csv"),
     ({"left_out": "sort"}, ValueError, "^left_out must name columns of .*fruit.csv.* got 'sort'"),
     ({"test_split": 1}, ValueError, "^test_split must be a number of at least 0 and below 1"),
+    ({"lr": 0.1}, TypeError, r"^train_table\(\) .* 'lr': did you mean 'eta'"),
+    ({"hidden": [5], "sizes": [7, 5, 3]}, TypeError, "^hidden must be left out if sizes"),
+    ({"hidden": "30"}, TypeError, "^hidden must be a list of int, got '30'"),
+    ({"target": "kind", "left_out": "kind"}, ValueError, "^left_out must not name the target"),
     ({"sizes": [5, 3]}, ValueError, "^sizes must begin with 7"),
     ({"kind": "regression"}, ValueError, "must be a column of numbers, got 'apple'|'p"),
 ])

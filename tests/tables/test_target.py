@@ -315,7 +315,7 @@ def test_several_targets():
     ({"a": [1, 2], "b": [0, 1]}, "b", "labels", "kind 'labels' must have several columns"),
     ({"a": [1, 2], "b": [0, -1]}, "b", "counts", "row 1, column 'b': counts must be whole numbers"),
     ({"a": [1, 2], "b": [0, 0.5]}, "b", "counts", "at least 0, got 0.5"),
-    ({"a": ["x", "y"], "b": [0, 1]}, "a", "regression", "row 0, column 'a': a target of numbers must be"),
+    ({"a": ["x", "y"], "b": [0, 1]}, "a", "regression", "row 0, column 'a': a target of numbers"),
     ({"a": [1, 1], "b": [0, 1]}, "a", None, "column 'a': targets must differ, got 1 in all 2 rows"),
     ({"a": ["x"] * 3, "b": [0, 1, 2]}, "a", None, "targets must differ, got 'x' in all 3 rows"),
     ({"a": [1, 2], "b": [0, None]}, "b", None, "row 1, column 'b': every row must have a target"),

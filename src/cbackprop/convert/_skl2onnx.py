@@ -58,7 +58,7 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     real = "float64" if "Double" in type(operator.inputs[0].type).__name__ else "float32"
     graph = _InContainer(scope, container, real)
     x = graph.value(operator.inputs[0].full_name).to("Cast", to=graph.kind(real))
-    a = feedforward(x, [chains.Layer(w.astype(real), b.astype(real), runs)
+    a = feedforward(x, [chains.Layer(w.astype(real), b if b is None else b.astype(real), runs)
                         for w, b, runs in chains.of(net, "skl2onnx")])
     if not hasattr(net, "classes_"):
         graph.end(a, operator.outputs[0])

@@ -29,10 +29,10 @@ class Run(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A layer of weights: w of shape (out, in), b of shape (out,), and its activations."""
+    """A layer of weights: w of shape (out, in), b of shape (out,) or None, and its activations."""
 
     w: NDArray[Any]
-    b: NDArray[Any]
+    b: NDArray[Any] | None
     runs: list[Run]
 
 
@@ -49,9 +49,10 @@ def of(net: Any, by: str) -> list[Layer]:
     """
     net = _arguments.network(net, by)
     layers = []
-    for w, b, activation in zip(net.weights, net.biases, net.engine.activations, strict=True):
+    for w, b, biased, activation in zip(
+            net.weights, net.biases, net.engine.biased, net.engine.activations, strict=True):
         runs = activation if isinstance(activation, list) else [(activation, len(b))]
-        layers.append(Layer(np.array(w, order="C"), np.array(b[:, 0]),
+        layers.append(Layer(np.array(w, order="C"), np.array(b[:, 0]) if biased else None,
                             [_run(net, function, neurons, by) for function, neurons in runs]))
     return layers
 
@@ -166,6 +167,7 @@ class Chain:
         self.input_scale: Any = 1.0
         self.weights: list[NDArray[Any]] = []
         self.biases: list[NDArray[Any]] = []
+        self.biased: list[bool] = []
         self.activations: list[Any] = []
 
     def refuse(self, thing: Any, why: str = "has no equal in cbackprop") -> ValueError:
@@ -200,6 +202,7 @@ class Chain:
         self._goes_on()
         self.kinds.add(str(np.asarray(w).dtype))
         w = self._numbers(w, thing)
+        self.biased.append(b is not None or bool(np.any(self.offset)))
         b = np.zeros(len(w)) if b is None else self._numbers(b, thing)
         self.fits(thing, w.shape[1])
         if np.any(self.offset):
@@ -224,6 +227,7 @@ class Chain:
         if self.weights and self.activations[-1] == "identity":
             self.weights[-1] = self.weights[-1] * scale.reshape(-1, 1)
             self.biases[-1] = self.biases[-1] * scale + offset
+            self.biased[-1] |= offset.ndim > 0 or bool(offset)
         else:
             self.scale, self.offset = self.scale * scale, self.offset * scale + offset
             self.scaled_by = thing
@@ -290,7 +294,7 @@ class Chain:
                 [name for name, neurons in each for _ in range(neurons)]
                 if isinstance(each, list) else each for each in self.activations],
             cost=cost, dtype="float64" if "float64" in self.kinds else "float32",
-            input_scale=self.input_scale,
+            input_scale=self.input_scale, bias=self.biased,
             initializer=(self.weights, [b.reshape(-1, 1) for b in self.biases]), seed=seed)
 
     def _named(self, thing: Any) -> str:

@@ -123,10 +123,10 @@ def to_keras(net: Network) -> Any:
         model.add(kinds.Rescaling(scale.tolist(), dtype=net.dtype))
     for w, b, runs in collected:
         run = chains.only(runs, "to_keras")
-        dense = kinds.Dense(len(w), named.get(run.activation), dtype=net.dtype,
-                            kernel_initializer="zeros")  # draws no numbers
+        dense = kinds.Dense(len(w), named.get(run.activation), use_bias=b is not None,
+                            dtype=net.dtype, kernel_initializer="zeros")  # draws no numbers
         model.add(dense)
-        dense.set_weights([w.T, b])
+        dense.set_weights([w.T] if b is None else [w.T, b])
         if _numbers(dense.kernel, keras).dtype != net.dtype:
             raise ValueError(f"to_keras needs {net.dtype}, which Keras' backend "
                              f"{keras.config.backend()!r} does not have; JAX has it after "

@@ -65,7 +65,8 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     onnx = library("onnx", "export_onnx", "onnx")
     net = _arguments.network(net, "export_onnx")
     collected, scale = chains.of(net, "export_onnx"), chains.scale_of(net)
-    if sum(w.nbytes + b.nbytes for w, b, _ in collected) > MOST_BYTES:
+    arrays = [each for layer in collected for each in layer[:2] if each is not None]
+    if sum(each.nbytes for each in arrays) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
     graph = Graph(onnx, net.dtype)
     x = graph.value("x")
@@ -79,8 +80,10 @@ def feedforward(a: Value, collected: list[chains.Layer]) -> Value:
     """Return the output for the input a, equation (25)."""
     graph = a.graph
     for at, (w, b, runs) in enumerate(collected):
-        w_, b_ = graph.constant(w, f"weights_{at}"), graph.constant(b, f"biases_{at}")
-        z = a.to("Gemm", w_, b_, transB=1)
+        operands = [graph.constant(w, f"weights_{at}")]
+        if b is not None:
+            operands.append(graph.constant(b, f"biases_{at}"))
+        z = a.to("Gemm", *operands, transB=1)
         if len(runs) == 1:
             a = activated(z, runs[0])
         else:

@@ -129,7 +129,8 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
                activation=HIDDEN[hidden[0]] if hidden else "relu",
                **({"loss": "poisson"} if output == "exponential" else {}))
     mlp.coefs_ = [np.ascontiguousarray(layer.w.T) for layer in collected]
-    mlp.intercepts_ = [layer.b for layer in collected]
+    mlp.intercepts_ = [np.zeros(len(layer.w), net.dtype) if layer.b is None else layer.b
+                       for layer in collected]
     mlp.n_features_in_, mlp.n_outputs_ = net.sizes[0], net.sizes[-1]
     mlp.n_layers_, mlp.out_activation_ = net.num_layers, OUTPUTS[output]
     # The values that its own first fit has before the first step.

@@ -85,9 +85,11 @@ def to_torch(net: Network) -> Any:
     for w, b, runs in collected:
         run = chains.only(runs, "to_torch")
         activation = chains.made(run, WRITTEN.get(run.activation), torch.nn, "to_torch")
-        linear = torch.nn.Linear(w.shape[1], w.shape[0], device="meta")  # draws no numbers
+        linear = torch.nn.Linear(  # on "meta", it draws no numbers
+            w.shape[1], w.shape[0], bias=b is not None, device="meta")
         linear.weight = torch.nn.Parameter(torch.from_numpy(w))
-        linear.bias = torch.nn.Parameter(torch.from_numpy(b))
+        if b is not None:
+            linear.bias = torch.nn.Parameter(torch.from_numpy(b))
         modules += [linear] if type(activation) is torch.nn.Identity else [linear, activation]
     return torch.nn.Sequential(*modules)
 

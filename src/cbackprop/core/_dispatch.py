@@ -7,9 +7,11 @@ package is imported.
 import importlib
 import importlib.util
 import os
+import sys
 from functools import cache
 from types import ModuleType
 
+from cbackprop import _endings
 from cbackprop.core import _cpu, _runtime
 
 LEVELS = ("baseline", "v3", "v4")
@@ -54,7 +56,12 @@ def choose(asked: str | None) -> tuple[str, str]:
     return asked, "CBACKPROP_ISA asks for it"
 
 
-ISA, WHY = choose(os.environ.get("CBACKPROP_ISA"))
+try:
+    ISA, WHY = choose(os.environ.get("CBACKPROP_ISA"))
+except ImportError as error:
+    if _endings.is_command():  # of which nothing is loaded yet that could say it
+        sys.exit(f"cbackprop: error: {error}")
+    raise
 
 
 LOADED: list[ModuleType] = [_runtime]  # each module has its own OpenMP threads

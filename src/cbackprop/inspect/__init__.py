@@ -3,7 +3,8 @@ What backpropagation does inside a network, number by number: chapter 2.
 
 Layers are numbered as in `Network.weights`: layer 0 is the first layer of weights and the neurons
 after it; the inputs are not a layer. So z, a and delta of layer l are those of the book's layer
-l + 2.
+l + 2. `explain` alone writes for a reader of the book: its layers and neurons have the book's
+numbers.
 
 A fitted estimator of `cbackprop.sklearn` can take the place of a network; y is then what its `fit`
 takes.
@@ -12,6 +13,7 @@ takes.
 from cbackprop import _renamed
 from cbackprop.inspect.demon import Demon, demon
 from cbackprop.inspect.derivatives import hessian_vector, input_gradient, jacobian
+from cbackprop.inspect.explain import Explanation, explain
 from cbackprop.inspect.find_eta import FoundEta, find_eta
 from cbackprop.inspect.gradient_check import GradientCheck, Place, gradient_check
 from cbackprop.inspect.paths import Paths, paths
@@ -19,8 +21,8 @@ from cbackprop.inspect.saturation import Saturated, Saturation, saturation
 from cbackprop.inspect.trace import Trace, trace
 from cbackprop.summary import Summary
 
-__all__ = ["Demon", "FoundEta", "GradientCheck", "Paths", "Place", "Saturated", "Saturation",
-           "Summary", "Trace", "demon", "find_eta", "gradient_check", "hessian_vector",
-           "input_gradient", "jacobian", "paths", "saturation", "trace"]
+__all__ = ["Demon", "Explanation", "FoundEta", "GradientCheck", "Paths", "Place", "Saturated",
+           "Saturation", "Summary", "Trace", "demon", "explain", "find_eta", "gradient_check",
+           "hessian_vector", "input_gradient", "jacobian", "paths", "saturation", "trace"]
 
 _renamed.install(__name__)

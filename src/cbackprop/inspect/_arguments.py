@@ -95,19 +95,34 @@ def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     return checked
 
 
-def one_example(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+def copy_and_examples(
+    net: Any, x: ArrayLike, y: Any
+) -> tuple[Network, NDArray[Any], NDArray[Any]]:
     """
-    Return one example as `examples` does.
+    Return a float64 copy, and rows and targets as `examples` does.
+
+    The copy reads numbers alone: rows and targets are given to it again, and are no tables and
+    classes any more.
+    """
+    copy = in_float64(net)
+    found = examples(copy, x, targets(net, y))
+    copy.preprocessing = copy.classes = None
+    return copy, *found
+
+
+def one_example(net: Any, x: ArrayLike, y: Any) -> tuple[Network, NDArray[Any], NDArray[Any]]:
+    """
+    Return a float64 copy and one example, as `copy_and_examples` does.
 
     Raises
     ------
     TypeError, ValueError
         As `examples`, or if there are several.
     """
-    found = examples(net, x, y)
-    if len(found[0]) > 1:
-        raise ValueError(f"x must be one example, got {len(found[0])} rows")
-    return found
+    copy, rows, targets = copy_and_examples(net, x, y)
+    if len(rows) > 1:
+        raise ValueError(f"x must be one example, got {len(rows)} rows")
+    return copy, rows, targets
 
 
 def layer(net: Network, value: Any) -> int:

@@ -68,12 +68,12 @@ def demon(
     >>> abs(measured - predicted) < 1e-8
     True
     """
-    copy = _arguments.in_float64(net)
-    rows, targets = _arguments.one_example(copy, x, _arguments.targets(net, y))
+    copy, rows, targets = _arguments.one_example(net, x, y)
     layer = _arguments.layer(copy, layer)
     neuron = _arguments.neuron(copy, "neuron", layer, neuron)
     dz = number("dz", dz)
     traced = trace(copy, rows, targets)
-    copy.biases[layer][neuron] += dz
+    core = copy.engine.core
+    core.views(core.parameters)[1][layer][neuron] += dz  # though the layer may have no biases
     cost = copy.engine.mean_cost(copy.engine.examples((rows, targets), ""))
     return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))

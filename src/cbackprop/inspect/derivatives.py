@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, arrays
 from cbackprop.inspect import _arguments
+from cbackprop.parameters import check_zero
 
 Parameters = tuple[Sequence[ArrayLike], Sequence[ArrayLike]]
 
@@ -135,14 +136,15 @@ def hessian_vector(
     net, rows, targets = _arguments.network_and_examples(net, x, y)
     build, core = net.engine.build, net.engine.core
     direction, product = net.engine.zeros(), net.engine.zeros()
-    _put(v, *core.views(direction))
+    _put(v, core, direction)
     build.hessian_vector(core, build.Rows(rows), build.Targets(targets), direction, product)
     weights, biases = core.views(product)
     return biases, weights
 
 
-def _put(v: Any, weights: list[NDArray[Any]], biases: list[NDArray[Any]]) -> None:
-    """Copy a direction into the views of an arena."""
+def _put(v: Any, core: Any, direction: NDArray[Any]) -> None:
+    """Copy a direction into an arena."""
+    weights, biases = core.views(direction)
     if not isinstance(v, (tuple, list)) or len(v) != 2:
         raise TypeError(f"v must be (biases, weights), as backprop returns them, "
                         f"got {_check.shown(v)}")
@@ -154,6 +156,8 @@ def _put(v: Any, weights: list[NDArray[Any]], biases: list[NDArray[Any]]) -> Non
             array = arrays.numbers(v[at][layer], name)
             if array.shape != view.shape:
                 raise ValueError(f"{name} must have shape {view.shape}, got {array.shape}")
+            if at == 0 and not core.biased[layer]:
+                check_zero(array, name)
             with np.errstate(over="ignore"):
                 view[...] = array
             if not np.isfinite(view).all():

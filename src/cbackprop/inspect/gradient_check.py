@@ -138,12 +138,12 @@ def gradient_check(
     """
     eps = number("eps", eps, MIN_EPS, 1)
     tolerance = number("tolerance", tolerance, 0, above=True)
-    copy = _arguments.in_float64(net)
-    rows, targets = _arguments.examples(copy, x, _arguments.targets(net, y))
+    copy, rows, targets = _arguments.copy_and_examples(net, x, y)
     arrays = [(letter, layer, values, nabla)
               for letter, views, nablas in zip(
                   "bw", (copy.biases, copy.weights), copy.backprop(rows, targets), strict=True)
-              for layer, (values, nabla) in enumerate(zip(views, nablas, strict=True))]
+              for layer, (values, nabla) in enumerate(zip(views, nablas, strict=True))
+              if values.flags.writeable]  # not the biases of layers that have none
     measured = _Cost(copy, rows, targets, eps, tolerance)
     smooth = _are_smooth(copy, rows, targets)
     others = None if smooth.all() or not smooth.any() else _Cost(

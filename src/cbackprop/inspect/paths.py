@@ -104,8 +104,7 @@ def paths(
     >>> len(found.factors), abs(found.total - found.bp4) < 1e-15
     (2, True)
     """
-    copy = _arguments.in_float64(net)
-    rows, targets = _arguments.one_example(copy, x, _arguments.targets(net, y))
+    copy, rows, targets = _arguments.one_example(net, x, y)
     layer = _arguments.layer(copy, layer)
     j = _arguments.neuron(copy, "j", layer, j)
     k = index("k", k, copy.sizes[layer], f"a neuron of layer {layer} has "

@@ -92,16 +92,16 @@ def saturation(
     net, y = _arguments.network(net), _arguments.targets(net, y)
     rows, targets = (_arguments.rows(net, x), None) if y is None else _arguments.examples(net, x, y)
     counts = [np.zeros(size) for size in net.sizes[1:]]
-    nabla = net.engine.zeros()
-    for signals, gradient, _ in slices(net, rows, targets):
+    errors = [np.zeros(size) for size in net.sizes[1:]]
+    for signals, _, _ in slices(net, rows, targets):
         for count, slope in zip(counts, signals["sigma_prime"], strict=True):
             count += (np.abs(slope) < threshold).sum(axis=0)
-        nabla += gradient
+        for error, delta in zip(errors, signals["delta"], strict=False):  # none without targets
+            error += delta.sum(axis=0, dtype=float)
     by_neuron = [count / len(rows) for count in counts]
     speed = None
     if targets is not None:
-        _, nabla_b = net.engine.core.views(nabla)
-        speed = [float(np.linalg.norm(g)) / len(rows) for g in nabla_b]
+        speed = [float(np.linalg.norm(error)) / len(rows) for error in errors]
     return Saturated(by_neuron, [float(share.mean()) for share in by_neuron], speed, threshold)
 
 

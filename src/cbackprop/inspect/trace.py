@@ -22,6 +22,8 @@ class Trace:
     """
     The result of `trace`; lists have one array for each layer of weights, like `Network.weights`.
 
+    The parameters are copies: training goes on without them.
+
     Attributes
     ----------
     x : array of shape (n, in)
@@ -32,13 +34,21 @@ class Trace:
     sigma_prime : list of arrays of shape (n, sizes[l + 1])
         sigma'(z). For softmax, the diagonal of its Jacobian, a_j (1 - a_j): the effect of each z on
         its own neuron. The other entries, which (37) needs, are -a_j a_k.
+    nabla_a : list of arrays of shape (n, sizes[l + 1])
+        dC/da, for each example: of the outputs the cost's derivative, of other layers
+        (w^(l+1))^T delta^(l+1), the bracket in BP2. Where an output is saturated and the cost has a
+        logarithm, it may be infinite; delta is not.
     delta : list of arrays of shape (n, sizes[l + 1])
         BP1 and BP2, for each example.
+    w, b : lists of arrays of shape (out, in) and (out, 1)
+        The parameters of the pass.
     nabla_w, nabla_b : lists of arrays
         BP4 and BP3, averaged over the examples; shaped like `Network.weights` and `biases`.
     cost : float
         The mean over the examples.
     activations : list of str
+    labels : list of str
+        What the book calls each layer: "2", "3", ...; the last is "L".
     """
 
     x: NDArray[Any]
@@ -46,11 +56,15 @@ class Trace:
     z: list[NDArray[Any]]
     a: list[NDArray[Any]]
     sigma_prime: list[NDArray[Any]]
+    nabla_a: list[NDArray[Any]]
     delta: list[NDArray[Any]]
+    w: list[NDArray[Any]]
+    b: list[NDArray[Any]]
     nabla_w: list[NDArray[Any]]
     nabla_b: list[NDArray[Any]]
     cost: float
     activations: list[str]
+    labels: list[str]
 
     def __len__(self) -> int:
         return len(self.x)
@@ -133,12 +147,17 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
     weights, biases = net.engine.core.views(nabla)
     if targets.ndim == 1:
         targets = np.eye(net.sizes[-1], dtype=net.dtype)[targets]
+    whole = {name: [np.concatenate(layer) for layer in zip(*parts, strict=True)]
+             for name, parts in signals.items()}
+    w, b = [each.copy() for each in net.weights], [each.copy() for each in net.biases]
+    with np.errstate(all="ignore"):
+        nabla_a = [delta @ of for delta, of in zip(whole["delta"][1:], w[1:], strict=True)]
+        nabla_a.append(net.cost_derivative(whole["a"][-1], targets))
     return Trace(
-        rows, targets,
-        **{name: [np.concatenate(layer) for layer in zip(*parts, strict=True)]
-           for name, parts in signals.items()},
+        rows, targets, **whole, nabla_a=nabla_a, w=w, b=b,
         nabla_w=weights, nabla_b=biases, cost=cost / len(rows),
-        activations=[described(activation) for activation in net.engine.activations])
+        activations=[described(activation) for activation in net.engine.activations],
+        labels=[*map(str, range(2, net.num_layers)), "L"])
 
 
 def slices(

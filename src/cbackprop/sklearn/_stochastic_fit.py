@@ -89,7 +89,7 @@ class Epochs(Callback):
     def on_train_begin(self, network: Network, history: History) -> None:
         """Start to count the rows that are skipped because their mini-batch weighs 0."""
         self.state = network.engine.optimizer_state
-        self.skipped = self.state.in_core.passed_over if self.state else 0
+        self.skipped = self.state.in_core.skipped_rows if self.state else 0
 
     def on_epoch_end(self, network: Network, history: History) -> bool:
         """Record the epoch, change the rate, and return whether training is over."""
@@ -99,7 +99,7 @@ class Epochs(Callback):
         state = network.engine.optimizer_state
         assert state is not None
         before = self.skipped if state is self.state else 0  # a new optimizer
-        self.state, self.skipped = state, state.in_core.passed_over
+        self.state, self.skipped = state, state.in_core.skipped_rows
         counted = self.n - (self.skipped - before)
         own.loss_ = history.cost[-1] / own._outputs_of_a_loss * self.n / max(1, counted)
         own.loss_curve_.append(own.loss_)

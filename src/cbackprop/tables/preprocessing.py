@@ -356,6 +356,12 @@ class Preprocessing:
         # A file for predictions has no target, and may lack the columns that are left out.
         without = [name for name in self.names if name not in self.target]
         seen = [column.name for column in self.inputs]
+        if len(table.target) == len(self.target):  # kept apart, wherever it stood in training
+            features = [name for name in table.columns if name not in table.target]
+            for names in (without, seen):
+                if len(names) == len(features):
+                    return dict(zip([*names, *self.target], [*features, *table.target],
+                                    strict=True))
         for names in (list(self.names), without, seen):
             if len(names) == len(table.columns):
                 return dict(zip(names, table.columns, strict=True))

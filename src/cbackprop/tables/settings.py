@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, layers, optimizers
+from cbackprop import _check, _words, layers, metrics, optimizers
 from cbackprop.callbacks import EarlyStopping
 from cbackprop.default_eta import default_eta
 from cbackprop.history import History
@@ -135,9 +135,14 @@ class Settings:
         evaluation = given.pop("evaluation_data", None)
         if evaluation is not None:
             options.pop("validation_split", None)
+        if net.history is None and self.kind in (metrics.NUMBERS, metrics.LABELS):
+            # Two numbers, or labels of which each row happens to have one, look like classes.
+            net.trained_on = metrics.Kind(self.kind, middle=layers.threshold(net.engine.cost))
         if not self.scales_targets:
             return net.SGD((x, y), **options, evaluation_data=evaluation, **given)
         scale = TargetScale.of(np.asarray(y, float))
+        if not net.biases[-1].flags.writeable:  # none that could have the mean
+            scale = replace(scale, mean=np.zeros_like(scale.mean))
         if evaluation is not None:
             evaluation = evaluation[0], scale.scaled(evaluation[1])
         if net.history is not None:  # a second training
@@ -165,8 +170,10 @@ class TargetScale:
     def of(cls, y: NDArray[Any]) -> TargetScale:
         """Measure targets of shape (n, out), or (n,) for one output."""
         rows = y.reshape(len(y), -1)
-        scale = rows.std(axis=0)
-        return cls(rows.mean(axis=0), np.where(scale > 0, scale, 1.0))
+        # Squares of numbers may be beyond a float. By a power of 2, nothing is rounded.
+        unit = np.ldexp(1.0, np.frexp(np.abs(rows).max(axis=0))[1] - 1)
+        mean, scale = (rows / unit).mean(axis=0) * unit, (rows / unit).std(axis=0) * unit
+        return cls(mean, np.where(scale > 0, scale, 1.0))
 
     def scaled(self, y: ArrayLike) -> NDArray[Any]:
         """Return y with mean 0 and scale 1."""
@@ -176,12 +183,12 @@ class TargetScale:
     def leave(self, net: Any) -> None:
         """Change the last layer: outputs become those for standardised y."""
         net.weights[-1][...] /= self.scale[:, None]
-        net.biases[-1][...] = (net.biases[-1] - self.mean[:, None]) / self.scale[:, None]
+        net.biases[-1] = (net.biases[-1] - self.mean[:, None]) / self.scale[:, None]
 
     def enter(self, net: Any) -> None:
         """Change the last layer: outputs become those for y in its own unit."""
         net.weights[-1][...] *= self.scale[:, None]
-        net.biases[-1][...] = net.biases[-1] * self.scale[:, None] + self.mean[:, None]
+        net.biases[-1] = net.biases[-1] * self.scale[:, None] + self.mean[:, None]
 
 
 def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Settings:
@@ -225,9 +232,7 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     --lmbda 0.5: enough to keep weights small
     """
     _check.choice("kind", kind, KINDS)
-    unknown = sorted(given.keys() - {*NETWORK, *TRAINING})
-    if unknown:
-        raise TypeError(f"decide takes {', '.join([*NETWORK, *TRAINING])}, got {unknown[0]!r}")
+    check_known(given, "decide")
     values = {name: value for name, value in given.items() if value is not None}
     decisions: list[Decision] = []
 
@@ -264,6 +269,23 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     guess("lmbda", lambda: (float(f"{LMBDA * math.sqrt(n):.0e}"),
                             "enough to keep weights small"))
     return Settings(kind, values, tuple(decisions))
+
+
+def check_known(given: Iterable[str], function: str, *more: str) -> None:
+    """
+    See that keywords are settings, or one of some more.
+
+    Raises
+    ------
+    TypeError
+        If one is not; it says which may be meant.
+    """
+    known = [*more, *NETWORK, *TRAINING]
+    for word in given:
+        if word not in known:
+            meant = _words.argument(word, known)
+            remedy = f"did you mean {meant!r}?" if meant else f"it takes {', '.join(known)}"
+            raise TypeError(f"{function}() got an unexpected keyword argument {word!r}: {remedy}")
 
 
 def _check_sizes(sizes: Any, columns: int, outputs: int, kind: str) -> None:

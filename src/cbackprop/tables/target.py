@@ -21,6 +21,7 @@ COUNTS = re.compile(r"(?:^(?:num|nb|number_of)_)|"
                     r"(?:^|_)(?:counts?|cnt|visits|claims|purchases|arrivals|accidents)(?:_|$)")
 FEW = 20  # up to so many different whole numbers are classes
 ENOUGH = 5  # rows of each, on average
+GAPS = 5  # from so many different values on, labels would have no gaps
 Label: TypeAlias = str | int | float | bool
 
 
@@ -109,11 +110,7 @@ def choose(
     """
     if kind is not None:
         kind = KINDS[_check.choice("kind", kind, KINDS)]
-    if not len(table):
-        raise ValueError(f"{table.source} must have rows, got none")
-    names, why = _asked(table, target) if target is not None else _found(table)
-    left_out = {name: reason for name in table.columns if name not in names
-                if (reason := _no_feature(table, name)) is not None}
+    names, why, left_out = find(table, target)
     if len(names) + len(left_out) == len(table.columns):
         raise ValueError(f"{table.source} must have a column beside the target {names[0]!r}"
                          f"{' and the index' * bool(left_out)}, got none")
@@ -125,6 +122,34 @@ def choose(
 
 
 # ---- which column ----
+
+
+def find(
+    table: Table, target: str | int | Sequence[str | int] | None = None
+) -> tuple[list[str], str, dict[str, str]]:
+    """
+    Find the target as `choose` does, whatever it holds; and what is no feature.
+
+    Returns
+    -------
+    names, why, left_out : list of str, str, dict of str to str
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no rows, or no such column.
+
+    Examples
+    --------
+    >>> find(Table({"label": np.zeros(2), "height": np.array([1.5, 2.0])}))[0]
+    ['label']
+    """
+    if not len(table):
+        raise ValueError(f"{table.source} must have rows, got none")
+    names, why = _asked(table, target) if target is not None else _found(table)
+    left_out = {name: reason for name in table.columns if name not in names
+                if (reason := _no_feature(table, name)) is not None}
+    return names, why, left_out
 
 
 def _asked(table: Table, target: Any) -> tuple[list[str], str]:
@@ -173,7 +198,8 @@ def _found(table: Table) -> tuple[list[str], str]:
         return list(table.target), f"{called}, which the file stores separately"
     if table.named:
         known = [names[at] for at in columns.named_target(names)]
-        fit = [name for name in known if not _unfit(table.columns[name])]
+        fit = [name for name in known if not _unfit(name, table.columns[name])]
+        known = [name for name in known if not _is_feature(name, table.columns[name])]
         for name in fit or known[:1]:
             others = [other for other in fit if other != name]
             return [name], f"column {name!r}, whose name means target" + (
@@ -215,10 +241,15 @@ def _differs_in_every_row(column: NDArray[Any]) -> bool:
     return column.dtype == object and None not in column and len(set(column)) == len(column)
 
 
-def _unfit(column: NDArray[Any]) -> bool:
-    """Return whether a column cannot be a target: dates, or text with too many different values."""
-    return column.dtype.kind == "M" or (column.dtype == object and _are_too_many(
-        len(set(column)), len(column)))
+def _unfit(name: str, column: NDArray[Any]) -> bool:
+    """Return whether a column cannot be a target: dates, a feature, or text with many values."""
+    return column.dtype.kind == "M" or _is_feature(name, column) or (
+        column.dtype == object and _are_too_many(len(set(column)), len(column)))
+
+
+def _is_feature(name: str, column: NDArray[Any]) -> bool:
+    return (columns.normal(name) in columns.FEATURES and column.dtype.kind == "f"
+            and len(np.unique(column)) > 2)
 
 
 def _are_too_many(classes: int, n: int) -> bool:
@@ -286,8 +317,9 @@ def _of_one(
     column = table.columns[name]
     values, y = _distinct(column)
     if len(values) < 2:
+        where = f"all {len(table):,} rows" if len(table) > 1 else "the only row"
         raise ValueError(f"{table.where(None, name)}: targets must differ, got "
-                         f"{_check.shown(values[0])} in all {len(table):,} rows; choose another "
+                         f"{_check.shown(values[0])} in {where}; choose another "
                          f"column with target=")
     guess, reason = _guess(name if table.named else "", column, values)
     if kind is None:
@@ -329,12 +361,14 @@ def _guess(name: str, column: NDArray[Any], values: Sequence[Label]) -> tuple[st
     if d == 2:
         return "classes", "there are two of them"
     from_0_or_1 = low in (0, 1) and high - low == d - 1
-    if d <= FEW and n >= (2 if from_0_or_1 else ENOUGH) * d:
+    counts = np.unique(column, return_counts=True)[1]
+    are_small = low == 0 and counts.argmax() <= 1 and counts.max() >= 0.1 * n
+    are_counts = are_small and not from_0_or_1 and d >= GAPS
+    if d <= FEW and n >= (2 if from_0_or_1 else ENOUGH) * d and not are_counts:
         return "classes", f"they are whole numbers of {d} values"
     if from_0_or_1 and d <= columns.MAX_CLASSES and n >= FEW * d:
         return "classes", f"they are the whole numbers from {low:g} to {high:g}"
-    counts = np.unique(column, return_counts=True)[1]
-    if low == 0 and counts.argmax() <= 1 and counts.max() >= 0.1 * n:
+    if are_small:
         return "counts", "they are whole, from 0 up, and mostly small"
     return "numbers", f"they are whole numbers of {d:,} values"
 

@@ -32,7 +32,12 @@ BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
         (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
         (codecs.BOM_UTF16_BE, "utf-16"))
 CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
+OTHERS = (  # other formats of text
+    (re.compile(r"\s*<(?:!doctype|html|\?xml)\b", re.I),
+     "a page of HTML or XML: download the file itself"),
+    (re.compile(r"\s*(?:\{\s*\"|\[\s*[{[])"), "JSON: pandas.read_json makes a table of it"))
 STATED = re.compile(r"sep=(.)\n")  # Excel's first line
+HEAD = 2**16  # characters from which quotes are guessed
 SAMPLE = 200  # rows from which separator and header are guessed
 LARGE = 2**20  # characters; below it, polars is not worth its import
 
@@ -66,6 +71,9 @@ def read_text(
         If the text is no such table.
     """
     written, notes = decoded(content, source)
+    other = next((kind for begin, kind in OTHERS if begin.match(written)), None)
+    if other is not None:
+        raise ValueError(f"{source}: must be a table, got {other}")
     stated = STATED.match(written)
     if separator is None:
         separator = stated[1] if stated else guessed_separator(written)
@@ -158,6 +166,7 @@ class Lines:
         self.text = text
         self.source = source
         self.separator = separator
+        self.quote = guessed_quote(text, separator)
         self._between = True  # whether the next line begins a row
         self._line = self._start = 0
         self._width = 0  # 0 while unknown: then every line with # is a comment
@@ -175,8 +184,8 @@ class Lines:
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield each row with the line on which it begins. Comments are skipped."""
         self._line = 0
-        reader = csv.reader(self._lines(), delimiter=self.separator, strict=True,
-                            skipinitialspace=True)
+        reader = csv.reader(self._lines(), delimiter=self.separator, quotechar=self.quote,
+                            strict=True, skipinitialspace=True)
         while True:
             self._between = True
             try:
@@ -229,6 +238,15 @@ class Lines:
             != self._width)
 
 
+def guessed_quote(text: str, separator: str) -> str:
+    """Return the quote character: single if these surround whole fields."""
+    head, edge = text[:HEAD].rpartition("\n")[0] or text[:HEAD], re.escape(separator)
+    if "'" not in head or re.search(f'(?:^|{edge}) *"', head, re.M):
+        return '"'
+    whole = re.findall(f"(?:^|{edge}) *'[^'\n]*' *(?={edge}|$)", head, re.M)
+    return "'" if 2 * len(whole) == head.count("'") else '"'
+
+
 def across(rows: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """Return the columns of rows; short rows are filled with ""."""
     return list(itertools.zip_longest(*rows, fillvalue=""))
@@ -276,8 +294,9 @@ def is_header(first: Sequence[str], below: Sequence[Sequence[str]], comma: bool)
         return any(map(numbers_below, words)) or (
             len({first[at] for at in words}) == len(words) and not any(map(recurs, words)))
     whole = [int(first[at]) for at in values if first[at].strip().isdecimal()]
+    count = len(whole) > 2 and whole == list(range(whole[0], whole[0] + len(whole)))  # as years do
     return (len(whole) == len(values) == len(set(whole)) and not any(map(recurs, words))
-            and (bool(columns.named_target([first[at] for at in words]))
+            and (count or bool(columns.named_target([first[at] for at in words]))
                  or (len(whole) > 1 and whole == sorted(whole) and any(map(numbers_below, words)))))
 
 
@@ -315,7 +334,7 @@ def _of_plain_rows(
     that the sample has.
     """
     written, separator, (first, row) = lines.text, lines.separator, sample[0]
-    if len(written) < LARGE or separator == " ":
+    if len(written) < LARGE or separator == " " or lines.quote != '"':
         return None
     start = 0
     for _ in range(first - 1):

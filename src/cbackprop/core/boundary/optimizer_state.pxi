@@ -25,6 +25,7 @@ cdef class OptimizerState:
     cdef const real[::1] dropout
     cdef const double[::1] eta_factors
     cdef const uint8_t[::1] nonnegative
+    cdef const Py_ssize_t[::1] frozen_steps
     cdef readonly tuple slots
 
     def __cinit__(self, Parameters network not None, optimizer):
@@ -41,7 +42,7 @@ cdef class OptimizerState:
     def set(self, dict numbers not None, dropout, *, double l2=0, double l1=0,
             double weight_decay=0, double clip_value=INFINITY, double clip_norm=INFINITY,
             double max_norm=INFINITY, uint64_t seed=0, double noise=0, eta_factors=None,
-            nonnegative=None):
+            nonnegative=None, frozen_steps=None):
         """
         Set everything except the state.
 
@@ -57,6 +58,8 @@ cdef class OptimizerState:
             What each layer's learning rate is multiplied by; 0 freezes the layer.
         nonnegative : array (layers of weights,) of uint8, optional
             Whether the layer's weights are kept from being negative.
+        frozen_steps : array (layers of weights,) of intp, optional
+            How many of the steps so far each layer was frozen for.
         """
         cdef Py_ssize_t l
         cdef const real[::1] rates = numeric_array(dropout)
@@ -69,15 +72,18 @@ cdef class OptimizerState:
         options.clip_value, options.clip_norm, options.max_norm = clip_value, clip_norm, max_norm
         options.by_weight, options.penalty = False, 0
         self.eta_factors, self.nonnegative = eta_factors, nonnegative
-        options.eta_factors, options.nonnegative = NULL, NULL
-        for given in (eta_factors, nonnegative):
+        self.frozen_steps = frozen_steps
+        options.eta_factors, options.nonnegative, options.frozen_steps = NULL, NULL, NULL
+        for given in (eta_factors, nonnegative, frozen_steps):
             if given is not None and len(given) != self.network.net.n_layers:
-                raise ValueError(f"eta_factors and nonnegative must be "
+                raise ValueError(f"eta_factors, nonnegative and frozen_steps must be "
                                  f"{self.network.net.n_layers}, got {len(given)}")
         if eta_factors is not None:
             options.eta_factors = &self.eta_factors[0]
         if nonnegative is not None:
             options.nonnegative = &self.nonnegative[0]
+        if frozen_steps is not None:
+            options.frozen_steps = &self.frozen_steps[0]
         options.plain = (options.kind == SGD and l2 == l1 == weight_decay == 0
                          and clip_value == clip_norm == max_norm == INFINITY
                          and not has_rules(options))
@@ -116,6 +122,6 @@ cdef class OptimizerState:
         self.options.steps = steps
 
     @property
-    def passed_over(self):
+    def skipped_rows(self):
         """The number of examples skipped because their mini-batch had a total weight of 0."""
-        return self.options.passed_over
+        return self.options.skipped_rows

@@ -18,6 +18,11 @@ cdef class Parameters:
         The factor of all inputs, or one factor for each input.
     biased : sequence of bool, optional
         Whether each layer of weights has biases; by default all have. Others are zero.
+
+    Attributes
+    ----------
+    biased : tuple of bool
+        The same for every layer.
     """
 
     cdef Network net
@@ -26,6 +31,7 @@ cdef class Parameters:
     cdef real[::1] parameters_view
     cdef const real[::1] scales_view
     cdef readonly object parameters  # the arena
+    cdef readonly tuple biased
 
     def __cinit__(self, sizes, activations, cost, scales, biased=None):
         cdef Py_ssize_t l, at = 0
@@ -35,6 +41,7 @@ cdef class Parameters:
                              f"got {len(sizes)} and {len(activations)}")
         self.net.n_layers = len(sizes) - 1
         self.functions = [activations, cost]
+        self.biased = (True,) * self.net.n_layers if biased is None else tuple(biased)
         set_cost(&self.net.cost, cost)
         self.net.layers = <Layer*>PyMem_Calloc(self.net.n_layers, sizeof(Layer))
         if self.net.layers == NULL:
@@ -42,7 +49,7 @@ cdef class Parameters:
         for l in range(self.net.n_layers):
             layer = &self.net.layers[l]
             layer.K, layer.J = sizes[l], sizes[l + 1]
-            layer.biased = biased is None or biased[l]
+            layer.biased = self.biased[l]
             runs = activations[l]
             if not isinstance(runs, list):
                 runs = [(runs, layer.J)]

@@ -2,8 +2,16 @@
 # plain loops, under the same names.
 #
 # `p` is one thread's pass over a slice of a mini-batch. `at` is the state of a layer: z, a and
-# delta of the slice's examples. Threads share a product by neurons; engine/products.pxi selects its
-# operands.
+# delta. `p.layers[l]` is that of all examples of the slice, `p.own[l]` that of this thread's share
+# of them. (25), BP1 and BP2 compute the thread's own examples. BP3 and BP4 sum over all examples,
+# each thread for its own neurons; so do the products of large layers (`share_by_neurons`).
+#
+# engine/products.pxi selects the operands of a product, and writes them to a struct that the caller
+# has on its stack (`&product`): returning a struct would copy it, for 20 ns a product.
+#
+# BP3 and BP4 write to a `Sink`: they add to its arena `to`. That is a gradient or, if delta was
+# multiplied by -eta/m, the parameters themselves. If the Sink has an optimizer's step (`w_step` is
+# not NULL), the sums go through the step instead of being added.
 
 
 cdef int feedforward(Pass* p) except -1 nogil:
@@ -54,16 +62,16 @@ cdef inline void weighted_error(Pass* p, LayerState* at, int l, Range neurons) n
 
 
 cdef void add_bias_gradient(Pass* p, int l, const Sink* into) noexcept nogil:
-    # BP3   dC/db^l_j = delta^l_j, summed over the examples
-    add_to_biases(p, l, into, biases_of(p, l))
+    # BP3   dC/db^l_j = delta^l_j; sum_x delta^l_j for the examples x of the slice
+    add_sum_over_examples(p, l, into, biases_of(p, l))
 
 
 cdef void add_weight_gradient(Pass* p, int l, const Sink* into) noexcept nogil:
-    # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j, summed over the examples
+    # BP4   dC/dw^l_jk = a^(l-1)_k delta^l_j; the product sums over the examples, too
     cdef LayerProduct product
-    cdef Range columns = neurons_of(p, l)
-    if columns.first < columns.last and is_trained(into, l):
-        weight_gradient_operands(&product, p, &p.layers[l], l, columns, into)
+    cdef Range neurons = neurons_of(p, l)
+    if neurons.first < neurons.last and is_trained(into, l):
+        weight_gradient_operands(&product, p, &p.layers[l], l, neurons, into)
         compute(&product)
 
 

@@ -11,7 +11,7 @@ cdef int take_step(
     # Plain descent if options are NULL or `plain`, else an optimizer's step.
     if is_weightless(batch):                # its gradient is 0
         if options != NULL:
-            options.passed_over += batch.m
+            options.skipped_rows += batch.m
         return 0
     if p.noise != NULL:
         p.noise.step = options.steps + 1
@@ -26,11 +26,15 @@ cdef int take_step(
     return 0
 
 
-cdef int sum_into_arena(Pass* p, const MiniBatch* batch, real step) except -1 nogil:
-    # The complete gradient times `step`, in an arena of its own.
+cdef int sum_into_arena(
+    Pass* p, const MiniBatch* batch, const OptimizerOptions* options, real step,
+) except -1 nogil:
+    # The complete gradient times `step`, in an arena of its own; 0 for frozen layers.
     cdef Sink arena
     cdef Range own = part_of_arena(p)
     write_gradient(&arena, p.sums, step)
+    if options != NULL:
+        leave_frozen_out(&arena, options, p.net.n_layers)
     if not barrier(p):          # another thread may still read the previous gradient
         return 0
     memset(p.sums + own.first, 0, (own.last - own.first) * sizeof(real))
@@ -40,7 +44,7 @@ cdef int sum_into_arena(Pass* p, const MiniBatch* batch, real step) except -1 no
 cdef int add_sums(Pass* p, const MiniBatch* batch, real step) except -1 nogil:
     # As update_mini_batch, for more rows than a slice has.
     cdef Range own = part_of_arena(p)
-    sum_into_arena(p, batch, step)
+    sum_into_arena(p, batch, NULL, step)
     if not is_set(&p.team.barrier.stopped):
         add_arena(p.net.parameters + own.first, p.sums + own.first, own.last - own.first)
     return 0
@@ -63,12 +67,12 @@ cdef int optimize_mini_batch(
                 return 0
             if p.thread == 0:
                 p.cost = options.penalty * sum_of_squared_weights(p.net)
-    next_step(options, eta, weight, &w_step, &b_step)
+    next_step(options, eta, weight, options.steps + 1, &w_step, &b_step)
     if batch.m <= SLICE and options.clip_norm == INFINITY:
         take_steps(&step, options, &w_step, &b_step, eta, weight, p.net.n_layers)
         sum_gradients(p, batch, &step)
     else:
-        sum_into_arena(p, batch, <real>(1 / weight))
+        sum_into_arena(p, batch, options, <real>(1 / weight))
         if options.clip_norm < INFINITY:
             clip_to_norm(p, options.clip_norm)
         if is_set(&p.team.barrier.stopped):

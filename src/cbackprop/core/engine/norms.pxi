@@ -58,14 +58,14 @@ cdef void limit_norms(Pass* p, const OptimizerOptions* options) noexcept nogil:
     # Shorten each neuron's weights to at most max_norm (Srivastava et al., JMLR 2014).
     cdef int l
     cdef Layer* layer
-    cdef Range columns
+    cdef Range neurons
     for l in range(p.net.n_layers):
         layer = &p.net.layers[l]
-        columns = neurons_of(p, l)
+        neurons = neurons_of(p, l)
         if has_rules(options) and is_frozen(options, l):
             continue
-        if not layer.narrow or columns.first == 0 < columns.last:
-            limit_norms_of_layer(p.net.parameters + layer.w, layer, columns, options.max_norm)
+        if not layer.narrow or neurons.first == 0 < neurons.last:
+            limit_norms_of_layer(p.net.parameters + layer.w, layer, neurons, options.max_norm)
 
 
 cdef void limit_norms_of_layer(

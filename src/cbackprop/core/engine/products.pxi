@@ -19,12 +19,13 @@ cdef struct LayerProduct:
 
 
 cdef struct Sink:               # the destination of a gradient
-    real* to                    # an arena, to which step times the gradient is added
+    real* to                    # an arena: step times the gradient is added to it; or, for an
+                                # optimizer, the parameters
     real step                   # the factor; BP1 multiplies delta by it
-    const Step* w_step          # NULL; or an optimizer's step, and `to` are the parameters
+    const Step* w_step          # NULL: add. Else the optimizer's step, which the sums go through
     const Step* b_step          # the same for the biases
-    const OptimizerOptions* by_layer    # NULL; or they give each layer a step of its own,
-    double eta, weight                  # from the learning rate and the mini-batch's weight
+    const OptimizerOptions* by_layer    # NULL; or they say which layers are trained, and give each
+    double eta, weight                  # a step from the learning rate and the mini-batch's weight
     int lowest                  # the lowest layer that is trained
 
 
@@ -37,6 +38,16 @@ cdef inline void write_gradient(
     into.w_step, into.b_step, into.by_layer, into.lowest = NULL, NULL, NULL, 0
 
 
+cdef inline void leave_frozen_out(
+    Sink* into,                 # IN, OUT
+    const OptimizerOptions* options, int n_layers,
+) noexcept nogil:
+    if has_rules(options):
+        into.by_layer = options
+        while into.lowest < n_layers and is_frozen(options, into.lowest):
+            into.lowest += 1
+
+
 cdef inline void take_steps(
     Sink* into,                 # OUT
     const OptimizerOptions* options, const Step* w_step, const Step* b_step,
@@ -44,11 +55,8 @@ cdef inline void take_steps(
 ) noexcept nogil:
     # Pass the average gradient on to an optimizer.
     write_gradient(into, options.parameters, <real>(1 / weight))
-    into.w_step, into.b_step = w_step, b_step
-    if has_rules(options):
-        into.by_layer, into.eta, into.weight = options, eta, weight
-        while into.lowest < n_layers and is_frozen(options, into.lowest):
-            into.lowest += 1
+    into.w_step, into.b_step, into.eta, into.weight = w_step, b_step, eta, weight
+    leave_frozen_out(into, options, n_layers)
 
 
 cdef inline bint is_trained(const Sink* into, int l) noexcept nogil:
@@ -135,10 +143,10 @@ cdef inline void weighted_error_operands(
 
 cdef inline void weight_gradient_operands(
     LayerProduct* product,      # OUT w += a_prev delta^T
-    Pass* p, LayerState* at, int l, Range columns, const Sink* into,
+    Pass* p, LayerState* at, int l, Range neurons, const Sink* into,
 ) noexcept nogil:
     cdef const Layer* layer = &p.net.layers[l]
-    cdef real* w = into.to + layer.w + columns.first
+    cdef real* w = into.to + layer.w + neurons.first
     cdef Product* dense = &product.dense
     cdef const Step* step = into.w_step
     cdef Step b_step
@@ -146,20 +154,20 @@ cdef inline void weight_gradient_operands(
     begin_product(product, p)
     dense.c = dense.initial = w
     dense.ldc = dense.ld_initial = layer.ld
-    dense.depth, dense.columns = p.m, columns.last - columns.first
+    dense.depth, dense.columns = p.m, neurons.last - neurons.first
     if layer.narrow:            # (J, K)
         dense.rows, dense.n_rows = at.delta_rows, layer.J
-        dense.b, dense.ldb = (at - 1).handed_on + columns.first, (at - 1).ld
+        dense.b, dense.ldb = (at - 1).handed_on + neurons.first, (at - 1).ld
         product.clears_padding = True
     else:
         dense.rows, dense.n_rows, dense.a_transposed = at.a_prev, layer.K, True
-        dense.b, dense.ldb = at.delta + columns.first, at.ld
+        dense.b, dense.ldb = at.delta + neurons.first, at.ld
     dense.n_rows_total = dense.n_rows
     if l == 0:
         if at == p.layers:      # the product prefetches the next rows of x
             dense.prefetcher = &p.prefetcher
         if p.net.scale != 1:    # delta is multiplied by the scale of x
-            scale_rows(at.delta + columns.first, p.net.scale, at.rows, dense.columns, at.ld)
+            scale_rows(at.delta + neurons.first, p.net.scale, at.rows, dense.columns, at.ld)
     if step != NULL:
         if into.by_layer != NULL:
             next_step_of_layer(into.by_layer, l, into.eta, into.weight, &product.step, &b_step)
@@ -173,7 +181,7 @@ cdef inline void weight_gradient_operands(
         product.form = ZEROS_SKIPPED_TRANSPOSED
 
 
-cdef inline void add_over_examples(
+cdef inline void add_deltas(
     real* to,                   # IN, OUT (J)  + the sum of delta over the examples
     const LayerState* at, bint narrow, Range neurons,
 ) noexcept nogil:
@@ -183,7 +191,10 @@ cdef inline void add_over_examples(
         add_column_sums(to, at.delta, at.rows, neurons.first, neurons.last, at.ld)
 
 
-cdef inline void add_to_biases(Pass* p, int l, const Sink* into, Range neurons) noexcept nogil:
+cdef inline void add_sum_over_examples(
+    Pass* p, int l, const Sink* into, Range neurons,
+) noexcept nogil:
+    # sum_x delta^l goes to nabla_b, or through the optimizer's step.
     cdef const Layer* layer = &p.net.layers[l]
     cdef real* b = into.to + layer.b
     cdef real* sums = <real*>p.panel    # no product needs it now
@@ -192,10 +203,10 @@ cdef inline void add_to_biases(Pass* p, int l, const Sink* into, Range neurons) 
     if neurons.first == neurons.last or not layer.biased or not is_trained(into, l):
         return
     if step == NULL:
-        add_over_examples(b, &p.layers[l], layer.narrow, neurons)
+        add_deltas(b, &p.layers[l], layer.narrow, neurons)
         return
     memset(sums, 0, vectors(layer.J) * LANES * sizeof(real))
-    add_over_examples(sums, &p.layers[l], layer.narrow, neurons)
+    add_deltas(sums, &p.layers[l], layer.narrow, neurons)
     if into.by_layer != NULL:
         next_step_of_layer(into.by_layer, l, into.eta, into.weight, &w_step, &own)
         step = &own

@@ -18,18 +18,21 @@ cdef enum:
 ctypedef void (*ByNeurons)(Pass* p, LayerState* at, int l, Range neurons) noexcept nogil
 
 
-cdef inline int share_by_neurons(Pass* p, int l, int w, ByNeurons product) except -1 nogil:
-    # Compute a product with the weights of layer w for the neurons of layer l: for this thread's
-    # examples, or, between two barriers, for its neurons. False if another thread has stopped.
-    if p.threads > 1 and by_neurons(p.net, w):
-        if w > 0 and not barrier(p):    # at the first layer, the threads have just passed one
+cdef inline int share_by_neurons(
+    Pass* p, int l, int weights_of, ByNeurons product,
+) except -1 nogil:
+    # Compute a product for the neurons of layer l, with the weights of layer `weights_of`: for this
+    # thread's examples, or, between two barriers, for its neurons. False if another thread has
+    # stopped.
+    if p.threads > 1 and by_neurons(p.net, weights_of):
+        if weights_of > 0 and not barrier(p):   # before the first layer, all have passed one
             return False
         product(p, &p.layers[l], l, neurons_of(p, l))
         if not barrier(p):
             return False
     else:
         product(p, &p.own[l], l, all_neurons(&p.net.layers[l]))
-    poll_signals(p, size_of_w(&p.net.layers[w]))
+    poll_signals(p, size_of_w(&p.net.layers[weights_of]))
     return True
 
 

@@ -1,0 +1,121 @@
+"""Train: say what was read and decided, how each epoch went, and what it is worth; save it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from typing import Any
+
+from cbackprop import History, storage
+from cbackprop.cli import data, progress
+from cbackprop.cli.images import ImageTraining
+from cbackprop.cli.output import Output
+from cbackprop.cli.report import WORST, Report
+from cbackprop.table_training import TableTraining, prepare_table
+from cbackprop.tables.settings import NETWORK, TRAINING
+
+FEWEST = 10  # rows, of which some can be spared for a test
+
+
+def train(args: argparse.Namespace, output: Output) -> None:
+    """Train a network, say how each epoch went, and save it if asked to."""
+    if args.save is not None:
+        _check_destination(args.save)
+    loaded, training = _prepared(args)
+    for line in training.lines:
+        output.line(line)
+    net = training.network
+    output.line(f"{net} on {len(training.rows['training'])} examples")
+    given: dict[str, Any] = {} if args.dropout is None else {"dropout": args.dropout}
+    interrupted = False
+    try:
+        training.run(progress.shown(output), **given)
+    except KeyboardInterrupt:
+        interrupted = True
+    history = net.history
+    _say_how_it_went(history, interrupted, output)
+    rows = "test" if len(training.rows["test"]) else "training"
+    chosen = training.rows[rows]
+    x, y = training.part(rows)
+    report = Report(net, x, y, lambda row: loaded.where(int(chosen[row])))
+    output.line(report.summary(f"{rows} rows"))
+    for line in report.mistake_lines():
+        output.line(line)
+    if args.save is not None:
+        net.save(args.save)
+        output.line(f"saved: {args.save}")
+    output.add(
+        command="train", source=args.data, rows={name: len(part) for name, part in
+                                                 training.rows.items()},
+        lines=list(training.lines), settings=_settings(training), epochs=len(history or ()),
+        seconds=sum(history.seconds) if history else 0.0, interrupted=interrupted,
+        measured_on=rows, **{name: fact for name, fact in
+                             report.facts(WORST, whole=False).items() if name != "rows"},
+        history={name: history.series(name) for name in history.recorded} if history else {},
+        saved=args.save)
+    if isinstance(training, TableTraining):
+        output.add(target=training.target.name, classes=training.target.classes)
+    if interrupted:
+        output.end()
+        raise KeyboardInterrupt
+    output.line(f"next: {_next(args)}")
+
+
+def _prepared(args: argparse.Namespace) -> tuple[data.Data, ImageTraining | TableTraining]:
+    """Load the data and make the network, of which everything is given or decided."""
+    as_images = args.kind in (None, "classification") and args.target is None and not args.left_out
+    loaded = data.load(args.data, args.text, images=as_images or args.book)
+    given = {name: getattr(args, name) for name in (*NETWORK, *TRAINING, "hidden")}
+    made = {"seed": args.seed, "dtype": args.dtype, "threads": args.threads}
+    if loaded.table is None and (args.target or args.left_out):
+        raise ValueError(f"--target and --left-out must be of a table, got {args.data}, images "
+                         f"and their labels")
+    if loaded.table is None:
+        return loaded, ImageTraining(
+            loaded, book=args.book, test_split=args.test_split, **made, **given)
+    if args.book:
+        raise ValueError(f"--book needs images of bytes, as MNIST's, got {args.data}, a table")
+    table = loaded.table
+    test: Any = args.test_split if len(table) >= FEWEST else 0.0
+    if loaded.training is not None:
+        test = range(loaded.training, len(table))
+    target = args.target[0] if args.target and len(args.target) == 1 else args.target
+    return loaded, prepare_table(
+        table, target, kind=args.kind, left_out=args.left_out or (), test_split=test,
+        **made, **given)
+
+
+def _say_how_it_went(history: History | None, interrupted: bool, output: Output) -> None:
+    epochs = len(history or ())
+    if interrupted:
+        output.line(f"interrupted after {epochs} whole epochs; what it has learned so far:")
+    elif history:
+        seconds = sum(history.seconds)
+        early = "; it had stopped getting better" * (epochs < history.epochs)
+        output.line(f"trained: {epochs} epochs in {seconds:.2f} s, "
+                    f"{epochs * history.rows / seconds:,.0f} rows per second{early}")
+
+
+def _settings(training: ImageTraining | TableTraining) -> dict[str, Any]:
+    if isinstance(training, ImageTraining):
+        return training.values | {"sizes": list(training.network.sizes)}
+    return training.settings.values
+
+
+def _next(args: argparse.Namespace) -> str:
+    """Return the command to try next."""
+    source = shlex.quote(args.data)
+    if args.save is not None:
+        return f"cbackprop predict {shlex.quote(args.save)} {source}"
+    again = [shlex.quote(word) for word in (args.words or sys.argv[1:])]
+    return " ".join(["cbackprop", *again, "--save net.npz"])
+
+
+def _check_destination(path: str) -> None:
+    try:
+        storage.destination(path)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        raise OSError(f"--save must name a file in a folder that exists and is writable, "
+                      f"got {path!r}: {reason}") from None
