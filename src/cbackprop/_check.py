@@ -1,4 +1,4 @@
-"""Arguments: one rule and one line for each kind, with what came."""
+"""Checks of arguments: each kind has one rule, and an error of one line that says what came."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from cbackprop import _words
 REAL = (float, int, Real)  # the first two are found ten times as fast
 PLAIN = (float, int)
 LARGEST = sys.float_info.max
-MOST_WEIGHTS = 2**48  # more is a slip, and would overflow the arithmetic of addresses
+MOST_WEIGHTS = 2**48  # more is a slip, and would overflow addresses
 
 
 def shown(value: object) -> str:
-    """Show what came, on one line and not too long."""
+    """Return a short representation of a value, on one line, for an error."""
     try:
         line = " ".join(repr(value).split())
-    except Exception:  # of an integer with thousands of digits, or the caller's own
+    except Exception:  # an integer with thousands of digits, or the caller's own error
         return f"a {type(value).__name__} that cannot be shown"
     return line if len(line) <= 80 else f"{line[:77]}..."
 
 
 def items(values: Any, rule: str) -> list[Any]:
     """
-    Return what an iterable gives; a memoryview, which gives not all that NumPy does, as an array.
+    Return the items of an iterable. A memoryview becomes an array, which reads more formats.
 
     Raises
     ------
     TypeError
-        If it is none: the rule, and what came.
+        If it is no iterable. The error is the rule and what came.
     """
     try:
         given = iter(np.asarray(values) if isinstance(values, memoryview) else values)
@@ -53,7 +53,7 @@ def integer(argument: str, value: Any, low: int, n: int | None = None) -> int:
     Raises
     ------
     TypeError, ValueError
-        If it is none, or none that an index holds.
+        If it is no integer, or too large for an index.
     """
     most = sys.maxsize if n is None else n
     if type(value) is int and low <= value <= most:
@@ -79,7 +79,7 @@ def index(argument: str, value: Any, count: int, of: str) -> int:
     Raises
     ------
     TypeError, ValueError
-        If there is none such.
+        If there is no such index.
     """
     rule = f"{argument} must be an integer in 0..{count - 1}, for {of}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
@@ -96,12 +96,12 @@ def number(
     """
     Return a number from low on (or above it), and below high (or up to it), as a float.
 
-    Infinities and NaN are numbers where they need not be finite; True is 1 where it may be boolean.
+    Infinities and NaN are allowed unless it must be finite; True is 1 if it may be boolean.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none, or outside.
+        If it is no number, or outside the limits.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def number(
     ...
     ValueError: eta must be a number of at least 0, got -1
     """
-    # Almost every value is right, and needs no rule in words: 1 us each, and SGD has seven.
+    # Almost every value is right. Making its rule would take 1 us, and SGD has seven numbers.
     if type(value) in PLAIN and -LARGEST <= value <= LARGEST and (
             low < value if above else low <= value) and (
             value <= high if up_to else value < high):
@@ -125,7 +125,7 @@ def number(
         raise TypeError(f"{rule}, got {shown(value)}")
     try:
         found = float(value)
-    except OverflowError:  # of integers and fractions
+    except OverflowError:  # large integers and fractions
         found = math.inf
     except (TypeError, ValueError):
         raise TypeError(f"{rule}, got {shown(value)}") from None
@@ -169,12 +169,12 @@ def booleans(argument: str, value: Any, n_layers: int) -> tuple[bool, ...]:
 
 def choice(argument: str, value: Any, known: Collection[str]) -> str:
     """
-    Return a name out of those that are known.
+    Return the name if it is known.
 
     Raises
     ------
     ValueError
-        If it is none of them.
+        If it is not.
     """
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{argument} must be one of {sorted(known)}, got {shown(value)}"
@@ -184,7 +184,7 @@ def choice(argument: str, value: Any, known: Collection[str]) -> str:
 
 def instance(argument: str, value: Any, kind: type) -> None:
     """
-    See that an argument is of this class.
+    Check that an argument is of this class.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def instance(argument: str, value: Any, kind: type) -> None:
 
 def function(argument: str, value: Callable[..., object], *given: str) -> None:
     """
-    See that a function of the caller's can be called with so many arguments.
+    Check that the caller's function can be called with these arguments.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def function(argument: str, value: Callable[..., object], *given: str) -> None:
     except TypeError:
         raise TypeError(f"{argument} must be callable as ({', '.join(given)}), "
                         f"got {shown(value)}") from None
-    except ValueError:  # written in C, and silent about it
+    except ValueError:  # written in C, without a signature
         pass
 
 
@@ -237,15 +237,15 @@ def sizes(given: Any) -> tuple[int, ...]:
 
 def generator(seed: Any) -> np.random.Generator:
     """
-    Return the generator that a seed stands for.
+    Return the generator for a seed.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no seed.
+        If the seed is none.
     """
     rule = "seed must be None, a Generator or a non-negative integer"
-    if isinstance(seed, (list, tuple, np.ndarray)) and (  # NumPy would follow a nest without end
+    if isinstance(seed, (list, tuple, np.ndarray)) and (  # NumPy would nest without end
             (isinstance(seed, np.ndarray) and (type(seed) is not np.ndarray or seed.ndim != 1))
             or not all(isinstance(s, (int, np.integer)) for s in seed)):
         raise TypeError(f"{rule}, got {shown(seed)}")

@@ -1,4 +1,4 @@
-"""Two ways for a training to end before its last epoch, and whose process it is that may end."""
+"""The exceptions that end a training early, and the rule for ending the process."""
 
 import os
 import sys

@@ -1,15 +1,15 @@
-"""Tables and curves for notebooks: in the colours of the page, dark or light, and no script."""
+"""Tables and curves for notebooks. They suit dark and light pages, and need no script."""
 
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT, MARGIN = 300, 110, 8
-COLOURS = "#3b82f6", "#e07b39", "#10a37f", "#c0508f"  # seen on white and on black
+COLOURS = "#3b82f6", "#e07b39", "#10a37f", "#c0508f"  # legible on white and on black
 
 
 def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table; whatever the cells hold is shown as text."""
+    """Return a table. The text of the cells is escaped."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
                    for row in rows)
@@ -18,18 +18,18 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def curves(series: Mapping[str, Sequence[float]]) -> str:
-    """Return a small plot of numbers by epoch, the first being 1; nothing if there are none."""
+    """Return a small plot of numbers by epoch, counted from 1; "" if no number is finite."""
     points = {name: [(epoch, value) for epoch, value in enumerate(values, 1)
                      if math.isfinite(value)] for name, values in series.items()}
-    there = [point for line in points.values() for point in line]
-    if not there:
+    finite = [point for line in points.values() for point in line]
+    if not finite:
         return ""
-    last, low = max(epoch for epoch, _ in there), min(value for _, value in there)
-    high = max(value for _, value in there)
+    last = max(epoch for epoch, _ in finite)
+    low, high = (limit(value for _, value in finite) for limit in (min, max))
 
     def place(epoch: int, value: float) -> str:
         x = (epoch - 1) / max(last - 1, 1)
-        y = (high / 2 - value / 2) / ((high / 2 - low / 2) or 1)  # no difference overflows
+        y = (high / 2 - value / 2) / ((high / 2 - low / 2) or 1)  # halves do not overflow
         return (f"{MARGIN + x * (WIDTH - 2 * MARGIN):.1f},"
                 f"{MARGIN + y * (HEIGHT - 2 * MARGIN):.1f}")
 

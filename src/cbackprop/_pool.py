@@ -1,4 +1,4 @@
-"""Threads that do one piece of work after another, until all are done or one has failed."""
+"""A pool of threads. They work until all items are done or one has failed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 class Pool:
     """
-    Not `concurrent.futures`, which gives up where one of its threads cannot be started.
+    `concurrent.futures` gives up if one of its threads cannot be started; this pool goes on.
 
     Parameters
     ----------
     most : int
-        How many threads at most; one works in any case.
+        The most threads. The caller's thread always works.
     """
 
     def __init__(self, most: int) -> None:
@@ -25,7 +25,7 @@ class Pool:
 
     def map(self, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """
-        Return what work(item) returns for each.
+        Return work(item) for each item.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class Pool:
                 try:
                     thread.start()
                     threads.append(thread)
-                except RuntimeError as error:  # for want of memory, or by a limit on processes
+                except RuntimeError as error:  # no memory, or a limit on processes
                     warnings.warn(f"train_many goes on with {max(1, started)} of {self.most} "
                                   f"threads: {error}", RuntimeWarning, stacklevel=3)
                     if started == 0:
@@ -69,7 +69,7 @@ class Pool:
                     break
             with self.changed:
                 self.changed.wait_for(lambda: done == count or self.ended)
-        except BaseException:  # Ctrl-C: a thread that is only just starting finds nothing to do
+        except BaseException:  # Ctrl-C: a thread that starts later finds nothing to do
             self.ended = True
             raise
         finally:

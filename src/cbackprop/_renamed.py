@@ -1,4 +1,4 @@
-"""Modules and names of 0.6.0 that have new ones: the old work for one more version, and warn."""
+"""Old names of modules and of what is in them: they work for one more version, and warn."""
 
 import importlib
 import sys
@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-MODULES = {  # and where what was in them is now, unless NAMES knows better
+MODULES = {  # the module that has the contents of an old one, unless NAMES says otherwise
     "cbackprop.convert.layers": "cbackprop.convert.chains",
     "cbackprop.data": "cbackprop.arrays",
     "cbackprop.extras": "cbackprop._extras",
@@ -121,8 +121,8 @@ NAMES = {
 
 
 def warn(old: str, new: str, stacklevel: int) -> None:
-    """Say which name takes the place of another."""
-    warnings.warn(f"{old} is deprecated, and will go in the next version: use {new}",
+    """Warn that a name is deprecated, and name its replacement."""
+    warnings.warn(f"{old} is deprecated, and will be removed in the next version: use {new}",
                   DeprecationWarning, stacklevel=stacklevel + 1)
 
 
@@ -150,12 +150,12 @@ def getter(module: str, stacklevel: int = 2) -> Callable[[str], Any]:
 
 
 def install(module: str) -> None:
-    """Let a module that has been imported answer to its old names."""
+    """Make a module that has been imported find its old names."""
     setattr(sys.modules[module], "__getattr__", getter(module))  # noqa: B010
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Makes the old modules, which have nothing of their own."""
+    """Creates the old modules. They are empty: `getter` finds what is asked of them."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

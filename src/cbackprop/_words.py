@@ -1,4 +1,4 @@
-"""Words that callers bring from other libraries: taken for ours, or answered with ours."""
+"""Names from other libraries: they are understood, or the error suggests ours."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 C = TypeVar("C", bound=type)
 
-# What Keras, PyTorch, scikit-learn and others call our arguments. A word may stand for several:
-# a function has one of them.
+# The names that Keras, PyTorch, scikit-learn and others have for our arguments. A name may stand
+# for several of ours; a function has one of them.
 ARGUMENTS = {our: words.split() for our, words in {
     "sizes": "hidden_layer_sizes hidden_sizes layer_sizes layers hidden hidden_units units shape",
     "cost": "loss criterion objective loss_fn loss_function",
@@ -47,7 +47,7 @@ ARGUMENTS = {our: words.split() for our, words in {
     "path": "filepath filename file",
     "restore_best": "restore_best_weights",
     "minimize": "mode",
-    "learning_rate_init": "eta lr",  # from here on the estimators', which are scikit-learn's
+    "learning_rate_init": "eta lr",  # the estimators' from here on
     "hidden_layer_sizes": "sizes hidden_sizes layer_sizes layers hidden hidden_units units",
     "batch_size": "mini_batch_size batch batchsize bs",
     "max_iter": "epochs n_epochs nb_epoch num_epochs n_iter max_epochs",
@@ -58,14 +58,14 @@ ARGUMENTS = {our: words.split() for our, words in {
     "n_iter_no_change": "patience",
     "validation_fraction": "validation_split",
 }.items()}
-# Where an argument is looked for before elsewhere.
-FIRST = "Network.SGD", "Model.__init__", "EarlyStopping.__init__"
+# Functions in which an argument is looked up first.
+SEARCHED_FIRST = "Network.SGD", "Model.__init__", "EarlyStopping.__init__"
 _functions: dict[str, Callable[..., Any]] = {}  # functions by their qualified names
 
 
 def plain(name: str) -> str:
     """
-    Return what is left of a name if its spelling does not count.
+    Return a name in lower case, without underscores, hyphens and blanks.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def plain(name: str) -> str:
 
 def nearest(word: object, known: Iterable[str]) -> str | None:
     """
-    Return the known name that a word is most like, None if it is like none.
+    Return the known name that is closest to a word, or None if none is close.
 
     Examples
     --------
@@ -94,25 +94,24 @@ def nearest(word: object, known: Iterable[str]) -> str | None:
 
 
 def meant(word: object, known: Iterable[str]) -> str:
-    """Return the end of an error's line: a question, if the word is like a known name."""
+    """Return "; did you mean ...?", the end of an error, or "" if no known name is close."""
     name = nearest(word, known)
     return "" if name in (None, word) else f"; did you mean {name!r}?"
 
 
 def suggesting(*methods: str, **handing_on: str) -> Callable[[C], C]:
     """
-    Have methods of a class answer an unknown keyword with the one that was meant.
+    Decorate a class: its methods answer an unknown keyword with the one that was meant.
 
-    Of too many arguments without a keyword, they name those that they take.
-
-    A type checker and `help` see the methods as they are written.
+    If there are too many positional arguments, the error names those that the method takes. Type
+    checkers and `help` see the methods as they are written.
 
     Parameters
     ----------
     *methods : str
-        Their names; ``__init__`` is one.
+        The names of the methods, such as ``__init__``.
     **handing_on : str
-        Methods whose keywords are those of another: its name.
+        A method that passes its keywords on, and the name of the method that takes them.
     """
     def decorate(kind: C) -> C:
         for name in [*methods, *handing_on]:
@@ -125,7 +124,7 @@ def suggesting(*methods: str, **handing_on: str) -> Callable[[C], C]:
 
 
 def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Callable[..., Any]:
-    if "sklearn" not in like.__module__.split("."):  # which has scikit-learn's words
+    if "sklearn" not in like.__module__.split("."):  # its names are scikit-learn's
         _functions[like.__qualname__] = like
 
     @functools.wraps(function)
@@ -149,7 +148,7 @@ def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Calla
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn, in the name of the line outside this package from which it was called."""
+    """Warn, and point at the line outside this package from which the call came."""
     level, frame = 1, sys._getframe()
     here = __name__.partition(".")[0]
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == here:
@@ -158,11 +157,11 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def _answer(word: str, known: list[str], function: str) -> str:
-    """Return the end of an error's line about an argument: a question, if one may be meant."""
+    """Return ": did you mean ...?", the end of an error, or "" if no argument is close."""
     words = _ours(known)
     ours = words.get(plain(word))
     if ours is None and function in _functions:
-        for name in [*filter(_functions.__contains__, FIRST), *_functions]:
+        for name in [*filter(_functions.__contains__, SEARCHED_FIRST), *_functions]:
             found = _ours([*inspect.signature(_functions[name]).parameters]).get(plain(word))
             if found is not None and found not in known:
                 return f": did you mean {found!r} of {_place(name)}?"
@@ -184,14 +183,14 @@ def argument(word: str, known: Iterable[str]) -> str | None:
 
 
 def _ours(known: list[str]) -> dict[str, str]:
-    """Return the known argument that a plain word stands for, its own name or another library's."""
+    """Return the known argument for each plain name, which is its own or another library's."""
     pairs = [(word, ours) for ours in known if ours != "self"
              for word in (*ARGUMENTS.get(ours, ()), ours)]
     return {plain(word): ours for word, ours in pairs}
 
 
 def _place(name: str) -> str:
-    """Say where a function is found."""
+    """Return the name by which a user knows a function."""
     owner, _, method = name.rpartition(".")
     if method != "__init__":
         return name

@@ -1,4 +1,4 @@
-"""What callers bring, made into the rows and targets that the core takes; or one clear line."""
+"""The caller's data, made into rows and targets for the core, or refused in one line."""
 
 import itertools
 import math
@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import _check, frames, objects, target_values
 
 ROW_TYPES = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
-SMALL = 16  # numbers that a list is quicker for
-BLOCK = 2**15  # numbers that are still in the cache when they are looked at again
+SMALL = 16  # numbers, up to which a list is faster than NumPy
+BLOCK = 2**15  # numbers that stay in the cache between two passes
 
 # See that targets (n, out), with their least and their largest number and their name, are allowed.
 Admit: TypeAlias = Callable[[NDArray[Any], float, float, str], None]
@@ -29,7 +29,7 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If the values are not numbers, or complex, or sparse, or where NumPy cannot read them.
+        If the values are not numbers, are complex or sparse, or lie where NumPy cannot read them.
     ValueError
         If lists are ragged, or values masked or missing.
     """
@@ -53,7 +53,7 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
 def _array(values: Any, name: str) -> NDArray[Any]:
     if frames.is_frame(values):
         return frames.array(values, name)
-    if is_sparse(values):  # NumPy makes one object of it
+    if is_sparse(values):  # NumPy would make a single object of it
         raise TypeError(f"{name} must be dense, got a sparse {type(values).__name__}: give its "
                         f".toarray()")
     try:
@@ -65,11 +65,11 @@ def _array(values: Any, name: str) -> NDArray[Any]:
     except Exception as error:
         if isinstance(values, (list, tuple)) and isinstance(error, ValueError):
             raise ValueError(f"{name} must be rows of equal length: {error}") from None
-        # A tensor with a gradient, on another device, or of a type that NumPy has not.
+        # A tensor with a gradient, on another device, or of a type that NumPy lacks.
         line = str(error).partition("\n")[0]
         raise TypeError(f"{name} must be readable by NumPy, got a {type(values).__name__}: "
                         f"{line}") from None
-    if _is_masked(values):  # which NumPy overlooks in a list
+    if _is_masked(values):  # NumPy overlooks masks in a list
         raise ValueError(f"{name} must not have masked values")
     return array
 
@@ -95,7 +95,7 @@ def finite(array: NDArray[Any], real: str, name: str) -> NDArray[Any]:
 
 
 def _finite(array: NDArray[Any], real: str, name: str) -> tuple[NDArray[Any], float, float]:
-    """Return what `finite` does, and its least and its largest number."""
+    """Return the array of `finite`, with its least and its largest number."""
     with np.errstate(over="ignore"):
         converted = np.ascontiguousarray(array, dtype=real).reshape(array.shape)
     lowest, highest = extremes(converted)
@@ -117,7 +117,7 @@ def extremes(array: NDArray[Any]) -> tuple[float, float]:
     flat = array.reshape(-1)
     if flat.size <= SMALL:  # in a third of NumPy's time
         listed = flat.tolist()
-        if math.isfinite(sum(listed)):  # else one may be NaN, which min passes over
+        if math.isfinite(sum(listed)):  # a NaN would be ignored by min
             return min(listed, default=0.0), max(listed, default=0.0)
     if flat.size <= BLOCK:
         return float(flat.min()), float(flat.max())
@@ -127,7 +127,7 @@ def extremes(array: NDArray[Any]) -> tuple[float, float]:
 
 def stored_finite(matrix: Any, real: str, name: str) -> None:
     """
-    See that the numbers of a sparse matrix are finite in the core's real type.
+    Check that the numbers of a sparse matrix are finite in the core's real type.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray[Any]:
     Raises
     ------
     TypeError, ValueError
-        If x is not numbers, or of another shape.
+        If x is not numeric, or has another shape.
     """
     array = _in_rows(numbers(x, name), width, name)
     if array.dtype not in ROW_TYPES:
@@ -175,7 +175,7 @@ def _in_rows(x: Any, width: int, name: str) -> Any:
 
 
 def _remedy(shape: tuple[int, ...], width: int, name: str) -> str:
-    """Return the end of an error's line: what gives an array of this shape so many columns."""
+    """Return the remedy for an error: what gives an array of this shape so many columns."""
     of = name.partition(" ")[0]  # x of "x of training_data"
     if len(shape) > 2 and math.prod(shape[1:]) == width:
         return f"; {of}.reshape(len({of}), -1) has an example in each row"
@@ -187,13 +187,13 @@ def _remedy(shape: tuple[int, ...], width: int, name: str) -> str:
 
 
 def is_sparse(values: object) -> TypeGuard[Any]:
-    """Tell a matrix or array of scipy.sparse: by what it can do, for SciPy is not imported."""
+    """Return whether this is a matrix of scipy.sparse, by its methods: SciPy is not imported."""
     return hasattr(type(values), "tocsr")
 
 
 def rows_or_sparse(x: Any, width: int, name: str = "x") -> Any:
     """
-    Return x as `rows` does; of what is sparse a CSR matrix `(n, width)`, not copied if it is one.
+    Return x as `rows` does; sparse x as a CSR matrix `(n, width)`, not copied if it is one.
 
     Raises
     ------
@@ -257,7 +257,7 @@ def targets(
 
 
 def _remedy_of_targets(shape: tuple[int, ...], n: int, width: int) -> str:
-    """Return the end of an error's line: what gives targets of this shape the right one."""
+    """Return the remedy for an error: what gives targets the right shape."""
     if shape == (width, n):
         return "; its .T has an example in each row"
     if math.prod(shape) == n:
@@ -268,8 +268,8 @@ def _remedy_of_targets(shape: tuple[int, ...], n: int, width: int) -> str:
 
 
 def _whole(labels: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return labels that came as 2.0, or as True, as integers."""
-    with np.errstate(invalid="ignore"):  # of what is none
+    """Return labels such as 2.0 or True as integers."""
+    with np.errstate(invalid="ignore"):  # values that are no integers
         whole = labels.astype(np.int64)
     odd = labels[whole != labels]
     if odd.size:
@@ -290,12 +290,12 @@ def examples(
         Arrays, or the book's list of pairs of columns; y of a pair may be a label. Or pairs of many
         examples each, as a DataLoader of PyTorch gives them; they are read to their end.
     admit : callable, optional
-        Raises if y has values that it must not have.
+        Raises if y has values that are not allowed.
 
     Raises
     ------
     TypeError, ValueError
-        If it is neither, empty, or has bad rows or targets.
+        If it is no data set, is empty, or has bad rows or targets.
     """
     if isinstance(data, tuple) and len(data) == 2 and not all(map(_is_pair, data)):
         x, y = data
@@ -308,7 +308,7 @@ def examples(
 
 
 def part(of: str, name: str) -> str:
-    """Name x or y of a data set."""
+    """Return the name of x or y of a data set, for errors."""
     return f"{of} of {name}" if name else of
 
 
@@ -318,12 +318,12 @@ def _is_pair(item: object) -> bool:
 
 def columns(data: Any, name: str, width: int | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
     """
-    Make the book's list of pairs into two arrays of rows; or pairs of batches, if a width is given.
+    Return the book's list of pairs, or pairs of batches if a width is given, as two arrays of rows.
 
     Raises
     ------
     TypeError, ValueError
-        If it is empty, or has anything but pairs (x, y), of one shape each.
+        If it is empty, or has anything but pairs (x, y) of equal shapes.
     """
     rule = f"{name} must be (x, y) arrays or a list of (x, y) pairs"
     if not isinstance(data, Iterable) and hasattr(data, "__getitem__") and hasattr(data, "__len__"):
@@ -347,7 +347,7 @@ def columns(data: Any, name: str, width: int | None = None) -> tuple[NDArray[Any
 
 
 def _is_batch(pair: Any, width: int) -> bool:
-    """Tell many examples from one, which has as many numbers as the network has inputs."""
+    """Return whether x holds many examples, and not one with as many numbers as inputs."""
     if not isinstance(pair, (tuple, list)) or len(pair) == 0:
         return False
     shape = tuple(getattr(pair[0], "shape", ()))
@@ -355,7 +355,7 @@ def _is_batch(pair: Any, width: int) -> bool:
 
 
 def is_loader(data: object) -> bool:
-    """Tell a DataLoader of PyTorch, or of a class derived from it, by name: it is not imported."""
+    """Return whether this is a DataLoader of PyTorch, by name: PyTorch is not imported."""
     return any(base.__name__ == "DataLoader" and base.__module__.startswith("torch.utils.data")
                for base in type(data).__mro__)
 
@@ -367,7 +367,7 @@ def batches(loader: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     Raises
     ------
     TypeError, ValueError
-        If it has no length, and so perhaps no end, or gives anything but pairs (x, y).
+        If it has no length, and so perhaps no end, or yields anything but pairs (x, y).
     """
     rule = f"{name} must be a DataLoader of (x, y) batches"
     try:
@@ -375,7 +375,7 @@ def batches(loader: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     except TypeError as error:
         raise TypeError(f"{rule} that has a length, for it is read to its end, got: "
                         f"{error}") from None
-    if loader.batch_size is None and loader.batch_sampler is None:  # it gives single examples
+    if loader.batch_size is None and loader.batch_sampler is None:  # it yields single examples
         return columns(iter(loader), name)
     return _joined(loader, name, rule)
 
@@ -392,7 +392,7 @@ def _joined(given: Iterable[Any], name: str, rule: str) -> tuple[NDArray[Any], N
             if array.ndim == 0:
                 raise ValueError(f"{part(of, name)} must have one value or row for each example "
                                  "of a batch, got a single number")
-            # A copy: a loader may use its memory again, and its workers' is scarce.
+            # A copy, since a loader may reuse its memory, and that of its workers is scarce.
             kept.append(np.array(array if of == "y" and array.ndim == 1 else array.reshape(
                 len(array), math.prod(array.shape[1:]))))
     if not parts[0]:
@@ -406,7 +406,7 @@ def _joined(given: Iterable[Any], name: str, rule: str) -> tuple[NDArray[Any], N
 
 
 def _stack(items: tuple[Any, ...], name: str) -> NDArray[Any]:
-    """Stack one example's values each into rows; labels into a vector."""
+    """Stack the values of single examples into rows, and labels into a vector."""
     types = set(map(type, items))
     if types == {np.ndarray} and len({item.shape for item in items}) == 1 and items[0].size > 1:
         # At once: ten times as fast as one by one.

@@ -1,4 +1,4 @@
-"""What is called while a network trains; it may look, report, save, and stop the training."""
+"""Callbacks of a training: they may watch, report, save, and stop it."""
 
 from __future__ import annotations
 
@@ -25,18 +25,17 @@ Parameters = tuple[list[NDArray[Any]], list[NDArray[Any]]]  # weights and biases
 
 class Callback:
     """
-    What `Network.SGD` calls; a class of one's own overrides what it needs.
+    The methods that `Network.SGD` calls; a subclass overrides those that it needs.
 
-    The state of one training begins in `on_train_begin`, so that an object may be used again.
+    `on_train_begin` resets the state of a training, so that an object may be used again.
 
     Attributes
     ----------
     every : int or None
-        How many steps (mini-batches) lie between two calls of `on_batches`. None: some tens of
-        milliseconds, and the end of every epoch.
+        The number of steps (mini-batches) between two calls of `on_batches`. None stands for some
+        tens of milliseconds, and the end of every epoch.
     asked : callable ()
-        Returns what the training was asked for, by the names of SGD's arguments; set before it
-        begins.
+        Returns the arguments of the training, by their names in SGD. SGD sets it before it begins.
 
     Examples
     --------
@@ -56,25 +55,25 @@ class Callback:
 
     def on_train_begin(self, network: Any, history: History) -> object:
         """
-        Before the first step; `history` says what was asked for.
+        Run before the first step.
 
-        It is empty, unless it goes on (`resume`).
+        `history` is empty, unless the training continues it (`resume`).
         """
 
     def on_epoch_begin(self, network: Any, history: History) -> object:
-        """Before the first step of each epoch."""
+        """Run before the first step of each epoch."""
 
     def on_batches(self, network: Any, history: History, step: int) -> object:
-        """After `step` mini-batches; `history` has the whole epochs so far."""
+        """Run after `step` mini-batches; `history` has the completed epochs."""
 
     def on_measure(self, network: Any, history: History) -> object:
-        """After the last step of each epoch, before it is measured."""
+        """Run after the last step of each epoch, before metrics are measured."""
 
     def on_epoch_end(self, network: Any, history: History) -> object:
-        """After each epoch, once it is measured."""
+        """Run after each epoch, when its metrics are in the history."""
 
     def on_train_end(self, network: Any, history: History) -> object:
-        """Once at the end, however it comes: an error and Ctrl-C are ends, too."""
+        """Run once at the end of the training, also after an error or Ctrl-C."""
 
 
 class OnEpochEnd(Callback):
@@ -101,12 +100,12 @@ class OnProgress(Callback):
 
 class ProgressBar(Callback):
     """
-    A bar, in a terminal or a notebook, by tqdm (extra ``progress``): what ``progress=True`` shows.
+    The bar of ``progress=True``, in a terminal or a notebook, by tqdm (extra ``progress``).
 
     Parameters
     ----------
     measured : bool
-        Whether to write the last of what was measured beside it.
+        Whether to write the last metrics beside it.
 
     Raises
     ------
@@ -134,7 +133,7 @@ class ProgressBar(Callback):
         self._bar.update(before + _rows(history, step) - self._bar.n)
 
     def on_epoch_end(self, network: Any, history: History) -> None:
-        """Write the last of what was measured beside it."""
+        """Write the last metrics beside it."""
         if not self.measured:
             return
         shown = [n for n in history.recorded if n not in ("eta", "seconds", "rows_per_second")]
@@ -146,7 +145,7 @@ class ProgressBar(Callback):
 
 
 class Lines(Callback):
-    """A line printed after every epoch: what ``verbose=True`` shows."""
+    """Prints a line after every epoch, for ``verbose=True``."""
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Print it, above a bar if there is one."""
@@ -198,26 +197,26 @@ class CSVLog(Callback):
 
 class Best(Callback):
     """
-    What `EarlyStopping` and `Checkpoint` share: after each epoch, whether it was the best so far.
+    The base of `EarlyStopping` and `Checkpoint`: it tells whether an epoch was the best so far.
 
     Parameters
     ----------
     watched : str, or data
         The name of an entry of the history, or examples to evaluate, as `SGD` takes them.
     metric : str, Metric, or callable (network, watched)
-        Of examples: what to evaluate, such as "cost", "accuracy" or "r2"; `metrics.TABLE` has all
+        The metric of these examples, such as "cost", "accuracy" or "r2"; `metrics.TABLE` has all
         names. A callable returns a number.
     min_delta : float
         By how much at least an epoch has to better the best before it.
     minimize : bool, optional
-        Whether less is better; by default as the metric has it, and as a callable's name ends:
-        ``_cost``, ``_loss``, ``_error`` or ``_deviance``, or ``_score`` or ``_accuracy``. A
-        callable of another name needs it.
+        Whether less is better. By default the metric decides, or the end of a callable's name:
+        ``_cost``, ``_loss``, ``_error`` or ``_deviance``, against ``_score`` or ``_accuracy``. A
+        callable with another name needs it.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, or it cannot be told whether less is better.
+        If an argument is of the wrong kind, or nothing says whether less is better.
     """
 
     def __init__(
@@ -243,10 +242,10 @@ class Best(Callback):
         if minimize is None and not isinstance(watched, str):
             minimize = (not metric.maximize if isinstance(metric, metrics.Metric)
                         else metrics.falls_by_name(metric, "minimize"))
-        self.minimize = minimize  # None: as the entry of the history has it
+        self.minimize = minimize  # None: the entry of the history decides
 
     def on_train_begin(self, network: Any, history: History) -> None:
-        """Begin anew, or go on with the history; and see that what is watched is there."""
+        """Start anew, or continue with the history; check that the watched entry exists."""
         self._goes_on = len(history) > 0 and history is self._history
         if self._goes_on:
             return
@@ -278,7 +277,7 @@ class Best(Callback):
         return better
 
     def on_better(self, network: Any) -> None:
-        """After an epoch that was the best so far."""
+        """Run after an epoch that was the best so far."""
 
     def _measure(self, network: Any, history: History) -> float:
         if isinstance(self.watched, str):
@@ -297,10 +296,10 @@ class Best(Callback):
 @_words.suggesting("__init__")
 class EarlyStopping(Best):
     """
-    Stop when validation has not improved for `patience` epochs, and go back to the best weights.
+    Stop when validation has not improved for `patience` epochs, and restore the best weights.
 
-    A training that goes on (`resume`) with the same object goes on from the last weights, and with
-    the best so far. Another object reads the best so far from the history, if it watches that.
+    If a training continues (`resume`) with the same object, it continues from the last weights, and
+    with the best so far. Another object reads the best so far from the entry that it watches.
 
     Parameters
     ----------
@@ -308,8 +307,8 @@ class EarlyStopping(Best):
         The name of an entry of the history (such as "accuracy" or "test_r2", of `test_data`), or
         validation data of its own, as `SGD` takes them.
     metric : str, Metric, or callable (network, watched)
-        Of validation data: what to evaluate, such as "cost", "accuracy" or "r2"; `metrics.TABLE`
-        has all names. A callable returns a number; NaN is no better than any.
+        The metric of validation data, such as "cost", "accuracy" or "r2"; `metrics.TABLE` has all
+        names. A callable returns a number; NaN is never better.
     patience : int
         How many epochs in a row may fail to better the best.
     min_delta : float
@@ -317,17 +316,17 @@ class EarlyStopping(Best):
     restore_best : bool
         Whether the parameters of the best epoch are put back when training ends, however it does.
     minimize : bool, optional
-        Whether less is better; by default as the metric or the entry has it, and as a callable's
-        name ends: ``_cost``, ``_loss``, ``_error`` or ``_deviance``, or ``_score`` or
-        ``_accuracy``. A callable of another name needs it.
+        Whether less is better. By default the metric or the entry decides, or the end of a
+        callable's name: ``_cost``, ``_loss``, ``_error`` or ``_deviance``, against ``_score`` or
+        ``_accuracy``. A callable with another name needs it.
 
     Attributes
     ----------
     best_epoch : int
-        Of the last training, the first being 1; 0 if there was none.
+        The best epoch of the last training, counted from 1; 0 if there was none.
     best_parameters, last_parameters : (weights, biases), or None
-        Copies of those after the best epoch, and of those that training ended with: lists of arrays
-        as `Network.weights` takes them.
+        Copies of the parameters after the best epoch and at the end of the training, as lists of
+        arrays that `Network.weights` and `biases` take.
 
     Examples
     --------
@@ -358,13 +357,13 @@ class EarlyStopping(Best):
         self.last_parameters: Parameters | None = None
 
     def on_train_begin(self, network: Any, history: History) -> None:
-        """Begin anew, or go on from the last parameters."""
+        """Start anew, or continue from the last parameters."""
         super().on_train_begin(network, history)
         if not self._goes_on:
             self.best_parameters = self.last_parameters = None
             self._begun = 0 if self.best_epoch else len(history)
         elif self.restore_best and _has(network, self.best_parameters):  # nobody changed them since
-            assert self.last_parameters is not None  # where there are the best
+            assert self.last_parameters is not None  # set together with the best
             network.weights, network.biases = self.last_parameters
 
     def on_epoch_end(self, network: Any, history: History) -> bool:
@@ -391,11 +390,11 @@ class Checkpoint(Best):
     Parameters
     ----------
     path : str or path-like
-        The file, as `Network.save` writes it; if it could not, training does not begin.
+        The file, as `Network.save` writes it. If it cannot be written, training does not begin.
     watched, metric, min_delta, minimize
         As `EarlyStopping` takes them; by default the training cost.
     last : str or path-like, optional
-        Another file, for the network after every epoch, best or not: the one to go on with.
+        Another file, for the network after every epoch: the one from which to continue.
 
     Examples
     --------
@@ -421,48 +420,48 @@ class Checkpoint(Best):
         self.path, self.last = _path(path), None if last is None else _path(last)
 
     def on_train_begin(self, network: Any, history: History) -> None:
-        """Begin anew, or go on; and see that the network can be saved there."""
+        """Start anew, or continue; check that the network can be saved there."""
         super().on_train_begin(network, history)
         for path in filter(None, (self.path, self.last)):
             files.check(path, network.settings())
 
     def on_epoch_end(self, network: Any, history: History) -> None:
-        """Measure, compare, and save what is to be saved."""
+        """Measure, compare, and save."""
         super().on_epoch_end(network, history)
         if self.last is not None:
             network.save(self.last)
 
     def on_better(self, network: Any) -> None:
-        """Save it."""
+        """Save the best network."""
         network.save(self.path)
 
 
 class WeightAverage(Callback):
     """
-    An exponential average of the parameters, with which the network is measured, saved and left.
+    Keeps an exponential average of the parameters, with which the network is measured and saved.
 
-    It trains with its own. After the last step of an epoch the average takes their place, for
-    `test_data`, monitors, `EarlyStopping`, `Checkpoint` and whatever else is called at the end of
-    an epoch; before the next epoch they are put back. When training ends, however it does, the
-    network has the average. A training that goes on (`resume`) with the same object goes on from
-    the network's own parameters.
+    The network trains with its own parameters. After the last step of an epoch the average replaces
+    them, for `test_data`, monitors, `EarlyStopping`, `Checkpoint` and other callbacks at the end of
+    an epoch. Before the next epoch they are restored. When training ends, in whatever way, the
+    network has the average. If a training continues (`resume`) with the same object, it continues
+    from the network's own parameters.
 
     The average begins with the parameters after the first `every` steps, as PyTorch's
-    ``AveragedModel`` does; every `every` steps it then becomes d average + (1 - d) parameters with
-    d = decay^every. So `decay` is that of one step, however many lie between.
+    ``AveragedModel`` does. Every `every` steps it then becomes d average + (1 - d) parameters with
+    d = decay^every: `decay` is the factor of one step.
 
     Parameters
     ----------
     decay : float
-        What is left of the average after one step: 0.999 averages over some thousand steps.
+        The factor of the average in one step: 0.999 averages over about a thousand steps.
     every : int
-        How many steps lie between. Each time costs a few passes over the parameters, and a return
-        from compiled code to Python: with small mini-batches, more than the step itself.
+        The number of steps between two updates. An update costs a few passes over the parameters
+        and a return from compiled code: with small mini-batches, more than the step itself.
 
     Attributes
     ----------
     last_parameters : (weights, biases), or None
-        Copies of the network's own, after the last training.
+        Copies of the network's own parameters after the last training.
 
     Examples
     --------
@@ -481,23 +480,23 @@ class WeightAverage(Callback):
         self.last_parameters: Parameters | None = None
         self._history: History | None = None
         self._average: Any = None
-        self._own: Any = None  # the network's own parameters, where it has the average
+        self._own: Any = None  # the network's own parameters, while it has the average
 
     def on_train_begin(self, network: Any, history: History) -> None:
-        """Begin anew, or go on from the network's own parameters."""
+        """Start anew, or continue from the network's own parameters."""
         arena = network.engine.core.parameters
         goes_on = len(history) > 0 and history is self._history
-        if not (goes_on and np.array_equal(arena, self._average)):  # or somebody changed them since
+        if not (goes_on and np.array_equal(arena, self._average)):  # they have been changed since
             self._history, self._average, self._own = history, None, arena.copy()
 
     def on_epoch_begin(self, network: Any, history: History) -> None:
-        """Put the network's own parameters back."""
+        """Restore the network's own parameters."""
         network.engine.core.parameters[...] = self._own
         self._before = self._own, None if self._average is None else self._average.copy()
         self._own = None
 
     def on_batches(self, network: Any, history: History, step: int) -> None:
-        """Take them into the average."""
+        """Update the average."""
         arena = network.engine.core.parameters
         if self._average is None:
             self._average = arena.copy()
@@ -505,7 +504,7 @@ class WeightAverage(Callback):
             self._average += (arena - self._average) * arena.dtype.type(1 - self.decay**self.every)
 
     def on_measure(self, network: Any, history: History) -> None:
-        """Put the average in their place."""
+        """Replace the parameters by the average."""
         arena = network.engine.core.parameters
         self._own = arena.copy()
         if self._average is None:  # the epoch was shorter than `every`
@@ -513,7 +512,7 @@ class WeightAverage(Callback):
         arena[...] = self._average
 
     def on_train_end(self, network: Any, history: History) -> None:
-        """Leave the network with the average; if an epoch was taken back, with that before it."""
+        """Leave the network with the average. After a failed epoch, it is the one before it."""
         core = network.engine.core
         if self._own is None:
             own, average = self._before
@@ -535,7 +534,7 @@ def _has(network: Any, parameters: Parameters | None) -> bool:
 
 
 def bar() -> Any:
-    """Return tqdm's bar, for a terminal or a notebook; that one without widgets is no news."""
+    """Return tqdm's bar, for a terminal or a notebook, without its warning of missing widgets."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=Warning, message=".*IProgress")
         from tqdm.auto import tqdm
@@ -554,12 +553,12 @@ def collected(
     verbose: bool | int = False,
 ) -> list[Callback]:
     """
-    Return what `SGD` was given to call as a list of callbacks.
+    Return a list of callbacks for these arguments of `SGD`.
 
     Raises
     ------
     TypeError, ValueError
-        If something in it is no callback, or calls for another number of steps than 1 or more.
+        If one of them is no callback, or its `every` is no positive integer.
     """
     if not (callback is None or callable(callback)):
         raise TypeError(f"callback must be callable or None, got {_check.shown(callback)}")
@@ -586,7 +585,7 @@ def collected(
         found.append(one)
         if one.every is not None:
             _check.integer(f"every of {type(one).__name__}", one.every, 1)
-    # The last to begin is the first to end: whoever keeps the best parameters has the last word.
+    # Callbacks end in reverse order: one that restores the best parameters must end last.
     found.sort(key=lambda one: isinstance(one, WeightAverage))
     averages = sum(isinstance(one, WeightAverage) for one in found)
     if averages > 1:
@@ -596,5 +595,5 @@ def collected(
 
 
 def _rows(history: History, step: int) -> int:
-    """Count the rows of this epoch that are done."""
+    """Return the number of rows of this epoch that are done."""
     return min(history.rows, (step - history.steps) * history.mini_batch_size)

@@ -1,4 +1,4 @@
-"""Which column of a table is the target, and which is no more than an index."""
+"""Rules that tell the target of a table, its index and its pixels."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TARGETS = (  # the surest first: Titanic's "class" is not what it asks for
+TARGETS = (  # the surest first: in Titanic, "survived" is the target, and not "class"
     "label", "labels", "target", "targets", "survived", "diagnosis", "outcome", "species", "digit",
     "digits", "class_label", "target_class", "label_name", "target_name", "class", "classes",
     "class_name", "class_type", "y", "y_true", "ground_truth", "response", "churn", "churned",
     "attrition", "spam", "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "cover_type",
     "income", "quality", "medv", "medhouseval", "median_house_value", "price", "saleprice",
     "sale_price", "mpg")
-CLASSES = frozenset((  # of these, whole numbers are names
+CLASSES = frozenset((  # targets in which whole numbers are classes
     "label", "labels", "survived", "diagnosis", "species", "digit", "digits", "churn", "churned",
     "attrition", "spam", "is_spam", "fraud", "is_fraud", "isfraud", "sentiment", "class", "classes",
     "class_label", "class_name", "class_type", "target_class", "target_name", "label_name",
@@ -26,8 +26,8 @@ INDICES = frozenset((
     "index", "idx", "id", "row", "rows", "row_id", "row_number", "rowid", "rownames", "row_names",
     "no", "nr", "num", "number", "sno", "s_no", "serial_no", "serno", "obs", "key"))
 NAMELESS = re.compile(r"(?:unnamed: \d+)?", re.I)
-PIXELS = 16  # columns, at least
-FEW = 100  # classes, at most
+MIN_PIXELS = 16  # columns
+MAX_CLASSES = 100
 
 
 def normal(name: str) -> str:
@@ -37,9 +37,9 @@ def normal(name: str) -> str:
 
 def named_target(names: Sequence[str]) -> list[int]:
     """
-    Return the columns whose name means target, the surest first.
+    Return the indices of columns whose name means target, the surest first.
 
-    A "y" beside a "z" is a coordinate.
+    A "y" beside a "z" is a coordinate, and no target.
 
     Examples
     --------
@@ -53,10 +53,10 @@ def named_target(names: Sequence[str]) -> list[int]:
 
 def are_labels_first(columns: Sequence[NDArray[Any]]) -> bool:
     """
-    Tell images with their labels in front: the first column alone is integers of few values.
+    Return whether these are images with labels in front.
 
-    Pixels are whole numbers from 0 to 255, or go from 0 to 1; those of the last column, which might
-    be a target, are then all the same.
+    The first column alone is then integers of few values. Pixels are whole numbers from 0 to 255,
+    or numbers from 0 to 1; in that case the last column, which might be a target, is constant.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def are_labels_first(columns: Sequence[NDArray[Any]]) -> bool:
     True
     """
     first, *pixels = columns
-    if len(pixels) < PIXELS or not _are_labels(first) or _are_labels(pixels[-1]):
+    if len(pixels) < MIN_PIXELS or not _are_labels(first) or _are_labels(pixels[-1]):
         return False
     if all(map(_are_bytes, pixels)) and max(float(column.max()) for column in pixels) > first.max():
         return True
@@ -75,10 +75,10 @@ def are_labels_first(columns: Sequence[NDArray[Any]]) -> bool:
 
 def is_index(name: str | None, column: NDArray[Any]) -> bool:
     """
-    Tell an index: a column that counts from 0 or 1, without a name or with one that means index.
+    Return whether a column is an index: it counts from 0 or 1, and its name is empty or means so.
 
-    A column without a name need only differ in every row, as an index does that was shuffled. In
-    a file without names (None), ten rows have to be counted.
+    A column with an empty name need only differ in every row, as a shuffled index does. In a file
+    without names (None), it must count at least ten rows.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def is_index(name: str | None, column: NDArray[Any]) -> bool:
 
 def means_index(name: str) -> bool:
     """
-    Tell a name that means index, or none at all.
+    Return whether a name means index, or is empty.
 
     Examples
     --------
@@ -108,8 +108,8 @@ def means_index(name: str) -> bool:
 
 
 def _are_labels(column: NDArray[Any]) -> bool:
-    """Tell whole numbers below a hundred that recur, but of which none makes up nearly all."""
-    if not _are_bytes(column) or column.max() >= FEW:
+    """Return whether these are whole numbers below 100 that recur, none in nearly all rows."""
+    if not _are_bytes(column) or column.max() >= MAX_CLASSES:
         return False
     n, counts = len(column), np.unique(column, return_counts=True)[1]
     return bool(len(counts) <= max(10, n // 2) and counts.max() <= 0.8 * n)

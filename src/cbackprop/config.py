@@ -1,4 +1,4 @@
-"""What this installation is, and what it chose to run."""
+"""The properties of this installation, and the instruction set that it chose."""
 
 import platform
 

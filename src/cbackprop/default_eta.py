@@ -1,11 +1,11 @@
 """
-The learning rate for those who give none.
+The learning rate of a training for which the caller gives none.
 
 Plain descent is stable while eta < 2 / lambda, where lambda is the largest eigenvalue of the cost's
-Hessian (`inspect.find_eta` measures where that ends). Here lambda is estimated for a network as it
-is made, from its sizes, its functions and the scale of its inputs, so that a second training has
-the first one's rate. Optimizers that divide by the gradient's size need no lambda. The factors were
-measured; docs/settings.md says on what.
+Hessian (`inspect.find_eta` measures that limit). Here lambda is estimated for a new network, from
+its sizes, its functions and the scale of its inputs. It does not depend on the weights: a second
+training has the first one's rate. Optimizers that divide by the gradient's size need no lambda.
+The factors were measured; docs/settings.md says on what.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from cbackprop.engine import Engine
 from cbackprop.optimizers import Optimizer
 from cbackprop.sources import Examples
 
-SAMPLE = 256  # rows that tell the scale of all
-OF_STABLE = 0.8  # of 2 / lambda, at batches of 10: the book's network then has the book's 3.0
-OF_NUMBERS = 0.5  # of that, where targets have noise that no network fits, and no step is small
-GROWTH = 0.25  # eta goes with this power of the mini-batch
-MOST_GROWN = 1024
-MOST = 10.0
-LEAST_SLOPE = 0.1
-LARGE = 1e6  # beyond it nothing is worth telling apart
-SATURATING = 0.1  # a mean of sigma'^2
+SCALE_ROWS = 256  # rows from which the scale of x is estimated
+OF_STABLE = 0.8  # share of 2 / lambda, at batches of 10: the book's network gets the book's 3.0
+OF_NUMBERS = 0.5  # share of that for numbers: noise that no network fits keeps the steps large
+GROWTH = 0.25  # eta is proportional to this power of the mini-batch's length
+MAX_GROWING = 1024  # length of a mini-batch from which eta no longer grows
+MAX_ETA = 10.0
+MIN_SLOPE = 0.1  # divisor of an adaptive optimizer's eta
+LARGE = 1e6  # squares and scales are clipped here
+SATURATING = 0.1  # mean of sigma'^2, below which outputs count as saturated
 
-# These carry outputs that saturate to where their slope is 0, and there they stay.
+# These carry saturating outputs to where sigma' is 0, and such outputs learn nothing.
 HEADLONG, HELD_BACK = ("momentum", "nesterov", "lion"), 1 / 3
 
-# eta at batches of 32 where hidden slopes are 1; every parameter moves by about so much in a step.
-BY_SIZE = {"adam": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3, "adagrad": 3e-2, "lion": 5e-4}
-WIDE = 128  # inputs of a layer, from where eta falls: z moves by the sum of all that its weights do
-FIRST_OF_RPROP = 0.02  # it finds its own afterwards
+# eta at batches of 32 and hidden sigma' of 1. Every parameter moves by about eta in a step.
+ADAPTIVE = {"adam": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3, "adagrad": 3e-2, "lion": 5e-4}
+WIDE = 128  # inputs of a layer, above which eta falls: z moves by the sum of its weights' steps
+RPROP_ETA = 0.02  # the first step; Rprop adapts it
 
-POINTS = np.sinh(np.linspace(-8, 8, 400))  # dense where functions bend, and as far as z may be
-TINY = 1e-15
-STEP = 1e-3
+POINTS = np.sinh(np.linspace(-8, 8, 400))  # values of z, densest at 0, where functions bend
+TINY = 1e-15  # likelihood below which a value of z is left out
+STEP = 1e-3  # of the difference quotient for sigma'
 
 
 class Squares(NamedTuple):
-    """Means of a^2 and of sigma'^2 of a neuron."""
+    """The means of a^2 and of sigma'^2 of a neuron, over its z."""
 
     a: float
     slope: float
@@ -58,7 +58,7 @@ def default_eta(
     mini_batch_size: int, scale: float = 1.0,
 ) -> float:
     """
-    Return a learning rate that works, of one digit, so that it can be typed.
+    Return a learning rate that works. It has one digit, so that it is easily typed.
 
     Parameters
     ----------
@@ -69,7 +69,11 @@ def default_eta(
     optimizer : Optimizer
     mini_batch_size : int
     scale : float
-        The root of the mean square of an input, as the network reads it.
+        The root mean square of the inputs, after `input_scale`.
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -81,12 +85,12 @@ def default_eta(
     """
     name = optimizer.NAME
     if name == "rprop":
-        return FIRST_OF_RPROP
+        return RPROP_ETA
     *hidden, output = _forward(sizes, activations, scale)
-    growth = (min(mini_batch_size, MOST_GROWN) / (32 if name in BY_SIZE else 10))**GROWTH
-    if name in BY_SIZE:
+    growth = (min(mini_batch_size, MAX_GROWING) / (32 if name in ADAPTIVE else 10))**GROWTH
+    if name in ADAPTIVE:
         slope = min([math.sqrt(one.slope) for one in hidden], default=1.0)
-        eta = BY_SIZE[name] / max(slope, LEAST_SLOPE) * min(1, WIDE / max(sizes[:-1]))**GROWTH
+        eta = ADAPTIVE[name] / max(slope, MIN_SLOPE) * min(1, WIDE / max(sizes[:-1]))**GROWTH
     else:
         eta = OF_STABLE * 2 / _curvature(sizes, hidden, output, cost, scale)
         eta *= 1 - getattr(optimizer, "momentum", 0.0)
@@ -94,21 +98,21 @@ def default_eta(
             eta *= OF_NUMBERS
     if not _has_logarithms(cost) and output.slope < SATURATING and name in HEADLONG:
         eta, growth = eta * HELD_BACK, min(growth, 1.0)
-    return float(f"{min(eta * growth, MOST):.0e}")
+    return float(f"{min(eta * growth, MAX_ETA):.0e}")
 
 
-def of_training(
+def for_training(
     engine: Engine, examples: Examples, optimizer: Optimizer, mini_batch_size: int
 ) -> float:
     """
-    Return the learning rate for a training, by the scale of some of its examples.
+    Return the learning rate for a training. The scale is that of some of its examples.
 
     Raises
     ------
     ValueError
-        If they are not finite.
+        If these examples are not finite.
     """
-    few = np.unique(np.linspace(0, len(examples) - 1, SAMPLE).astype(np.intp))
+    few = np.unique(np.linspace(0, len(examples) - 1, SCALE_ROWS).astype(np.intp))
     rows, _, order, first, last = examples.part(few, 0, len(few))
     x = rows.x[order[first:last]]
     x = x.toarray() if arrays.is_sparse(x) else x
@@ -126,9 +130,9 @@ def _curvature(
     """
     Estimate the largest eigenvalue of the Hessian of the mean cost.
 
-    A layer's part of it is the squared length of what it is given (1 for the bias), times the
-    slopes squared of the layers from there on, times the cost's curvature by the last z. The
-    weights keep lengths, forward and back, as N(0, 1) / sqrt(in) does about.
+    Each layer adds the squared length of its inputs (1 for the bias), times sigma'^2 of this layer
+    and all later ones, times the second derivative of the cost by the last z. The estimate takes it
+    that weights keep lengths, forward and back, as those from N(0, 1) / sqrt(in) nearly do.
     """
     back = _curvature_of_output(output, cost)
     given = [scale**2, *(one.a for one in hidden)]
@@ -143,18 +147,18 @@ def _curvature(
 def _curvature_of_output(output: Squares, cost: Any) -> float:
     if not _has_logarithms(cost):
         return output.slope  # BP1 has the factor sigma'
-    # a (1 - a) at most, or, of counts, about a
+    # At most a (1 - a) for probabilities; about a for counts.
     return 0.25 if layers.default_output(cost) in ("sigmoid", "softmax") else 1.0
 
 
 def _has_logarithms(cost: Any) -> bool:
-    """Tell costs whose derivative is large where outputs saturate."""
+    """Return whether the cost's derivative is large where outputs saturate."""
     name = cost[0] if isinstance(cost, tuple) else cost
     return any(row.logarithms for row in table.COSTS if row.name == name)
 
 
 def _forward(sizes: Sequence[int], activations: Sequence[Any], scale: float) -> list[Squares]:
-    """Return what neurons of each layer are like, if their z are normal; biases are N(0, 1)."""
+    """Return the means of each layer's neurons, for normal z and biases from N(0, 1)."""
     found: list[Squares] = []
     square = scale**2
     for size, activation in zip(sizes[1:], activations, strict=True):
@@ -167,7 +171,7 @@ def _forward(sizes: Sequence[int], activations: Sequence[Any], scale: float) -> 
 
 @lru_cache(maxsize=256)
 def _squares(activation: Any, size: int, variance: float) -> Squares:
-    """Return the means for z ~ N(0, variance), by the core's own function."""
+    """Return the means for z ~ N(0, variance), computed by the core's own functions."""
     if activation in WHOLE_LAYER:
         return Squares(1 / size, _squares("sigmoid", size, variance).slope)
     build = _dispatch.load("float64")

@@ -1,4 +1,4 @@
-"""What will not go well, seen after the first moments of a training: a warning for each."""
+"""Warnings after the first moments of a training: a check for each common mistake."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from cbackprop.layers import threshold
 from cbackprop.sources import ArrayExamples, Examples
 from cbackprop.target_values import ends
 
-SECONDS = 0.02  # of training, before it is looked at: the look takes less than a hundredth of them
-MOST = 256  # rows are looked at,
-SHARE = 100  # but no more than a hundredth of those trained on,
-LEAST = 32  # as far as these allow it. Fewer say nothing of a network
-ENOUGH_STEPS = 100  # of training, before a network is more than its first parameters
-ENOUGH_ROWS = 2000  # of training, before a cost should have moved
-FAR, NEAR = 60.0, 1e-3  # a root mean square of inputs outside these is far from 1: MNIST's is 79
-FAR_TARGET = 10.0  # a standard deviation of numbers: what fits inputs of unit scale is near 1
-FAR_INTEGER = 5.0  # the same of bytes, which are seldom anything but pixels
-DEAD = 0.9  # of a layer's neurons
-SATURATED = 0.99  # of a layer's activations
-AT_END = 1e-3  # of the way from one end of an activation to the other
-UNMOVED = 0.99  # of the first epoch's cost
-GUESSED = 1.03  # of the cost of one answer for all: where there is nothing to learn, less is left
-ALIKE = 1e-3  # by how much outputs vary that are the same for all
-MOST_OF_ONE = 0.9  # of the rows are of one class: to guess it is no bad beginning
+SECONDS = 0.02  # training time before the checks, which take less than a hundredth of it
+MAX_ROWS = 256  # size of the sample
+PER_CHECK = 100  # the checks take 1 / PER_CHECK of a training's time and rows at most
+MIN_ROWS = 32  # a smaller sample says nothing of a network
+MIN_STEPS = 100  # before that, a network is not much more than its first parameters
+MIN_TRAINED = 2000  # examples trained on, before the cost should have fallen
+FAR, NEAR = 60.0, 1e-3  # a root mean square of x outside these is far from 1: MNIST's is 79
+FAR_TARGET = 10.0  # standard deviation of y: numbers that fit x of unit scale are near 1
+FAR_BYTES = 5.0  # the same for bytes, which are seldom anything but pixels
+DEAD = 0.9  # share of a layer's neurons
+SATURATED = 0.99  # share of a layer's activations
+AT_END = 1e-3  # share of the range of an activation that counts as its end
+UNMOVED = 0.99  # share of the first epoch's cost
+GUESSED = 1.03  # times the cost of one answer for all: below it, there may be nothing to learn
+ALIKE = 1e-3  # outputs that vary by less count as the same for all
+MAX_LARGEST = 0.9  # share of the largest class, beyond which to guess it is no bad beginning
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class Sample:
     """
-    A few rows of the training data, and what the network makes of them.
+    A few rows of the training data, with the network's activations and cost for them.
 
     Parameters
     ----------
     network : Model
     examples : ArrayExamples
     history : History
-        Of the training so far.
+        The history of the training so far.
     k : int, optional
-        How many rows; by default so many that looking at them takes no time to speak of.
+        The number of rows. By default it is so small that the checks take hardly any time.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Sample:
         self.network, self.examples, self.history = network, examples, history
         self.engine: Engine = network.engine
         n, self.trained = len(examples), len(examples) * len(history)
-        k = min(n, k or min(MOST, max(LEAST, self.trained // SHARE)))
-        # Spread evenly, in no rhythm that the rows may have, and without a draw.
+        k = min(n, k or min(MAX_ROWS, max(MIN_ROWS, self.trained // PER_CHECK)))
+        # Spread evenly, unrelated to any period of the rows, and without random numbers.
         at = (np.arange(k) * GOLDEN % 1 * n).astype(np.intp) if k < n else slice(None)
         self.x = examples.rows.x[at]
         self.y = None if examples.targets.weights is not None else examples.targets.y[at]
@@ -71,8 +71,8 @@ class Sample:
         return int(self.x.shape[0])
 
     def more(self) -> Sample:
-        """Return as many rows as a suspicion is worth."""
-        return Sample(self.network, self.examples, self.history, MOST)
+        """Return a larger sample, to confirm a suspicion."""
+        return Sample(self.network, self.examples, self.history, MAX_ROWS)
 
     @cached_property
     def a(self) -> list[NDArray[Any]]:
@@ -82,7 +82,7 @@ class Sample:
 
     @cached_property
     def wanted(self) -> NDArray[Any] | None:
-        """The targets in rows, or None where they are not known."""
+        """The targets as rows (n, out), or None if they are not known."""
         if self.y is None or self.y.ndim == 2:
             return self.y
         return np.eye(self.engine.sizes[-1])[self.y]
@@ -102,7 +102,7 @@ class Sample:
 
     @property
     def cost_of_guessing(self) -> float:
-        """The mean cost if the mean of the targets were the answer for all rows."""
+        """The mean cost if the network answered every row with the mean of the targets."""
         assert self.wanted is not None
         core = self.engine.build.Core(
             (1, self.wanted.shape[1]), ["identity"], self.engine.cost, 1.0)
@@ -117,19 +117,19 @@ class Sample:
 
     @property
     def causes(self) -> str:
-        """What may be the cause of neurons that learn nothing."""
+        """The likely causes of neurons that learn nothing, for a warning."""
         return f"eta = {self.history.eta[-1]:g} may be too large, or x far from unit scale"
 
 
 def far_inputs(sample: Sample) -> str | None:
-    """Look at the size of what the network gets."""
+    """Check the scale of the inputs."""
     x, scale = sample.x, sample.engine.input_scale
     values = (x.data if is_sparse(x) else x).astype(np.float64)
     if not values.size or (is_sparse(x) and np.ndim(scale)):
         return None
     if x.dtype == np.uint8 and np.ndim(scale) == 0 and scale == 1:
         size = math.sqrt(np.square(values).mean())
-        if size > FAR_INTEGER:
+        if size > FAR_BYTES:
             return (f"x of training_data holds bytes, up to {values.max():g}, and input_scale is "
                     "1: Network(..., input_scale=1 / 255) lets images train as they are")
     total = np.square(values * scale).sum()
@@ -142,7 +142,7 @@ def far_inputs(sample: Sample) -> str | None:
 
 
 def far_targets(sample: Sample) -> str | None:
-    """Look at the size of numbers that are to be learned, and have not been."""
+    """Look for numbers far from unit scale that have not been learned."""
     last = sample.engine.activations[-1]
     if sample.wanted is None or sample.engine.cost == "poisson" or math.isfinite(ends(last)[1]):
         return None
@@ -155,7 +155,7 @@ def far_targets(sample: Sample) -> str | None:
 
 
 def dead_neurons(sample: Sample) -> str | None:
-    """Look for relus of hidden layers that are 0 for all."""
+    """Look for hidden layers whose relus are 0 for all examples."""
     hidden = zip(sample.engine.activations[:-1], sample.a[:-1], strict=True)
     for at, (layer, a) in enumerate(hidden):
         for _, name, part in _parts(layer, a):
@@ -168,13 +168,13 @@ def dead_neurons(sample: Sample) -> str | None:
 
 
 def saturated(sample: Sample) -> str | None:
-    """Look for a layer whose activations are all at an end, though outputs are not right."""
+    """Look for a layer whose activations are all at an end, while outputs are wrong."""
     layers = zip(sample.engine.activations, sample.a, strict=True)
     for at, (layer, a) in reversed([*enumerate(layers)]):
         at_end = 0
         for function, _, part in _parts(layer, a):
             low, high = ends(function)
-            if math.isfinite(high):  # else it has one end at most
+            if math.isfinite(high):  # others have one end at most
                 near = AT_END * (high - low)
                 at_end += int(((part <= low + near) | (part >= high - near)).sum())
         if at_end >= SATURATED * a.size and sample.is_no_better:
@@ -185,8 +185,8 @@ def saturated(sample: Sample) -> str | None:
 
 
 def stuck(sample: Sample) -> str | None:
-    """Look for a classifier that has learned nothing."""
-    if sample.trained < ENOUGH_ROWS or not is_at_chance(sample):
+    """Look for a classifier that has learned nothing yet."""
+    if sample.trained < MIN_TRAINED or not is_at_chance(sample):
         return None
     sample, history = sample.more(), sample.history
     if not is_at_chance(sample):
@@ -202,7 +202,7 @@ def stuck(sample: Sample) -> str | None:
 
 
 def is_at_chance(sample: Sample) -> bool:
-    """Whether a network that classifies is hardly more often right than the largest class is."""
+    """Whether the accuracy is hardly above the share of the largest class."""
     classes = None if sample.wanted is None else _classes(sample.wanted)
     if classes is None:
         return False
@@ -210,7 +210,7 @@ def is_at_chance(sample: Sample) -> bool:
     said = a.argmax(axis=1) if a.shape[1] > 1 else a[:, 0] > threshold(sample.engine.cost)
     largest = np.bincount(classes).max() / len(classes)
     chance = largest + 0.1 * (1 - largest)
-    return bool(largest <= MOST_OF_ONE and (said == classes).mean() <= chance)
+    return bool(largest <= MAX_LARGEST and (said == classes).mean() <= chance)
 
 
 Check: TypeAlias = Callable[[Sample], "str | None"]
@@ -219,13 +219,12 @@ OF_OUTPUTS: tuple[Check, ...] = (far_targets, dead_neurons, saturated, stuck)
 
 class Diagnosis(Callback):
     """
-    Looks once at a training, after some milliseconds of it, and warns of what will not go well.
+    Checks a training once, after its first milliseconds, and warns of common mistakes.
 
-    Looking takes a hundredth of the training at most: after a long look, the next one waits.
-
-    Shorter ones are looked at when they end, if the network has not been looked at lately. Nothing
-    is changed or drawn, and what takes a time of its own is left out: rows of a source are not made
-    again, and functions of the user's own not called.
+    The checks take a hundredth of the training at most: after slow checks, the next ones wait. A
+    shorter training is checked at its end, if the network has trained long enough since the last
+    check. The checks change nothing and draw no random numbers. They leave out what may be slow:
+    they neither read a RowSource again nor call the user's own functions.
 
     Parameters
     ----------
@@ -238,48 +237,48 @@ class Diagnosis(Callback):
         self.seconds, self.looked = 0.0, False
 
     def on_epoch_end(self, network: Any, history: History) -> None:
-        """Look, if it is time."""
+        """Check, if it is time."""
         engine, seconds = network.engine, history.seconds[-1]
         self.epochs -= 1
         self.seconds += seconds
         is_new, engine.unseen_seconds = math.isinf(engine.unseen_seconds), (
             engine.unseen_seconds + seconds)
-        is_short = self.seconds < SECONDS or steps(history) < ENOUGH_STEPS
-        if self.looked or (is_short and self.epochs) or (
-                engine.unseen_seconds < max(SECONDS, SHARE * engine.look_seconds)):
+        is_early = self.seconds < SECONDS or steps(history) < MIN_STEPS
+        if self.looked or (is_early and self.epochs) or (
+                engine.unseen_seconds < max(SECONDS, PER_CHECK * engine.look_seconds)):
             return
         start = time.perf_counter()
-        is_short = self.seconds < SECONDS and is_new  # a look would take as long as the training
+        is_short = self.seconds < SECONDS and is_new  # all checks would take too long
         self.looked, engine.unseen_seconds = True, self.seconds if is_short else 0.0
-        if isinstance(self.examples, ArrayExamples) and len(self.examples) >= LEAST:
+        if isinstance(self.examples, ArrayExamples) and len(self.examples) >= MIN_ROWS:
             self.look(Sample(network, self.examples, history), only_inputs=is_short)
         engine.look_seconds = 0.0 if is_short else time.perf_counter() - start
 
     def look(self, sample: Sample, only_inputs: bool = False) -> None:
-        """Warn of all that is wrong."""
+        """Run the checks, and warn of what they find."""
         for check in (far_inputs, *(() if only_inputs else self.others(sample))):
             found = check(sample)
             if found is not None:
                 _words.warn(found, UserWarning)
 
     def others(self, sample: Sample) -> tuple[Check, ...]:
-        """Return the checks for which the network has to compute, if it has been trained enough."""
+        """Return the checks that need outputs, if the network has been trained for long enough."""
         engine = sample.engine
         layers = [each if isinstance(each, list) else [(each, 1)] for each in engine.activations]
         functions = [engine.cost, *(function for layer in layers for function, _ in layer)]
-        if (steps(sample.history) < ENOUGH_STEPS
+        if (steps(sample.history) < MIN_STEPS
                 or any(isinstance(function, Function) for function in functions)):
             return ()
         return OF_OUTPUTS
 
 
 def steps(history: History) -> int:
-    """Count the mini-batches."""
+    """Return the number of mini-batches so far."""
     return len(history) * -(-history.rows // history.mini_batch_size)
 
 
 def _parts(layer: Any, a: NDArray[Any]) -> Iterator[tuple[Any, str, NDArray[Any]]]:
-    """Give each activation of a layer, its name, and its neurons' part of a."""
+    """Yield each activation of a layer, its name, and its neurons' columns of a."""
     first = 0
     for function, count in layer if isinstance(layer, list) else [(layer, a.shape[1])]:
         name = function[0] if isinstance(function, tuple) else function
@@ -288,7 +287,7 @@ def _parts(layer: Any, a: NDArray[Any]) -> Iterator[tuple[Any, str, NDArray[Any]
 
 
 def _classes(wanted: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the class of each row of targets; None where they are no classes."""
+    """Return the class of each row of targets, or None if the targets are no classes."""
     if wanted.shape[1] == 1:
         return (wanted[:, 0] > wanted.min()).astype(int) if len(np.unique(wanted)) == 2 else None
     one_hot = ((wanted == 0) | (wanted == 1)).all() and (wanted.sum(axis=1) == 1).all()

@@ -1,4 +1,4 @@
-"""A network that can be trained: its core, and all that training changes or goes on with."""
+"""A network that can be trained: its core, and the state that a training changes or continues."""
 
 from __future__ import annotations  # naming numpy.random would import it, for 8 ms
 
@@ -40,7 +40,7 @@ Snapshot = tuple[NDArray[Any], Any, Any]
 
 class Engine:
     """
-    What a `Network` trains and evaluates with; its arguments are checked already.
+    Trains and evaluates a `Network`. Its arguments have been checked.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ class Engine:
         One for each layer of weights, as the core takes them.
     cost : str, tuple or Cost
     dtype : str
-        Of the arithmetic.
+        The real type of the arithmetic.
     input_scale : float or array
     biased : tuple of bool
         Whether each layer of weights has biases.
     random : numpy.random.Generator
-        Draws initial parameters, orders and seeds.
+        It draws initial parameters, orders and seeds.
     threads : int or None
-        The most to use.
+        The most threads to use.
 
     Attributes
     ----------
@@ -69,15 +69,15 @@ class Engine:
         All parameters: the weights of every layer, then the biases of those that have any.
     weights, biases : Views
     target_values : Rule
-        What targets it takes.
+        The rule for targets.
     optimizer_state : OptimizerState or None
-        What an optimizer carries from one training to the next.
+        The state that an optimizer keeps from one training to the next.
     unseen_seconds : float
-        How long it was trained since `Diagnosis` looked at it; infinite if that never did.
+        The training time since the last checks of `Diagnosis`; infinite before the first.
     look_seconds : float
-        How long that took.
+        The time that these checks took.
     as_arrays : callable (data, name), optional
-        Makes arrays of a data set's tables and classes, for a network that knows them.
+        Returns a data set with arrays for its tables and classes. Networks that know these set it.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Engine:
         self.unseen_seconds, self.look_seconds = math.inf, 0.0
 
     def _set_up(self) -> None:
-        """Make a core, and let nobody be training it."""
+        """Make a core, which is not being trained."""
         self.core: Core = self.build.Core(
             self.sizes, self.activations, self.cost, self.input_scale, self.biased)
         self.blocks = blocks(self.core)
@@ -107,13 +107,13 @@ class Engine:
             b.flags.writeable = has_any
         self.weights, self.biases = map(Views, KINDS, (weights, biases))
         self._in_training = threading.Lock()
-        self._trained_by: int | None = None  # a thread's number
+        self._trained_by: int | None = None  # the number of a thread
 
     def successor(self) -> Engine:
         """
-        Return an engine with parameters of its own, all zero, to which everything else goes over.
+        Return an engine with parameters of its own, all zero, which takes over all other state.
 
-        It takes a tenth of the time that checking all settings again would.
+        This takes a tenth of the time of a new engine, whose settings would be checked again.
         """
         made = copy.copy(self)
         made._set_up()
@@ -135,7 +135,7 @@ class Engine:
         self._tuners: dict[int, ThreadTuner] = {}
 
     def tuner(self, m: int) -> ThreadTuner:
-        """Return what is known of mini-batches of m, from earlier trainings too."""
+        """Return the thread tuner for mini-batches of m; it remembers earlier trainings."""
         if m not in self._tuners:
             self._tuners[m] = ThreadTuner(self.sizes, m, self.core.parameters.itemsize)
         return self._tuners[m]
@@ -148,7 +148,7 @@ class Engine:
         skip_zeros: bool = False,
     ) -> WholeExamples:
         """
-        Check a data set, as far as it is there, and make it a place to draw from.
+        Return the examples of a data set, checked; a RowSource is checked part by part.
 
         Raises
         ------
@@ -179,7 +179,7 @@ class Engine:
     def _sparse_targets(
         self, x: Any, y: Any, name: str, sample_weight: Any, class_weight: Any
     ) -> SparseTargets:
-        """Check the shapes of examples whose y is sparse; the rest is checked part by part."""
+        """Check the shapes of examples with sparse y; the values are checked part by part."""
         x = arrays.rows_or_sparse(x, self.sizes[0], arrays.part("x", name))
         n, outputs = x.shape[0], self.sizes[-1]
         if y.shape != (n, outputs):
@@ -193,7 +193,7 @@ class Engine:
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
         skip_zeros: bool = False,
     ) -> tuple[Rows, Targets]:
-        """Check a data set in arrays as `examples` does, and hand it to the core."""
+        """Return the core's rows and targets for a data set in arrays, checked as in `examples`."""
         if self.as_arrays is not None:
             examples = self.as_arrays(examples, name)
         if sample_weight is None and class_weight is None and not skip_zeros:
@@ -215,26 +215,26 @@ class Engine:
         return rows, self.build.Targets(y, weights)
 
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
-        """Hand rows, dense or sparse, to the core; whether they are finite is not looked at."""
+        """Return the core's rows for dense or sparse x, not checked for finite numbers."""
         if arrays.is_sparse(x):
             rows: Rows = listed(self.build, x, name)
             return rows
         return self.build.Rows(x, skip_zeros)
 
     def check_finite(self, rows: Rows, name: str) -> None:
-        """Raise ValueError, which names the first number, if one is not finite."""
+        """Raise ValueError if a number is not finite, and name the first."""
         if not rows.all_finite():
             self.not_finite(rows, name)
 
     def not_finite(self, rows: Rows, name: str) -> None:
-        """Raise ValueError, which names the first number that is not finite."""
+        """Raise ValueError, and name the first number that is not finite."""
         look = arrays.stored_finite if arrays.is_sparse(rows.x) else arrays.finite
         look(rows.x, self.dtype, name)
 
     # ---- what the core computes ----
 
     def zeros(self) -> NDArray[Any]:
-        """Return an arena as the parameters are in, for a gradient."""
+        """Return an arena of zeros for a gradient, laid out as the parameters."""
         return np.zeros_like(self.core.parameters)
 
     def gradient(self, rows: Rows, targets: Targets, nabla: NDArray[Any]) -> float:
@@ -253,19 +253,19 @@ class Engine:
         seed: int | None = None,
     ) -> None:
         """
-        Set up the core's optimizer: the last one if it is the same, none if none is needed.
+        Set up the core's optimizer. The last one is continued; plain descent needs none.
 
         Parameters
         ----------
         options : TrainingOptions
         n : int
-            How many examples `lmbda` is divided by; by_weight divides by what they weigh.
+            The number of examples, by which `lmbda` is divided; by_weight divides by their weight.
         eta : float
             The first learning rate.
         by_weight : float, optional
-            As `Training` has it; not for plain descent.
+            As in `Training`; not for plain descent.
         seed : int, optional
-            Of dropout and noise.
+            The seed of dropout and noise.
         """
         if options.plain:
             self.optimizer_state = None
@@ -281,7 +281,7 @@ class Engine:
         self, rows: Rows, targets: Targets, order: NDArray[Any], m: int, etas: NDArray[Any],
         first: int, last: int, cost: float = 0.0, threads: int = 1,
     ) -> tuple[int, float]:
-        """Train on mini-batches in order[first:last]; return where to go on, and add up costs."""
+        """Train on order[first:last]; return where to continue, and `cost` with the costs added."""
         state = self.optimizer_state
         return self.core.sgd(rows, targets, order, m, etas, first, last,
                              state.in_core if state else None, cost, threads)
@@ -300,7 +300,7 @@ class Engine:
                 self.optimizer_state and self.optimizer_state.copies())
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Put back what `snapshot` returned."""
+        """Restore what `snapshot` returned."""
         self.core.parameters[...], self.random.bit_generator.state, state = snapshot
         if self.optimizer_state is not None:
             self.optimizer_state.restore(state)
@@ -335,7 +335,7 @@ class Engine:
             self.optimizer_state = OptimizerState.of(self.build, self.core, state["memory"])
 
     def check_parameters(self) -> None:
-        """Raise ValueError, which names the first number, if one is not finite."""
+        """Raise ValueError if a number is not finite, and name the first."""
         if not self.core.all_finite():
             for kind, views in (("weights", self.weights), ("biases", self.biases)):
                 for layer, view in enumerate(views):

@@ -1,4 +1,4 @@
-"""What a network makes of data, and how well: predictions, and what they are worth."""
+"""Predictions of a network, and how good they are."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cbackprop.sources import Examples
 
 @_words.suggesting("total_cost")
 class Evaluation(Model):
-    """The verbs of `Network` that only read: each asks `metrics` what fits the targets."""
+    """The methods of `Network` that predict and measure. `metrics` says what fits the targets."""
 
     @abstractmethod
     def feedforward(self, a: ArrayLike) -> NDArray[Any]:
-        """Return the output of the network: `Network` has it."""
+        """Return the output of the network; `Network` implements it."""
 
     def predict(self, x: ArrayLike) -> NDArray[Any]:
         """
-        Return the class of each example; or its labels, or numbers, if that was trained on.
+        Return the class of each example, or its labels or numbers if the targets were these.
 
-        Classes are those of the largest output, or, of a single output, one of the two targets that
-        it was trained on: the second, if it is above their middle. Before training, the settings
-        decide: a cost of classes, or outputs between 0 and 1, as the book's, mean classes.
+        The class is that of the largest output. A single output stands for one of the two targets
+        in training: for the larger one, if it is above their middle. Before training, the settings
+        decide: a cost for classes, or outputs between 0 and 1, as the book's, mean classes.
 
         Parameters
         ----------
@@ -38,8 +38,8 @@ class Evaluation(Model):
         Returns
         -------
         array of shape (n,) or (n, out)
-            (n,) classes, as `classes` names them, if it does; (n, out) of 0 and 1 of several
-            labels; outputs otherwise, (n,) of a single one.
+            Classes have shape (n,), and are named if `classes` is set. Several labels have shape
+            (n, out), each 0 or 1. Numbers are the outputs: (n, out), or (n,) if there is one.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class Evaluation(Model):
 
     def predict_proba(self, x: ArrayLike) -> NDArray[Any]:
         """
-        Return how likely each class is, or each of several labels.
+        Return the probability of each class, or of each of several labels.
 
         Parameters
         ----------
@@ -80,15 +80,15 @@ class Evaluation(Model):
         Returns
         -------
         array of shape (n, classes) or (n, out)
-            Of classes, rows of sum 1: softmax's outputs as they are; sigmoid's divided by their
-            sum, as scikit-learn's one-vs-rest does; of a single output a, 1 - a and a. Of several
-            labels, the outputs as they are.
+            For classes, each row sums to 1: outputs of softmax as they are, those of sigmoid
+            divided by their sum (as scikit-learn's one-vs-rest), and 1 - a and a for a single
+            output a. For several labels, the outputs as they are.
 
         Raises
         ------
         TypeError, ValueError
-            As `feedforward`; or if the network was trained on numbers, or its outputs are no
-            probabilities, which lie between 0 and 1.
+            As `feedforward`; or if the network was trained on numbers, or its outputs may lie
+            outside 0 and 1.
 
         Examples
         --------
@@ -113,14 +113,14 @@ class Evaluation(Model):
         """
         Return how many examples the network classifies correctly.
 
-        The class is the largest output, as in the book; a single output is a class against the
-        middle of its two targets, as 1/2 is of 0 and 1, or, with a hinge for a cost, against 0. Of
-        several labels, all must be right. An example with an output of NaN is wrong.
+        The class is the largest output, as in the book. A single output is compared with the middle
+        of its two targets, such as 1/2 for 0 and 1; with a hinge cost, it is compared with 0. If
+        there are several labels, all must be right. An example with an output of NaN is wrong.
 
         Raises
         ------
         ValueError
-            If the targets are no classes: numbers, or counts.
+            If the targets are numbers or counts, which have no classes.
 
         Examples
         --------
@@ -133,12 +133,12 @@ class Evaluation(Model):
 
     def accuracy(self, test_data: Any) -> float:
         """
-        Return the share of examples that the network classifies correctly, as `evaluate` counts.
+        Return the share of examples that the network classifies correctly; see `evaluate`.
 
         Raises
         ------
         ValueError
-            If the targets are no classes: numbers, or counts.
+            If the targets are numbers or counts, which have no classes.
 
         Examples
         --------
@@ -170,7 +170,7 @@ class Evaluation(Model):
 
     def total_cost(self, test_data: Any, *, sample_weight: ArrayLike | None = None) -> float:
         """
-        Return the mean cost of the examples, each times its weight.
+        Return the mean cost of the examples, weighted by `sample_weight` if it is given.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""What examples count: weights of their own, and of their classes."""
+"""The weights of examples: their own, times those of their classes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def not_all_zero(weights: NDArray[Any] | None, rows: str) -> NDArray[Any] | None
 
 
 def _labels(y: NDArray[Any]) -> NDArray[Any]:
-    """Return each example's class: the largest target; of a single one, the larger of two."""
+    """Return each example's class: the largest target, or the larger of a single one's two."""
     if y.ndim == 1:
         return y
     if y.shape[1] > 1:

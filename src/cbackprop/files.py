@@ -25,21 +25,21 @@ VERSION = 4  # 2: what an optimizer remembers; functions with parameters, by lay
 
 FUNCTIONS = ("activation", "output_activation", "cost")
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-# What NumPy takes from a state without a look, and then reads at or beyond its memory.
-MOST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1}
+# Limits of a state's numbers. NumPy does not check them, and would read beyond its memory.
+MAX_STATE = {"pos": 624, "buffer_pos": 4, "has_uint32": 1}
 
 
 class Format(NamedTuple):
     """
-    A format of files; a new one is its two functions and its line in FORMATS.
+    A format of files. A new one needs its two functions and a line in FORMATS.
 
     Attributes
     ----------
     write : callable (file, header, arrays)
     read : callable (file, max_bytes)
-        Returns the header and the arrays, perhaps each when it is asked for.
+        Returns the header and the arrays, which may be read on access.
     need : callable (by)
-        Raises ModuleNotFoundError, for this method, without the library that it takes.
+        Raises ModuleNotFoundError, which names this method, if the library is missing.
     """
 
     write: Callable[[BinaryIO, str, dict[str, NDArray[Any]]], None]
@@ -68,7 +68,7 @@ def _write_safetensors(file: BinaryIO, header: str, arrays: dict[str, NDArray[An
 
 def _read_safetensors(file: BinaryIO, _: int) -> tuple[str, Mapping[str, NDArray[Any]]]:
     content = file.read()
-    arrays = _safetensors("load").load(content)  # which sees that the file is whole
+    arrays = _safetensors("load").load(content)  # it checks that the file is whole
     length = int.from_bytes(content[:8], "little")
     metadata = json.loads(content[8:8 + length]).get("__metadata__", {})
     if "header" not in metadata:
@@ -76,7 +76,7 @@ def _read_safetensors(file: BinaryIO, _: int) -> tuple[str, Mapping[str, NDArray
     return metadata["header"], arrays
 
 
-FORMATS = {  # by the ending of a file's name; "" is of any other
+FORMATS = {  # by the ending of a file's name; "" stands for all others
     ".safetensors": Format(_write_safetensors, _read_safetensors, _safetensors),
     "": Format(_write_npz, _read_npz),
 }
@@ -93,7 +93,7 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
     Parameters
     ----------
     target : str, path-like or binary file object
-        What has a name that ends in ``.safetensors`` becomes such a file, any other an ``.npz``.
+        A name that ends in ``.safetensors`` makes such a file, any other an ``.npz``.
     state : dict
         As `Network` is pickled; what the user added to it is left out.
     """
@@ -123,12 +123,12 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
 
 def check(target: storage.Target, settings: dict[str, Any]) -> None:
     """
-    See, as far as that takes no time, that a network of these settings can be saved there.
+    Check quickly that a network of these settings can be saved there.
 
     Raises
     ------
     OSError, TypeError, ModuleNotFoundError
-        If it cannot.
+        If it cannot be saved.
     """
     _check_format(target, settings)
     if storage.is_path(target, "write"):
@@ -150,7 +150,7 @@ def load(source: storage.Target, max_bytes: int = storage.MAX_BYTES) -> dict[str
     OSError
         If the file cannot be read.
     ValueError
-        If it is foreign, damaged, or of a later version; or unpacks to more than `max_bytes`.
+        If it is no such file, damaged, of a later version, or unpacks to more than `max_bytes`.
     ModuleNotFoundError
         Without the library of its format.
     """
@@ -221,8 +221,8 @@ def _generator(state: dict[str, Any]) -> np.random.Generator:
     if numbers != dict(_numbers(_plain(bits.state))):
         raise ValueError(f"no state of {state['bit_generator']}")
     for name, value in numbers.items():
-        if name in MOST and not 0 <= value <= MOST[name]:
-            raise ValueError(f"{name} of {state['bit_generator']} must be in 0..{MOST[name]}, "
+        if name in MAX_STATE and not 0 <= value <= MAX_STATE[name]:
+            raise ValueError(f"{name} of {state['bit_generator']} must be in 0..{MAX_STATE[name]}, "
                              f"got {_check.shown(value)}")
     first, *others = numbers["key"] if "pos" in numbers else [1, 1]
     if numbers.get("inc", 1) % 2 == 0 or not (any(others) or first >= 2**31):

@@ -9,7 +9,7 @@ from cbackprop import objects
 
 
 def is_frame(values: object) -> bool:
-    """Tell what pandas or polars made, or a class derived from it."""
+    """Return whether this is a frame or series of pandas or polars, or of a derived class."""
     kind = type(values)
     return kind.__module__ != "builtins" and any(
         base.__module__.partition(".")[0] in ("pandas", "polars") for base in kind.__mro__)
@@ -17,7 +17,7 @@ def is_frame(values: object) -> bool:
 
 def array(frame: Any, name: str) -> NDArray[Any]:
     """
-    Return its numbers, not copied where it holds them as one array.
+    Return the numbers of a frame, not copied if it holds them as one array.
 
     Raises
     ------

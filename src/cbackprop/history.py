@@ -1,4 +1,4 @@
-"""What training measured, epoch by epoch; drawn and tabulated where matplotlib and pandas are."""
+"""The measurements of a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from cbackprop import _check, _html, _words
 MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
 SETS = ("training", "evaluation", "test")
-SHORT = {"test_accuracy": "accuracy"}  # entries that have the book's names, without their set
+SHORT = {"test_accuracy": "accuracy"}  # entries with the book's names, which have no prefix
 
 
 @dataclass(repr=False)
 class History:
     """
-    What `Network.SGD` measured, one entry for each epoch.
+    The measurements of `Network.SGD`: each list has an entry for each epoch.
 
     Attributes
     ----------
     cost : list of float
-        Mean cost of the training examples, each just before the step that it took part in.
+        Mean cost of the training examples, each just before its own step.
     accuracy : list of float
-        Share of `test_data` classified correctly after the epoch; empty without test data, and if
-        its targets are no classes. `test_accuracy` is the same list.
+        Share of `test_data` classified correctly after the epoch. It is empty without test data,
+        and if the targets are no classes. `test_accuracy` is the same list.
     training_cost, training_accuracy, evaluation_cost, evaluation_accuracy : lists of float
-        Mean cost, and share classified correctly, after the epoch; empty unless monitored.
+        Mean cost and share classified correctly after the epoch; empty unless monitored.
     eta : list of float
         Learning rate of the epoch's last mini-batch.
     seconds : list of float
-        Time spent in training, evaluation and callbacks not counted.
+        Time spent in training, without evaluation and callbacks.
     rows_per_second : list of float
         Training examples per second.
     metrics : dict of lists of float
-        What else was measured after the epoch, such as "test_cost", "test_r2" or "evaluation_f1":
+        Other metrics after the epoch, such as "test_cost", "test_r2" or "evaluation_f1";
         docs/metrics.md has all names. Each is an attribute, too: `history.test_cost`.
     minimized : tuple of str
-        Which of what was measured after the epoch is the better, the smaller it is.
+        The names in `metrics` for which less is better.
     recorded : tuple of str
-        Which of these lists are filled in this training.
+        The names of the lists that this training fills.
     epochs, rows, mini_batch_size : int
-        What was asked for.
+        The number of epochs, of training examples, and of examples in a mini-batch.
     steps : int
-        How many mini-batches were trained on, in whole epochs.
+        The number of mini-batches so far, in completed epochs.
     seed : int or None
-        What dropout, noise and the held-out part of `validation_split` are drawn from.
+        The seed of dropout, of noise and of the part that `validation_split` holds out.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class History:
         return f"<div>{_html.table(caption, header, rows)}{''.join(drawn)}</div>"
 
     def _best(self, name: str) -> tuple[int, float]:
-        """Return the epoch, the first being 1, of the best value, and it; a NaN is never best."""
+        """Return the epoch of the best value, counted from 1, and the value; NaN is never best."""
         values, falls = self.series(name), self.smaller_is_better(name)
         worst = math.inf if falls else -math.inf
         scores = [worst if math.isnan(value) else value for value in values]
@@ -119,19 +119,19 @@ class History:
         return at + 1, values[at]
 
     def _measured(self) -> list[tuple[str, list[float]]]:
-        """Return what says how well training went, as far as there is any."""
+        """Return the entries that say how well training went."""
         return [(name, self.series(name)) for name in self.recorded
                 if name not in ("eta", "seconds", "rows_per_second") and self.series(name)]
 
     @classmethod
     def read(cls, saved: dict[str, Any]) -> History:
         """
-        Make it again from what `dataclasses.asdict` made of it, and a file brought back.
+        Return the history that a file has saved as a dict.
 
         Raises
         ------
         TypeError, ValueError
-            If something else is in it than there would be.
+            If the dict is no saved history.
         """
         history = cls(**saved)
         history.recorded, history.minimized = map(tuple, (history.recorded, history.minimized))
@@ -191,14 +191,14 @@ class History:
         """
         name = SHORT.get(name, name)
         if name not in self.recorded:
-            raise ValueError(f"what is watched must be one of {list(self.recorded)}, got {name!r}"
+            raise ValueError(f"the watched entry must be one of {list(self.recorded)}, got {name!r}"
                              f"{_words.meant(name, self.recorded)}; test_data, evaluation_data and "
-                             f"monitor have more recorded")
+                             f"monitor record more")
         values: list[float] = getattr(self, name) if name in MEASURED else self.metrics[name]
         return values
 
     def smaller_is_better(self, name: str) -> bool:
-        """Tell what should fall, as costs do, from what should rise."""
+        """Return whether an entry should fall, as costs do, and not rise."""
         return name in self.minimized or name.endswith(("cost", "seconds"))
 
     def to_frame(self) -> Any:
@@ -219,7 +219,7 @@ class History:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names of entries in the order of columns: those that every history may have first."""
+    """Return the names of entries in the order of columns. Those of every history come first."""
     names = dict.fromkeys(names)
     return (*(name for name in MEASURED if name in names),
             *(name for name in names if name not in MEASURED))

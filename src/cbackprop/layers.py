@@ -1,4 +1,4 @@
-"""Activations and costs as callers spell them, made into what the core takes."""
+"""Activations and costs: from the caller's spelling to the core's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ACTIVATIONS = frozenset(row.name for row in table.ACTIVATIONS)
 
 
 def our_name(name: Any, known: Container[str]) -> Any:
-    """Return our name of a function, of which another library's may have come; else what came."""
+    """Return our name for another library's name of a function; return anything else as it is."""
     if not isinstance(name, str) or name in known:
         return name
     ours = NAMES.get(_words.plain(name))
@@ -56,16 +56,16 @@ def resolve_function(
     value : str, (str, float...), (str, dict) or own
         The dict has parameters by their names; those left out have their defaults.
     rows : rows of the table
-        The functions that there are.
+        The rows of the known functions.
     own : type
-        Of the user's own.
+        The class of the user's own functions.
     others : names, optional
-        What else is taken, without a parameter.
+        Further names, without parameters.
 
     Raises
     ------
     TypeError, ValueError
-        If it is unknown, or its parameters are not what it takes.
+        If it is unknown, or does not take these parameters.
     """
     if isinstance(value, own):
         return value
@@ -107,7 +107,7 @@ def _parameter(argument: str, name: str, parameter: table.Parameter, value: Any)
 
 
 def parameters(function: Any) -> tuple[float, ...]:
-    """Return the parameters of a function known by name, those not given by their defaults."""
+    """Return the parameters of a known function; those that are not given have their defaults."""
     name, *given = function if isinstance(function, tuple) else (function,)
     (row,) = (row for row in ROWS if row.name == name)
     return (*given, *(each.default for each in row.parameters[len(given):]))
@@ -133,7 +133,7 @@ def resolve_layer(argument: str, value: Any, size: int) -> Any:
         if not all(isinstance(count, (int, np.integer)) and count > 0 for count in counts):
             raise ValueError(f"{argument}: numbers of neurons must be positive integers, "
                              f"got {_check.shown(value)}")
-        if len({function for function, _ in runs}) < len(runs):  # by two names for it
+        if len({function for function, _ in runs}) < len(runs):  # one function under two names
             raise ValueError(f"{argument} must name a function once in a dict, "
                              f"got {_check.shown(value)}")
         if sum(counts) != size:
@@ -166,12 +166,12 @@ def resolve_layers(
     activation: Any, output_activation: Any, cost: Any, sizes: Sequence[int]
 ) -> tuple[list[Any], Any]:
     """
-    Return the activation of each layer of weights, and what was asked for the last.
+    Return the activation of each layer of weights, and the last as the caller spelt it.
 
     Raises
     ------
     TypeError, ValueError
-        As `layer`; or if a list has another length than the network, or contradicts.
+        As `layer`; or if the length of a list does not fit the network, or it contradicts.
     """
     n = len(sizes) - 1
     if isinstance(activation, (list, np.ndarray)):
@@ -195,27 +195,27 @@ def resolve_layers(
 
 
 def default_output(cost: Any) -> str | None:
-    """Return the output activation that a cost goes with, None if it is the hidden layers'."""
+    """Return the default output activation of a cost; None stands for the hidden layers'."""
     name = cost[0] if isinstance(cost, tuple) else cost
     found = [row.default_output for row in table.COSTS if row.name == name]
     return found[0] if found else None
 
 
 def default_cost(output: Any) -> str:
-    """Return the cost of an output that comes without one."""
+    """Return the default cost of an output activation."""
     found = [row.default_cost for row in table.ACTIVATIONS if row.name == output]
     return found[0] if found else "quadratic"
 
 
 def threshold(cost: Any) -> float:
-    """Return what a single output, and its target, is a class against: 0 for hinges, else 1/2."""
+    """Return the threshold between the two classes of a single output: 0 for hinges, else 1/2."""
     name = cost[0] if isinstance(cost, tuple) else cost
     found = [row.threshold for row in table.COSTS if row.name == name]
     return found[0] if found else 0.5
 
 
 def in_our_words(asked: Any) -> Any:
-    """Return a copy of how activations were asked for: our names, and no arrays."""
+    """Return a copy of the caller's activations with our names, and lists for arrays."""
     if isinstance(asked, np.ndarray):
         asked = asked.tolist()
     if isinstance(asked, tuple):

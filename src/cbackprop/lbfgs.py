@@ -31,7 +31,7 @@ def fit(
     Raises
     ------
     TypeError, ValueError, ModuleNotFoundError, DivergenceError, RuntimeError
-        As that; the parameters are then as before.
+        As `Network.LBFGS`. The parameters are then as before.
     """
     engine = network.engine
     rows, targets = engine.arrays(
@@ -79,11 +79,11 @@ def minimize(
     Parameters
     ----------
     scale : float
-        What SciPy is told of the mean cost, though not of its gradient, is multiplied by this.
+        A factor of the mean cost that SciPy gets, though not of its gradient.
     gradient_into : callable (rows, targets, nabla), optional
-        By default `core.backprop`, in one thread.
+        It computes the gradient; by default `core.backprop`, in one thread.
     **options
-        SciPy's.
+        Options of SciPy's minimizer.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def minimize(
     Raises
     ------
     ModuleNotFoundError
-        Without SciPy.
+        If SciPy is missing.
     """
     try:
         from scipy import optimize
@@ -144,7 +144,7 @@ def minimize(
 
 
 def _inputs_first(core: Any, arena: NDArray[Any]) -> tuple[list[NDArray[Any]], int]:
-    """Return all w, as they lie in memory, and then all b; and how many numbers the w are."""
+    """Return all w, as they lie in memory, followed by all b, and the number of weights."""
     weights, biases = core.views(arena)
     return [*(w.T for w in weights), *biases], sum(w.size for w in weights)
 
@@ -152,7 +152,7 @@ def _inputs_first(core: Any, arena: NDArray[Any]) -> tuple[list[NDArray[Any]], i
 def _parts(
     views: list[NDArray[Any]], vector: NDArray[Any]
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Give each view, and the part of the vector that is for it, in its shape."""
+    """Yield each view, with its part of the vector in the same shape."""
     at = 0
     for view in views:
         yield view, vector[at:at + view.size].reshape(view.shape)

@@ -1,9 +1,9 @@
 """
-What outputs are worth beside their targets, and which of these metrics fit which targets.
+Metrics of outputs and targets, and the kinds of targets that each metric fits.
 
-A metric here is called with outputs, as `Network.feedforward` returns them, and targets, as
-`Network.SGD` takes them. `TABLE` has them by name. Each is worked out part by part, so that the
-outputs of a large set are never all in memory; sums are in float64.
+A metric is called with outputs, as `Network.feedforward` returns them, and targets, as
+`Network.SGD` takes them. `TABLE` has all, by name. Each is computed part by part, so that the
+outputs of a large set are never all in memory. Sums are in float64.
 
 Examples
 --------
@@ -26,16 +26,16 @@ from numpy.typing import NDArray
 
 from cbackprop import _check
 from cbackprop.engine import Engine
-from cbackprop.layers import threshold
+from cbackprop.layers import default_output, threshold
 from cbackprop.sources import Examples
 from cbackprop.target_values import ends
 
 CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
 WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
-FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names of metrics
+FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names
 RISING = "_score", "_accuracy"
-SAMPLE = 1000  # rows of which all are taken to be like
-FEW = 10  # rows, of which two numbers do not say that there are no others
+SAMPLE = 1000  # rows that stand for all
+FEW = 10  # rows that may hold two values by chance
 
 
 # ---- what targets are ----
@@ -43,16 +43,16 @@ FEW = 10  # rows, of which two numbers do not say that there are no others
 
 class Kind(NamedTuple):
     """
-    What targets are: classes, several labels, numbers or counts.
+    The kind of targets: classes, several labels, numbers or counts.
 
     Attributes
     ----------
     name : {"classes", "labels", "numbers", "counts"}
     low, high : float
-        The two targets of a single output, or of each label: the second class, or a label that is
-        there, is `high`.
+        The two targets of a single output, or of each label. `high` stands for the second class,
+        or for a label that is present.
     middle : float
-        What such an output is that class above.
+        The output above which the decision is for `high`.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Kind(NamedTuple):
     @classmethod
     def read(cls, saved: Any) -> Kind:
         """
-        Make it again from what a file brought back.
+        Return the kind that a file has saved.
 
         Raises
         ------
         TypeError, ValueError
-            If it is none.
+            If the saved values are no kind.
         """
         name, *given = saved
         if len(given) != 3:
@@ -81,30 +81,31 @@ def kind_of(
     engine: Engine, y: NDArray[Any] | None = None, trained_on: Kind | None = None
 ) -> Kind:
     """
-    Tell what targets are from the cost, the output's activation, and the targets themselves.
+    Return the kind of the targets, from the cost, the output's activation and the targets.
 
-    Labels are classes, and so are rows with one target of two that is high, such as one-hot rows;
-    other rows of two targets, such as 0 and 1, are several labels. A single output is a class if
-    its targets are two, or if its cost is one of classes. The rest are numbers, or, for the poisson
-    cost, counts.
+    Integer labels are classes. So are rows of two values in which one target is high, such as
+    one-hot rows; other rows of two values are several labels. A single output is a class if its
+    targets have two values, or if its cost is for classes. The rest are numbers, or, with the
+    poisson cost, counts.
 
     Parameters
     ----------
     engine : Engine
     y : array (n,) or (n, out), optional
-        As the core has it. Without it, the settings of the network decide alone.
+        The targets as the core has them. Without them, the network's settings alone decide.
     trained_on : Kind, optional
-        What the network remembers, which decides for all but labels: of a few rows little can be
-        told, as one target of 1 may be a number or a class.
+        The kind of the targets in training, which decides for all but labels: a few rows say
+        little, as a single target of 1 may be a number or a class.
     """
     if trained_on is not None and not (y is not None and y.ndim == 1):
         return trained_on
     width, cost = engine.sizes[-1], _name(engine.cost)
     low, high = ends(engine.activations[-1])
     hinge = threshold(engine.cost) == 0
-    of_classes = hinge or cost in ("cross_entropy", "focal", "log_likelihood", "kl_divergence")
+    output_of_cost = default_output(engine.cost)
+    of_classes = hinge or output_of_cost in ("sigmoid", "softmax")
     whole_layer = _name(engine.activations[-1]) == "softmax" or (
-        width > 1 and cost in ("log_likelihood", "kl_divergence"))
+        width > 1 and output_of_cost == "softmax")
     if y is not None and y.ndim == 1:
         return Kind(CLASSES)
     if cost == "poisson" and not whole_layer:
@@ -125,7 +126,7 @@ def kind_of(
 
 
 def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None) -> Kind:
-    """Tell as `kind_of` does, by all targets of a set, or some if they are made when needed."""
+    """Return the kind of a set's targets; of a RowSource, only the targets known so far count."""
     return kind_of(engine, examples.known_targets(), trained_on)
 
 
@@ -135,7 +136,7 @@ def _name(function: Any) -> str | None:
 
 
 class Values(NamedTuple):
-    """The extremes of targets in rows; whether all are one of them, each row with one high one."""
+    """The extremes of rows of targets; whether there are no others, and one high in each row."""
 
     low: float
     high: float
@@ -144,7 +145,7 @@ class Values(NamedTuple):
 
 
 def _values(y: NDArray[Any]) -> Values:
-    """Return what the core's `values_of` does, of rows of any type."""
+    """Return the same as the core's `values_of`, for rows of any dtype."""
     low, high = y.min(), y.max()
     is_high = y == high
     two_valued = bool((is_high | (y == low)).all())
@@ -153,10 +154,10 @@ def _values(y: NDArray[Any]) -> Values:
 
 def _pair(values: Values, n: int, likely: bool, below_0: bool) -> tuple[float, float] | None:
     """
-    Return the two targets that all of n rows have, or None.
+    Return the two values that the targets of n rows have, or None if they have others.
 
-    0 and 1, or -1 and 1, are taken for them anywhere; others if the network is `likely` one of
-    classes, or if they are whole numbers of more than a few rows.
+    0 and 1, and -1 and 1, always count. Other values count if the network is `likely` to be a
+    classifier, or if they are whole numbers in more than a few rows.
     """
     low, high, two_valued, _ = values
     if not two_valued:
@@ -172,7 +173,7 @@ def _pair(values: Values, n: int, likely: bool, below_0: bool) -> tuple[float, f
 
 
 def _shares(y: NDArray[Any]) -> bool:
-    """Tell rows that are shares of 1: how likely each class is."""
+    """Return whether rows are shares of 1, the probabilities of classes."""
     return all(some.min() >= 0 and np.allclose(some.sum(axis=1), 1, rtol=0, atol=1e-4)
                for some in (y[:1], y[:: max(1, len(y) // SAMPLE)]))
 
@@ -182,9 +183,9 @@ def _shares(y: NDArray[Any]) -> bool:
 
 def decided(outputs: NDArray[Any], kind: Kind) -> NDArray[Any]:
     """
-    Return what outputs (n, out) decide for: classes (n,), or labels (n, out) of 0 and 1.
+    Return the decisions of outputs (n, out): classes (n,), or labels (n, out) of 0 and 1.
 
-    It is -1, which is never right, where the output is NaN.
+    A decision is -1, which is never right, if the output is NaN.
     """
     broken = np.isnan(outputs)
     if kind.name == LABELS:
@@ -197,7 +198,7 @@ def decided(outputs: NDArray[Any], kind: Kind) -> NDArray[Any]:
 
 
 def wanted(targets: NDArray[Any], kind: Kind) -> NDArray[Any]:
-    """Return what targets stand for, as `decided` does of outputs."""
+    """Return the classes or labels that targets stand for, in the form of `decided`."""
     if targets.ndim == 1:
         return targets.astype(np.intp, copy=False)
     if kind.name == LABELS or targets.shape[1] == 1:
@@ -208,10 +209,10 @@ def wanted(targets: NDArray[Any], kind: Kind) -> NDArray[Any]:
 
 def probabilities(outputs: NDArray[Any], kind: Kind) -> NDArray[Any]:
     """
-    Return how likely each class is, (n, classes) of sum 1; or each label, which have none.
+    Return the probabilities of classes (n, classes), which add up to 1, or of labels (n, out).
 
-    Outputs of several sigmoid neurons are divided by their sum; where all are 0, each class is as
-    likely as any other.
+    Outputs of several sigmoid neurons are divided by their sum. If all are 0, all classes are
+    equally likely.
     """
     if kind.name == LABELS:
         return outputs
@@ -222,7 +223,7 @@ def probabilities(outputs: NDArray[Any], kind: Kind) -> NDArray[Any]:
                      out=np.full_like(outputs, 1 / outputs.shape[1]))
 
 
-# ---- metrics: of a part of the examples, and what the parts make together ----
+# ---- metrics: the statistics of a part of the examples, and the value for all parts ----
 
 Part = Callable[[NDArray[Any], NDArray[Any], Kind], Any]
 
@@ -245,7 +246,7 @@ def _right_of_class(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
 
 
 def _harmonic(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
-    """Return 2 TP and 2 TP + FP + FN, of each class or label."""
+    """Return 2 TP and 2 TP + FP + FN for each class or label."""
     found, there = decided(a, kind), wanted(y, kind)
     if kind.name == CLASSES:
         n = max(2, a.shape[1])
@@ -273,7 +274,7 @@ def _errors(a: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _squares(a: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the sum of the squared differences, of each output."""
+    """Return the sum of the squared differences for each output."""
     errors = _errors(a, y)
     return np.square(errors, out=errors).sum(axis=0)
 
@@ -288,7 +289,7 @@ def _squared(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
 
 
 def _explained(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> list[Any]:
-    """Return squared errors, how many, and mean and squared deviations of y, of each output."""
+    """Return squared errors, their number, mean and squared deviations of y, for each output."""
     mean = y.sum(axis=0, dtype=np.float64) / len(y)
     return [_squares(a, y), len(a), mean, _squares(y, mean)]
 
@@ -305,14 +306,14 @@ def _in_core(a: NDArray[Any], y: NDArray[Any], kind: Kind) -> Any:
 
 
 def _added(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
-    """Return what two parts say together: their sums."""
+    """Return the sums of two parts together."""
     return [a + b for a, b in zip(one, other, strict=True)]
 
 
 def _ratio(sums: Sequence[Any], root: bool = False) -> float:
-    """Return sum / count, or the mean of that over classes or outputs."""
+    """Return sum / count, or its mean over classes or outputs."""
     above, below = sums
-    if np.ndim(below):  # of each class, if it is there
+    if np.ndim(below):  # one for each class; absent ones do not count
         there = below > 0
         above, below = above[there], below[there]
     ratios = np.asarray(above / below)
@@ -324,7 +325,7 @@ def _root(sums: Sequence[Any]) -> float:
 
 
 def _merged(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
-    """Return what `_explained` says of two parts together."""
+    """Return `_explained` of two parts together."""
     (e, n, mean, around), (e2, n2, mean2, around2) = one, other
     apart = mean2 - mean
     return [e + e2, n + n2, mean + apart * n2 / (n + n2),
@@ -333,9 +334,9 @@ def _merged(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
 
 def _r2(sums: Sequence[Any]) -> float:
     """
-    Return 1 - errors / deviations, the mean over the outputs; NaN of fewer than two examples.
+    Return 1 - errors / deviations, the mean over the outputs; NaN for fewer than two examples.
 
-    As scikit-learn has it, a constant target is explained, 1, or not at all, 0.
+    As in scikit-learn, a constant target scores 1 if all errors are 0, and 0 otherwise.
     """
     errors, n, _, around = sums
     if n < 2 or np.isnan(errors).any():
@@ -354,15 +355,15 @@ class Metric:
     function : callable (outputs, targets)
         Returns a number. Outputs have shape (n, out); targets are labels (n,), or (n, out).
     maximize : bool, optional
-        Whether more is better; by default as the function's name ends: ``_score`` or ``_accuracy``,
-        or ``_cost``, ``_loss``, ``_error`` or ``_deviance``.
+        Whether more is better. By default, the end of the name decides: ``_score`` or
+        ``_accuracy``, against ``_cost``, ``_loss``, ``_error`` or ``_deviance``.
     name : str, optional
-        What it is recorded as, after ``test_`` and the like; by default the function's name.
+        The name in the history, after ``test_`` and the like; by default the function's name.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no such function or name, or it cannot be told whether more is better.
+        If the function or the name is none, or the name does not say whether more is better.
 
     Examples
     --------
@@ -388,8 +389,8 @@ class Metric:
         self.function = function
         self.name = function_name(function) if name is None else name
         if not (isinstance(self.name, str) and self.name.isidentifier()):
-            raise ValueError(f"name must be a word, as a variable has one, got "
-                             f"{_check.shown(self.name)}: Metric(f, name=...) gives it one")
+            raise ValueError(f"name must be a word that could name a variable, got "
+                             f"{_check.shown(self.name)}: use Metric(f, name=...)")
         self.maximize = (not falls_by_name(function, "maximize", self.name) if maximize is None
                          else bool(maximize))
 
@@ -398,15 +399,15 @@ class Metric:
         return self.value(([np.asarray(outputs)], [np.asarray(targets)]))
 
     def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Sequence[Any]:
-        """Return what a part of the examples has to say: all that the function is called with."""
+        """Return the statistics of a part: its outputs and targets."""
         return [outputs], [targets]
 
     def merged(self, one: Sequence[Any], other: Sequence[Any]) -> Sequence[Any]:
-        """Return what two parts say together."""
+        """Return the statistics of two parts together."""
         return _added(one, other)
 
     def value(self, part: Sequence[Any]) -> float:
-        """Return the metric of what all parts say together."""
+        """Return the metric for the statistics of all parts."""
         value = self.function(*map(np.concatenate, part))
         try:
             return float(value)
@@ -423,21 +424,21 @@ class Known(Metric):
     ----------
     name : str
     part : callable (outputs, targets, kind)
-        What one part of the examples has to say, such as sums.
-    value : callable (part)
-        The metric of what all parts say together.
-    merged : callable (part, part)
-        What two parts say together; by default their sums.
+        Returns the statistics of a part of the examples, such as sums.
+    value : callable (statistics)
+        Returns the metric for the statistics of all parts.
+    merged : callable (statistics, statistics)
+        Returns the statistics of two parts together; by default their sums.
     maximize : bool
         Whether more is better.
     fits : tuple of str
-        The kinds of targets that it is for.
+        The kinds of targets that it fits.
     unasked : tuple of str
-        The kinds for which it is recorded of test and evaluation data without being asked for.
+        The kinds for which it is recorded by default, for test and evaluation data.
     probabilities : bool
         Whether outputs must be probabilities.
     above : int
-        How many outputs are too few.
+        The network must have more outputs than this.
     """
 
     def __init__(
@@ -451,7 +452,7 @@ class Known(Metric):
         self._part, self._value, self._merged = part, value, merged
 
     def __call__(self, outputs: Any, targets: Any, kind: Kind | None = None) -> float:
-        """Return the metric; `kind` is by default told from the targets."""
+        """Return the metric; by default, the targets decide on their kind."""
         a, y = np.asarray(outputs), np.asarray(targets)
         a = a[:, None] if a.ndim == 1 else a
         y = y[:, None] if y.ndim == 1 and a.shape[1] == 1 else y
@@ -471,16 +472,16 @@ class Known(Metric):
         return Kind(LABELS if several else CLASSES, *pair, sum(pair) / 2)
 
     def part(self, outputs: NDArray[Any], targets: NDArray[Any], kind: Kind) -> Sequence[Any]:
-        """Return what a part of the examples has to say."""
+        """Return the statistics of a part of the examples."""
         found: Sequence[Any] = self._part(outputs, targets, kind)
         return found
 
     def merged(self, one: Sequence[Any], other: Sequence[Any]) -> Sequence[Any]:
-        """Return what two parts say together."""
+        """Return the statistics of two parts together."""
         return self._merged(one, other)
 
     def value(self, part: Sequence[Any]) -> float:
-        """Return the metric of what all parts say together."""
+        """Return the metric for the statistics of all parts."""
         return self._value(part)
 
 
@@ -536,18 +537,18 @@ def top_k_accuracy(outputs: Any, targets: Any, k: int = 2) -> float:
 
 
 def unasked(kind: Kind) -> list[Known]:
-    """Return what is recorded of targets of this kind without being asked for."""
+    """Return the metrics that are recorded by default for targets of this kind."""
     return [row for row in TABLE.values() if kind.name in row.unasked]
 
 
 def check_class_weight(class_weight: object, kind: Kind) -> None:
     """
-    See that there are classes to be weighed.
+    Check that targets are classes if there is a `class_weight`.
 
     Raises
     ------
     ValueError
-        If there are not.
+        If they are not.
     """
     if class_weight is not None and kind.name != CLASSES:
         raise ValueError(f"class_weight needs targets that are classes, got {WORDS[kind.name]}: "
@@ -555,18 +556,18 @@ def check_class_weight(class_weight: object, kind: Kind) -> None:
 
 
 def fitting(kind: Kind, engine: Engine) -> list[Known]:
-    """Return what there is for targets of this kind, and outputs as the network's."""
+    """Return the metrics that fit targets of this kind and the network's outputs."""
     return [row for row in TABLE.values() if _misfit(row, kind, engine) is None]
 
 
 def check(metric: Metric, kind: Kind, engine: Engine, what: str) -> None:
     """
-    See that a metric fits these targets and the network's outputs.
+    Check that a metric fits these targets and the network's outputs.
 
     Raises
     ------
     ValueError
-        If it does not: `what` was asked for, and what fits.
+        If it does not. The error names `what`, and the metrics that fit.
     """
     if isinstance(metric, Known):
         misfit = _misfit(metric, kind, engine)
@@ -575,7 +576,7 @@ def check(metric: Metric, kind: Kind, engine: Engine, what: str) -> None:
 
 
 def _misfit(row: Known, kind: Kind, engine: Engine) -> str | None:
-    """Return what a metric needs and what there is instead; None if it fits."""
+    """Return what a metric needs and what came instead, or None if it fits."""
     if kind.name not in row.fits:
         return (f"targets that are {' or '.join(WORDS[name] for name in row.fits)}, got "
                 f"{WORDS[kind.name]}, which have "
@@ -589,7 +590,7 @@ def _misfit(row: Known, kind: Kind, engine: Engine) -> str | None:
 
 
 def are_probabilities(engine: Engine) -> bool:
-    """Tell whether all outputs lie between 0 and 1."""
+    """Return whether all outputs lie between 0 and 1."""
     return ends(engine.activations[-1]) == (0, 1)
 
 
@@ -597,9 +598,9 @@ def measure(
     engine: Engine, examples: Examples, asked: Sequence[Metric], kind: Kind
 ) -> dict[Metric, float]:
     """
-    Return what these metrics are of a set, which is read once.
+    Return the values of these metrics for a set, which is read once.
 
-    The core counts what is right and adds up the cost; the other metrics share one more pass.
+    The core counts right examples and adds up the cost. The other metrics share one more pass.
     """
     in_core = [metric for metric in asked if metric is cost
                or (metric is accuracy and decides(engine, kind))]
@@ -619,14 +620,14 @@ def measure(
                 part = metric.part(outputs, targets.y, kind)
                 said[metric] = metric.merged(said[metric], part) if metric in said else part
             del outputs, part
-        del rows, targets  # before the next are made, where they are made when needed
+        del rows, targets  # before a RowSource makes the next ones
     return {metric: total / n if metric is cost else
             correct / n if metric in in_core else metric.value(said[metric])
             for metric in asked}
 
 
 def decides(engine: Engine, kind: Kind) -> bool:
-    """Tell whether the core decides as `decided` does: classes by the largest output, or by 1/2."""
+    """Return whether the core's decisions are those of `decided`."""
     if kind.name != CLASSES:
         return False
     middle = threshold(engine.cost)
@@ -637,7 +638,7 @@ def decides(engine: Engine, kind: Kind) -> bool:
 
 
 def function_name(function: Any) -> str:
-    """Return what a function, perhaps a partial one, is called."""
+    """Return the name of a function, which may be partial."""
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__name__", type(function).__name__)
@@ -645,12 +646,12 @@ def function_name(function: Any) -> str:
 
 def falls_by_name(function: Any, argument: str, name: str | None = None) -> bool:
     """
-    Tell by a function's name whether less is better, as scikit-learn names its own.
+    Return whether less is better, by the end of a function's name, as scikit-learn names metrics.
 
     Raises
     ------
     ValueError
-        If that does not say it: `argument` must.
+        If the name does not say it. The error asks for `argument`.
     """
     ending = f"_{name or function_name(function)}".lower()
     for endings, less in ((FALLING, True), (RISING, False)):

@@ -1,4 +1,4 @@
-"""What a network is: settings, live parameters, copies, files. What it does is in network.py."""
+"""The parts of a network: settings, live parameters, copies, files. network.py has its methods."""
 
 from __future__ import annotations  # naming numpy.random would import it, for 8 ms
 
@@ -27,14 +27,14 @@ from cbackprop.tables.preprocessing import Preprocessing, is_table
 
 SETTINGS = ("sizes", "activation", "output_activation", "cost", "dtype", "input_scale", "bias")
 FIXED = (*SETTINGS, "num_layers", "engine")
-KEPT = ("history", "trained_on", "_preprocessing", "_classes")  # in files, too
+KEPT = ("history", "trained_on", "_preprocessing", "_classes")  # saved in files, too
 
 M = TypeVar("M", bound="Model")
 
 
 @_words.suggesting("__init__")
 class Model:
-    """A network without the verbs of the book: what `Network` is made of, and kept as."""
+    """A network without the book's methods: its settings, parameters, copies and files."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Model:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in FIXED and name in self.__dict__:
-            raise AttributeError(f"{name} is settled when a network is made: make another")
+            raise AttributeError(f"{name} is fixed when a network is made: make another")
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -100,7 +100,7 @@ class Model:
 
     def settings(self) -> dict[str, Any]:
         """
-        Return the arguments that make another network like this one.
+        Return the arguments for another network like this one.
 
         Examples
         --------
@@ -114,7 +114,7 @@ class Model:
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """What is done to the columns of tables; None reads them as numbers, by position."""
+        """The preprocessing of tables. With None, their numbers are read by position."""
         return self._preprocessing
 
     @preprocessing.setter
@@ -129,7 +129,7 @@ class Model:
 
     @property
     def classes(self) -> given.Classes | None:
-        """What the outputs stand for, names or numbers; then y of one dimension holds them."""
+        """The names or numbers of the classes. If they are set, y of one dimension holds them."""
         return self._classes
 
     @classes.setter
@@ -149,7 +149,7 @@ class Model:
 
     def inputs(self, x: Any) -> Any:
         """
-        Return what `preprocessing` makes of a table; whatever else x is, x.
+        Return x, transformed by `preprocessing` if it is a table.
 
         Raises
         ------
@@ -162,12 +162,12 @@ class Model:
 
     def data(self, data: Any, name: str = "") -> Any:
         """
-        Return a data set whose tables are arrays, and whose classes are labels; else as it is.
+        Return a data set with tables as arrays, and classes as labels.
 
         Raises
         ------
         ValueError
-            If a table does not fit, or y holds what is no class; it calls the data by their name.
+            If a table does not fit, or y holds a value that is no class.
         """
         return data if self.engine.as_arrays is None else self.engine.as_arrays(data, name)
 

@@ -1,4 +1,4 @@
-"""The book's network: what chapter 2 does with it. The arithmetic is in the core."""
+"""The book's network and the verbs of chapter 2. The arithmetic is in the core."""
 
 from __future__ import annotations  # naming numpy.random would import it, for 8 ms
 
@@ -29,14 +29,14 @@ class Network(Evaluation):
     sizes : sequence of int
         Neurons in each layer, inputs first: at least two layers of at least one.
     activation : str, (str, float), Activation, or dict; or a list of them
-        Of the hidden layers; or, as a list, of every layer of weights, the output included. By
+        The activation of the hidden layers; or a list of those of all layers, the output last. By
         name, such as "sigmoid", "relu" or "softmax": docs/functions.md has all, with their formulas
         and other libraries' names for them. With its parameter, ("leaky_relu", 0.01), if it
         has one; or the user's own `Activation`. A layer's neurons may differ: {"relu": 20,
         "tanh": 10}, in this order, or, in a list of layers, a list of one for each neuron.
     output_activation : as activation, optional
-        Of the output layer. By default what the cost goes with, such as "sigmoid" for
-        "cross_entropy" and "softmax" for "log_likelihood"; for some, `activation`.
+        The activation of the output layer. By default the one that goes with the cost, such as
+        "sigmoid" for "cross_entropy" and "softmax" for "log_likelihood"; for some, `activation`.
     cost : str, (str, float...), (str, dict), or Cost
         By name, such as "quadratic" or "cross_entropy", with any output activation:
         docs/functions.md has all. With its parameters, ("huber", 0.5) or ("huber", {"delta": 0.5}),
@@ -55,9 +55,9 @@ class Network(Evaluation):
     seed : int, numpy.random.Generator or None
         Of the initial parameters and of the order of the examples.
     threads : int, optional
-        The most to use; by default what the environment variable CBACKPROP_NUM_THREADS says, or as
-        many as this process has cores. Fewer are used where that is quicker: for small
-        mini-batches, or while other programs have the cores. The results are the same bits.
+        The most threads to use. By default the environment variable CBACKPROP_NUM_THREADS, or the
+        number of cores of this process. Fewer are used if that is faster: for small mini-batches,
+        or while other programs use the cores. The results are the same bits.
 
     Attributes
     ----------
@@ -66,15 +66,15 @@ class Network(Evaluation):
     weights, biases : sequences of arrays
         Live, writable views of shape (out, in) and (out, 1), one for each layer but the inputs.
     history : History or None
-        Of the last training: what it returned, or, if it was stopped, its whole epochs.
+        The history of the last training; if it was stopped, of its completed epochs.
     trained_on : metrics.Kind or None
-        What the targets of the last training were: classes, several labels, numbers or counts.
+        The kind of the targets in the last training: classes, several labels, numbers or counts.
     activation, output_activation, cost, dtype, input_scale, bias
         As given.
     preprocessing, classes : tables.Preprocessing or None; tuple or None
-        What is done to tables, wherever x may be one; and what a y of one dimension then holds.
+        The preprocessing of tables, which x may then be; the classes that y of one dimension holds.
     engine : Engine
-        What trains and evaluates it, for tools that need more than its methods.
+        The part that trains and evaluates, for tools that need more than the methods.
 
     Raises
     ------
@@ -98,7 +98,8 @@ class Network(Evaluation):
         Parameters
         ----------
         a : array of shape (n, in), (in,), or a column (in, 1)
-            Or a sparse matrix of SciPy, never made dense; or a table, for `preprocessing`.
+            It may be a sparse matrix of SciPy, which is never made dense, or a table if there is
+            `preprocessing`.
 
         Returns
         -------
@@ -243,8 +244,8 @@ class Network(Evaluation):
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
 
-        Can be called again to go on. The last mini-batch of an epoch may be shorter; its step
-        divides by its own length. UserWarnings say what will not go well: docs/functions.md.
+        Another call continues the training. The last mini-batch of an epoch may be shorter; its
+        step divides by its own length. UserWarnings name common mistakes: docs/functions.md.
 
         Parameters
         ----------
@@ -253,35 +254,36 @@ class Network(Evaluation):
             may be 2.0. C-contiguous rows of uint8, float32 or float64 are used where they lie; so
             are SciPy's sparse matrices, in CSR: x is never made dense, y a few megabytes at a time.
             DataFrames and arrays of objects may hold numbers. Or the book's list of pairs of
-            columns. Or what gives batches (x, y), such as a DataLoader of PyTorch: it is read once,
-            before training, and then `mini_batch_size` and a new order each epoch count.
+            columns. Or an iterable of batches (x, y), such as a DataLoader of PyTorch: it is read
+            once, before training, and then divided into mini-batches anew in each epoch.
         epochs, mini_batch_size : int
             The latter at least 1 and at most n.
         eta : float, Schedule, or callable (step), optional
             Learning rate; one of `cbackprop.schedules`, or a function of the mini-batches done so
-            far, asked before each epoch for all its rates. By default what fits optimizer,
-            network, mini-batch and the scale of inputs: `history.eta` has it.
+            far, called before each epoch for all its rates. By default it is chosen to fit the
+            optimizer, the network, the mini-batch and the scale of x: `history.eta` has it.
         test_data : as training_data, optional
-            Evaluated after every epoch: its cost, and the accuracy of classes, the R2, MAE and RMSE
-            of numbers, ...: what fits the targets, as docs/metrics.md lists it.
+            Data that is evaluated after every epoch: its cost, and the metrics that fit the
+            targets (docs/metrics.md), such as accuracy for classes and R2 for numbers.
         optimizer : str or cbackprop.optimizers.Optimizer
-            What a step does with the average gradient g: a name that `cbackprop.optimizers.KNOWN`
-            has, such as "momentum" or "adam"; or one of its class, with other numbers. What it
-            remembers survives until a call with another, and is saved. docs/functions.md has all.
+            The step for an average gradient g: a name in `cbackprop.optimizers.KNOWN`, such as
+            "momentum" or "adam", or an object of such a class, with other numbers. Its state is
+            kept until a call with another optimizer, and is saved. docs/functions.md has all.
         lmbda, l1, weight_decay, max_norm, clip_value, clip_norm, dropout, noise
             Regularisation: `cbackprop.optimizers.TrainingOptions` says what each of them does.
         eta_factors : sequence of float, optional
-            What eta is multiplied by in each layer of weights; 0 freezes the layer.
+            A factor of eta for each layer of weights; 0 freezes the layer.
         nonnegative : bool, or sequence of bool
-            Whether weights are kept from being negative, in all layers or in each.
+            Whether negative weights become 0 after each step, in all layers or in each.
         evaluation_data : as training_data, optional
             Validation data for monitors.
         monitor : list of str, Metric, or callable (outputs, targets), optional
-            What else is measured after every epoch, such as "training_cost", "evaluation_f1" or
-            "test_log_loss"; without its set, of test and evaluation data; or the user's own
-            `metrics.Metric`. By default of evaluation data what is recorded of test data.
+            Further metrics after every epoch, such as "training_cost", "evaluation_f1" or
+            "test_log_loss", or the user's own `metrics.Metric`. Without a set, as in "f1", they are
+            measured on test and evaluation data. By default, `evaluation_data` has the metrics that
+            `test_data` has.
         progress : True, or callable (epoch, rows done, rows), optional
-            True shows a bar (extra ``progress``). A callable hears of every chunk of some tens of
+            True shows a bar (extra ``progress``). A callable is called every some tens of
             milliseconds; its first epoch is 0.
         verbose : bool
             Whether to print a line after every epoch.
@@ -289,26 +291,27 @@ class Network(Evaluation):
             See `cbackprop.callbacks`. A callable is called after every epoch; training stops when
             it returns True. The argument `callback`, which took one of them, is deprecated.
         sample_weight : array of shape (n,), optional
-            What each example's cost and gradient are multiplied by. A mini-batch whose examples
-            all weigh 0 takes no step: nothing decays, and the optimizer does not count it.
+            The factor of each example's cost and gradient. A mini-batch whose examples all weigh 0
+            takes no step: nothing decays, and the optimizer does not count it.
         class_weight : "balanced", or dict {label: weight}, optional
-            The same for all examples of a class, 1 for those that the dict has not; classes within
-            the outputs that y has not are passed over. "balanced": n / (number of classes in y *
-            how many examples the class has). Several labels and numbers have no classes: refused.
+            The factor of all examples of a class; 1 for classes that the dict does not have.
+            "balanced" is n / (number of classes in y * number of examples of the class). Targets
+            that are several labels, numbers or counts have no classes, and are refused.
         threads : int, optional
             The most to use in this call, as for `Network`.
         skip_zeros : bool
-            Whether to leave the zeros of x out of the first layer's products, if half of it are
-            zeros: an epoch on MNIST takes 0.35 to 0.75 of its time. The others are copied first, in
-            the time of two epochs at most. Of a RowSource none are left out; of sparse rows all.
+            Whether to skip multiplications by zero in the first layer, if about half of x is zero:
+            an epoch on MNIST takes 0.35 to 0.75 of its time. The nonzeros are copied first, in two
+            epochs' time at most. It is ignored for a RowSource; sparse rows always skip zeros.
         validation_split : float, optional
             The share of the training data that is held out and becomes the evaluation data, with
-            its weights; x is not copied. It is drawn, from each class alike.
+            its weights; x is not copied. The part is stratified by class.
         shuffle : bool
             False takes the rows in their order, and holds out the last ones.
         resume : bool
-            Whether steps, `history`, and what was drawn once go on from the last call: two calls of
-            k epochs are then one of 2 k, to the bit. The history must record the same entries.
+            Whether to continue the steps, the `history`, the held-out part and the seed of dropout:
+            two calls of k epochs are then one of 2 k, to the bit. The history must have the same
+            entries.
 
         Returns
         -------
@@ -322,7 +325,7 @@ class Network(Evaluation):
             If NaN or infinity arises; it names the epoch, the first being 1, and the parameters
             from before that epoch are kept.
         RuntimeError
-            If another thread, or the training that a callback belongs to, is at this network.
+            If another thread, or a callback's own training, is training this network.
 
         Examples
         --------
@@ -336,7 +339,7 @@ class Network(Evaluation):
 
     def prepare(self, *args: Any, **kwargs: Any) -> training.Training:
         """
-        Check the arguments of `SGD`, change nothing, and return the training: `run` is the rest.
+        Check the arguments of `SGD`, change nothing, and return the training, which `run` begins.
 
         Examples
         --------
@@ -353,14 +356,14 @@ class Network(Evaluation):
         class_weight: str | dict[int, float] | None = None,
     ) -> History:
         """
-        Train on all examples at once by L-BFGS, SciPy's (extra ``scipy``): for small data.
+        Train on all examples at once by SciPy's L-BFGS (extra ``scipy``); it suits small data.
 
         Parameters
         ----------
         training_data, sample_weight, class_weight
             As for `SGD`, in arrays; a sparse y is made dense.
         iterations : int
-            At most.
+            The most iterations.
         lmbda : float
             The book's L2 regularisation: lmbda / 2n times the sum of squares of all weights.
         tolerance : float
@@ -376,7 +379,7 @@ class Network(Evaluation):
         TypeError, ValueError
             If an argument or the data is bad.
         ModuleNotFoundError
-            Without SciPy.
+            If SciPy is missing.
         DivergenceError
             If the cost is no longer finite; the parameters from before are kept.
         """

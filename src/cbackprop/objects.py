@@ -1,4 +1,4 @@
-"""Arrays of Python's objects, made into arrays of numbers where that is what the objects are."""
+"""Arrays of Python objects, made into arrays of numbers if the objects are numbers."""
 
 from numbers import Complex, Number, Real
 from typing import Any
@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 
 
 def odd(array: NDArray[Any]) -> list[Any]:
-    """Return, in a list, the first object that is no real number, or beyond NumPy's integers."""
+    """Return a list with the first object that is no real number or an integer beyond NumPy's."""
     return next(([value] for value in array.flat if not _is_real(value)), [])
 
 
 def converted(array: NDArray[Any]) -> NDArray[Any]:
-    """Return integers as such if all are, else float64, of objects of which none is odd."""
+    """Return an integer array if all objects are integers, else float64. None may be odd."""
     kinds = set(map(type, array.flat))
     if kinds and all(issubclass(kind, (int, np.integer, np.bool_)) for kind in kinds):
         for whole in (np.int64, np.uint64):
             if np.iinfo(whole).min <= min(array.flat) and max(array.flat) <= np.iinfo(whole).max:
                 return array.astype(whole)
-    with np.errstate(over="ignore"):  # a longdouble's infinity is found by who minds it
+    with np.errstate(over="ignore"):  # a later check finds infinities of longdouble
         return array.astype(np.float64)
 
 
 def remedy(value: Any, name: str) -> str:
-    """Return the end of an error's line: what makes numbers of a text that came for one."""
+    """Return the remedy for an error: how to convert text to numbers."""
     if not isinstance(value, str):
         return ""
     try:

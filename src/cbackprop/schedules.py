@@ -64,7 +64,7 @@ class Schedule(abc.ABC):
 
     def watch(self, history: History) -> Schedule:
         """
-        Return what gives the rates of the next epoch, before which SGD asks; by default itself.
+        Return the schedule for the next epoch, before which SGD calls this; by default itself.
 
         `StopTraining` raised here ends the training.
         """
@@ -74,7 +74,7 @@ class Schedule(abc.ABC):
 @dataclass(frozen=True)
 class Constant(Schedule):
     """
-    The same rate throughout: what a number stands for.
+    A constant rate; a number stands for it.
 
     Examples
     --------
@@ -157,7 +157,7 @@ class Cosine(Schedule):
     warmup : int
         The first so many steps have eta / warmup, 2 eta / warmup, ..., eta.
     end : float
-        What is left at the end, as a share of eta.
+        The last rate, as a share of eta.
 
     Examples
     --------
@@ -197,7 +197,7 @@ class OneCycle(Schedule):
     eta : float
         The highest rate.
     steps : int
-        Of the whole cycle: epochs times mini-batches in one, usually.
+        The steps of the whole cycle: usually epochs times mini-batches in an epoch.
     rise : float
         The share of the steps that go up.
     start, end : float
@@ -233,7 +233,7 @@ class ReduceOnPlateau(Schedule):
     eta : float
         The first rate.
     watched : str
-        What must get better: the name of an entry of the history. Costs should fall, all else rise.
+        The name of the entry of the history that must improve. Costs should fall.
     factor : float
     patience : int
         After how many epochs in a row that did not better the best so far.
@@ -277,7 +277,7 @@ class HalveOnStall(Schedule):
     eta : float
         The first rate.
     watched : str
-        What must get better: the name of an entry of the history.
+        The name of the entry of the history that must improve.
     patience : int
         After how many epochs in a row that did not better the best so far.
     stop : float
@@ -329,12 +329,12 @@ for _each in (Step, Exponential, InverseTime, Cosine, OneCycle, ReduceOnPlateau,
 
 def schedule(eta: Any) -> Schedule:
     """
-    Return what `eta` stands for: a number, a schedule, or a callable of the step.
+    Return the schedule for a number, a schedule, or a callable of the step.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none of them.
+        If `eta` is none of these.
     """
     if isinstance(eta, Schedule):
         return eta

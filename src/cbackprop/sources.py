@@ -1,4 +1,4 @@
-"""Where mini-batches come from: arrays, used where they lie, or a source that makes rows."""
+"""The sources of mini-batches: arrays, used where they lie, or a RowSource that makes rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import arrays
 
-PART_BYTES = 2**21  # of rows made at a time: they should still be in the cache when trained on
+PART_BYTES = 2**21  # of rows made at a time, so that they are in the cache during training
 
 MAX_COLUMNS = 2**31 - 1  # of a sparse matrix: the core has their indices as C ints
 
@@ -21,7 +21,7 @@ Part = tuple[Any, Any, NDArray[Any], int, int]
 
 class RowSource(ABC):
     """
-    Examples that are made when they are needed: training data larger than memory, or computed.
+    Examples that are made on demand: data that is larger than memory, or computed.
 
     `Network.SGD` and the evaluations take one wherever they take (x, y). Only a few megabytes of it
     are in memory at a time. What is wrong with its rows is found when they are made.
@@ -51,20 +51,20 @@ class RowSource(ABC):
 
 def listed(build: Any, x: Any, name: str) -> Any:
     """
-    Hand a matrix of scipy.sparse to a build of the core as lists of what is not zero.
+    Return the core's rows for a matrix of scipy.sparse, as lists of its nonzeros.
 
-    It is not copied if it is CSR, with indices that rise in each row.
+    A CSR matrix with rising indices in each row is not copied.
 
     Raises
     ------
     ValueError
-        If an index is outside the matrix, or there are more columns than a C int counts.
+        If an index is outside the matrix, or there are more columns than a C int holds.
     """
     if x.shape[1] > MAX_COLUMNS:
         raise ValueError(f"{name} must have at most {MAX_COLUMNS} columns where it is sparse, "
                          f"got {x.shape[1]}")
     x = x.tocsr()
-    with np.errstate(over="ignore"):  # an infinity is found by who minds it
+    with np.errstate(over="ignore"):  # a later check finds infinities
         rows = None if _are_long(x.indices, x.shape[1]) else build.Rows(x)
         if rows is None or not rows.is_sound():
             x = x.copy()
@@ -78,14 +78,14 @@ def listed(build: Any, x: Any, name: str) -> Any:
 
 
 def _are_long(indices: NDArray[Any], columns: int) -> bool:
-    """Whether an index is outside, and might be inside once it is cut down to a C int."""
+    """Return whether an index is outside the matrix, though maybe inside once cut to a C int."""
     return (indices.itemsize > 4 and indices.size > 0
             and int(indices.view(f"u{indices.itemsize}").max()) >= columns)  # negative: very large
 
 
 class SparseTargets(RowSource):
     """
-    Examples whose y is sparse, and made dense part by part.
+    Examples with sparse y, which is made dense part by part.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class ArrayExamples:
 
     def __init__(self, rows: Any, targets: Any) -> None:
         self.rows, self.targets = rows, targets
-        self.most = 2 * len(rows)  # in a part: all, and what the last mini-batch is short of
+        self.most = 2 * len(rows)  # in a part: all rows, and those that fill up the last mini-batch
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -122,18 +122,18 @@ class ArrayExamples:
         return self.rows, self.targets, order, first, last
 
     def all(self) -> Iterator[tuple[Any, Any]]:
-        """Give all rows and targets, perhaps part by part."""
+        """Yield all rows and targets, perhaps part by part."""
         yield self.rows, self.targets
 
     def take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
-        """Return a copy of some of them."""
+        """Return a copy of some examples."""
         weights = self.targets.weights
         return (type(self.rows)(self.rows.x[indices]), type(self.targets)(
             self.targets.y[indices], None if weights is None else weights[indices]))
 
     @property
     def fitting(self) -> int:
-        """How many to copy at a time."""
+        """The number of examples to copy at a time."""
         x = self.rows.x
         stored = x.data.nbytes + x.indices.nbytes if arrays.is_sparse(x) else x.nbytes
         return max(1, PART_BYTES * len(self) // max(1, stored))
@@ -152,17 +152,17 @@ class ArrayExamples:
 
 class StreamedExamples:
     """
-    Examples of a source.
+    Examples of a RowSource.
 
     Parameters
     ----------
     source : RowSource
     admit : callable (x, y)
-        What checks a part, and hands it to the core.
+        Returns the core's rows and targets for a part, checked.
     name : str
-        Of the data, for errors.
+        The name of the data in errors.
     row_of_y : int
-        How many bytes the targets of one example may take.
+        The bytes that the targets of one example may take.
     """
 
     def __init__(
@@ -183,13 +183,13 @@ class StreamedExamples:
         return (*self.take(order[first:last]), np.arange(last - first), 0, last - first)
 
     def all(self) -> Iterator[tuple[Any, Any]]:
-        """Give all rows and targets, part by part."""
+        """Yield all rows and targets, part by part."""
         for first in range(0, self.n, self.most):
             yield self.take(np.arange(first, min(self.n, first + self.most)))
 
     @property
     def fitting(self) -> int:
-        """How many to make at a time."""
+        """The number of examples to make at a time."""
         return self.most
 
     @property
@@ -198,14 +198,14 @@ class StreamedExamples:
         return self.source.weights if isinstance(self.source, SparseTargets) else None
 
     def known_targets(self) -> NDArray[Any]:
-        """Return a label; or some rows of y, if that is rows."""
+        """Return a label, or some rows of y if y has rows."""
         y: NDArray[Any] = self.first_targets.y
         if y.ndim == 2:
             y = self.take(np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp)))[1].y
         return y
 
     def _row_of(self, x: Any) -> int:
-        """Return how many bytes a row of x takes, about."""
+        """Return about how many bytes a row of x takes."""
         if not arrays.is_sparse(x):
             return int(x.nbytes)
         few = np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp))
@@ -213,7 +213,7 @@ class StreamedExamples:
         return int(some.data.nbytes + some.indices.nbytes) // len(few)
 
     def take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
-        """Return some of them."""
+        """Return some examples."""
         rows, targets = self.admit(self.source.take(indices))
         if len(rows) != len(indices):
             raise ValueError(f"{arrays.part('take', self.name)} must return the {len(indices)} "
@@ -226,12 +226,12 @@ WholeExamples = ArrayExamples | StreamedExamples
 
 class SelectedExamples:
     """
-    Some of other examples, which stay where they are.
+    A selection of other examples, which stay where they are.
 
     Attributes
     ----------
     numbers : array (n,) of intp
-        Which.
+        The indices of the selected examples.
     """
 
     def __init__(self, of: WholeExamples, numbers: NDArray[np.intp]) -> None:
@@ -245,11 +245,11 @@ class SelectedExamples:
         return self.of.part(self.numbers[order[first:last]], 0, last - first)
 
     def known_targets(self) -> NDArray[Any]:
-        """Return what is known of y before anything is selected."""
+        """Return the known targets of all examples, also before the selection."""
         return self.of.known_targets()
 
     def all(self) -> Iterator[tuple[Any, Any]]:
-        """Give all rows and targets, copied part by part."""
+        """Yield all rows and targets, copied part by part."""
         for first in range(0, len(self), self.of.fitting):
             yield self.of.take(self.numbers[first:first + self.of.fitting])
 

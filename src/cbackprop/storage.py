@@ -1,4 +1,4 @@
-"""Files on a disk: written whole or not at all, read no further than their reader allows."""
+"""Files on a disk: they are written whole or not at all, and read up to a limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cbackprop import _check
 if sys.platform != "win32":
     import fcntl
 
-MAX_BYTES = 2**32  # what a file may unpack to, if it is not larger itself: 4 GiB
+MAX_BYTES = 2**32  # the size to which a file may unpack, if it is not larger itself: 4 GiB
 PIECE = 2**20
 
 Path_ = str | os.PathLike[str]
@@ -37,17 +37,17 @@ Target: TypeAlias = str | os.PathLike[str] | BinaryIO
 @contextmanager
 def replacing(target: Target) -> Iterator[BinaryIO]:
     """
-    Open a file that takes its name, and the place of one that was there, once it is whole.
+    Open a file that gets its name, and replaces an older one, once it is complete.
 
-    It has the mode of the one that was there, and its owner where that is allowed. Into a file
-    object the whole is written at its end.
+    It keeps the mode of the older file, and its owner where that is allowed. A file object is
+    written once, at the end.
 
     Raises
     ------
     TypeError
         If the target is no path, and no file object for bytes.
     OSError
-        As `destination`; or if the file cannot be written.
+        As `destination`, or if the file cannot be written.
     """
     if not is_path(target, "write"):
         content = io.BytesIO()
@@ -83,15 +83,15 @@ def replacing(target: Target) -> Iterator[BinaryIO]:
 
 def destination(path: Path_) -> Path:
     """
-    Return where a file of this name will be: where a link points to.
+    Return the path of a file of this name, with links followed.
 
     Raises
     ------
     OSError
-        If it is empty, its folder is not there or not writable, or a folder, a fifo or a device has
-        the name.
+        If the path is empty, its folder is missing or not writable, or the path is a folder, a fifo
+        or a device.
     """
-    if not os.fsdecode(path):  # which realpath takes for the folder that this process is in
+    if not os.fsdecode(path):  # realpath would take it for the working folder
         raise FileNotFoundError(errno.ENOENT, "The path is empty", "")
     path = Path(os.path.realpath(os.fsdecode(path)))
     check_folder(path)
@@ -112,12 +112,12 @@ def destination(path: Path_) -> Path:
 
 def check_folder(path: Path) -> None:
     """
-    See that the folder of a file is there.
+    Check that the folder of a file exists.
 
     Raises
     ------
     OSError
-        If it is not, or is none.
+        If it does not, or is no folder.
     """
     folder = path.parent
     if not folder.exists():
@@ -128,12 +128,12 @@ def check_folder(path: Path) -> None:
 
 def check(path: Path_) -> None:
     """
-    See that a file of this name can be made, by making the unfinished one.
+    Check that a file of this name can be made, by making an unfinished one.
 
     Raises
     ------
     OSError
-        As `destination`; or if nothing can be made there.
+        As `destination`, or if no file can be made there.
     """
     path = destination(path)
     with _by_its_name(path):
@@ -144,7 +144,7 @@ def check(path: Path_) -> None:
 
 def is_path(given: Any, method: str) -> TypeGuard[Path_]:
     """
-    Tell a path from a file object, which has this method.
+    Return whether this is a path, and not a file object with this method.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def is_path(given: Any, method: str) -> TypeGuard[Path_]:
 
 
 def named(given: Any) -> str:
-    """Name a path or a file object in an error."""
+    """Return the name of a path or a file object, for errors."""
     name = given if isinstance(given, (str, bytes, os.PathLike)) else getattr(given, "name", None)
     if isinstance(name, (str, bytes, os.PathLike)):
         return os.fsdecode(name)
@@ -175,7 +175,7 @@ def _write(file: Any, content: memoryview) -> None:
 
 @contextmanager
 def _by_its_name(path: Path) -> Iterator[None]:
-    """Have errors name the file by which the caller knows it, and not the unfinished one."""
+    """Make errors name the caller's file, and not the unfinished one."""
     try:
         yield
     except OSError as error:
@@ -185,12 +185,12 @@ def _by_its_name(path: Path) -> Iterator[None]:
 
 
 def _stem(path: Path) -> str:
-    """Return what the names of unfinished files begin with; systems limit their length."""
+    """Return the beginning of unfinished files' names; systems limit the length of names."""
     return f".{path.name[:50]}."
 
 
 def _claimed(path: Path, mode: int) -> tuple[Path, int]:
-    """Make an unfinished file that no other process takes for a leftover while it is open."""
+    """Make an unfinished file. While it is open, no process takes it for a leftover."""
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
     while True:
         unfinished = path.with_name(f"{_stem(path)}{uuid.uuid4().hex[:12]}.tmp")
@@ -201,17 +201,17 @@ def _claimed(path: Path, mode: int) -> tuple[Path, int]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if unfinished.exists():
             return unfinished, descriptor
-        os.close(descriptor)  # it was taken for one before it was locked
+        os.close(descriptor)  # another process removed it before it was locked
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove unfinished files for this path whose process has ended without doing so."""
+    """Remove unfinished files for this path that ended processes have left."""
     name = re.compile(re.escape(_stem(path)) + r"[0-9a-f]{12}\.tmp")
     try:
         with os.scandir(path.parent) as entries:
             leftovers = [entry.path for entry in entries
                          if name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
-    except PermissionError:  # to look; to write is another matter
+    except PermissionError:  # the folder cannot be listed, but perhaps written
         return
     for leftover in leftovers:
         with suppress(OSError):  # another process's, alive or of another user
@@ -241,7 +241,7 @@ def _keep_mode_and_owner(file: int, old: os.stat_result) -> None:
 @contextmanager
 def opened(source: Target, max_bytes: int) -> Iterator[BinaryIO]:
     """
-    Open a file to read and seek in; of a file object, what is left in it.
+    Open a file for reading and seeking; a file object is read from its position.
 
     Raises
     ------
@@ -250,7 +250,7 @@ def opened(source: Target, max_bytes: int) -> Iterator[BinaryIO]:
     OSError
         If the file cannot be read.
     ValueError
-        If a file object holds more bytes than this, or has none left.
+        If a file object holds more than `max_bytes`, or has no bytes left.
     """
     if is_path(source, "read"):
         with open(source, "rb") as file:
@@ -265,14 +265,14 @@ def opened(source: Target, max_bytes: int) -> Iterator[BinaryIO]:
 
 def read_bytes(path: Path_, max_bytes: int) -> bytes:
     """
-    Read the whole file, unpacked if its first bytes (not its name) say gzip.
+    Return the content of a file, unpacked if its first bytes, and not its name, say gzip.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it does not unpack, or to more bytes than this.
+        If it does not unpack, or unpacks to more than `max_bytes`.
     """
     max_bytes = _check.integer("max_bytes", max_bytes, 0)
     return unpacked(Path(path).read_bytes(), max_bytes, str(path))
@@ -285,7 +285,7 @@ def unpacked(content: bytes, max_bytes: int, name: str) -> bytes:
     Raises
     ------
     ValueError
-        If it does not unpack, or to more bytes than this.
+        If it does not unpack, or unpacks to more than `max_bytes`.
     """
     if not content.startswith(b"\x1f\x8b"):
         return content
@@ -295,14 +295,14 @@ def unpacked(content: bytes, max_bytes: int, name: str) -> bytes:
 
 def whole(file: Any, max_bytes: int, name: str) -> bytes:
     """
-    Return what is left in a file object.
+    Return the content of a file object from its position on.
 
     Raises
     ------
     TypeError
         If it is no file object for bytes.
     ValueError
-        If it holds more bytes than this.
+        If it holds more than `max_bytes`.
     """
     if is_path(file, "read"):
         raise TypeError(f"file must be a file object, got {_check.shown(file)}")
@@ -312,13 +312,13 @@ def whole(file: Any, max_bytes: int, name: str) -> bytes:
 
 class Archive(Mapping[str, NDArray[Any]]):
     """
-    The arrays of an ``.npz`` file, each unpacked when it is asked for; nothing is unpickled.
+    The arrays of an ``.npz`` file. Each is unpacked on access; nothing is unpickled.
 
     Parameters
     ----------
     file : binary file
     max_bytes : int
-        What the arrays that are asked for may unpack to, unless the file is larger itself.
+        The size to which the arrays may unpack, unless the file is larger itself.
     """
 
     def __init__(self, file: BinaryIO, max_bytes: int) -> None:
@@ -336,11 +336,11 @@ class Archive(Mapping[str, NDArray[Any]]):
             raise ValueError(_too_many(self._most))
         with self._zip.open(member) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-            if file.read(1):  # and if not, its checksum is right
+            if file.read(1):  # at the end of the file, its checksum is tested
                 raise ValueError(f"{name} longer than it says")
         return array
 
-    def __contains__(self, name: object) -> bool:  # a Mapping's own unpacks it
+    def __contains__(self, name: object) -> bool:  # Mapping's own method would unpack it
         return name in self._members
 
     def __iter__(self) -> Iterator[str]:
@@ -353,12 +353,12 @@ class Archive(Mapping[str, NDArray[Any]]):
 @contextmanager
 def damaged(rule: str) -> Iterator[None]:
     """
-    Make one ValueError of whatever libraries raise on damaged bytes.
+    Turn the errors of libraries that read damaged bytes into a ValueError.
 
     Parameters
     ----------
     rule : str
-        What comes before their own words.
+        The text before the library's message.
     """
     try:
         yield
@@ -366,7 +366,7 @@ def damaged(rule: str) -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise  # of the disk
+            raise  # an error of the disk
         words = " ".join(str(error)[:1000].split())
         if isinstance(error, (KeyError, MemoryError)) or not words:
             words = f"{type(error).__name__} {words}".rstrip()
@@ -374,7 +374,7 @@ def damaged(rule: str) -> Iterator[None]:
 
 
 def _whole(file: Any, most: int) -> bytes:
-    """Read all of it, in pieces, so that not much more than `most` bytes are ever there."""
+    """Read a file in pieces, so that not much more than `most` bytes are in memory."""
     whole = io.BytesIO()
     while piece := file.read(PIECE):
         if whole.tell() + len(piece) > most:

@@ -1,4 +1,4 @@
-"""What a network consists of, and what it costs."""
+"""A summary of a network: its layers, their parameters, memory and arithmetic."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LayerSummary(NamedTuple):
 
 class Summary:
     """
-    What `Network.summary` returns; it shows itself as a table.
+    The result of `Network.summary`; as text, it is a table.
 
     Attributes
     ----------

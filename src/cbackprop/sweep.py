@@ -1,4 +1,4 @@
-"""Several networks trained at once, each by one of a few threads; and their mean output."""
+"""Several networks trained at the same time, one in each thread, and their mean output."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def train_many(
     """
     Train independent networks at the same time: a sweep over learning rates, seeds, or sizes.
 
-    Each is trained as its own `SGD` would train it alone, to the same bits. The arguments of all
-    jobs are checked before the first training; data that `SGD` converts are converted twice. Where
-    threads cannot be started, a RuntimeWarning says so, and those that could do all the work.
+    Each gets the same bits as from its own `SGD`. The arguments of all jobs are checked before the
+    first training; data that `SGD` converts are converted twice. If some threads cannot be started,
+    a RuntimeWarning says so, and the others do all the work.
 
     Parameters
     ----------
@@ -38,21 +38,21 @@ def train_many(
     *args, **kwargs
         Arguments of `Network.SGD` for all of them.
     threads : int, optional
-        How many are trained at a time, each by a thread; by default as many as this process has
-        cores.
+        The number of networks that are trained at a time, each by one thread; by default the number
+        of cores of this process.
 
     Returns
     -------
     list of History
-        In the order of the jobs. A network that diverged has its DivergenceError there, and the
-        parameters from before that epoch: one bad learning rate does not end a sweep.
+        The histories, in the order of the jobs. A network that diverged has its DivergenceError in
+        the list, and the parameters from before that epoch: the other trainings continue.
 
     Raises
     ------
     TypeError, ValueError
         If an argument of any job is bad; no network is changed then.
     Exception
-        What a callback raises; all other trainings stop as well.
+        The error of a callback. All other trainings stop as well.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def train_many(
         return network.prepare(*args, **own)
 
     def check(job: tuple[Network, dict[str, Any]]) -> None:
-        prepare(job)  # and let go of it: converted data of so many would fill the memory
+        prepare(job)  # not kept: the converted data of all jobs would fill the memory
 
     def train(job: tuple[Network, dict[str, Any]]) -> History | DivergenceError:
         training = prepare(job)
@@ -91,25 +91,25 @@ def train_many(
 
 def mean_output(networks: Sequence[Network], a: ArrayLike) -> NDArray[Any]:
     """
-    Return the mean of the networks' outputs: what an ensemble says, often better than each of them.
+    Return the mean of the networks' outputs: an ensemble is often better than each network.
 
     Parameters
     ----------
     networks : list of Network
-        With the same numbers of inputs and outputs; what is between may differ.
+        They have the same numbers of inputs and outputs; hidden layers may differ.
     a : array
         As `Network.feedforward` takes it.
 
     Returns
     -------
     array
-        As `feedforward` returns it, in the larger of the networks' real types. The mean is taken in
-        float64.
+        The shape is that of `feedforward`, the dtype the larger of the networks' real types. Sums
+        are in float64.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no network, or they do not fit each other; or as `feedforward`.
+        If there is no network, or they do not fit each other, or as `feedforward`.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def mean_output(networks: Sequence[Network], a: ArrayLike) -> NDArray[Any]:
 
 
 class _While(Callback):
-    """Lets a training go on while no other has failed."""
+    """Stops a training when another has failed."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -142,12 +142,12 @@ class _While(Callback):
 
 
 def _again(value: Any, name: str = "training_data") -> Any:
-    """Return what can be read more than once: by the check and by every training."""
+    """Return data that can be read more than once, by the check and by every training."""
     if arrays.is_loader(value):
         return arrays.batches(value, name)
     if not isinstance(value, Iterator):
         return value
-    # Copies of pairs: what makes them may use its memory again.
+    # Copies of pairs, since the iterator may reuse its memory.
     return [tuple(map(copy.deepcopy, one)) if type(one) is tuple else one for one in value]
 
 

@@ -1,4 +1,4 @@
-"""From a table to a trained network, with no more said than where the table is."""
+"""`train_table`: from a table to a trained network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROWS = "training", "validation", "test"
 @dataclass
 class TableTraining:
     """
-    The network of a table, and how it comes about. It shows itself as its lines.
+    The network of a table, and the choices that led to it. As text, it is its lines.
 
     `train_table` returns it; `prepare_table` returns it before `run`.
 
@@ -36,15 +36,15 @@ class TableTraining:
     network : Network
         With `preprocessing`; with `classes`, once it has been trained.
     table : Table
-        As it was read.
+        The table as it was read.
     target : Target
-        What is learned of it.
+        The columns to learn.
     settings : Settings
-        What the network is, and how it was trained.
+        The settings of the network and of its training.
     rows : dict of str to array of int
-        Which rows of the table were "training", "validation" and "test".
+        The indices of the rows for "training", "validation" and "test".
     lines : list of str
-        What was read and decided, each with its reason.
+        What was read and chosen, with reasons.
     """
 
     network: Network
@@ -56,12 +56,12 @@ class TableTraining:
 
     def run(self, callbacks: Sequence[Any] = (), **given: Any) -> History:
         """
-        Train the network on the rows for training, as was decided.
+        Train the network on the rows for training, with the chosen settings.
 
         Parameters
         ----------
         callbacks : list of Callback
-            Beside the early stopping.
+            Callbacks besides early stopping.
         **given
             Further arguments of `Network.SGD`, such as dropout.
 
@@ -74,15 +74,14 @@ class TableTraining:
         training, validation = self.rows["training"], self.rows["validation"]
         x = network.inputs(self.table.rows(training))
         if network.history is None:
-            # What is always zero in training, such as the slot of unknown words, is to count for
-            # nothing.
+            # An input that is always 0 in training, such as the slot for unknown words, must not
+            # count.
             network.weights[0][:, ~x.any(axis=0)] = 0
         if len(validation):
             given["evaluation_data"] = network.inputs(self.table.rows(validation)), y[validation]
         network.classes = None  # y is labels already
         try:
-            # Many a table is mostly zeros, of pixels or one-hot columns: MNIST trains in half the
-            # time.
+            # Pixels and one-hot columns are mostly zeros: MNIST trains in half the time.
             return self.settings.train(
                 network, x, y[training], callbacks=list(callbacks), skip_zeros=True, **given)
         finally:
@@ -90,12 +89,12 @@ class TableTraining:
 
     @property
     def history(self) -> History | None:
-        """Of the training; costs of numbers are those of standardised ones."""
+        """The history of the training. For numbers, costs are those of standardised targets."""
         return self.network.history
 
     def part(self, rows: str) -> tuple[Table, NDArray[Any]]:
         """
-        Return rows of the table and what `Network.evaluate` and its kin take as their y.
+        Return rows of the table without the target, and the target as `Network.evaluate` takes it.
 
         Parameters
         ----------
@@ -121,36 +120,34 @@ def train_table(
     callbacks: Sequence[Any] = (), **given: Any,
 ) -> TableTraining:
     """
-    Read a table, decide on everything that is not given, and train a network.
+    Read a table, choose what is not given, and train a network.
 
-    What is done to the columns is fitted on the rows that are trained on, and goes with the
-    network: `feedforward`, `evaluate` and their kin then take such tables as they are.
-
-    This is a function above `Network`, which knows nothing of files and guesses. Who has a pipeline
-    of scikit-learn, with its own ColumnTransformer, gives its arrays to `cbackprop.sklearn`.
+    The preprocessing is fitted on the training rows, and belongs to the network: `feedforward`,
+    `evaluate` and the other methods then take such tables as they are. For a scikit-learn pipeline
+    with a ColumnTransformer, use the estimators of `cbackprop.sklearn`.
 
     Parameters
     ----------
     source : path, file, Table, DataFrame of pandas or polars, pyarrow Table, dict, 2-D array
-        What `tables.read` and `tables.from_frame` take.
+        A source that `tables.read` or `tables.from_frame` takes.
     target : str, int, or sequence of these, optional
-        Columns to learn, by name or index; by default what `tables.choose` finds.
+        The columns to learn, by name or index. By default, `tables.choose` chooses them.
     kind : {"classification", "regression", "counts", "labels"}, optional
-        Of the target; by default it is found out.
+        The kind of the target; by default it is guessed.
     left_out : str or sequence of str
-        Columns that the network is not to see.
+        Columns that are no inputs.
     test_split : float, or array of int
-        The share of rows that is kept for a test, from every class alike; or which rows are.
+        The share of rows that is kept for a test, stratified by class; or the indices of its rows.
     seed : int, numpy.random.Generator or None
-        Of the network, and of the rows that are held out.
+        It draws the network's weights and the rows that are held out.
     dtype : {"float32", "float64"}
-        Of the network.
+        The real type of the network.
     callbacks : list of Callback
-        Of the training, beside the early stopping.
+        Callbacks besides early stopping.
     **given
-        What is not to be guessed: sizes, hidden, activation, cost, output_activation, initializer,
-        optimizer, validation_split, mini_batch_size, eta, epochs, patience, lmbda. `hidden` are the
-        sizes without the first and the last.
+        Settings that are not to be guessed: sizes, hidden, activation, cost, output_activation,
+        initializer, optimizer, validation_split, mini_batch_size, eta, epochs, patience, lmbda.
+        `hidden` are the sizes without the first and the last.
 
     Returns
     -------
@@ -159,9 +156,9 @@ def train_table(
     Raises
     ------
     TypeError, ValueError
-        If an argument is bad, or the table is, in a line that names the place.
+        If an argument or the table is bad. The error names the place in the file.
     OSError, ModuleNotFoundError
-        If the file cannot be read, or not without a library.
+        If the file cannot be read, or the library for it is missing.
 
     Examples
     --------
@@ -302,9 +299,9 @@ def _parts(
     rows: NDArray[np.intp], target: Target, share: float, generator: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """
-    Return the rows that stay, and a share of them that is held out, from every class alike.
+    Return the rows that stay, and a share of them that is held out, stratified by class.
 
-    A class of one row stays.
+    The only row of a class stays.
     """
     if not share:
         return rows, rows[:0]
@@ -321,7 +318,7 @@ def _parts(
 
 
 def _lines(made: TableTraining) -> Iterator[str]:
-    """Say what was read and decided."""
+    """Yield a line for everything that was read or chosen."""
     table, target, preprocessing = made.table, made.target, made.network.preprocessing
     assert preprocessing is not None
     yield f"read: {table.source}, {len(table):,} rows, {len(table.columns):,} columns"

@@ -1,4 +1,4 @@
-"""What values targets may have: those that a cost takes, and that outputs can reach."""
+"""The values that targets may have: a cost takes them, and outputs can reach them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 from cbackprop.core import table
 
 ACTIVATIONS = {row.name: row for row in table.ACTIVATIONS}
-ROUNDING = 1e-5  # of targets that were scaled in float32
-MOST_CLASSES = 20  # whole numbers further apart are no classes
+ROUNDING = 1e-5  # tolerance: targets may have been scaled in float32
+MAX_CLASSES = 20  # more different whole numbers are not taken for classes
 FOR_NUMBERS = 'for numbers, cost="quadratic" and output_activation="identity"'
 IDENTITY = 'output_activation="identity", or scale the targets'
 
 
 class Rule:
     """
-    What values a network's targets may have; a function of the user's own takes and reaches any.
+    Checks a network's targets. The user's own functions take and reach any.
 
     Parameters
     ----------
     cost, output : as the core takes them
-        The output is an activation, or a list of (activation, how many neurons).
+        The output is an activation, or a list of (activation, number of neurons).
     """
 
     def __init__(self, cost: Any, output: Any) -> None:
         name = cost[0] if isinstance(cost, tuple) else cost
         self.cost = next((row for row in table.COSTS if row.name == name), None)
         self.runs = output if isinstance(output, list) else [(output, None)]
-        # Hinges ask for a sign, and cosine for a direction, which no output has to be near.
+        # A hinge asks for a sign, cosine for a direction: outputs need not come near the targets.
         self.nearest = (
             self.cost is not None and self.cost.by_output and not self.cost.by_sign)
         self.takes = _widened(self.cost.takes if self.cost else table.ANY)
@@ -42,32 +42,32 @@ class Rule:
 
     def measured(self, y: NDArray[Any], lowest: float, highest: float, name: str) -> None:
         """
-        See that the cost takes these targets.
+        Check that the cost takes these targets.
 
         Parameters
         ----------
         y : array of shape (n, out)
         lowest, highest : float
-            Of all numbers in y.
+            The smallest and the largest number in y.
         name : str
-            Of y, for the error.
+            The name of y in the error.
 
         Raises
         ------
         ValueError
-            If it does not.
+            If the cost does not take them.
         """
         low, high = self.takes
         if low <= lowest and highest <= high and not (
                 self.cost and self.cost.by_sign and not _are_sides(y, lowest)):
             return
-        assert self.cost is not None  # another takes any
+        assert self.cost is not None  # the user's own takes any
         raise ValueError(f"{name} must be {self.cost.targets}, for cost {self.cost.name!r}, "
                          f"got {_came(y)}: {remedy(y, y.shape[1], FOR_NUMBERS)}")
 
     def trained(self, y: NDArray[Any], lowest: float, highest: float, name: str) -> None:
         """
-        See that the cost takes these targets, and that outputs can come near them.
+        Check that the cost takes these targets, and that outputs can come near them.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Rule:
         Raises
         ------
         ValueError
-            If one of them is not so.
+            If the cost does not take them, or outputs cannot reach them.
         """
         self.measured(y, lowest, highest, name)
         low, high = self.reaches
@@ -107,7 +107,7 @@ class Rule:
             first += count
 
     def _are_single(self, y: NDArray[Any], name: str) -> None:
-        """Refuse several labels of an example, which softmax cannot give; shares may be any."""
+        """Refuse several labels in a row, which softmax cannot output. Rows of shares pass."""
         sums = y @ np.ones(y.shape[1], y.dtype)
         if sums.size and sums.max() >= 2 and ((y == 0) | (y == 1)).all():
             raise ValueError(
@@ -118,7 +118,7 @@ class Rule:
 
 def remedy(y: NDArray[Any], outputs: int, otherwise: str = "") -> str:
     """
-    Say what is probably meant by labels, or by targets in rows, and what makes them allowed ones.
+    Return the remedy for targets that are refused, guessed from their values.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def remedy(y: NDArray[Any], outputs: int, otherwise: str = "") -> str:
     if (len(values) == 2 and low == 0 and high > 1) or (low >= 0 and high == 255):
         return f"divide by {high:g}"
     k = int(high - low) + 1
-    are_classes = 2 < len(values) <= k <= MOST_CLASSES and (values == np.trunc(values)).all()
+    are_classes = 2 < len(values) <= k <= MAX_CLASSES and (values == np.trunc(values)).all()
     if are_classes and y.shape[1:] == (1,):
         shift = f"subtract {low:g}, for " * (low != 0)
         return f"for {k} classes, {shift}labels 0 to {k - 1} and sizes[-1] = {k}; {otherwise}"
@@ -147,11 +147,11 @@ def remedy(y: NDArray[Any], outputs: int, otherwise: str = "") -> str:
 
 def ends(activation: Any) -> tuple[float, float]:
     """
-    Return what outputs of a layer, whose activation is as the core takes it, lie between.
+    Return the limits of a layer's outputs; `activation` is as the core takes it.
 
-    Of functions unknown here, these are infinities.
+    Those of the user's own functions are infinite.
     """
-    if isinstance(activation, list):  # each neuron, or some, its own
+    if isinstance(activation, list):  # runs of neurons with one activation each
         found = [ends(function) for function, _ in activation]
         return min(low for low, _ in found), max(high for _, high in found)
     name, *parameters = activation if isinstance(activation, tuple) else (activation,)
@@ -162,18 +162,18 @@ def ends(activation: Any) -> tuple[float, float]:
 
 
 def are_two(y: NDArray[Any], low: float, high: float) -> bool:
-    """Tell whether targets are these two alone."""
+    """Return whether all targets are one of these two."""
     return bool(((y == low) | (y == high)).all())
 
 
 def one_each(y: NDArray[Any], low: float, high: float) -> bool:
-    """Tell whether one target of each row is high, of rows (n, out) that have these two alone."""
-    sums = y @ np.ones(y.shape[1], y.dtype)  # the quickest way to count those that are high
+    """Return whether each row (n, out) of these two targets has one that is high."""
+    sums = y @ np.ones(y.shape[1], y.dtype)  # the fastest way to count high targets
     return bool((abs(sums - (high + low * (y.shape[1] - 1))) < (high - low) / 2).all())
 
 
 def _widened(given: tuple[float, float]) -> tuple[float, float]:
-    """Return ends between which rounded targets are, too."""
+    """Return limits that rounded targets do not exceed."""
     low, high = given
     return low - ROUNDING * max(1, abs(low)), high + ROUNDING * max(1, abs(high))
 

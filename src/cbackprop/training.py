@@ -45,7 +45,7 @@ def prepare(
     resume: bool = False, **options: Any,
 ) -> Training:
     """
-    Check the arguments of `Network.SGD`, and return what `run` trains; nothing is changed.
+    Check the arguments of `Network.SGD`, and return the training; nothing is changed.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def prepare(
     m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
     settings = optimizers.training_options(len(network.sizes) - 1, **options)
     if eta is None:
-        eta = default_eta.of_training(engine, examples, settings.optimizer, m)
+        eta = default_eta.for_training(engine, examples, settings.optimizer, m)
     eta = schedules.schedule(eta)
     evaluation, test = (
         None if data is None else engine.examples(
@@ -92,8 +92,8 @@ def prepare(
         order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
         split=split, resume=resume)
     if callback is not None:
-        _words.warn("callback is deprecated, and will go in the next version: callbacks=[f] takes "
-                    "the same function", DeprecationWarning)
+        _words.warn("callback is deprecated, and will be removed in the next version: "
+                    "callbacks=[f] takes the same function", DeprecationWarning)
     return training
 
 
@@ -108,28 +108,28 @@ class Training:
     epochs, mini_batch_size : int
     eta : Schedule
     options : TrainingOptions
-        What a step does, and regularisation.
+        The optimizer and the regularisation.
     monitors : dict
-        Name of an entry of the history -> what is measured, and the examples that it is of.
+        The metric and its examples, for each name of an entry of the history.
     kind : Kind, optional
-        What the targets are, which the network will remember.
+        The kind of the targets. The network remembers it.
     callbacks : sequence of Callback
     threads : int, optional
-        As `Network` has it.
+        The most threads, as `Network` takes it.
     order : callable, optional
-        Returns the order of the next epoch; by default one that the network's generator draws.
+        Returns the order of the next epoch. By default, the network's generator draws it.
     by_weight : float, optional
-        Let a step divide by what its mini-batch weighs, not by its length. Each mini-batch's cost
-        then has this number times the squares of all w in it.
+        If given, a step divides by the weight of its mini-batch, and not by its length. The cost of
+        a mini-batch then includes this number times the squares of all w.
     split : Split, optional
-        Of which the examples are a part.
+        The split whose training part the examples are.
     resume : bool
-        Whether the network's history and its steps go on.
+        Whether the training continues the network's history and its steps.
 
     Raises
     ------
     ValueError
-        If that history recorded something else.
+        If that history has other entries.
     """
 
     def __init__(
@@ -153,14 +153,14 @@ class Training:
 
     def run(self) -> History:
         """
-        Train until the epochs are over, or something stops it.
+        Train for all epochs, or until something stops the training.
 
         Raises
         ------
         DivergenceError
             If NaN or infinity arises; the parameters from before that epoch are kept.
         RuntimeError
-            If another training is at this network.
+            If another training of this network is running.
         """
         with self.engine.exclusive():
             self.tuner = self.engine.tuner(self.m)
@@ -188,7 +188,7 @@ class Training:
             return history
 
     def forget(self, trained_on: metrics.Kind | None) -> None:
-        """Let the network remember what it did before, if no epoch came to its end."""
+        """Restore what the network remembered before, if no epoch was completed."""
         if not self.history:
             self.network.trained_on = trained_on
 
@@ -197,13 +197,13 @@ class Training:
         return in_order(["eta", "cost", "seconds", "rows_per_second", *self.monitors])
 
     def asked(self) -> dict[str, Any]:
-        """Return what the training was asked for, by the names of SGD's arguments."""
+        """Return the arguments of the training, by their names in SGD."""
         constant = isinstance(self.eta, schedules.Constant)
         return {"epochs": self.epochs, "mini_batch_size": self.m, "rows": len(self.examples),
                 "eta": self.eta.eta if constant else self.eta, **self.options.asked()}
 
     def begin(self, eta: float) -> None:
-        """Draw what is drawn once, and set up the optimizer."""
+        """Draw the seed and the split, once in a training, and set up the optimizer."""
         history = self.history
         if self.split or self.options.noisy:
             if history.seed is None:
@@ -214,7 +214,7 @@ class Training:
             self.options, len(self.examples), eta, self.by_weight, history.seed)
 
     def epoch(self, first: bool) -> None:
-        """Train one epoch, chunk by chunk, and record what it was like."""
+        """Train one epoch, chunk by chunk, and add it to the history."""
         engine, n = self.engine, len(self.examples)
         for callback in self.callbacks:
             callback.on_epoch_begin(self.network, self.history)
@@ -257,13 +257,13 @@ class Training:
         self.network.history = self.history
 
     def until(self, step: int) -> int:
-        """Return the step that a chunk from `step` ends before."""
+        """Return the step at which a chunk from `step` ends."""
         room = max(1, self.examples.most // self.m)
         ends = [step + min(self.chunk, room), self.history.steps + self.steps]
         return min(ends + [(step // c.every + 1) * c.every for c in self.callbacks if c.every])
 
     def monitored(self) -> dict[str, float]:
-        """Measure what is monitored, each set of examples once."""
+        """Return the monitored metrics; each set of examples is read once."""
         if not self.monitors:
             return {}
         asked: dict[int, list[metrics.Metric]] = {}
@@ -277,7 +277,7 @@ class Training:
                 for name, (metric, examples) in self.monitors.items()}
 
     def call(self, methods: list[Callable[..., object]], *step: int) -> None:
-        """Call them all, and then stop, if one of them says so."""
+        """Call all methods, and then stop the training if one of them says so."""
         stop = False
         for method in methods:
             try:
@@ -293,12 +293,12 @@ def monitors(
     evaluation: Examples | None, test: Examples | None,
 ) -> Monitors:
     """
-    Return which entries of the history are measured after every epoch, and on what.
+    Return the metric and the examples for each entry of the history that is measured.
 
     Parameters
     ----------
     asked : None, or one or more of str, Metric and callable (outputs, targets)
-        A name that does not begin with a set's is measured on test and evaluation data.
+        A name without a set is measured on test and evaluation data.
 
     Raises
     ------
@@ -332,7 +332,7 @@ def monitors(
 
 
 def _monitor(one: Any, rule: str) -> tuple[str, str, metrics.Metric]:
-    """Return the set, "" for those that are there, the name, and the metric of one monitor."""
+    """Return the set of one monitor, "" for all that are given, its name, and its metric."""
     if callable(one) and not isinstance(one, metrics.Metric):
         one = metrics.Metric(one)
     full = one.name if isinstance(one, metrics.Metric) else one
@@ -346,8 +346,8 @@ def _monitor(one: Any, rule: str) -> tuple[str, str, metrics.Metric]:
     if metric is None:
         raise ValueError(f"{rule}, got {_check.shown(full)}{_words.meant(full, names)}")
     if metrics.TABLE.get(name, metric) is not metric:
-        raise ValueError(f"monitor needs another name for a Metric of one's own than those that "
-                         f"there are, got {full!r}")
+        raise ValueError(f"monitor needs a new name for a Metric of your own, "
+                         f"got {full!r}, which is taken")
     return of, name, metric
 
 

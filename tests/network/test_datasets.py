@@ -333,7 +333,7 @@ def test_download_without_an_end_is_refused(monkeypatch, mirror):
     address, served = mirror
     write(served / "train-images-idx3-ubyte.gz", bytes(4 * 2**20))
     monkeypatch.setattr(mnist, "MIRRORS", (address,))
-    monkeypatch.setattr(mnist, "MOST", 2**20)
+    monkeypatch.setattr(mnist, "MAX_FILE_BYTES", 2**20)
     with pytest.raises(FileNotFoundError, match=r"got [0-9a-f]{64} of 2,097,152 bytes"):
         load_mnist(full=True)
 

@@ -9,7 +9,7 @@ import pytest
 
 from cbackprop import DivergenceError, Network, loggers, schedules
 
-REASON = "what the log is for is not installed"
+REASON = "the library of this logger is not installed"
 
 
 def train(log, epochs=3, **arguments):

@@ -289,8 +289,8 @@ def test_one_row_of_a_regression_has_no_accuracy():
     (3, {}, CLASS, "evaluation_f1", "^monitor 'evaluation_f1' needs evaluation_data, got None$"),
     (3, {}, CLASS, "test_f2", r"^monitor must be names out of \[.*\], alone .*, got 'test_f2'; "
      r"did you mean 'test_r2'\?$"),
-    (3, {}, CLASS, Metric(lambda a, y: 0, True, "test_f1"), "^monitor needs another name"),
-    (3, {}, CLASS, lambda a, y: 0, "^name must be a word, .*, got '<lambda>': Metric.f, name="),
+    (3, {}, CLASS, Metric(lambda a, y: 0, True, "test_f1"), "^monitor needs a new name"),
+    (3, {}, CLASS, lambda a, y: 0, "^name must be a word .*, got '<lambda>': use Metric.f, name="),
     (3, {}, CLASS, np.dot, "^maximize must be True or False for a metric whose name"),
     (1, {"cost": "poisson"}, np.ones(200), "accuracy", "got counts, which have .*deviance$"),
 ])
@@ -499,7 +499,7 @@ def test_schedules_watch_metrics():
         stalled = [schedule.watch(history_until(history, n)).rate(0) for n in range(len(history))]
         assert history.eta == stalled
         assert min(history.eta) < 0.2
-    with pytest.raises(ValueError, match=r"^what is watched must be one of .*, got 'test_f1'; tes"):
+    with pytest.raises(ValueError, match=r"^the watched entry must be one of .*, got 'test_f1'; t"):
         regression().SGD((X, NUMBER), 1, 10, ReduceOnPlateau(0.1, "test_f1"), (X, NUMBER))
 
 

@@ -255,7 +255,7 @@ def test_large_tables_take_fewer_epochs():
     (("klasses", 9, 4, 3), {}, ValueError, "kind must be one of .*, got 'klasses'"),
     (("classes", 9, 4, 3), {"lr": 1}, TypeError, "^decide.* 'lr': did you mean 'eta'"),
     (("classes", 9, 4, 3), {"sizes": [5, 10, 3]}, ValueError,
-     "sizes must begin with 4, the columns that the network is given, and end with 3 for classes, "
+     "sizes must begin with 4, the number of inputs, and end with 3 for classes, "
      r"got \[5, 10, 3\]"),
     (("classes", 9, 4, 3), {"sizes": [4]}, ValueError, "sizes must be at least two"),
     (("classes", 9, 4, 3), {"optimizer": "adan"}, ValueError, "optimizer must be one of"),
@@ -426,7 +426,8 @@ def test_the_suggestion_is_fastais_valley(optimizer, digits):
     ({"steps": 1}, ValueError, "steps must be an integer of at least 2, got 1"),
     ({"mini_batch_size": 51}, ValueError, "mini_batch_size must be .* at most the 50 examples"),
     ({"optimizer": "fast"}, ValueError, "optimizer must be one of"),
-    ({"low": 1e200, "high": 1e201}, ValueError, "low must be a rate that the cost is finite after"),
+    ({"low": 1e200, "high": 1e201}, ValueError,
+     "low must be a rate with which the cost stays finite"),
 ])
 def test_what_cannot_be_swept(given, error, line):
     with one_line(error, match=line):

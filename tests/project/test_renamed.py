@@ -65,7 +65,7 @@ def test_old_modules_warn(old, new):
     importlib.import_module(new)
     sys.modules.pop(old, None)
     package, _, name = old.rpartition(".")
-    said = f"^{re.escape(old)} is deprecated, and will go in the next version: use {new}$"
+    said = f"^{re.escape(old)} is deprecated, and will be removed in the next version: use {new}$"
     with pytest.warns(DeprecationWarning, match=said) as warned:
         exec(f"import {old}", {})
     assert warned[0].filename == "<string>"

@@ -144,7 +144,7 @@ def test_text_of_too_many_values_is_left_out_and_said():
     fitted = Preprocessing.fit(table(name=names, age=range(30), nothing=[NAN] * 30))
     assert fitted.columns == ("age",)
     assert fitted.left_out == {
-        "name": "text with 30 different values in 30 rows; to have it seen, make a few classes or "
+        "name": "text with 30 different values in 30 rows; to use it, make a few classes or "
                 "numbers of it",
         "nothing": "it has no values"}
     with warnings.catch_warnings():
@@ -220,8 +220,8 @@ def test_extra_columns_and_new_gaps_are_said_once(fitted):
     assert [str(warning.message) for warning in seen] == [
         "people.csv has columns that the network was not trained with, which are ignored: "
         "'size', 'x'",
-        "people.csv misses values where the training part had none, in 'age': its median stands "
-        "for them"]
+        "people.csv misses values where the training part had none, in 'age': the median replaces "
+        "them"]
     assert made[0, 0] == 0  # the median 40 is the mean
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # the target and what was left out are known
@@ -241,7 +241,7 @@ def test_columns_without_names_are_matched_by_position():
         np.testing.assert_array_equal(fitted.transform(x[:, :2]), expected)
         np.testing.assert_array_equal(fitted.targets(x), x[:, 2])
         assert fitted.targets(x[:, :2]) is None
-        with pytest.raises(ValueError, match="must have 2 or 3 columns, as in training, for they "
+        with pytest.raises(ValueError, match="must have 2 or 3 columns, as in training, since they "
                                              "have no names, got 4"):
             fitted.transform(np.ones((2, 4)))
 

@@ -143,7 +143,7 @@ def test_counts_and_several_labels():
     ({"hidden": "30"}, TypeError, "^hidden must be a list of int, got '30'"),
     ({"target": "kind", "left_out": "kind"}, ValueError, "^left_out must not name the target"),
     ({"sizes": [5, 3]}, ValueError, "^sizes must begin with 7"),
-    ({"kind": "regression"}, ValueError, "must be asked of a column of numbers, got 'apple'|'p"),
+    ({"kind": "regression"}, ValueError, "must be a column of numbers, got 'apple'|'p"),
 ])
 def test_what_cannot_be_trained(arguments, error, match, path):
     with pytest.raises(error, match=match):

@@ -165,7 +165,7 @@ def test_what_the_file_keeps_apart():
     np.savez(file, X=np.eye(3), Y=["b", "a", "b"])
     file.seek(0)
     found = choose(tables.read(file))
-    assert (found.names, found.why) == (("Y",), "target: 'Y', which the file keeps apart")
+    assert (found.names, found.why) == (("Y",), "target: 'Y', which the file stores separately")
     assert (found.y.tolist(), found.classes) == ([1, 0, 1], ("a", "b"))
     file = io.BytesIO()
     np.savez(file, x=np.eye(3), y=[[0, 1], [1, 0], [0, 1]])
@@ -187,8 +187,8 @@ def test_what_the_file_keeps_apart():
     ("row_id", [1, 2, 3], "column 'row_id', which counts the rows"),
     ("rownames", [1, 2, 3], "column 'rownames', which counts the rows"),
     ("Id", list("abc" * 10), None),
-    ("Id", [f"n{at}" for at in range(30)], "column 'Id', a name of its own for every row"),
-    ("id", [at * at for at in range(30)], "column 'id', a name of its own for every row"),
+    ("Id", [f"n{at}" for at in range(30)], "column 'Id', which identifies the rows"),
+    ("id", [at * at for at in range(30)], "column 'id', which identifies the rows"),
     ("id", [at / 7 for at in range(30)], None),
     ("", [0.5, 1.5, 2.5], None),
     ("", [5, 5, 6], None),
@@ -241,9 +241,9 @@ def values(n, low, high, seed=0):
     ("visits", [0, 3, 1, 0, 2], "counts", "counts, since the name 'visits' says so"),
     ("num_claims", [0, 3, 1, 0, 2], "counts", "counts, since the name 'num_claims' says so"),
     ("t", np.random.default_rng(0).geometric(0.15, 500) - 1, "counts",
-     "counts, since they are whole, from 0 on, and small above all"),
+     "counts, since they are whole, from 0 up, and mostly small"),
     ("affairs", [0] * 30 + [1, 2, 3, 7, 12] * 4, "counts",
-     "counts, since they are whole, from 0 on, and small above all"),
+     "counts, since they are whole, from 0 up, and mostly small"),
     ("t", [0, 1, 2, 4] * 20, "classes", "4 classes (0, 1, 2, 4), since they are whole numbers"),
     ("country", values(100, 3, 8), "classes", "5 classes (3, 4, 5, 6, 7), since they are whole"),
 ])
@@ -309,7 +309,7 @@ def test_several_targets():
 
 @pytest.mark.parametrize(("columns", "target", "kind", "message"), [
     ({"a": [1, 2], "b": ["x", "y"], "c": [1, 2]}, ["a", "b"], None,
-     "row 0, column 'b': of several targets, each must be numbers, got 'x'"),
+     "row 0, column 'b': several targets must each be numbers, got 'x'"),
     ({"a": [1, 2], "b": [0, 3], "c": [1, 2]}, ["a", "b"], "labels",
      "row 1, column 'a': several targets of classes must be 0 or 1, got 2"),
     ({"a": [1, 1], "b": [0, 1], "c": [1, 2]}, ["a", "b"], "classes",
@@ -319,7 +319,7 @@ def test_several_targets():
     ({"a": [1, 2], "b": [0, 1]}, "b", "labels", "kind 'labels' must have several columns"),
     ({"a": [1, 2], "b": [0, -1]}, "b", "counts", "row 1, column 'b': counts must be whole numbers"),
     ({"a": [1, 2], "b": [0, 0.5]}, "b", "counts", "at least 0, got 0.5"),
-    ({"a": ["x", "y"], "b": [0, 1]}, "a", "regression", "row 0, column 'a': numbers must be asked"),
+    ({"a": ["x", "y"], "b": [0, 1]}, "a", "regression", "row 0, column 'a': a target of numbers"),
     ({"a": [1, 1], "b": [0, 1]}, "a", None, "column 'a': targets must differ, got 1 in all 2 rows"),
     ({"a": ["x"] * 3, "b": [0, 1, 2]}, "a", None, "targets must differ, got 'x' in all 3 rows"),
     ({"a": [1, 2], "b": [0, None]}, "b", None, "row 1, column 'b': every row must have a target"),

@@ -24,7 +24,7 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 TIMEOUT = 20.0  # seconds without a byte
-MOST = 2**24  # bytes of a file: the largest has 10 million
+MAX_FILE_BYTES = 2**24  # the largest file has 10 million
 SUBSET = Path(__file__).with_name("mnist_subset.npz")
 
 
@@ -54,7 +54,7 @@ def load_mnist(path: StrPath | None = None, *, full: bool = False) -> tuple[Pair
     Raises
     ------
     FileNotFoundError
-        If the full set is neither found nor downloaded; it says what to put where.
+        If the full set is neither found nor downloaded. The error says which files to put where.
     ValueError
         If a file is found but is not what its name says.
 
@@ -136,7 +136,7 @@ def _folders() -> Iterator[Path]:
 
 
 def _cache() -> Path:
-    """Where this system keeps what a program can fetch again."""
+    """Return the folder in which this system keeps caches."""
     if sys.platform == "win32":
         default, chosen = Path.home() / "AppData" / "Local", os.environ.get("LOCALAPPDATA")
     elif sys.platform == "darwin":
@@ -168,7 +168,7 @@ def _download(folder: Path) -> None:
 
 def _fetched(address: str, sha256: str) -> bytes:
     """
-    Return what is at an address.
+    Return the content of an address.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def _fetched(address: str, sha256: str) -> bytes:
     content = bytearray()
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
-            while len(content) <= MOST and (piece := answer.read(storage.PIECE)):
+            while len(content) <= MAX_FILE_BYTES and (piece := answer.read(storage.PIECE)):
                 content += piece
     except http.client.HTTPException as error:  # it broke off, or speaks no HTTP
         raise OSError(f"{type(error).__name__} {error}".rstrip()) from None

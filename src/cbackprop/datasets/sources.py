@@ -37,7 +37,7 @@ def load(source: StrPath, *, max_bytes: int = MAX_BYTES) -> Sets:
     source : str or path-like
         One of the above. A string that is a name is not searched as a file.
     max_bytes : int
-        What a packed file may unpack to, unless it is larger itself.
+        The size to which a compressed file may unpack, unless it is larger itself.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which learning rate to take: the cost while the rate grows from step to step."""
+"""A sweep of the learning rate: the cost while the rate grows from step to step."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from numpy.typing import NDArray
 from cbackprop import _check, optimizers
 from cbackprop.inspect import _arguments
 
-SMOOTHING = 0.98  # of the running mean, as fastai has it
-LOST = 4.0  # times the least cost: where the sweep ends
+SMOOTHING = 0.98  # weight of the running mean so far, as in fastai
+LOST = 4.0  # the sweep ends where the cost is this many times its least
 
 
 @dataclass(frozen=True, repr=False)
 class FoundEta:
     """
-    What `find_eta` found; `plot.find_eta` draws it.
+    The result of `find_eta`; `plot.find_eta` draws it.
 
     Attributes
     ----------
     suggestion : float
-        The rate in the middle of the longest valley: of the longest run of steps, others between
-        them left out, in which the cost falls.
+        The rate in the middle of the longest valley, which is the longest subsequence of steps in
+        which the cost falls.
     etas : array of shape (steps,)
-        The rates, as far as the sweep came.
+        The rates of the sweep, up to the step where it ended.
     costs : array of shape (steps,)
-        The mean cost of the mini-batches so far, the latest counting most; each before its step.
+        The running mean of `batch_costs`. The latest mini-batch counts most.
     batch_costs : array of shape (steps,)
-        The mean cost of each mini-batch alone.
+        The mean cost of each mini-batch, before its step.
     """
 
     suggestion: float
@@ -59,17 +59,17 @@ def find_eta(
     Parameters
     ----------
     net : Network or estimator
-        Nothing of it is changed.
-    data : (x, y), or what else `Network.SGD` takes
-        Of an estimator, y is as its `fit` takes it.
+        It is not changed.
+    data : (x, y), or another data set that `Network.SGD` takes
+        For an estimator, y is as its `fit` takes it.
     mini_batch_size : int
-        That of the training which the rate is for: it matters.
+        The same as in the training for which the rate is meant: the rate depends on it.
     low, high : float
         The first rate and the last.
     steps : int
-        How many mini-batches; the examples are gone through as often as needed.
+        The number of mini-batches. The examples are repeated as often as needed.
     **options
-        The optimizer and regularisation of that training, as `Network.SGD` takes them.
+        The optimizer and the regularisation of that training, as `Network.SGD` takes them.
 
     Returns
     -------
@@ -116,14 +116,14 @@ def find_eta(
         if costs[-1] > LOST * min(costs):
             break
     if not costs:
-        raise ValueError(f"low must be a rate that the cost is finite after, got {low:g}")
+        raise ValueError(f"low must be a rate with which the cost stays finite, got {low:g}")
     return FoundEta(float(etas[_valley(costs)]), etas[:len(costs)], np.array(costs),
                     np.array(batch_costs))
 
 
 def _valley(costs: list[float]) -> int:
     """Return the middle of the longest falling subsequence."""
-    longest = [1] * len(costs)  # that ends here
+    longest = [1] * len(costs)  # length of the longest that ends at each step
     for at, cost in enumerate(costs):
         longest[at] += max((longest[before] for before in range(at) if costs[before] > cost),
                            default=0)

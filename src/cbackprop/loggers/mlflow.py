@@ -12,14 +12,14 @@ from cbackprop.loggers import run
 
 class MLflow(Callback):
     """
-    Parameters and all that the history records, in the active run of MLflow, or in one of its own.
+    Logs settings and every entry of the history to MLflow: to the active run, or to a new one.
 
-    Where MLflow keeps it, ``mlflow.set_tracking_uri`` and ``set_experiment`` say.
+    ``mlflow.set_tracking_uri`` and ``mlflow.set_experiment`` choose where MLflow keeps the run.
 
     Parameters
     ----------
     **options
-        Of ``mlflow.start_run``, such as `run_name` or `run_id`, where no run is active.
+        Arguments of ``mlflow.start_run``, such as `run_name` or `run_id`, if no run is active.
 
     Raises
     ------
@@ -35,11 +35,11 @@ class MLflow(Callback):
         self._library, self.options = library("mlflow", "MLflow", "mlflow"), options
 
     def on_train_begin(self, network: Any, history: History) -> None:
-        """Begin a run, unless one is active, and log the parameters that it has not."""
+        """Begin a run, unless one is active, and log the parameters that it does not have yet."""
         mlflow = self._library
         self._own = mlflow.active_run() is None
         active = mlflow.start_run(**self.options) if self._own else mlflow.active_run()
-        logged = mlflow.get_run(active.info.run_id).data.params  # it refuses another value
+        logged = mlflow.get_run(active.info.run_id).data.params  # MLflow refuses a second value
         mlflow.log_params({name: value for name, value in run.parameters(network, self).items()
                            if name not in logged})
 
@@ -48,7 +48,7 @@ class MLflow(Callback):
         self._library.log_metrics(run.numbers(history), step=len(history))
 
     def on_train_end(self, network: Any, history: History) -> None:
-        """End a run of its own, and say how it ended."""
+        """End the run, if it was begun here, with a status that says how."""
         if self._own:
             error = run.failure()
             killed = isinstance(error, KeyboardInterrupt)

@@ -1,4 +1,4 @@
-"""What the logs share: the parameters of a run, its numbers, and how it ended."""
+"""What the loggers share: the parameters of a run, its numbers, and the error that ended it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cbackprop.history import History
 
 
 def parameters(network: Any, callback: Callback) -> dict[str, Any]:
-    """Return the network's settings and what the training was asked for; no arrays or objects."""
+    """Return the settings of the network and the training; arrays and objects become text."""
     found = network.settings() | callback.asked()
     return {name: value if isinstance(value, (int, float, str)) else str(value)
             for name, value in found.items()}
@@ -23,6 +23,6 @@ def numbers(history: History) -> dict[str, float]:
 
 
 def failure() -> BaseException | None:
-    """Return the error by which the training is ending, if it is one."""
+    """Return the error that is ending the training; None if it ends as it should."""
     error = sys.exc_info()[1]
     return None if isinstance(error, StopTraining) else error

@@ -14,12 +14,12 @@ from cbackprop.loggers import run
 
 class TensorBoard(Callback):
     """
-    Curves of all that the history records, for ``tensorboard --logdir FOLDER``.
+    Writes every entry of the history as a curve, for ``tensorboard --logdir FOLDER``.
 
     Parameters
     ----------
     folder : str or path-like
-        One for each run. A training that goes on (`resume`) may go on in the same.
+        Each run needs a folder of its own. A training with `resume` may use the same again.
     histograms : bool
         Whether the weights and biases of every layer are drawn after each epoch.
 

@@ -12,12 +12,12 @@ from cbackprop.loggers import run
 
 class WandB(Callback):
     """
-    Parameters and all that the history records, in the active run of W&B, or in one of its own.
+    Logs settings and every entry of the history to W&B: to the active run, or to a new one.
 
     Parameters
     ----------
     **options
-        Of ``wandb.init``, such as `project`, `name` or ``mode="offline"``, where no run is active.
+        Arguments of ``wandb.init``, such as `project` or ``mode="offline"``, if no run is active.
 
     Raises
     ------
@@ -43,6 +43,6 @@ class WandB(Callback):
         self._run.log({"epoch": len(history), **run.numbers(history)})
 
     def on_train_end(self, network: Any, history: History) -> None:
-        """End a run of its own, and say whether it failed."""
+        """End the run, if it was begun here, and record whether it failed."""
         if self._own:
             self._run.finish(exit_code=1 if run.failure() else 0)

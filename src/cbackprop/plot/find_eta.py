@@ -16,9 +16,9 @@ def find_eta(found: FoundEta, ax: Any = None) -> Any:
     Parameters
     ----------
     found : FoundEta
-        What `inspect.find_eta` returned.
+        The result of `inspect.find_eta`.
     ax : matplotlib Axes, optional
-        What to draw on; by default that of a new figure.
+        The Axes to draw on; by default those of a new figure.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Tables: files and frames as named columns, their target, and what is done to the others."""
+"""Tables: files and frames as named columns, the target, and the preprocessing of the others."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Preprocessing", "Table", "Target", "choose", "from_frame", "read"]
 
-LAZY = {"Target": "target", "choose": "target", "read": "reading"}  # a network needs none of them
+LAZY = {"Target": "target", "choose": "target", "read": "reading"}  # `Network` does not need these
 
 
 def __getattr__(name: str) -> Any:

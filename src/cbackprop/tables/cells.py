@@ -1,4 +1,4 @@
-"""What the cells of a column are: numbers, booleans, dates or text. One rule for every source."""
+"""The types of cells: numbers, booleans, dates or text. One rule holds for every source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cbackprop import _check
 
-MISSING = frozenset((  # in any case
+MISSING = frozenset((  # compared without regard to case
     "", "na", "n/a", "#n/a", "<na>", "n.a.", "nan", "-nan", "null", "(null)", "#null!", "none",
     "nil", "?", "-", "--", ".", r"\n"))
 NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|infinity)", re.A | re.I)
@@ -33,30 +33,30 @@ UTC = timedelta(0)
 
 
 def is_missing(cell: str) -> bool:
-    """Tell a word that stands for nothing."""
+    """Return whether a cell stands for a missing value."""
     return cell.strip().casefold() in MISSING
 
 
 def is_number(cell: str, comma: bool = False) -> bool:
-    """Tell a number; of decimal commas, where those are meant."""
+    """Return whether a cell is a number; with `comma`, one with a decimal comma or none."""
     rule = WITH_COMMA_OR_WHOLE if comma else NUMBER
     return rule.fullmatch(cell.strip()) is not None
 
 
 def is_date(cell: str) -> bool:
-    """Tell what looks like a date."""
+    """Return whether a cell looks like a date."""
     return DATE.fullmatch(cell.strip()) is not None
 
 
 def has_decimal_commas(column: Sequence[str | None]) -> bool:
-    """Tell a column of numbers of which some have a decimal comma, and none a point."""
+    """Return whether all cells are numbers, some have a decimal comma, and none has a point."""
     present = [cell.strip() for cell in set(column) if cell is not None and not is_missing(cell)]
     return any(map(WITH_COMMA.fullmatch, present)) and all(
         map(WITH_COMMA_OR_WHOLE.fullmatch, present))
 
 
 def number(word: str, comma: bool) -> float:
-    """Read a number with groups of three digits, or a sign of money or percent."""
+    """Return a number that may have groups of three digits, or a sign of money or percent."""
     group, point = (".", ",") if comma else (",", ".")
     plain = word.replace(group, "").replace(point, ".")
     return float("".join(sign for sign in plain if sign not in MONEY and sign != " "))
@@ -67,19 +67,19 @@ def typed(
     text: bool = False,
 ) -> NDArray[Any]:
     """
-    Return a column of strings as what they stand for.
+    Return a column of strings as the values that they stand for.
 
-    Each different string is looked at once.
+    Each different string is parsed once.
 
     Parameters
     ----------
     column : sequence of str or None
     where : callable
-        Names the cell of a row, for an error.
+        It returns the name of a row's cell, for an error.
     comma : bool
         Whether numbers have decimal commas.
     text : bool
-        Whether it is to stay text, whatever it looks like.
+        Whether the column stays text, whatever it looks like.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def typed(
     Raises
     ------
     ValueError
-        If nearly all are numbers, but not all; or a number is not finite.
+        If nearly all cells are numbers, but not all; or a number is not finite.
     """
     cells = {cell: "" if cell is None else cell.strip() for cell in set(column)}
     present = {cell: word for cell, word in cells.items() if word.casefold() not in MISSING}
@@ -144,7 +144,7 @@ def _refuse_a_few(
     column: Sequence[str | None], present: dict[str | None, str],
     values: dict[str | None, float], where: Callable[[int], str],
 ) -> None:
-    """Take a few words among numbers for slips: as text, every number would be a category."""
+    """Refuse a few words among numbers as slips: as text, every number would be a category."""
     odd = present.keys() - values.keys()
     if len(odd) > max(1, len(column) // 100):
         return
@@ -156,7 +156,7 @@ def _refuse_a_few(
 
 
 def _dates(present: dict[str | None, str]) -> dict[str | None, np.datetime64] | None:
-    """Read them by the first form that fits all; None if there is none."""
+    """Return dates by the first format that fits all, or None if none does."""
     words = list(present.values())
     if not words or not all(map(DATE.fullmatch, words)):
         return None

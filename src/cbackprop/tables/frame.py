@@ -1,4 +1,4 @@
-"""Tables from what is in memory: DataFrames, dicts of columns, arrays."""
+"""Tables from DataFrames, dicts of columns and arrays."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def from_frame(frame: Any, source: str | None = None) -> Table:
     """
     Make a table of columns that are in memory.
 
-    Text is read as in a file: "?" is missing, and a column of text that is all numbers is numbers.
+    Text is read as in a file: "?" is a missing value, and text that is all numbers becomes numbers.
 
     Parameters
     ----------
     frame : DataFrame of pandas or polars, Table of pyarrow, mapping, or array_like of shape (n, k)
-        A mapping is of names to columns. An array may be structured.
+        A mapping has a column for each name. An array may be structured.
     source : str, optional
-        What messages call it; "the DataFrame" and the like by default.
+        The table's name in messages; "the DataFrame" and the like by default.
 
     Returns
     -------
     Table
-        Of the same columns; an index of pandas is not among them.
+        The same columns, without the index of pandas.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def from_frame(frame: Any, source: str | None = None) -> Table:
 
 
 def _columns(frame: Any) -> tuple[list[Any], list[Any], str]:
-    """Return names, columns, and what it is called."""
+    """Return the names, the columns, and what messages call the frame."""
     if isinstance(frame, Mapping):
         return list(frame), list(frame.values()), "the dict"
     if hasattr(frame, "column_names") and hasattr(frame, "column"):  # pyarrow
@@ -86,7 +86,7 @@ def _columns(frame: Any) -> tuple[list[Any], list[Any], str]:
         return list(frame.columns), frame.get_columns(), "the DataFrame"
     try:
         array = frame if isinstance(frame, np.ma.MaskedArray) else np.asarray(frame)
-    except (TypeError, ValueError):  # of rows that differ in length
+    except (TypeError, ValueError):  # rows differ in length
         raise ValueError(f"an array must be of shape (n, k), got {_check.shown(frame)}") from None
     if array.dtype.names and array.ndim == 1:
         return list(array.dtype.names), [array[name] for name in array.dtype.names], "the array"
@@ -96,7 +96,7 @@ def _columns(frame: Any) -> tuple[list[Any], list[Any], str]:
 
 
 def _typed(column: Any, table: Table, name: str) -> NDArray[Any]:
-    """Return one column as a table has it."""
+    """Return a column in a dtype that tables have."""
     missing, array = _missing(column), np.asarray(column)
     if array.ndim != 1:
         raise ValueError(f"{table.where(None, name)}: must have one value in each row, "
@@ -119,7 +119,7 @@ def _typed(column: Any, table: Table, name: str) -> NDArray[Any]:
 def _of_objects(
     array: NDArray[Any], missing: NDArray[np.bool_] | None, table: Table, name: str
 ) -> NDArray[Any]:
-    """Return a column of Python's objects as what they are, if they are all the same."""
+    """Return a column of Python objects in the dtype for their common type."""
     nothing = np.array([value is None or value is np.ma.masked or (
         isinstance(value, (float, np.floating)) and value != value) for value in array], bool)
     nothing |= False if missing is None else missing
@@ -127,7 +127,7 @@ def _of_objects(
     if all(isinstance(value, (bool, np.bool_)) for value in present) and present.size:
         if not nothing.any():
             return array.astype(bool)
-        array = np.array([str(value) for value in array], object)  # as a file would have them
+        array = np.array([str(value) for value in array], object)  # as in a file
     elif all(isinstance(value, date) for value in present) and present.size:
         moments = np.full(len(array), "NaT", "datetime64[s]")
         moments[~nothing] = [np.datetime64(value.isoformat()[:19]) for value in present]
@@ -145,7 +145,7 @@ def _of_objects(
 
 
 def _missing(column: Any) -> NDArray[np.bool_] | None:
-    """Return where a Series, or a masked array, has no value."""
+    """Return where a Series or a masked array has no value, or None for other columns."""
     for ask in ("isna", "is_null"):  # pandas; polars and pyarrow
         if hasattr(column, ask):
             return np.asarray(getattr(column, ask)(), bool)

@@ -1,4 +1,4 @@
-"""What callers bring to a network that knows columns and classes, made into arrays."""
+"""Tables and class names, made into the arrays of a network that knows its columns and classes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Classes = tuple[Any, ...]
 
 def checked_classes(classes: Any, outputs: int) -> Classes | None:
     """
-    Return a network's classes as a tuple of Python's own strings, numbers and booleans.
+    Return a network's classes as a tuple of Python strings, numbers and booleans.
 
     Raises
     ------
     TypeError, ValueError
-        If they are not one for each output (two, for a single one), or one is there twice.
+        If there is not one for each output (two for a single output), or one occurs twice.
     """
     if classes is None:
         return None
@@ -39,24 +39,24 @@ def examples(
     preprocessing: Preprocessing | None, classes: Classes | None, real: str, data: Any, name: str
 ) -> Any:
     """
-    Return a data set whose tables are arrays, and whose classes are labels 0, 1, 2 and so on.
+    Return a data set with tables as arrays, and classes as labels 0, 1, 2, ...
 
     Parameters
     ----------
     preprocessing : Preprocessing, optional
-        What is done to tables; without it they are left to who reads them as numbers.
+        It transforms tables. Without it, tables stay as they are: `arrays` reads their numbers.
     classes : tuple, optional
-        What y holds, if it is one value for each example.
+        The classes that y holds, if y has one value for each example.
     real : str
-        The type of x.
-    data : as `Network.SGD` takes it, or a table that holds the target, too
+        The dtype of x.
+    data : as `Network.SGD` takes it, or a table that includes the target
     name : str
-        For errors.
+        The name of the data in errors.
 
     Raises
     ------
     TypeError, ValueError
-        If a table does not fit, or y holds what is no class.
+        If a table does not fit, or y holds a value that is no class.
     """
     if preprocessing is not None and is_table(data):
         table = from_frame(data)
@@ -70,7 +70,7 @@ def examples(
     x, y = data
     if preprocessing is not None and is_table(x):
         x = preprocessing.transform(x, real)
-    if classes is not None and not (_is_vector(x) and _is_vector(y)):  # one example's outputs
+    if classes is not None and not (_is_vector(x) and _is_vector(y)):  # a single example
         y = labels(y, classes, arrays.part("y", name))
     return x, y
 
@@ -83,22 +83,22 @@ def _is_vector(values: Any) -> bool:
 
 def labels(y: Any, classes: Classes, name: str = "y") -> Any:
     """
-    Return the labels 0, 1, 2, ... of classes; what is no vector of them is returned as it is.
+    Return classes as labels 0, 1, 2, ...; what is no vector of classes is returned as it is.
 
     Numbers are labels already, unless classes are numbers.
 
     Raises
     ------
     ValueError
-        If y holds what is none of the classes, or misses a value.
+        If y holds a value that is none of the classes, or misses one.
     """
     if arrays.is_sparse(y):
         return y
     try:
         values = np.asarray(y)
-        if values.dtype.kind in "UT":  # of numbers beside strings, NumPy makes strings
+        if values.dtype.kind in "UT":  # NumPy turns numbers beside strings into strings
             values = np.asarray(y, dtype=object)
-    except (TypeError, ValueError, RuntimeError):  # who reads y next says what is wrong
+    except (TypeError, ValueError, RuntimeError):  # the next check says what is wrong
         return y
     if values.dtype.kind not in "biufO":
         return y

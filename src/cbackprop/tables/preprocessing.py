@@ -1,4 +1,4 @@
-"""What is done to the columns of a table before a network sees them; kept with the network."""
+"""The preprocessing of a table's columns. It belongs to the network, and is saved with it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from cbackprop.tables import cells
 from cbackprop.tables.frame import from_frame
 from cbackprop.tables.table import Table
 
-KINDS = ("number", "constant", "pixel", "boolean", "category")
-MOST_CATEGORIES = 100  # of a column; rarer ones share the slot of what is unknown
-FEW_CATEGORIES = 10  # so many are classes however few rows there are
-FEWEST_PIXELS = 48
+COLUMN_KINDS = ("number", "constant", "pixel", "boolean", "category")
+MAX_CATEGORIES = 100  # of a column; rarer ones share the slot for unknown values
+FEW_CATEGORIES = 10  # up to so many different words are categories in any number of rows
+MIN_PIXELS = 48  # columns
 TRUTHS = {"true": 1.0, "false": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
     """
-    A column of a table, and what is done to it.
+    A column of a table, and its preprocessing.
 
     Attributes
     ----------
@@ -37,11 +37,11 @@ class Column:
     mean, scale : float
         A number x becomes (x - mean) / scale.
     median : float
-        What a missing number is taken for.
+        The value that replaces a missing number.
     indicator : bool
-        Whether a column of its own says where a number was missing.
+        Whether there is an extra output that is 1 where a number is missing.
     categories : tuple of str
-        In sorted order; each has an output, and all else the one behind them.
+        Sorted. Each has an output; a last output is for all other values.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Column:
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the columns that it becomes."""
+        """The names of the columns that it becomes."""
         if self.kind == "category":
             return [*(f"{self.name} = {category}" for category in self.categories),
                     f"{self.name} unknown"]
         return [self.name, f"{self.name} missing"][:1 + self.indicator]
 
     def described(self) -> str:
-        """Say what is done to it."""
+        """Return a description of the preprocessing."""
         if self.kind == "category":
             return f"one-hot: {_check.shown(list(self.categories))}, or unknown"
         moved = f"x {'+' if self.mean < 0 else '-'} {abs(self.mean):.6g}"
@@ -74,12 +74,12 @@ class Column:
 
 class Preprocessing:
     """
-    What is done to a table's columns, as the training part of it suggests.
+    The preprocessing of a table, fitted on its training part by `fit`.
 
-    `fit` makes one. Numbers are standardised by mean and standard deviation; a constant column has
-    scale 1. Text is one-hot, in sorted order, with a slot behind for what is missing or unknown;
-    booleans are 0 or 1. A missing number is the median, and an indicator column says where, if the
-    training part had any. A table of pixels (whole numbers in 0..255, half of them 0) is divided by
+    Numbers are standardised by mean and standard deviation; a constant column has scale 1. Text is
+    one-hot, in sorted order, with a last slot for missing and unknown values. Booleans are 0 or 1.
+    The median replaces a missing number, and an indicator column is 1 there if numbers were missing
+    in the training part. A table of pixels (whole numbers in 0..255, half of them 0) is divided by
     255.
 
     Parameters
@@ -87,21 +87,22 @@ class Preprocessing:
     columns : sequence of Column
         In the order of the network's inputs.
     names : sequence of str, optional
-        Of all columns that the table had, in its order; by default those of `columns`.
+        The names of all columns of the table, in its order; by default those of `columns`.
     target : sequence of str
-        Those of them that hold the target.
+        The names among them that hold the target.
     left_out : dict of str to str
-        Those that are left out, and why.
+        The names among them that are left out, with the reasons.
     named : bool
-        Whether the table named its columns; if not, they are known by position.
+        Whether the table has names for its columns. If not, columns are matched by position.
 
     Attributes
     ----------
     inputs : tuple of Column
+        The parameter `columns`.
     columns : tuple of str
-        Names of what comes out.
+        The names of the columns that `transform` returns.
     names, target, left_out, named
-        As given.
+        The parameters.
     """
 
     def __init__(
@@ -120,15 +121,15 @@ class Preprocessing:
         left_out: str | Sequence[str] | dict[str, str] = (),
     ) -> Preprocessing:
         """
-        Look at the training part of a table, and settle what is done to each column.
+        Return the preprocessing for a table, of which `table` is the training part.
 
         Parameters
         ----------
         table : Table, DataFrame of pandas or polars, pyarrow Table, dict of columns, 2-D array
         target : str or sequence of str
-            Columns that are no inputs, but known.
+            The columns of the target, which are no inputs.
         left_out : str, sequence of str, or dict {name: why}
-            Columns that the network does not see.
+            The columns that are left out.
 
         Returns
         -------
@@ -137,7 +138,7 @@ class Preprocessing:
         Raises
         ------
         ValueError
-            If there are no rows, no column remains, one holds dates or what is not finite, or a
+            If there are no rows, no column remains, a column holds dates or infinite numbers, or a
             name is unknown.
 
         Examples
@@ -179,11 +180,11 @@ class Preprocessing:
 
     def transform(self, table: Any, dtype: DTypeLike = "float32") -> NDArray[Any]:
         """
-        Return what a network takes: rows as they are, columns as they are named in `columns`.
+        Return the input of the network for a table: its rows, with the columns of `columns`.
 
-        Columns are matched by name, in any order; where there are no names, by position. A
-        UserWarning names columns that are not known and so ignored, and those that miss values as
-        they did not in training: the median stands for them.
+        Columns are matched by name, in any order, or by position if there are no names. A
+        UserWarning names unknown columns, which are ignored, and columns that miss values although
+        none was missing in training: the median replaces these values.
 
         Parameters
         ----------
@@ -197,8 +198,8 @@ class Preprocessing:
         Raises
         ------
         ValueError
-            If a column is missing, or holds what it did not in training: the error names it, and
-            the place of the first such value.
+            If a column is missing, or holds values of another kind than in training. The error
+            names the column and the place of the first such value.
         """
         if frames.is_frame(table) and len(getattr(table, "shape", ())) == 1:
             raise TypeError(f"a table must have columns, got a {type(table).__name__} of shape "
@@ -220,12 +221,12 @@ class Preprocessing:
             at += len(column.outputs)
         if gaps:
             warnings.warn(f"{table.source} misses values where the training part had none, in "
-                          f"{_listed(gaps)}: its median stands for them", stacklevel=2)
+                          f"{_listed(gaps)}: the median replaces them", stacklevel=2)
         return x
 
     def targets(self, table: Any) -> NDArray[Any] | None:
         """
-        Return the target's column, or columns side by side; None where the table has them not.
+        Return the target: a column, or several side by side; None if the table lacks one.
 
         Parameters
         ----------
@@ -239,10 +240,10 @@ class Preprocessing:
         return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
     def words(self) -> str:
-        """Say in a line how many columns there are of each kind."""
+        """Return a line with the number of columns of each kind."""
         words = {"number": "standardised", "constant": "constant", "pixel": "divided by 255",
                  "boolean": "boolean", "category": "one-hot"}
-        counts = {kind: sum(column.kind == kind for column in self.inputs) for kind in KINDS}
+        counts = {kind: sum(column.kind == kind for column in self.inputs) for kind in COLUMN_KINDS}
         parts = [f"{count} {words[kind]}" for kind, count in counts.items() if count]
         if self.left_out:
             parts.append(f"{len(self.left_out)} left out")
@@ -260,7 +261,7 @@ class Preprocessing:
 
     def summary(self) -> str:
         """
-        Return a table of columns: what is done to each; alike ones side by side share a line.
+        Return a table of the columns and their preprocessing. Equal neighbours share a line.
 
         Examples
         --------
@@ -279,10 +280,10 @@ class Preprocessing:
         rows += [[name, "0", "the target"] for name in self.target]
         return aligned(["column", "inputs", "what is done"], rows, left=(0, 1, 2))
 
-    # ---- as a file has it ----
+    # ---- in files ----
 
     def state(self) -> dict[str, Any]:
-        """Return all of it as what JSON has, and one array, "numbers"."""
+        """Return all of it in types that JSON has, and one array, "numbers"."""
         return {
             "columns": [column.name for column in self.inputs],
             "kinds": [column.kind for column in self.inputs],
@@ -297,12 +298,12 @@ class Preprocessing:
     @classmethod
     def of(cls, state: dict[str, Any]) -> Preprocessing:
         """
-        Make it again from what `state` returned.
+        Return the preprocessing for which `state` returned this.
 
         Raises
         ------
         ValueError
-            If it is none, or damaged.
+            If the state is damaged.
         """
         rule = "preprocessing must be as it was saved"
         if not isinstance(state, dict) or set(state) != {
@@ -331,7 +332,7 @@ class Preprocessing:
                 isinstance(why, str) for why in left_out.values()):
             raise ValueError(f"{rule}: left_out, got {_check.shown(left_out)}")
         for kind, indicator in zip(state["kinds"], state["indicators"], strict=True):
-            _check.choice("kind of a column", kind, KINDS)
+            _check.choice("kind of a column", kind, COLUMN_KINDS)
             _check.instance("indicator of a column", indicator, bool)
         _check.instance("named", state["named"], bool)
         categories = [tuple(_texts(given, f"{rule}: categories")) for given in state["categories"]]
@@ -347,13 +348,13 @@ class Preprocessing:
         return cls(columns, names=names, target=of["target"], left_out=left_out,
                    named=state["named"])
 
-    # ---- whose columns are whose ----
+    # ---- matching columns ----
 
     def _position_names(self, table: Table) -> dict[str, str]:
-        """Return the table's name of each name that is known."""
+        """Return the table's name for each known name that it has."""
         if table.named and self.named:
             return {name: name for name in self.names if name in table.columns}
-        # A file for predictions has no target, and perhaps none of what is left out.
+        # A file for predictions has no target, and may lack the columns that are left out.
         without = [name for name in self.names if name not in self.target]
         seen = [column.name for column in self.inputs]
         if len(table.target) == len(self.target):  # kept apart, wherever it stood in training
@@ -367,7 +368,7 @@ class Preprocessing:
                 return dict(zip(names, table.columns, strict=True))
         counts = sorted({len(self.names), len(without), len(seen)})
         raise ValueError(f"{table.source} must have {' or '.join(map(str, counts))} columns, as in "
-                         f"training, for they have no names, got {len(table.columns)}")
+                         f"training, since they have no names, got {len(table.columns)}")
 
     def _matched(self, table: Table) -> dict[str, str]:
         found = self._position_names(table)
@@ -385,10 +386,10 @@ class Preprocessing:
 
 
 def is_table(values: object) -> bool:
-    """Tell what has columns: a Table, a dict, a DataFrame of pandas or polars, a pyarrow Table."""
+    """Return whether this is a Table, a dict, a DataFrame, or a pyarrow Table."""
     if isinstance(values, (Table, dict)):
         return True
-    if frames.is_frame(values):  # as a Series, which may be a row; it is refused
+    if frames.is_frame(values):  # a Series too: `transform` refuses it, as it may be a row
         return True
     return type(values).__module__.partition(".")[0] == "pyarrow" and hasattr(
         values, "column_names")
@@ -398,7 +399,7 @@ def is_table(values: object) -> bool:
 
 
 def _fitted(table: Table, name: str, values: NDArray[Any], pixels: bool) -> Column | str:
-    """Return what is done to a column, or why it is left out."""
+    """Return the preprocessing of a column, or the reason for which it is left out."""
     if values.dtype.kind == "M":
         raise ValueError(
             f"column {name!r} of {table.source} holds dates, which a network cannot take: make "
@@ -422,10 +423,10 @@ def _fitted(table: Table, name: str, values: NDArray[Any], pixels: bool) -> Colu
     low, high, median = float(present.min()), float(present.max()), float(np.median(present))
     if low == high:
         return Column(name, "constant", low, 1.0, low, indicator)
-    unit = max(abs(low), abs(high))  # squares of numbers may be beyond a float
+    unit = max(abs(low), abs(high))  # the squares of large numbers overflow
     scaled = present / unit
     mean, scale = float(scaled.mean()) * unit, float(scaled.std()) * unit
-    if not (scale > 0 and math.isfinite(scale)):  # differences that no float has
+    if not (scale > 0 and math.isfinite(scale)):  # the differences underflow or overflow
         return Column(name, "constant", median, 1.0, median, indicator)
     return Column(name, "number", mean, scale, median, indicator)
 
@@ -436,16 +437,16 @@ def _categories(name: str, values: NDArray[Any]) -> Column | str:
     if not present:
         return "it has no values"
     if len(found) > FEW_CATEGORIES and 2 * len(found) > len(present):
-        return (f"text with {len(found)} different values in {len(present)} rows; to have it seen, "
+        return (f"text with {len(found)} different values in {len(present)} rows; to use it, "
                 f"make a few classes or numbers of it")
-    if len(found) > MOST_CATEGORIES:
-        found = np.sort(found[np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]])
+    if len(found) > MAX_CATEGORIES:
+        found = np.sort(found[np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]])
     return Column(name, "category", categories=tuple(found.tolist()))
 
 
 def _are_pixels(columns: Collection[NDArray[Any]]) -> bool:
-    """Tell whether columns are images: many, whole numbers in 0..255, and half of them 0."""
-    if len(columns) < FEWEST_PIXELS:
+    """Return whether columns are pixels: many, whole numbers in 0..255, and half of them 0."""
+    if len(columns) < MIN_PIXELS:
         return False
     zeros = most = 0.0
     for values in columns:
@@ -453,17 +454,17 @@ def _are_pixels(columns: Collection[NDArray[Any]]) -> bool:
             return False
         high = values.max()
         if not (high <= 255 and values.min() >= 0 and (values == np.floor(values)).all()):
-            return False  # as is one that misses a value
+            return False  # a missing value, NaN, ends here too
         zeros, most = zeros + float((values == 0).mean()), max(most, float(high))
     return most > 127 and 2 * zeros >= len(columns)
 
 
 def _read(table: Table, name: str, column: Column) -> NDArray[Any]:
-    """Return a column's numbers, NaN where one is missing; of categories, their places."""
+    """Return a column's numbers, NaN where one is missing, or the indices of its categories."""
     values = table.columns[name]
     if values.dtype.kind == "M":
-        raise ValueError(f"column {name!r} of {table.source} holds dates, as it did not in "
-                         f"training")
+        raise ValueError(f"column {name!r} of {table.source} holds dates, which it did "
+                         f"not in training")
     if column.kind == "category":
         return _places(values, column.categories)
     boolean = _truths(values)
@@ -492,7 +493,7 @@ def _is_truth(word: str) -> bool:
 
 
 def _truths(values: NDArray[Any]) -> NDArray[np.float64] | None:
-    """Return 0, 1, and NaN for a missing one, of booleans and of such in words; else None."""
+    """Return booleans, or text that spells them, as 0, 1 and NaN if missing; else None."""
     if values.dtype == bool:
         return values.astype(np.float64)
     if values.dtype != object:
@@ -504,9 +505,9 @@ def _truths(values: NDArray[Any]) -> NDArray[np.float64] | None:
 
 
 def _places(values: NDArray[Any], categories: tuple[str, ...]) -> NDArray[Any]:
-    """Return the place of each value among the categories; behind them of what is unknown."""
+    """Return the index of each value among the categories; unknown values come last."""
     place = {category: at for at, category in enumerate(categories)}
-    if values.dtype != object:  # all that this table has happen to be numbers
+    if values.dtype != object:  # in this table, all values look like numbers
         values = np.array([str(int(value)) if value.is_integer() else str(value)
                            for value in values.astype(np.float64).tolist()], dtype=object)
     unknown = len(categories)
@@ -514,11 +515,11 @@ def _places(values: NDArray[Any], categories: tuple[str, ...]) -> NDArray[Any]:
 
 
 def _write(x: NDArray[Any], at: int, column: Column, values: NDArray[Any]) -> None:
-    """Write what comes of a column's values into rows of zeros."""
+    """Write a column's outputs into rows of zeros."""
     if column.kind == "category":
         x[np.arange(len(x)), at + values] = 1
         return
-    # A number may be far beyond what training saw, and beyond x's type: the network will say so.
+    # A number may be beyond x's type. The network refuses the infinity that results.
     with np.errstate(over="ignore"):
         x[:, at] = (values - column.mean) / column.scale
 

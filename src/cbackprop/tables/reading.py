@@ -1,4 +1,4 @@
-"""Tables from files. The first bytes say what a file is, not its name."""
+"""Tables from files. The first bytes of a file decide its format, not its name."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from .text import read_text
 X_NAMES = ("x", "data", "images", "image", "features", "inputs", "input", "arr_0")  # in any case
 Y_NAMES = ("y", "target", "targets", "labels", "label", "classes", "class", "outputs", "output",
            "arr_1")
-PARTS = ("", "_train", "train_", "training_", "_training")  # before or after a name
-STREAM = b"\xff\xff\xff\xff"  # Arrow's
+PARTS = ("", "_train", "train_", "training_", "_training")  # prefixes and suffixes of a name
+STREAM = b"\xff\xff\xff\xff"  # the first bytes of Arrow's stream format
 EXCEL = ("xl/workbook.xml", "xl/workbook.bin")
 
 
@@ -35,21 +35,21 @@ def read(
     r"""
     Read a table from a file.
 
-    It may be CSV in any of its dialects, ``.npy``, ``.npz``, Parquet, Arrow or Excel, packed by
-    gzip or not. Parquet, Arrow and Excel, and large CSV fast, need the extra ``tables``.
+    It may be CSV in any dialect, ``.npy``, ``.npz``, Parquet, Arrow or Excel, compressed by gzip or
+    not. Parquet, Arrow and Excel need the extra ``tables``, which also reads large CSV faster.
 
     Parameters
     ----------
     source : str, path-like or binary file
         "-" is the standard input.
     header : bool, optional
-        Whether the first row of text has the names. By default it is found out.
+        Whether the first row of a text file holds the names. By default, this is guessed.
     separator : str, optional
-        What stands between the fields of a text. By default it is found out.
+        The character between the fields of a text file. By default, it is guessed.
     text : sequence of str
-        Columns of a text that stay words, whatever they look like. Others are passed over.
+        Columns of a text file that stay text, whatever they look like. Unknown names are ignored.
     max_bytes : int
-        What a packed file may unpack to, unless it is larger itself.
+        The size to which a compressed file may unpack, unless it is larger itself.
 
     Returns
     -------
@@ -58,11 +58,11 @@ def read(
     Raises
     ------
     ValueError
-        If the file is damaged or no table: the file, its line, and the column.
+        If the file is damaged or no table. The error names the file, the line and the column.
     OSError
         If the file cannot be opened.
     ModuleNotFoundError
-        Without the library that reads such a file.
+        If the library that reads such a file is missing.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def _by_polars(kind: str, content: bytes, name: str, most: int) -> Table:
     polars = _extras.library("polars", f"{name}: to read {what}", "tables")
     with storage.damaged(f"{name}: must be a whole file of {what}, got "):
         try:
-            if content.startswith(STREAM):  # which says nowhere how long it is
+            if content.startswith(STREAM):  # it does not state its length
                 frame = polars.read_ipc_stream(io.BytesIO(content))
             else:
                 plan = getattr(polars, f"scan_{kind}")(io.BytesIO(content))
@@ -191,7 +191,7 @@ def _by_polars(kind: str, content: bytes, name: str, most: int) -> Table:
                 if size > most:
                     raise ValueError(f"about {size:,} bytes, more than max_bytes = {most:,}")
                 frame = plan.collect()
-        except polars.exceptions.PanicException as error:  # which is no Exception
+        except polars.exceptions.PanicException as error:  # it is no Exception
             raise ValueError(str(error)) from None
     return from_frame(frame, name)
 

@@ -1,9 +1,9 @@
 """
-What is decided for a table without being asked for: the network, and how it is trained.
+The network that is chosen for a table, and the settings of its training.
 
-Whatever the caller decides replaces the guess, and the guesses after it follow: another activation
-has another initializer, another optimizer another eta. The numbers were measured; docs/settings.md
-says on what.
+A value from the caller replaces the guess, and later guesses follow it: another activation has
+another initializer, another optimizer another eta. The numbers were measured; docs/settings.md says
+on what.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ KINDS = ("classes", "numbers", "counts", "labels")
 NETWORK = ("sizes", "activation", "cost", "output_activation", "initializer")
 TRAINING = ("optimizer", "validation_split", "mini_batch_size", "eta", "epochs", "patience",
             "lmbda")
-FLAGS = {"mini_batch_size": "batch"}  # where they are not the names
+FLAGS = {"mini_batch_size": "batch"}  # flags that are not called as their arguments
 
-HIDDEN, MORE = 100, 200  # neurons
-MANY = 10_000  # rows, which more neurons can learn from
-FEW = 20  # rows, of which none can be spared
-SMALL = 1000  # rows, of which a tenth would tell too little
-STEPS = 500  # of an epoch, if the mini-batch may be as long as that asks for
-BATCHES = 16, 256
-MOST_AT_ONCE = 5000  # rows for Rprop, which wants all of them
-WORK = 8e10  # epochs * rows * parameters: ten seconds of one core, about
-EPOCHS = 10, 300
+HIDDEN, MORE_HIDDEN = 100, 200  # neurons
+MANY = 10_000  # rows from which more hidden neurons pay
+MIN_SPLIT = 20  # rows below which none are held out
+SMALL = 1000  # rows below which a tenth is too few to hold out
+STEPS = 500  # mini-batches of an epoch, within the limits of their length
+BATCHES = 16, 256  # least and greatest length of a mini-batch
+MAX_RPROP = 5000  # rows of a mini-batch for Rprop, which needs as many as possible
+WORK = 8e10  # epochs * rows * parameters: about ten seconds of one core
+EPOCHS = 10, 300  # least and most
 
 COSTS = {"classes": "log_likelihood", "numbers": "quadratic", "counts": "poisson",
          "labels": "cross_entropy"}
-OUTPUTS = {"numbers": "identity", "counts": "exponential"}  # of costs that go with any
-LMBDA = 0.05  # times the root of the rows, by whose number it is divided
+OUTPUTS = {"numbers": "identity", "counts": "exponential"}  # for costs that go with any output
+LMBDA = 0.05  # times the root of the number of rows, n; SGD divides lmbda by n
 
 RELUS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish")
 
 
 class Decision(NamedTuple):
-    """Something that was decided, and why; as text, a flag that can be typed the next time."""
+    """A choice and its reason; its text is a flag that can be typed the next time."""
 
     name: str
     value: Any
@@ -58,7 +58,7 @@ class Decision(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Return the value as it is typed."""
+        """The value as it is typed."""
         if isinstance(self.value, float):
             return f"{self.value:g}"
         if isinstance(self.value, list):
@@ -69,16 +69,16 @@ class Decision(NamedTuple):
 @dataclass(frozen=True)
 class Settings:
     """
-    What `decide` decided.
+    The choices of `decide`.
 
     Attributes
     ----------
     kind : str
-        Of the target.
+        The kind of the target.
     values : dict
-        Everything, the caller's own decisions included.
+        All values, those of the caller included.
     decisions : tuple of Decision
-        The guesses among them, in the order in which they follow from each other.
+        The guesses among them. Later ones follow from earlier ones.
     """
 
     kind: str
@@ -105,24 +105,25 @@ class Settings:
 
     @property
     def scales_targets(self) -> bool:
-        """Whether `train` trains on standardised targets: numbers, of outputs that reach any."""
+        """Whether `train` standardises the targets: numbers, with an identity as the output."""
         return self.kind == "numbers" and self.values["output_activation"] == "identity"
 
     def train(self, net: Any, x: Any, y: ArrayLike, **given: Any) -> History:
         """
         Train a network as decided.
 
-        Numbers are standardised meanwhile, for the steps of most optimizers have a size of their
-        own; the last layer has their scale afterwards, so that outputs are in the target's unit.
-        Costs of the history are those of standardised numbers.
+        Targets that are numbers are standardised while the network trains, since the size of most
+        optimizers' steps does not depend on the targets. Their scale is then multiplied into the
+        last layer, so that outputs are in the target's unit. Costs in the history are those of
+        standardised targets.
 
         Parameters
         ----------
         net : Network
         x, y : arrays
         **given
-            Further arguments of `Network.SGD`. `evaluation_data` takes the place of the part of the
-            rows that would be held out.
+            Further arguments of `Network.SGD`. `evaluation_data` replaces the rows that would be
+            held out.
 
         Raises
         ------
@@ -144,7 +145,7 @@ class Settings:
             scale = replace(scale, mean=np.zeros_like(scale.mean))
         if evaluation is not None:
             evaluation = evaluation[0], scale.scaled(evaluation[1])
-        if net.history is not None:  # it goes on
+        if net.history is not None:  # a second training
             scale.leave(net)
         try:
             return net.SGD((x, scale.scaled(y)), **options, evaluation_data=evaluation, **given)
@@ -155,7 +156,7 @@ class Settings:
 @dataclass(frozen=True)
 class TargetScale:
     """
-    The mean and the scale of numbers, and how an identity's layer takes them over.
+    The mean and the scale of numeric targets. A last layer of identities can take them over.
 
     Attributes
     ----------
@@ -167,7 +168,7 @@ class TargetScale:
 
     @classmethod
     def of(cls, y: NDArray[Any]) -> TargetScale:
-        """Measure rows `(n, out)`, or `(n,)` numbers of one output."""
+        """Measure targets of shape (n, out), or (n,) for one output."""
         rows = y.reshape(len(y), -1)
         # Squares of numbers may be beyond a float. By a power of 2, nothing is rounded.
         unit = np.ldexp(1.0, np.frexp(np.abs(rows).max(axis=0))[1] - 1)
@@ -180,28 +181,28 @@ class TargetScale:
         return ((rows.reshape(len(rows), -1) - self.mean) / self.scale).reshape(rows.shape)
 
     def leave(self, net: Any) -> None:
-        """Let outputs be those of standardised y again."""
+        """Change the last layer: outputs become those for standardised y."""
         net.weights[-1][...] /= self.scale[:, None]
         net.biases[-1] = (net.biases[-1] - self.mean[:, None]) / self.scale[:, None]
 
     def enter(self, net: Any) -> None:
-        """Let outputs be in the unit of y."""
+        """Change the last layer: outputs become those for y in its own unit."""
         net.weights[-1][...] *= self.scale[:, None]
         net.biases[-1] = net.biases[-1] * self.scale[:, None] + self.mean[:, None]
 
 
 def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Settings:
     """
-    Decide what the caller has not: the network for a table, and how it is trained.
+    Choose the network for a table, and its training, where the caller has not.
 
     Parameters
     ----------
     kind : {"classes", "numbers", "counts", "labels"}
-        Of the target; labels are several columns of 0 and 1.
+        The kind of the target; labels are several columns of 0 and 1.
     rows, columns, outputs : int
-        Of the table as the network gets it; inputs standardised, one output for each class.
+        The numbers of rows, of inputs (standardised), and of outputs (one for each class).
     **given
-        What the caller decides, None for nothing: sizes, activation, cost, output_activation,
+        Values from the caller, None for none: sizes, activation, cost, output_activation,
         initializer, optimizer, validation_split, mini_batch_size, eta, epochs, patience, lmbda.
 
     Returns
@@ -211,8 +212,8 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     Raises
     ------
     TypeError, ValueError
-        If an argument is unknown, or sizes do not fit the table; what else is wrong, `Network` and
-        `SGD` say.
+        If an argument is unknown, or sizes do not fit the table. `Network` and `SGD` check the
+        values.
 
     Examples
     --------
@@ -241,7 +242,7 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
             decisions.append(Decision(name, values[name], reason))
         return values[name]
 
-    hidden = HIDDEN if rows < MANY else MORE
+    hidden = HIDDEN if rows < MANY else MORE_HIDDEN
     sizes = guess("sizes", lambda: (
         [columns, hidden, outputs],
         f"{columns} columns, {hidden} hidden neurons, and {outputs} for {kind}"))
@@ -290,12 +291,12 @@ def check_known(given: Iterable[str], function: str, *more: str) -> None:
 def _check_sizes(sizes: Any, columns: int, outputs: int, kind: str) -> None:
     found = _check.sizes(sizes)
     if (found[0], found[-1]) != (columns, outputs):
-        raise ValueError(f"sizes must begin with {columns}, the columns that the network is given, "
+        raise ValueError(f"sizes must begin with {columns}, the number of inputs, "
                          f"and end with {outputs} for {kind}, got {_check.shown(sizes)}")
 
 
 def _cost(kind: str, output: Any) -> tuple[str, str]:
-    """Choose the cost, perhaps of an output that the caller has chosen."""
+    """Choose the cost, to go with the caller's output if there is one."""
     if output is None or kind == "numbers":
         return COSTS[kind], f"what fits {kind}"
     cost = COSTS[kind] if kind == "counts" else layers.default_cost(output)
@@ -339,14 +340,14 @@ def _optimizer(optimizer: Any) -> optimizers.Optimizer:
 
 def validation_split(rows: int) -> tuple[float, str]:
     """Choose the share of rows that is held out, and say why."""
-    if rows < FEW:
+    if rows < MIN_SPLIT:
         return 0.0, f"none of {rows} rows can be spared"
     return (0.2 if rows < SMALL else 0.1), f"of {rows} rows, to see when to stop"
 
 
 def _mini_batch_size(n: int, optimizer: optimizers.Optimizer) -> tuple[int, str]:
     if optimizer.NAME == "rprop":
-        return min(n, MOST_AT_ONCE), "rprop wants all rows at once"
+        return min(n, MAX_RPROP), "rprop wants all rows at once"
     low, high = BATCHES
     return min(n, max(low, min(high, 2**round(math.log2(max(1, n / STEPS)))))), f"for {n} rows"
 

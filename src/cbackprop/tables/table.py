@@ -1,4 +1,4 @@
-"""A table in memory: named columns, and where in its file each cell stands."""
+"""A table in memory: named columns, and the place of each cell in its file."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class Table:
     Parameters
     ----------
     columns : dict of str to ndarray, shape (n,)
-        In the order of the file. float64 are numbers, in which NaN is a missing one; object is
-        text, str or None; bool; and datetime64.
+        In the order of the file. The dtype is float64 for numbers (NaN if missing), object for text
+        (None if missing), bool or datetime64.
     source : str
-        What messages call it: a file's name, or "the DataFrame".
+        The table's name in messages: the name of a file, or "the DataFrame".
     named : bool
-        Whether the names are the source's own, and not "column 1", "column 2" and so on.
+        Whether the source has names for its columns; if not, they are "column 1", "column 2", ...
     lines : sequence of int, optional
         The line of the file on which each row begins. Without it, messages count rows from 0.
     target : tuple of str
-        The columns that the source itself keeps apart, as an ``.npz`` does with y.
+        The columns that the source itself separates from the others, such as y of an ``.npz``.
     notes : tuple of str
-        What was decided in reading, a line each.
+        Decisions made while the table was read, a line each.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class Table:
 
     def rows(self, chosen: Any) -> Table:
         """
-        Return a table of some rows, which know on which lines they stood if the file has lines.
+        Return a table of some rows. They keep the numbers of their lines.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What a table is to be learned: which column, and of what kind it is. Each choice says why."""
+"""The target of a table: which columns it is, and of which kind. Each choice has its reason."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ KINDS = {"classes": "classes", "classification": "classes", "numbers": "numbers"
          "regression": "numbers", "counts": "counts", "labels": "labels"}
 COUNTS = re.compile(r"(?:^(?:num|nb|number_of)_)|"
                     r"(?:^|_)(?:counts?|cnt|visits|claims|purchases|arrivals|accidents)(?:_|$)")
-FEW = 20  # whole numbers of so many values are classes
-ENOUGH = 5  # examples of each, on the average
-GAPS = 5  # values, between which labels would have none
+FEW = 20  # up to so many different whole numbers are classes
+ENOUGH = 5  # rows of each, on average
+GAPS = 5  # from so many different values on, labels would have no gaps
 Label: TypeAlias = str | int | float | bool
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Target:
     """
-    What a table is to be learned.
+    The columns of a table that are to be learned.
 
     Parameters
     ----------
     names : tuple of str
-        The columns, nearly always one.
+        The names of the columns; usually there is one.
     kind : {"classes", "numbers", "counts", "labels"}
         "labels" are several columns of 0 and 1.
     y : ndarray, shape (n,) or (n, k)
-        int64 from 0 on for classes, else float64.
+        int64 labels from 0 for classes, else float64.
     classes : tuple or None
-        Of classes, what each number stands for: text, integers, numbers or booleans, sorted. Of
-        labels, the names of the columns.
+        For classes, the value for which each label stands: text, integers, numbers or booleans,
+        sorted. For several labels, the names of the columns.
     why : str
-        One line: which column was taken, and why.
+        One line: the column that was taken, and the reason.
     kind_why : str
-        One line: which kind was taken, and why.
+        One line: the kind that was taken, and the reason.
     left_out : dict of str to str
-        Columns that are no features, each with the reason.
+        The columns that are no features, with the reasons.
     """
 
     names: tuple[str, ...]
@@ -62,7 +62,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The column, or all of them with commas between."""
+        """The name of the column, or all names, separated by commas."""
         return ", ".join(self.names)
 
 
@@ -70,20 +70,20 @@ def choose(
     table: Table, target: str | int | Sequence[str | int] | None = None, kind: str | None = None
 ) -> Target:
     r"""
-    Choose what is to be learned of a table.
+    Choose the target of a table.
 
-    Without a target it is, of these, the first that there is: what the file itself keeps apart as
-    y; a column whose name means target; the first column, if it alone is integers of few values and
-    all others are pixels; the last column.
+    If it is not given, it is the first of these that the table has: what the file itself separates
+    as y; a column whose name means target; the first column, if it alone is integers of few values
+    and all others are pixels; the last column.
 
     Parameters
     ----------
     table : Table
     target : str, int, or sequence of these, optional
-        Columns by name or by index, which may be negative and may be written as text.
+        Names or indices of columns. An index may be negative, and may be text.
     kind : str, optional
         "classification" (or "classes"), "regression" ("numbers"), "counts" or "labels". By default
-        it is found out.
+        it is guessed.
 
     Returns
     -------
@@ -92,8 +92,8 @@ def choose(
     Raises
     ------
     TypeError, ValueError
-        If there is no such column or no such kind; if a row has no target, or all have the same; if
-        the targets are not of this kind.
+        If there is no such column or kind; if a row has no target, or all have the same; if the
+        targets are not of this kind.
 
     Examples
     --------
@@ -191,11 +191,11 @@ def _column(table: Table, one: Any) -> str:
 
 
 def _found(table: Table) -> tuple[list[str], str]:
-    """Return the target of a table of which nobody said it."""
+    """Guess the target, and return its names and the reason."""
     names = list(table.columns)
     if table.target:
         called = ", ".join(map(repr, table.target[:3])) + ", ..." * (len(table.target) > 3)
-        return list(table.target), f"{called}, which the file keeps apart"
+        return list(table.target), f"{called}, which the file stores separately"
     if table.named:
         known = [names[at] for at in columns.named_target(names)]
         fit = [name for name in known if not _unfit(name, table.columns[name])]
@@ -219,7 +219,7 @@ def _called(table: Table, name: str) -> str:
 
 
 def _no_feature(table: Table, name: str) -> str | None:
-    """Return why a column is left out, or None."""
+    """Return the reason to leave a column out, or None."""
     column, n = table.columns[name], len(table)
     at = list(table.columns).index(name)
     if columns.is_index(name if table.named else None, column):
@@ -230,7 +230,7 @@ def _no_feature(table: Table, name: str) -> str | None:
             called = f"{where}, without a name, which"
         return f"left out: {called} {'counts' if counts else 'numbers'} the rows"
     if table.named and columns.means_index(name) and n >= FEW and _differs_in_every_row(column):
-        return f"left out: column {name!r}, a name of its own for every row"
+        return f"left out: column {name!r}, which identifies the rows"
     return None
 
 
@@ -242,7 +242,7 @@ def _differs_in_every_row(column: NDArray[Any]) -> bool:
 
 
 def _unfit(name: str, column: NDArray[Any]) -> bool:
-    """Tell a column that is no target, whatever its name: dates, texts that all differ."""
+    """Return whether a column cannot be a target: dates, a feature, or text with many values."""
     return column.dtype.kind == "M" or _is_feature(name, column) or (
         column.dtype == object and _are_too_many(len(set(column)), len(column)))
 
@@ -276,11 +276,11 @@ def _check_column(table: Table, name: str) -> None:
 def _of_several(
     table: Table, names: Sequence[str], kind: str | None
 ) -> tuple[str, NDArray[Any], tuple[Label, ...] | None, str]:
-    """Return kind, y, classes and why, of several columns."""
+    """Return kind, y, classes and the reason for several columns."""
     for name in names:
         if table.columns[name].dtype == object:
             row = 0
-            raise ValueError(f"{table.where(row, name)}: of several targets, each must be numbers, "
+            raise ValueError(f"{table.where(row, name)}: several targets must each be numbers, "
                              f"got {_check.shown(table.columns[name][row])}")
     y = np.stack([table.columns[name].astype(np.float64) for name in names], axis=1)
     if (y == y[0]).all():
@@ -313,7 +313,7 @@ def _of_several(
 def _of_one(
     table: Table, name: str, kind: str | None
 ) -> tuple[str, NDArray[Any], tuple[Label, ...] | None, str]:
-    """Return kind, y, classes and why, of one column."""
+    """Return kind, y, classes and the reason for one column."""
     column = table.columns[name]
     values, y = _distinct(column)
     if len(values) < 2:
@@ -336,7 +336,7 @@ def _of_one(
                              f"another column with target=")
         return kind, y, values, why
     if column.dtype == object:
-        raise ValueError(f"{table.where(0, name)}: {kind} must be asked of a column of numbers, "
+        raise ValueError(f"{table.where(0, name)}: a target of {kind} must be a column of numbers, "
                          f"got {_check.shown(column[0])}")
     numbers = column.astype(np.float64)
     if kind == "counts":
@@ -366,10 +366,10 @@ def _guess(name: str, column: NDArray[Any], values: Sequence[Label]) -> tuple[st
     are_counts = are_small and not from_0_or_1 and d >= GAPS
     if d <= FEW and n >= (2 if from_0_or_1 else ENOUGH) * d and not are_counts:
         return "classes", f"they are whole numbers of {d} values"
-    if from_0_or_1 and d <= columns.FEW and n >= FEW * d:
+    if from_0_or_1 and d <= columns.MAX_CLASSES and n >= FEW * d:
         return "classes", f"they are the whole numbers from {low:g} to {high:g}"
     if are_small:
-        return "counts", "they are whole, from 0 on, and small above all"
+        return "counts", "they are whole, from 0 up, and mostly small"
     return "numbers", f"they are whole numbers of {d:,} values"
 
 
@@ -383,7 +383,7 @@ def _described(kind: str, values: Sequence[Label]) -> str:
 
 
 def _distinct(column: NDArray[Any]) -> tuple[tuple[Label, ...], NDArray[np.int64]]:
-    """Return the different values in order, and of each row the index of its own."""
+    """Return the different values in order, and for each row the index of its value."""
     if column.dtype == object:
         words = sorted(set(column), key=_in_order)
         index = {word: at for at, word in enumerate(words)}
@@ -395,7 +395,7 @@ def _distinct(column: NDArray[Any]) -> tuple[tuple[Label, ...], NDArray[np.int64
 
 
 def _in_order(word: str) -> tuple[bool, float, str]:
-    """Sort numbers by their value, and before words."""
+    """Return a key that sorts numbers by value, and before words."""
     try:
         return False, float(word), word
     except ValueError:

@@ -1,9 +1,9 @@
 """
-Tables written as text: encoding, separator, header, and then the columns.
+Tables in text files: encoding, separator, header, and then the columns.
 
-The csv module reads every table, and finds what is wrong in one. A large plain one is read by
-polars if it is installed, and otherwise, if it is all numbers, by NumPy. Whatever these do not read
-just as the csv module would is left to it.
+The csv module can read every table, and finds its errors. For speed, polars reads a large plain
+table if it is installed; otherwise NumPy does if all cells are numbers. A table that these might
+read differently is left to the csv module.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
         (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
         (codecs.BOM_UTF16_BE, "utf-16"))
 CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
-OTHERS = (  # what else is text
+OTHERS = (  # other formats of text
     (re.compile(r"\s*<(?:!doctype|html|\?xml)\b", re.I),
      "a page of HTML or XML: download the file itself"),
     (re.compile(r"\s*(?:\{\s*\"|\[\s*[{[])"), "JSON: pandas.read_json makes a table of it"))
 STATED = re.compile(r"sep=(.)\n")  # Excel's first line
-HEAD = 2**16  # characters, from which quotes are guessed
-SAMPLE = 200  # rows, from which separator and header are guessed
-LARGE = 2**20  # characters, from which on polars is worth its import
+HEAD = 2**16  # characters from which quotes are guessed
+SAMPLE = 200  # rows from which separator and header are guessed
+LARGE = 2**20  # characters; below it, polars is not worth its import
 
 
 def read_text(
@@ -53,13 +53,13 @@ def read_text(
     ----------
     content : bytes
     source : str
-        The file's name, for messages.
+        The file's name in messages.
     header : bool, optional
-        Whether the first row has the names; guessed by default.
+        Whether the first row holds the names; guessed by default.
     separator : str, optional
         One character; guessed by default.
     text : sequence of str
-        Columns, of those that there are, that stay text.
+        Columns that stay text. Unknown names are ignored.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def read_text(
     Raises
     ------
     ValueError
-        If it is no such table.
+        If the text is no such table.
     """
     written, notes = decoded(content, source)
     other = next((kind for begin, kind in OTHERS if begin.match(written)), None)
@@ -100,7 +100,7 @@ def read_text(
         notes.append(f"{source}: numbers have decimal commas, since they are separated by "
                      f"{SEPARATORS.get(lines.separator, repr(lines.separator))}, first in "
                      f"{table.where(None, commas).removeprefix(f'{source}, ')}")
-        if plain:  # in which numbers had points
+        if plain:  # it was read with decimal points
             table.lines, found = lines.columns(len(names), skip=int(header))
     for name, column in zip(names, found, strict=True):
         table.columns[name] = column if isinstance(column, np.ndarray) else cells.typed(
@@ -116,12 +116,12 @@ def read_text(
 
 def decoded(content: bytes, source: str) -> tuple[str, list[str]]:
     """
-    Return the text with lines that end in a newline, and what has to be said of its encoding.
+    Return the text, its lines ended by newlines alone, and notes on its encoding.
 
     Raises
     ------
     ValueError
-        If it is no text.
+        If the content is no text.
     """
     head, notes = content[:4096], []
     encoding = next((encoding for bom, encoding in BOMS if content.startswith(bom)), None)
@@ -167,14 +167,14 @@ class Lines:
         self.source = source
         self.separator = separator
         self.quote = guessed_quote(text, separator)
-        self._between = True  # rows, and not within one
+        self._between = True  # whether the next line begins a row
         self._line = self._start = 0
-        self._width = 0  # while it is not known, every line with # is a comment
+        self._width = 0  # 0 while unknown: then every line with # is a comment
         widths = Counter(map(len, self.sample()))
         self._width = widths.most_common(1)[0][0] if widths else 0
 
     def sample(self) -> list[list[str]]:
-        """Return the first rows, as far as they can be read."""
+        """Return the first rows, up to one that cannot be read."""
         rows = []
         with suppress(ValueError):
             for _, row in itertools.islice(self.rows(), SAMPLE):
@@ -182,7 +182,7 @@ class Lines:
         return rows
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Go through the rows, each with the line on which it begins; not comments."""
+        """Yield each row with the line on which it begins. Comments are skipped."""
         self._line = 0
         reader = csv.reader(self._lines(), delimiter=self.separator, quotechar=self.quote,
                             strict=True, skipinitialspace=True)
@@ -239,7 +239,7 @@ class Lines:
 
 
 def guessed_quote(text: str, separator: str) -> str:
-    """Return the mark around fields: single, if all of these stand in pairs around whole ones."""
+    """Return the quote character: single if these surround whole fields."""
     head, edge = text[:HEAD].rpartition("\n")[0] or text[:HEAD], re.escape(separator)
     if "'" not in head or re.search(f'(?:^|{edge}) *"', head, re.M):
         return '"'
@@ -248,12 +248,12 @@ def guessed_quote(text: str, separator: str) -> str:
 
 
 def across(rows: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Return the columns of rows that may differ in length."""
+    """Return the columns of rows; short rows are filled with ""."""
     return list(itertools.zip_longest(*rows, fillvalue=""))
 
 
 def guessed_separator(text: str) -> str:
-    """Return the separator by which most rows have as many fields, and most of them numbers."""
+    """Return the separator that gives most rows equally many fields, most of them numbers."""
     best, found = (0.0, 0.0, 0), ""
     for separator in SEPARATORS:
         rows = Lines(text, "", separator).sample()
@@ -265,7 +265,7 @@ def guessed_separator(text: str) -> str:
                       for field in fields)
         best, found = max((best, found), (
             (round(times / len(rows), 1), numbers / len(fields), width), separator))
-    if not found:  # columns set apart by blanks, and then of numbers above all
+    if not found:  # columns may be separated by blanks if they are mostly numbers
         rows = Lines(text, "", " ").sample()
         if rows and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1 and all(
                 sum(map(cells.is_number, row)) > len(row) / 2 for row in rows[1:]):
@@ -274,7 +274,7 @@ def guessed_separator(text: str) -> str:
 
 
 def is_header(first: Sequence[str], below: Sequence[Sequence[str]], comma: bool) -> bool:
-    """Tell a row of names from one of values."""
+    """Return whether the first row holds names, and not values."""
     columns_below = (across(below) + [()] * len(first))[:len(first)]
     given = [at for at, cell in enumerate(first) if not cells.is_missing(cell)]
     values = [at for at in given if cells.is_number(first[at], comma) or cells.is_date(first[at])]
@@ -287,7 +287,7 @@ def is_header(first: Sequence[str], below: Sequence[Sequence[str]], comma: bool)
     def recurs(at: int) -> bool:
         return first[at] in columns_below[at]
 
-    if not words:  # pandas names columns 0, 1, 2 where nobody has
+    if not words:  # pandas names columns 0, 1, 2 if nobody else does
         return len(values) >= 3 and len(below) > 0 and [cell.strip() for cell in first if cell] == [
             str(at) for at in range(len(values))]
     if not values:
@@ -302,7 +302,7 @@ def is_header(first: Sequence[str], below: Sequence[Sequence[str]], comma: bool)
 
 def names_of(first: Sequence[str], where: str) -> list[str]:
     """
-    Return the names of a header; one that is empty is named as pandas does.
+    Return the names of a header. Empty ones become "Unnamed: 2" and the like, as in pandas.
 
     Raises
     ------
@@ -328,10 +328,10 @@ def _of_plain_rows(
     text: Sequence[str],
 ) -> tuple[Sequence[int], list[Any]] | None:
     """
-    Return what `Lines.columns` does of a large text, faster, and with numbers already as such.
+    Return the lines and columns of a large text faster than `Lines.columns`, numbers converted.
 
-    None if that might not be the same: unless the file has one row in each line, and if a column is
-    not what the sample promises.
+    It is None if the result might differ: each line must be one row, and each column of the kind
+    that the sample has.
     """
     written, separator, (first, row) = lines.text, lines.separator, sample[0]
     if len(written) < LARGE or separator == " " or lines.quote != '"':
@@ -360,7 +360,7 @@ def _of_plain_rows(
 def _by_polars(
     body: str, separator: str, numeric: dict[str, bool], seen: Collection[str]
 ) -> list[Any] | None:
-    """Return columns of numbers and columns of strings; None if polars refuses, or is not there."""
+    """Return columns of numbers and of strings, or None if polars is missing or refuses."""
     try:
         polars = importlib.import_module("polars")
     except ModuleNotFoundError:
@@ -369,7 +369,7 @@ def _by_polars(
               for name, is_number in numeric.items()}
     known = {form for word in cells.MISSING if word for form in (word, word.upper(), word.title())}
     content, frame = body.encode(), None
-    for missing in (seen, known.union(seen)):  # all that are known take three times as long
+    for missing in (seen, known.union(seen)):  # with all known words, it takes three times as long
         with suppress(polars.exceptions.PolarsError):
             frame = polars.read_csv(content, has_header=False, separator=separator, schema=schema,
                                     null_values=sorted(missing))
@@ -377,7 +377,7 @@ def _by_polars(
     if frame is None:
         return None
     last = frame.get_columns()[-1]
-    if last.null_count() if '"' in body else (  # short rows polars fills up
+    if last.null_count() if '"' in body else (  # polars fills short rows up
             body.count(separator) != frame.height * (len(schema) - 1)):
         return None
     return [column.fill_null(np.nan).to_numpy() if is_number else column.to_list()
@@ -385,7 +385,7 @@ def _by_polars(
 
 
 def _by_numpy(body: str, separator: str) -> list[Any] | None:
-    """Return columns of numbers; None if NumPy refuses."""
+    """Return columns of numbers, or None if NumPy refuses the text."""
     try:
         table = np.loadtxt(body.split("\n"), delimiter=separator, quotechar='"', comments=None,
                            ndmin=2)
