@@ -32,6 +32,7 @@ def pyplot():
     matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra plot")
     matplotlib.use("agg")
     from matplotlib import pyplot
+    pyplot.close("all")  # what an example in a docstring has drawn
     yield pyplot
     pyplot.close("all")
 

@@ -156,21 +156,18 @@ class Engine:
             If it does not fit the network, or, where `check` says so, x is not finite; if all of
             it weighs 0; what `admit` raises of y.
         """
-        if isinstance(examples, tuple) and len(examples) == 2:
-            if not arrays.is_sparse(examples[1]):
-                return ArrayExamples(*self.arrays(
-                    examples, name, check, admit, sample_weight, class_weight, skip_zeros))
+        is_pair = isinstance(examples, tuple) and len(examples) == 2
+        if is_pair and arrays.is_sparse(examples[1]):
             x, y = examples if self.as_arrays is None else self.as_arrays(examples, name)
             examples = self._sparse_targets(x, y, name, sample_weight, class_weight)
-        elif isinstance(examples, RowSource):
-            if sample_weight is not None or class_weight is not None:
-                raise TypeError("sample_weight and class_weight need examples in arrays, got "
-                                f"{type(examples).__name__}")
-        else:
-            given = ArrayExamples(*self.arrays(
+        elif is_pair or not isinstance(examples, RowSource):
+            in_arrays = ArrayExamples(*self.arrays(
                 examples, name, check, admit, sample_weight, class_weight, skip_zeros))
-            example_weights.not_all_zero(given.weights, name)
-            return given
+            example_weights.not_all_zero(in_arrays.weights, name)
+            return in_arrays
+        elif sample_weight is not None or class_weight is not None:
+            raise TypeError("sample_weight and class_weight need examples in arrays, got "
+                            f"{type(examples).__name__}")
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
             examples, lambda part: self.arrays(part[:2], name, check, admit, *part[2:]), name,

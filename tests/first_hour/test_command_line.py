@@ -230,7 +230,7 @@ def refused(cli, message, *args, status=1):
     (["iris.txt", "--target", "7"], "an index from -5 to 4, .* got 7"),
     (["iris.txt", "--left-out", "specie"], "left.out must name columns of iris.txt, got .specie.; did you mean"),
     (["iris.txt", "--target", "species", "--left-out", "species"], "must not name the target"),
-    (["iris.txt", "--regression"], "must be asked of a column of numbers, got 'setosa'"),
+    (["iris.txt", "--regression"], "a target of numbers must be a column of numbers, got 'setosa'"),
     (["iris.txt", "--batch", "1000"], "at most the 96 examples, got 1000"),
     (["iris.txt", "--eta", "-1"], "eta must be a number of at least 0, got -1"),
     (["iris.txt", "--sizes", "3,5,3"], "sizes must begin with 4"),

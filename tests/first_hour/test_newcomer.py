@@ -104,7 +104,7 @@ def test_numbers_far_from_unit_scale_are_said_where_nothing_is_learned():
     x, y = numbers()
     x = x / x.std(axis=0)
     settings = {"activation": "tanh", "output_activation": "identity", "seed": 0}
-    (message,) = said(Network([10, 30, 1], **settings), (np.zeros_like(x), y), 5, 10, 0.01)
+    (message,) = said(Network([10, 30, 1], **settings), (np.zeros_like(x), y), 300, 10, 0.01)
     assert re.match("y of training_data is far from unit scale, with a standard dev", message)
     assert "(y - y.mean(axis=0)) / y.std(axis=0)" in message
     standard = Network([10, 30, 1], **settings)

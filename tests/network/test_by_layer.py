@@ -64,7 +64,8 @@ def trained_by_torch(net, x, y, m, eta, calls, optimizer, *, weight_decay=0.0, c
     torch = pytest.importorskip("torch")
     module = torch.nn.Sequential()
     for w, b, name in zip(net.weights, net.biases, ACTIVATIONS, strict=True):
-        linear = torch.nn.Linear(w.shape[1], w.shape[0], bias=b.flags.writeable, dtype=torch.float64)
+        linear = torch.nn.Linear(
+            w.shape[1], w.shape[0], bias=b.flags.writeable, dtype=torch.float64)
         linear.weight.data = torch.tensor(np.array(w, np.float64))
         if b.flags.writeable:
             linear.bias.data = torch.tensor(np.array(b[:, 0], np.float64))
@@ -362,7 +363,7 @@ def test_bias_is_a_setting(tmp_path):
             other.SGD(data(net.sizes, 20), 1, 5, 0.01, optimizer="adam")
             assert not any(b.any() for b in other.biases if not b.flags.writeable)
         assert Network(**net.settings()).bias == kept
-    with pytest.raises(AttributeError, match=r"^bias is settled when"):
+    with pytest.raises(AttributeError, match=r"^bias is fixed when"):
         net.bias = False
 
 

@@ -654,7 +654,7 @@ def test_ctrl_c(json_too):
 @pytest.mark.parametrize(("args", "message"), [
     (["train", "--sizes", "784"], "sizes must be at least two positive integers"),
     (["train", "--sizes", "784,0,10"], "sizes must be at least two positive integers"),
-    (["train", "--sizes", "9,10"], "sizes must begin with 784, the columns that the network"),
+    (["train", "--sizes", "9,10"], "sizes must begin with 784, the number of inputs"),
     (["train", "--book", "--sizes", "9,10"], "must have sizes[0] = 9 columns, got shape (5000, "),
     (["train", "--book", "--sizes", "784,9"], "must hold labels in 0..8, got 9"),
     (["train", "--book", "numbers.csv"], "--book needs images of bytes, as MNIST's, got numbers"),
