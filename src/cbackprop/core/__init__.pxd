@@ -56,13 +56,13 @@ cdef struct Network64:          # the same in float64
 
 cdef inline Network32* network32(handle) except NULL:
     if not PyCapsule_IsValid(handle, "cbackprop.network32.1"):
-        raise TypeError("network32 takes what Network.c_handle gives for float32, in the version of "
-                        f"cbackprop that this was compiled with, got {handle!r}")
+        raise TypeError("network32 takes what Network.c_handle gives for float32, in the version "
+                        f"of cbackprop that this was compiled with, got {handle!r}")
     return <Network32*>PyCapsule_GetPointer(handle, "cbackprop.network32.1")
 
 
 cdef inline Network64* network64(handle) except NULL:
     if not PyCapsule_IsValid(handle, "cbackprop.network64.1"):
-        raise TypeError("network64 takes what Network.c_handle gives for float64, in the version of "
-                        f"cbackprop that this was compiled with, got {handle!r}")
+        raise TypeError("network64 takes what Network.c_handle gives for float64, in the version "
+                        f"of cbackprop that this was compiled with, got {handle!r}")
     return <Network64*>PyCapsule_GetPointer(handle, "cbackprop.network64.1")

@@ -18,9 +18,10 @@ cdef struct LayerProduct:
     bint clears_padding         # True if the padding of b is not zero, so that of c must be cleared
 
 
-cdef struct Sink:               # the destination of a gradient
-    real* to                    # an arena: step times the gradient is added to it; or, for an
-                                # optimizer, the parameters
+# The destination of a gradient: an arena, to which step times the gradient is added; or the
+# parameters and an optimizer.
+cdef struct Sink:
+    real* to
     real step                   # the factor; BP1 multiplies delta by it
     const Step* w_step          # NULL: add. Else the optimizer's step, which the sums go through
     const Step* b_step          # the same for the biases
