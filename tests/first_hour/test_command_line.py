@@ -228,7 +228,7 @@ def refused(cli, message, *args, status=1):
     (["."], r"\.: (?:must hold MNIST's four files|Is a directory)"),
     (["iris.txt", "--target", "specie"], "got 'specie': did you mean 'species'"),
     (["iris.txt", "--target", "7"], "an index from -5 to 4, .* got 7"),
-    (["iris.txt", "--left-out", "specie"], "left.out must name columns of iris.txt, got .specie.; did you mean"),
+    (["iris.txt", "--left-out", "specie"], "left.out must name columns .* did you mean 'species'"),
     (["iris.txt", "--target", "species", "--left-out", "species"], "must not name the target"),
     (["iris.txt", "--regression"], "must be asked of a column of numbers, got 'setosa'"),
     (["iris.txt", "--batch", "1000"], "at most the 96 examples, got 1000"),
