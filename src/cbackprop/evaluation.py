@@ -182,6 +182,8 @@ class Evaluation(Model):
             self.engine.examples(test_data, "test_data", sample_weight=sample_weight))
 
     def _outputs(self, x: ArrayLike) -> NDArray[Any]:
+        if self.preprocessing is not None:
+            self.preprocessing.look_at(x)
         return self.feedforward(x).reshape(-1, self.sizes[-1])
 
     def _kind(self) -> metrics.Kind:

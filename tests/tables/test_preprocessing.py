@@ -385,3 +385,31 @@ def test_a_target_that_is_not_there():
     net.preprocessing = Preprocessing.fit(table(a=[1, 2], b=[1, 2]), target="b")
     with pytest.raises(ValueError, match=r"^test_data must hold the target, \['b'\], or be \(x, y"):
         net.evaluate({"a": [1.0]})
+
+
+@pytest.mark.parametrize("make", [np.asarray, np.ndarray.tolist])
+def test_an_array_that_looks_like_the_table_is_said(make):
+    """Of a hundred rows, of one, and of the answers as well; not of what is made of the table."""
+    rng = np.random.default_rng(0)
+    raw = rng.normal([60, -7, 0.01], [20, 3, 0.002], size=(100, 3))
+    net = Network([3, 4, 2], seed=0)
+    net.preprocessing, net.classes = Preprocessing.fit(raw), ("a", "b")
+    made = net.preprocessing.transform(raw)
+    y = np.array(["a", "b"] * 50)
+    looks = {"match": "^x looks like the table itself"}
+    for x in (raw, raw[:1]):
+        with pytest.warns(UserWarning, **looks):
+            net.predict(make(x))
+        with pytest.warns(UserWarning, **looks):
+            net.accuracy((make(x), y[:len(x)]))
+    with pytest.warns(UserWarning, **looks):
+        net.predict(make(raw[0]))
+    assert len(net.predict(make(made))) == 100  # without a warning
+    assert net.accuracy((make(made), y)) >= 0
+    for row in made:
+        net.predict(make(row))
+    assert (net.predict(table_of(raw)) == net.predict(made)).all()
+
+
+def table_of(raw):
+    return {f"column {at + 1}": column for at, column in enumerate(raw.T)}

@@ -98,6 +98,9 @@ def _columns(frame: Any) -> tuple[list[Any], list[Any], str]:
 def _typed(column: Any, table: Table, name: str) -> NDArray[Any]:
     """Return a column in a dtype that tables have."""
     missing, array = _missing(column), np.asarray(column)
+    if array.ndim == 0:
+        raise ValueError(f"{table.where(None, name)}: must be a list of values, one for each row, "
+                         f"got {_check.shown(column)}")
     if array.ndim != 1:
         raise ValueError(f"{table.where(None, name)}: must have one value in each row, "
                          f"got shape {array.shape}")

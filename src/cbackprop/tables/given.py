@@ -68,8 +68,11 @@ def examples(
     if not (isinstance(data, tuple) and len(data) == 2):
         return data
     x, y = data
-    if preprocessing is not None and is_table(x):
-        x = preprocessing.transform(x, real)
+    if preprocessing is not None:
+        if is_table(x):
+            x = preprocessing.transform(x, real)
+        else:
+            preprocessing.look_at(x)
     if classes is not None and not (_is_vector(x) and _is_vector(y)):  # a single example
         y = labels(y, classes, arrays.part("y", name))
     return x, y

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from cbackprop import _check, frames
+from cbackprop import _check, _words, frames
 from cbackprop._text import table as aligned
 from cbackprop.tables import cells
 from cbackprop.tables.frame import from_frame
@@ -22,6 +22,8 @@ COLUMN_KINDS = ("number", "constant", "pixel", "boolean", "category")
 MAX_CATEGORIES = 100  # of a column; rarer ones share the slot for unknown values
 FEW_CATEGORIES = 10  # up to so many different words are categories in any number of rows
 MIN_PIXELS = 48  # columns
+LOOKED_AT = 100  # rows of an array that may be the table itself
+LIKELIER = 3.0  # how much larger its logarithm of the likelihood has to be
 TRUTHS = {"true": 1.0, "false": 0.0}
 
 
@@ -223,6 +225,36 @@ class Preprocessing:
             warnings.warn(f"{table.source} misses values where the training part had none, in "
                           f"{_listed(gaps)}: the median replaces them", stacklevel=2)
         return x
+
+    def look_at(self, x: Any) -> None:
+        """
+        Warn of an array that looks like the table itself, and not like what `transform` returns.
+
+        That is if its rows are far likelier as numbers of such means and deviations than as
+        standardised ones.
+
+        Parameters
+        ----------
+        x : array_like
+            As `Network.predict` takes it; of other things nothing is said.
+        """
+        if len(self.columns) != len(self.inputs) or not isinstance(x, (np.ndarray, list, tuple)):
+            return
+        try:
+            given = np.asarray(x)
+            given = (given[:LOOKED_AT] if given.ndim > 1 else given).astype(np.float64)
+        except (TypeError, ValueError):  # who reads it next says what is wrong
+            return
+        rows = given if given.ndim == 2 else given.reshape(1, -1)
+        if rows.shape[1] != len(self.columns) or not rows.size:
+            return
+        mean, scale = np.array([(column.mean, column.scale) for column in self.inputs]).T
+        with np.errstate(all="ignore"):
+            likelier = (np.square(rows) - np.square((rows - mean) / scale)).sum(axis=1) / 2
+            if np.median(likelier - np.log(scale).sum()) > LIKELIER:
+                _words.warn("x looks like the table itself, and not like what is made of it: "
+                            "preprocessing.transform(x) makes that, and of a DataFrame or a dict "
+                            "of columns the network does it")
 
     def targets(self, table: Any) -> NDArray[Any] | None:
         """

@@ -270,7 +270,8 @@ def _check_column(table: Table, name: str) -> None:
     if missing.any():
         rest = int(missing.sum()) - 1
         raise ValueError(f"{table.where(int(missing.argmax()), name)}: every row must have a "
-                         f"target, got none{f' (nor in {rest:,} more rows)' if rest else ''}")
+                         f"target, got none{f' (nor in {rest:,} more rows)' if rest else ''}: "
+                         f"leave out such rows")
 
 
 def _of_several(
