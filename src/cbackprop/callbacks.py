@@ -587,6 +587,10 @@ def collected(
             _check.integer(f"every of {type(one).__name__}", one.every, 1)
     # Callbacks end in reverse order: one that restores the best parameters must end last.
     found.sort(key=lambda one: isinstance(one, WeightAverage))
+    averages = sum(isinstance(one, WeightAverage) for one in found)
+    if averages > 1:
+        raise ValueError(f"callbacks must hold one WeightAverage at most, for a network trains "
+                         f"with its own parameters beside it, got {averages}")
     return found
 
 

@@ -153,8 +153,8 @@ class Engine:
         Raises
         ------
         TypeError, ValueError
-            If it does not fit the network, or, where `check` says so, x is not finite; what
-            `admit` raises of y.
+            If it does not fit the network, or, where `check` says so, x is not finite; if all of
+            it weighs 0; what `admit` raises of y.
         """
         if isinstance(examples, tuple) and len(examples) == 2:
             if not arrays.is_sparse(examples[1]):
@@ -167,8 +167,10 @@ class Engine:
                 raise TypeError("sample_weight and class_weight need examples in arrays, got "
                                 f"{type(examples).__name__}")
         else:
-            return ArrayExamples(*self.arrays(
+            given = ArrayExamples(*self.arrays(
                 examples, name, check, admit, sample_weight, class_weight, skip_zeros))
+            example_weights.not_all_zero(given.weights, name)
+            return given
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
             examples, lambda part: self.arrays(part[:2], name, check, admit, *part[2:]), name,
@@ -184,7 +186,7 @@ class Engine:
             arrays.targets(y, n, outputs, self.dtype, arrays.part("y", name))
         y = y.tocsr()
         weights = example_weights.weights(sample_weight, class_weight, y, outputs, self.dtype)
-        return SparseTargets(x, y, weights)
+        return SparseTargets(x, y, example_weights.not_all_zero(weights, name))
 
     def arrays(
         self, examples: Any, name: str, check: bool = True, admit: Admit | None = None,

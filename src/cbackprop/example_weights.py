@@ -38,6 +38,21 @@ def weights(
     return result
 
 
+def not_all_zero(weights: NDArray[Any] | None, rows: str) -> NDArray[Any] | None:
+    """
+    Return the weights of rows that something is asked of, which must not all be 0.
+
+    Raises
+    ------
+    ValueError
+        If they are: it calls the rows by this name.
+    """
+    if weights is not None and not weights.any():
+        raise ValueError(f"{rows} must not all weigh 0: sample_weight and class_weight leave "
+                         f"nothing of {len(weights)} rows")
+    return weights
+
+
 def _labels(y: NDArray[Any]) -> NDArray[Any]:
     """Return each example's class: the largest target, or the larger of a single one's two."""
     if y.ndim == 1:

@@ -195,8 +195,8 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         "biases": [arrays[f"biases_{layer}"] for layer in range(len(layers))],
         "memory": memory,
         "random": random and _generator(random),
-        "history": history and History.read(history),
-        "trained_on": kind and Kind.read(kind),
+        "history": None if history is None else History.read(history),
+        "trained_on": None if kind is None else Kind.read(kind),
         "preprocessing": preprocessing,
         "classes": header.get("classes"),
     }

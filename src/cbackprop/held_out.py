@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import arrays, target_values
+from cbackprop.example_weights import not_all_zero
 from cbackprop.sources import (
     ArrayExamples,
     SelectedExamples,
@@ -36,7 +37,7 @@ class Split:
     Raises
     ------
     ValueError
-        If nothing would be left to train on.
+        If nothing would be left to train on, or one of the parts weighs nothing.
     """
 
     def __init__(self, examples: WholeExamples, share: float, shuffle: bool) -> None:
@@ -49,9 +50,26 @@ class Split:
         self.shuffle, rows = shuffle, np.arange(n)
         self.training = SelectedExamples(examples, rows[:n - held_out])
         self.held_out = SelectedExamples(examples, rows[n - held_out:])
+        self.weights = examples.weights
+        if not shuffle:
+            self._weigh()
+
+    def _weigh(self) -> None:
+        """See that each part weighs something."""
+        for part, rows in ((self.training, "the rows to train on"),
+                           (self.held_out, "the rows held out for validation")):
+            if self.weights is not None:
+                not_all_zero(self.weights[part.numbers], rows)
 
     def draw(self, seed: int) -> None:
-        """Decide which examples are held out; they stay in their order."""
+        """
+        Decide which examples are held out; they stay in their order.
+
+        Raises
+        ------
+        ValueError
+            If one of the parts weighs nothing.
+        """
         if not self.shuffle:
             return
         n = len(self.training) + len(self.held_out)
@@ -59,6 +77,7 @@ class Split:
         is_held_out = drawn(of_class, len(self.held_out), np.random.default_rng(seed))
         self.training.numbers = np.flatnonzero(~is_held_out)
         self.held_out.numbers = np.flatnonzero(is_held_out)
+        self._weigh()
 
 
 def drawn(

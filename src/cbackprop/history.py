@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 from cbackprop import _check, _html, _words
 
-Monitor = Literal[
-    "training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy"]
-MONITORS: tuple[Monitor, ...] = get_args(Monitor)
+MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
 SETS = ("training", "evaluation", "test")
 SHORT = {"test_accuracy": "accuracy"}  # entries with the book's names, which have no prefix

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cbackprop import _check, metrics
 from cbackprop._check import number
+from cbackprop.example_weights import not_all_zero
 from cbackprop.history import History
 from cbackprop.model import Model
 
@@ -36,6 +37,7 @@ def fit(
     rows, targets = engine.arrays(
         training_data, "training_data", True, engine.target_values.trained, sample_weight,
         class_weight)
+    not_all_zero(targets.weights, "training_data")
     kind = metrics.kind_of(engine, targets.y)
     metrics.check_class_weight(class_weight, kind)
     n, iterations = len(rows), _check.integer("iterations", iterations, 1)

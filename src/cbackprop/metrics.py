@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -503,6 +503,23 @@ cost = Known("cost", _in_core, maximize=False, fits=tuple(WORDS), unasked=tuple(
 TABLE = {row.name: row for row in (
     cost, accuracy, balanced_accuracy, log_loss, top_5_accuracy, label_accuracy, f1, r2, mae, rmse,
     deviance)}
+MonitorName = Literal[
+    "cost", "training_cost", "evaluation_cost", "test_cost",
+    "accuracy", "training_accuracy", "evaluation_accuracy", "test_accuracy",
+    "balanced_accuracy", "training_balanced_accuracy",
+    "evaluation_balanced_accuracy", "test_balanced_accuracy",
+    "log_loss", "training_log_loss", "evaluation_log_loss", "test_log_loss",
+    "top_5_accuracy", "training_top_5_accuracy",
+    "evaluation_top_5_accuracy", "test_top_5_accuracy",
+    "label_accuracy", "training_label_accuracy",
+    "evaluation_label_accuracy", "test_label_accuracy",
+    "f1", "training_f1", "evaluation_f1", "test_f1",
+    "r2", "training_r2", "evaluation_r2", "test_r2",
+    "mae", "training_mae", "evaluation_mae", "test_mae",
+    "rmse", "training_rmse", "evaluation_rmse", "test_rmse",
+    "deviance", "training_deviance", "evaluation_deviance", "test_deviance",
+]
+Monitor: TypeAlias = MonitorName | Metric | Callable[[Any, Any], float]
 
 
 def top_k_accuracy(outputs: Any, targets: Any, k: int = 2) -> float:

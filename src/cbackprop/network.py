@@ -14,6 +14,7 @@ from cbackprop import callbacks as calls
 from cbackprop._endings import DivergenceError as DivergenceError
 from cbackprop.evaluation import Evaluation
 from cbackprop.history import History
+from cbackprop.metrics import Monitor
 
 
 @_words.suggesting("SGD", "LBFGS", prepare="SGD")
@@ -232,7 +233,7 @@ class Network(Evaluation):
         clip_value: float | None = None, clip_norm: float | None = None,
         dropout: float | Sequence[float] = 0.0, noise: float = 0.0,
         eta_factors: Sequence[float] | None = None, nonnegative: bool | Sequence[bool] = False,
-        evaluation_data: Any = None, monitor: Any = None,
+        evaluation_data: Any = None, monitor: Monitor | Iterable[Monitor] | None = None,
         progress: bool | calls.Report | None = None, verbose: bool | int = False,
         callback: Callable[[Network, History], object] | None = None,
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),

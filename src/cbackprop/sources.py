@@ -138,6 +138,12 @@ class ArrayExamples:
         stored = x.data.nbytes + x.indices.nbytes if arrays.is_sparse(x) else x.nbytes
         return max(1, PART_BYTES * len(self) // max(1, stored))
 
+    @property
+    def weights(self) -> NDArray[Any] | None:
+        """Weights of the examples."""
+        weights: NDArray[Any] | None = self.targets.weights
+        return weights
+
     def known_targets(self) -> NDArray[Any]:
         """Return y, as the core has it."""
         y: NDArray[Any] = self.targets.y
@@ -185,6 +191,11 @@ class StreamedExamples:
     def fitting(self) -> int:
         """The number of examples to make at a time."""
         return self.most
+
+    @property
+    def weights(self) -> NDArray[Any] | None:
+        """Weights of the examples; a source of the user's own has none."""
+        return self.source.weights if isinstance(self.source, SparseTargets) else None
 
     def known_targets(self) -> NDArray[Any]:
         """Return a label, or some rows of y if y has rows."""

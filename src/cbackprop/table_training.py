@@ -226,13 +226,17 @@ def prepare_table(
     rows = np.arange(len(table))
     if np.ndim(test_split):
         test = np.asarray(test_split)
+        if test.dtype.kind not in "iu" or test.ndim > 1 or len(np.setdiff1d(test, rows)) or (
+                len(np.unique(test)) < len(test) or len(test) == len(rows)):
+            raise ValueError(f"test_split must be a share, or some different rows below "
+                             f"{len(rows):,}, got {_check.shown(test_split)}")
         rows = np.setdiff1d(rows, test)
     else:
         share = _check.number("test_split", test_split, 0, 1)
         rows, test = _parts(rows, chosen, share, generator)
-    share = given.get("validation_split")
-    share = settings.validation_split(len(rows))[0] if share is None else _check.number(
-        "validation_split", share, 0, 1)
+    share = settings.validation_split(len(rows))[0]
+    if given.get("validation_split") is not None:
+        share = _check.number("validation_split", given["validation_split"], 0, 1)
     training, validation = _parts(rows, chosen, share, generator)
     out = {name: why.removeprefix("left out: ") for name, why in chosen.left_out.items()}
     out |= dict.fromkeys(unseen, "as asked for")

@@ -34,6 +34,10 @@ class Real:
         at = self.header.index(self.target)
         return [row[at] for row in self.rows]
 
+    def head(self, n):
+        """Return the first rows alone."""
+        return dataclasses.replace(self, rows=self.rows[:n])
+
 
 MADE: dict[str, Callable[[], Real]] = {}
 

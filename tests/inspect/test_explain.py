@@ -1,7 +1,10 @@
 """What explain writes: by hand, against the reference, and sums that are read back from it."""
 
+import contextlib
+import io
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ import cbackprop
 from cbackprop import Activation, Cost, Network, chapter2
 from cbackprop.inspect import _equations, explain, trace
 
+PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
 CUBE = Activation(lambda z: z**3, lambda z: 3 * z**2, name=r"cube_{x} \ 50 % of #1 & $2 ~ ^")
 FOURTH = Cost(lambda a, y: ((a - y)**4).sum(axis=1), lambda a, y: 4 * (a - y)**3)
 
@@ -134,7 +138,7 @@ def test_values_are_the_cores_and_the_references(case):
     nabla_b, nabla_w = double.backprop(x, y)
     arrays = {"z": traced.z, "a": traced.a, "delta": traced.delta, "dC/db": nabla_b,
               "dC/dw": nabla_w, "dC/da": traced.nabla_a, "sigma'": traced.sigma_prime}
-    found = {name: 0 for name in arrays}
+    found = dict.fromkeys(arrays, 0)
     for step in explained.steps:
         assert not step.note
         name, layer, neurons = step.symbol
@@ -318,7 +322,7 @@ def test_estimators_and_classes():
     x = rng.standard_normal((20, 3))
     names = np.array(["left", "right", "up"])[np.arange(20) % 3]
     found = cbackprop.sklearn.MLPClassifier((4,), max_iter=2, random_state=0)
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="Maximum iterations"):
         found.fit(x, names)
     assert explain(found, x[:1], ["up"])["C"].value == pytest.approx(
         -np.log(found.predict_proba(x[:1])[0, 2]), rel=1e-6)
@@ -369,3 +373,17 @@ def test_trace_has_parameters_rates_and_labels():
     single = trace(Network([3, 2], seed=0), x, y[:, :2])
     assert single.labels == ["L"]
     assert single.nabla_a[0].dtype == "float32"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests")
+def test_page_shows_what_its_code_prints():
+    page, names = PAGE.read_text(encoding="utf-8"), {}
+    code = re.compile(r"```python\n(.*?)```\n\n(?:```text|<!--.*?-->)\n(.*?)\n(?:```|<!--)",
+                      re.DOTALL)
+    found = code.findall(page)
+    assert len(found) == page.count("```python") == 6
+    for program, shown in found:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(program, names)
+        assert printed.getvalue().rstrip() == shown

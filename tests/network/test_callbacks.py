@@ -535,6 +535,13 @@ def test_bad_weight_averages(make, error, rule):
         make()
 
 
+def test_one_weight_average_at_most():
+    average, net = WeightAverage(), network()
+    for two in ([average, average], [average, WeightAverage(0.5)]):
+        with pytest.raises(ValueError, match=r"^callbacks must hold one WeightAverage"):
+            net.SGD(data(), 1, 5, 0.5, callbacks=two)
+
+
 # ---- going on ----
 
 

@@ -820,7 +820,10 @@ def test_a_random_state_out_of_its_range_is_refused(kind, name, value, tmp_path)
     (lambda _, header: header["history"].update(seed=-1), "seed of the history must be"),
     (lambda _, header: header["history"].update(seed=True), "seed of the history must be"),
     (lambda _, header: header["history"].update(more=[]), "more"),
-    (lambda _, header: header.update(history=[1]), "history"),
+    *[(lambda _, header, value=value: header.update(history=value), "")
+      for value in ([1], [], "", False)],
+    *[(lambda _, header, value=value: header.update(trained_on=value), "")
+      for value in ([1], [], "", False)],
     (lambda _, header: header.update(version="3"), "version must be an integer"),
 ])
 def test_numbers_that_no_network_would_have_are_refused(change, match, tmp_path):

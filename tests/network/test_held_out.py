@@ -249,6 +249,26 @@ def test_bad_splits(arguments, error, rule):
     assert net.SGD(data(), 1, 5, 0.5).cost == twin.SGD(data(), 1, 5, 0.5).cost
 
 
+@pytest.mark.parametrize("form", [lambda x, y: (x, y), sparse_targets])
+@pytest.mark.parametrize(("weighs", "arguments", "rule"), [
+    (lambda at: at < 0, {}, "^training_data must not all weigh 0: sample_weight and class_weight"),
+    (lambda at: at < 40, {"validation_split": 0.2, "shuffle": False},
+     "^the rows held out for validation must not all weigh 0: .* leave nothing of 12 rows$"),
+    (lambda at: at >= 50, {"validation_split": 0.2, "shuffle": False}, "^the rows to train on mus"),
+    (lambda at: at == 0, {"validation_split": 0.2}, "^the rows .* must not all weigh 0"),
+])
+def test_what_is_held_out_and_the_rest_must_weigh_something(weighs, arguments, rule, form):
+    net, untrained = network(), network()
+    with pytest.raises(ValueError, match=rule):
+        net.SGD(form(*data()), 2, 5, 0.5, **arguments, sample_weight=weighs(np.arange(61)) * 1.0)
+    assert np.array_equal(parameters(net), parameters(untrained))
+
+
+def test_lbfgs_needs_rows_that_weigh_something():
+    with pytest.raises(ValueError, match=r"^training_data must not all weigh 0"):
+        network().LBFGS(data(), 2, class_weight=dict.fromkeys(range(3), 0))
+
+
 def test_what_is_held_out_must_be_finite():
     x, y = data()
     x[-1, 2] = np.nan

@@ -15,7 +15,7 @@ import pytest
 from refusals import one_line
 
 import cbackprop
-from cbackprop import Network, _html, _words, history, initializers, layers, optimizers
+from cbackprop import Network, _html, _words, history, initializers, layers, metrics, optimizers
 from cbackprop.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping
 from cbackprop.core import table
 from cbackprop.schedules import Cosine, ReduceOnPlateau
@@ -216,7 +216,9 @@ def test_types_have_the_names_that_there_are():
     assert list(get_args(layers.CostName)) == [row.name for row in table.COSTS]
     assert list(get_args(optimizers.OptimizerName)) == [row.name for row in table.OPTIMIZERS]
     assert list(get_args(initializers.InitializerName)) == list(initializers.KNOWN)
-    assert get_args(history.Monitor) == history.MONITORS
+    assert list(get_args(metrics.MonitorName)) == [
+        f"{of}{name}" for name in metrics.TABLE
+        for of in ("", *(f"{each}_" for each in history.SETS))]
 
 
 def test_what_a_module_says_it_has():

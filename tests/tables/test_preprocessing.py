@@ -366,6 +366,7 @@ def test_without_preprocessing_a_frame_is_numbers():
     ("classes", ["a", "b"], ValueError, "classes must be 3 different names or numbers"),
     ("classes", ["a", "b", "b"], ValueError, "classes must be 3 different"),
     ("classes", "abc", TypeError, "classes must be 3 different"),
+    ("classes", {"a", "b", "c"}, TypeError, "classes must be 3 different"),
     ("classes", [1, 2, NAN], TypeError, "classes must be 3 different"),
     ("classes", 5, TypeError, "classes must be 3 different"),
     ("preprocessing", "scale", TypeError, "preprocessing must be a Preprocessing, got 'scale'"),

@@ -92,6 +92,23 @@ def test_dialects(way, dialect, encode):
     assert table.notes == ()
 
 
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_single_quotes_in_pairs_around_fields_are_quotes(way, separator):
+    rows = ["'age' 'town' 'note'", "'31' 'Ulm' 'a, b'", "40 'Bad Ems' 'the \"c\"'"]
+    table = read("\n".join(rows).replace("' ", f"'{separator}").replace("40 ", f"40{separator}"))
+    same(table, {"age": [31.0, 40.0], "town": ["Ulm", "Bad Ems"], "note": ["a, b", 'the "c"']})
+
+
+@pytest.mark.parametrize("content", [
+    "name,age\n'tis,3\nd'Arc,4\n", "name,age\nO'Neil,3\n'Bob' Ray,4\n",
+    "\"a'b\",c\n'x',2\n'y',3\n"])
+def test_apostrophes_are_letters_otherwise(way, content):
+    rows = list(csv.reader(content.splitlines()))
+    table = read(content)
+    assert list(table.columns) == rows[0]
+    assert table.columns[rows[0][0]].tolist() == [row[0] for row in rows[1:]]
+
+
 def test_blanks_between_fields(way):
     same(read(" 0.1  2.5   3\n 4.0  -5 6\n"),
          {"column 1": [0.1, 4.0], "column 2": [2.5, -5.0], "column 3": [3.0, 6.0]}, [1, 2])
@@ -146,6 +163,9 @@ def test_what_begins_with_a_hash_is_a_row_if_it_is_as_wide(way):
     ("a,b\nx,y\nz,w\n", ["a", "b"]),
     ("label,0,1\n7,2,0\n", ["label", "0", "1"]),
     ("country,1990,2000\nx,1,2\ny,3,4\n", None),
+    ("country,code,1960,1961,1962\nAruba,ABW,4.8,4.6,\nAngola,AGO,7.3,7.4,7.4\n",
+     ["country", "code", "1960", "1961", "1962"]),
+    ("x,1,2,3\nx,2,3,4\ny,5,2,1\n", None),
     ("n,1990,2000\n3,1,2\n", ["n", "1990", "2000"]),
     ("0,1,2\n5,5,1\n", ["0", "1", "2"]),  # pandas' own names
     (",0,1,2\n0,5,5,1\n", ["Unnamed: 0", "0", "1", "2"]),
@@ -249,6 +269,9 @@ def test_a_few_words_among_numbers_are_slips(way):
     ('a,b\n1,2\n3,"4\n5,6\n', "line 3: must have quotes in pairs around whole fields, got"),
     ('a,b\n1,x\n3,"4"5\n', "line 3: must have quotes in pairs around whole fields, got"),
     ("a,b\n1_0,x\n2,y\n3,z\n", "line 2, column 'a': must be a number like .*, got '1_0'"),
+    ("\n<!doctype html>\n<title>404</title>\n", "must be a table, got a page of HTML or XML"),
+    ('{"a": [1, 2],\n "b": [3, 4]}\n', "must be a table, got JSON: pandas.read_json makes"),
+    ("[[1, 2],\n [3, 4]]\n", "must be a table, got JSON"),
 ])
 def test_text_is_refused_in_one_line(way, content, message):
     with refusals.one_line(ValueError, message):

@@ -49,6 +49,7 @@ def test_by_its_name(head, at):
     ("mpg,cylinders,origin", "mpg"),
     ("Pclass,classroom,yield", "yield"),
     ("label,b,c,target", "label"),
+    ("income,food", "food"),  # numbers of people are what they have
 ])
 def test_ambiguous_names(names, name):
     names = names.split(",")
@@ -241,6 +242,9 @@ def values(n, low, high, seed=0):
     ("num_claims", [0, 3, 1, 0, 2], "counts", "counts, since the name 'num_claims' says so"),
     ("t", np.random.default_rng(0).geometric(0.15, 500) - 1, "counts",
      "counts, since they are whole, from 0 up, and mostly small"),
+    ("affairs", [0] * 30 + [1, 2, 3, 7, 12] * 4, "counts",
+     "counts, since they are whole, from 0 up, and mostly small"),
+    ("t", [0, 1, 2, 4] * 20, "classes", "4 classes (0, 1, 2, 4), since they are whole numbers"),
     ("country", values(100, 3, 8), "classes", "5 classes (3, 4, 5, 6, 7), since they are whole"),
 ])
 def test_the_guess_is_said(name, column, kind, reason):

@@ -342,7 +342,7 @@ class _Writer:
             costs.append(self.net.engine.mean_cost(self.net.engine.examples((rows, targets), "")))
         self.net.biases[-1][j, 0] = b
         value = (costs[0] - costs[1]) / (2 * H)
-        quotient = f"({costs[0]:.14g} - {costs[1]:.14g}) / {2 * H:g}"
+        quotient = f"({costs[0]:.12g} - {costs[1]:.12g}) / {2 * H:g}"
         return stepped("(29)", _at("dC/dz", self.last, j), [
             Term(((Symbol("C"), costs[0]), (Symbol("C"), costs[1])), value,
                  shown=(quotient, quotient))], value)

@@ -18,6 +18,7 @@ from cbackprop._endings import DivergenceError
 from cbackprop.callbacks import collected
 from cbackprop.convert import _skl2onnx
 from cbackprop.core import table
+from cbackprop.example_weights import not_all_zero
 from cbackprop.network import Network
 from cbackprop.sklearn._compat import (
     BaseEstimator,
@@ -45,21 +46,6 @@ OURS = {theirs: row.name for row in table.ACTIVATIONS  # if scikit-learn has ano
 TIMES = ("seconds", "rows_per_second")  # columns of a history
 NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may contain large "
               "values and need to be preprocessed.")
-
-
-def _not_all_zero(weights: NDArray[Any] | None, rows: str) -> NDArray[Any] | None:
-    """
-    Return the weights, which must not all be 0.
-
-    Raises
-    ------
-    ValueError
-        If all weights are 0.
-    """
-    if weights is not None and not weights.any():
-        raise ValueError(f"{rows} must not all weigh 0: sample_weight and class_weight leave "
-                         f"nothing of {len(weights)} rows")
-    return weights
 
 
 def fits_in_parts(estimator: Any) -> bool:
@@ -327,7 +313,7 @@ class Perceptron(BaseEstimator, ABC):
         x, y = self._arrays(x, y, anew)
         self._learn_classes(y, anew, partial)
         weights = None if sample_weight is None else check_sample_weight(sample_weight, x)
-        weights = _not_all_zero(self._weights(weights, y), "X")
+        weights = not_all_zero(self._weights(weights, y), "X")
         targets = self._encoded(y, x.dtype)
         self.n_outputs_ = targets.shape[1] if targets.ndim == 2 else len(self.classes_)
         sizes = [x.shape[1], *hidden, self.n_outputs_]
@@ -369,7 +355,7 @@ class Perceptron(BaseEstimator, ABC):
         if given[0] is not None:
             x_val, y_val = self._arrays(given[0], given[1], False)
             w_val = None if given[2] is None else check_sample_weight(given[2], x_val)
-            w_val = _not_all_zero(self._weights(w_val, y_val), "X_val")
+            w_val = not_all_zero(self._weights(w_val, y_val), "X_val")
             return (x, targets, weights), (x_val, self._encoded(y_val, x.dtype), w_val)
         parts = train_test_split(
             np.arange(x.shape[0]), random_state=self._random_state,
@@ -379,7 +365,7 @@ class Perceptron(BaseEstimator, ABC):
                              "the size of your dataset.")
         names = "the rows to train on", "the rows drawn for validation"
         return [(x[part], targets[part],
-                 None if weights is None else _not_all_zero(weights[part], name))
+                 None if weights is None else not_all_zero(weights[part], name))
                 for part, name in zip(parts, names, strict=True)]
 
     def _strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:

@@ -27,7 +27,7 @@ def checked_classes(classes: Any, outputs: int) -> Classes | None:
     rule = f"classes must be {max(2, outputs)} different names or numbers, one for each class"
     given = _check.items(classes, rule)
     found = tuple(item.item() if isinstance(item, np.generic) else item for item in given)
-    if isinstance(classes, str) or not all(
+    if isinstance(classes, (str, set, frozenset)) or not all(
             isinstance(item, (str, int, float)) and item == item for item in found):
         raise TypeError(f"{rule}, got {_check.shown(classes)}")
     if len(found) != max(2, outputs) or len(set(found)) < len(found):

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from cbackprop import _check, frames
 from cbackprop._text import table as aligned
+from cbackprop.tables import cells
 from cbackprop.tables.frame import from_frame
 from cbackprop.tables.table import Table
 
@@ -469,9 +470,11 @@ def _read(table: Table, name: str, column: Column) -> NDArray[Any]:
     boolean = _truths(values)
     values = values if boolean is None else boolean
     if values.dtype == object:
-        wrong = next((row for row, value in enumerate(values) if value is not None), None)
-        if wrong is not None:
-            a = "true or false" if column.kind == "boolean" else "a number"
+        a, fits = ("true or false", _is_truth) if column.kind == "boolean" else (
+            "a number", cells.is_number)
+        present = [row for row, value in enumerate(values) if value is not None]
+        if present:
+            wrong = next((row for row in present if not fits(values[row])), present[0])
             raise ValueError(f"{table.where(wrong, name)} must be {a}, as in training, "
                              f"got {_check.shown(values[wrong])}")
         return np.full(len(values), np.nan)
@@ -483,6 +486,10 @@ def _read(table: Table, name: str, column: Column) -> NDArray[Any]:
     values = values.astype(np.float64, copy=False)
     _check_finite(table, name, values)
     return values
+
+
+def _is_truth(word: str) -> bool:
+    return word.casefold() in TRUTHS
 
 
 def _truths(values: NDArray[Any]) -> NDArray[np.float64] | None:

@@ -154,10 +154,10 @@ static void end_team(void) {
 
 /* ---- flags and counters that threads share ---- */
 
-static int is_set(const int *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }
-static void set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELEASE); }
-static long next_of(long *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
-static void add_to(long *counter, long n) { __atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
+static inline int is_set(const int *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }
+static inline void set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELEASE); }
+static inline long next_of(long *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
+static inline void add_to(long *counter, long n) { __atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
 
 /* ---- the barrier ---- */
 
