@@ -395,13 +395,13 @@ def test_an_array_that_looks_like_the_table_is_said(make):
     net.preprocessing, net.classes = Preprocessing.fit(raw), ("a", "b")
     made = net.preprocessing.transform(raw)
     y = np.array(["a", "b"] * 50)
-    looks = {"match": "^x looks like the table itself"}
+    looks = "^x looks like the table itself"
     for x in (raw, raw[:1]):
-        with pytest.warns(UserWarning, **looks):
+        with pytest.warns(UserWarning, match=looks):
             net.predict(make(x))
-        with pytest.warns(UserWarning, **looks):
+        with pytest.warns(UserWarning, match=looks):
             net.accuracy((make(x), y[:len(x)]))
-    with pytest.warns(UserWarning, **looks):
+    with pytest.warns(UserWarning, match=looks):
         net.predict(make(raw[0]))
     assert len(net.predict(make(made))) == 100  # without a warning
     assert net.accuracy((make(made), y)) >= 0
