@@ -633,6 +633,7 @@ def test_columns_of_objects():
     ({"a": [1, 2], "b": [1]}, ValueError, r"dict must have columns of one length, got \[1, 2\]"),
     ({}, ValueError, "the dict must have columns of one length, got no column"),
     ({"a": [[1, 2], [3, 4]]}, ValueError, "column 'a': must have one value in each row, got shape"),
+    ({"a": 1.5, "b": 2}, ValueError, "'a': must be a list of values, one for each row, got 1.5"),
     ({"a": [1, np.inf]}, ValueError, "dict, row 1, column 'a': must be a finite number, got inf"),
     ({"a": [1j]}, TypeError, "column 'a': must hold numbers, booleans, text or dates, got dtype"),
     ({"a": [{}, 1]}, TypeError, "row 0, column 'a': must be a number, a boolean, text or a date"),
