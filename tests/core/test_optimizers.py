@@ -468,21 +468,25 @@ def test_mini_batches_that_weigh_nothing_take_no_step(rules, skip_zeros):
     x, y = rng.random((40, 5)) * (rng.random((40, 5)) < 0.3), rng.random((40, 2))
     nets = [cbackprop.Network([5, 4, 2], dtype="float64", seed=0) for _ in range(2)]
     rules = {**rules, "skip_zeros": skip_zeros}
-    nets[0].SGD((x, y), 1, 40, 0.1, **rules)
-    nets[1].SGD((x, y), 1, 40, 0.1, **rules)
-    nets[1].SGD((x, y), 3, 7, 0.1, sample_weight=np.zeros(40), **rules)
+    for net in nets:
+        net.SGD((x, y), 1, 40, 0.1, **rules)
+    # Five mini-batches weigh nothing; the sixth, of the last five rows, is all that is trained on.
+    weighs = np.arange(40) == 39
+    nets[1].SGD((x, y), 3, 7, 0.1, sample_weight=weighs, shuffle=False, **rules)
+    of_five = rules | {"lmbda": rules.get("lmbda", 0.0) * 5 / 40}
+    nets[0].SGD((x[35:], y[35:]), 3, 5, 0.1, sample_weight=weighs[35:], shuffle=False, **of_five)
     for one, other in zip(nets[0].weights, nets[1].weights, strict=True):
-        assert np.array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=1e-12)
     states = [net.engine.state()["memory"] for net in nets]
     if states[0] is not None:
-        assert states[0]["steps"] == states[1]["steps"] == 1
+        assert states[0]["steps"] == states[1]["steps"] == 1 + 3
         for one, other in zip(states[0]["memory"], states[1]["memory"], strict=True):
-            assert np.array_equal(one, other)
+            np.testing.assert_allclose(one, other, rtol=1e-9)
     # One row at a time: rows of weight 0 are as rows left out, wherever they come in the order.
     history = nets[1].SGD((x, y), 2, 1, 0.1, sample_weight=np.arange(40) % 2, **rules)
     assert np.isfinite(history.cost).all()
     if states[0] is not None:
-        assert nets[1].engine.optimizer_state.in_core.steps == 1 + 2 * 20
+        assert nets[1].engine.optimizer_state.in_core.steps == 1 + 3 + 2 * 20
 
 
 @pytest.mark.parametrize("real", ["float32", "float64"])
