@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     def add(
         name: str, run: Callable[..., None], text: str, description: str, *examples: str
     ) -> argparse.ArgumentParser:
-        shown = "".join(f"\n  cbackprop {name} {example}" for example in examples)
+        shown = "".join(f"\n  cbackprop {name} {example}".rstrip() for example in examples)
         command = commands.add_parser(
             name, help=text, formatter_class=argparse.RawDescriptionHelpFormatter,
             description=description, epilog=f"examples:{shown}")
