@@ -118,7 +118,8 @@ def neighbours(session: nox.Session) -> None:
     session.run("pytest", "-q", *AT_ONCE, "tests/project", "tests/estimators", "tests/convert",
                 "tests/tables", "tests/first_hour", "tests/core/test_sparse.py",
                 "tests/network/test_by_layer.py", "tests/network/test_frames.py",
-                "tests/network/test_files.py", "tests/network/test_loggers.py", f"{optimizers}::test_optimizers_as_pytorchs",
+                "tests/network/test_files.py", "tests/network/test_loggers.py",
+                f"{optimizers}::test_optimizers_as_pytorchs",
                 f"{optimizers}::test_lbfgs_finds_the_least_squares",
                 f"{optimizers}::test_lbfgs_learns_and_refuses",
                 f"{optimizers}::test_lbfgs_gives_scipy_numbers_of_the_networks_type")

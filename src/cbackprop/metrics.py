@@ -454,6 +454,9 @@ class Known(Metric):
     def __call__(self, outputs: Any, targets: Any, kind: Kind | None = None) -> float:
         """Return the metric; by default, the targets decide on their kind."""
         a, y = np.asarray(outputs), np.asarray(targets)
+        if y.dtype.kind not in "buif":
+            raise TypeError(f"targets must be numbers, labels 0, 1, 2, ... of classes, got dtype "
+                            f"{y.dtype}; Network.measure takes names of classes")
         a = a[:, None] if a.ndim == 1 else a
         y = y[:, None] if y.ndim == 1 and a.shape[1] == 1 else y
         y = y.astype(np.float64) if y.ndim == 2 and y.dtype.kind != "f" else y

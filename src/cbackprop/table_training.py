@@ -337,4 +337,5 @@ def _lines(made: TableTraining) -> Iterator[str]:
             yield f"constant: column {column.name!r}, always {column.mean:g} in training"
     yield from made.settings.lines
     if made.settings.scales_targets:
-        yield "costs: of targets that are standardised while it trains; outputs are in their unit"
+        yield ("while it trains: costs, MAE and RMSE are of standardised targets; outputs are in "
+               "the targets' unit")

@@ -128,10 +128,10 @@ def _parser() -> argparse.ArgumentParser:
     def add(
         name: str, run: Callable[..., None], text: str, description: str, *examples: str
     ) -> argparse.ArgumentParser:
-        shown = "".join(f"\n  cbackprop {name} {example}" for example in examples)
+        shown = "".join(f"\n  cbackprop {name} {example}".rstrip() for example in examples)
         command = commands.add_parser(
-            name, help=text, formatter_class=argparse.RawDescriptionHelpFormatter,
-            description=description, epilog=f"examples:{shown}")
+            name, help=text, description=description, epilog=f"examples:{shown}",
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
         command.add_argument("--json", action="store_true",
                              help="print one JSON object, and nothing else, on standard output")
         command.set_defaults(command=run, parser=command, command_name=name)
@@ -210,11 +210,12 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
     group = command.add_argument_group("what is learned")
     group.add_argument("--target", action="append", metavar="NAME|INDEX",
                        help="column to learn; may be given several times (default: found out)")
-    group.add_argument("--regression", action="store_const", dest="kind", const="regression",
+    kinds = group.add_mutually_exclusive_group()
+    kinds.add_argument("--regression", action="store_const", dest="kind", const="regression",
                        help="the target is numbers to come close to (default: found out)")
-    group.add_argument("--classification", action="store_const", dest="kind",
+    kinds.add_argument("--classification", action="store_const", dest="kind",
                        const="classification", help="the target is classes (default: found out)")
-    group.add_argument("--kind", choices=list(KINDS), metavar="KIND",
+    kinds.add_argument("--kind", choices=list(KINDS), metavar="KIND",
                        help=f"what the target is: {', '.join(KINDS)} (default: found out)")
     group.add_argument("--left-out", action="append", metavar="NAME",
                        help="column that the network is not to see; may be given several times "

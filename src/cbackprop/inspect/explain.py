@@ -57,7 +57,9 @@ class Explanation:
         for each in self.steps:
             if str(each.symbol) == symbol:
                 return each
-        raise KeyError(f"no equation for {_check.shown(symbol)} is written")
+        symbols = [str(each.symbol) for each in self.steps]
+        raise KeyError(f"no equation for {_check.shown(symbol)} is written; there are those for "
+                       f"{', '.join(symbols[:8])}, ..., {symbols[-1]}")
 
     def __repr__(self) -> str:
         return f"<Explanation of {len(self.steps)} equations; print it>"

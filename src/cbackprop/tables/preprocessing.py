@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import warnings
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -222,8 +221,8 @@ class Preprocessing:
             _write(x, at, column, values)
             at += len(column.outputs)
         if gaps:
-            warnings.warn(f"{table.source} misses values where the training part had none, in "
-                          f"{_listed(gaps)}: the median replaces them", stacklevel=2)
+            _words.warn(f"{table.source} misses values where the training part had none, in "
+                        f"{_listed(gaps)}: the median replaces them")
         return x
 
     def look_at(self, x: Any) -> None:
@@ -412,8 +411,8 @@ class Preprocessing:
         known = set(found.values())
         extra = [name for name in table.columns if name not in known]
         if extra:
-            warnings.warn(f"{table.source} has columns that the network was not trained with, "
-                          f"which are ignored: {_listed(extra)}", stacklevel=3)
+            _words.warn(f"{table.source} has columns that the network was not trained with, "
+                        f"which are ignored: {_listed(extra)}")
         return found
 
 

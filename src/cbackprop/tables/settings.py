@@ -255,7 +255,7 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     optimizer = guess("optimizer", lambda: ("adam", "it needs the least care"))
     kept = _optimizer(optimizer)
     share = guess("validation_split", lambda: validation_split(rows))
-    n = max(1, rows - math.ceil(rows * share))
+    n = max(1, rows - max(1, round(rows * share))) if share else rows
     m = guess("mini_batch_size", lambda: _mini_batch_size(n, kept))
     guess("eta", lambda: (
         default_eta(sizes, layers.resolve_layers(activation, output, cost, sizes)[0], cost, kept,
