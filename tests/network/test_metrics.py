@@ -687,6 +687,7 @@ def test_an_estimators_network_knows_its_targets():
 
 
 def test_what_diverges_at_once_is_not_remembered():
+    pytest.importorskip("scipy", reason="LBFGS needs SciPy")
     net = network(1, output_activation="identity")
     net.SGD((X, SINGLE), 1, 10, 0.01)
     before = net.trained_on
