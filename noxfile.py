@@ -115,12 +115,12 @@ def neighbours(session: nox.Session) -> None:
         session.run("python", f"benchmarks/{name}.py", "--tiny")
     session.run("python", "benchmarks/learning.py", "--tiny", "--work", "8-16-16-1")
     optimizers = "tests/core/test_optimizers.py"
-    session.run("pytest", "-q", *AT_ONCE, "tests/project", "tests/estimators", "tests/convert",
-                "tests/tables", "tests/first_hour", "tests/core/test_sparse.py",
+    session.run("pytest", "-q", *AT_ONCE, "tests/project/test_docs.py", "tests/estimators",
+                "tests/convert", "tests/tables", "tests/first_hour", "tests/core/test_sparse.py",
                 "tests/network/test_by_layer.py", "tests/network/test_frames.py",
                 "tests/network/test_files.py", "tests/network/test_loggers.py",
                 f"{optimizers}::test_optimizers_as_pytorchs",
                 f"{optimizers}::test_lbfgs_finds_the_least_squares",
                 f"{optimizers}::test_lbfgs_learns_and_refuses",
                 f"{optimizers}::test_lbfgs_gives_scipy_numbers_of_the_networks_type")
-    session.run("pytest", "-q", "tests/benchmarks/test_benchmarks.py", "-k", "peers")
+    session.run("pytest", "-q", *AT_ONCE, "tests/benchmarks/test_benchmarks.py", "-k", "peers")
