@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cbackprop.cli import main
 from cbackprop.core import _dispatch
 
 
@@ -35,6 +36,18 @@ def pyplot():
     pyplot.close("all")  # what an example in a docstring has drawn
     yield pyplot
     pyplot.close("all")
+
+
+@pytest.fixture
+def cli(capsys):
+    """Run in this process: (status, stdout, stderr)."""
+    def call(*args):
+        try:
+            status = main(args)
+        except SystemExit as leave:
+            status = leave.code
+        return status, *capsys.readouterr()
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from cbackprop import Network, tables
-from cbackprop.cli import main
 
 QUICK = "--seed", "0", "--epochs", "15"
 
@@ -20,18 +19,6 @@ QUICK = "--seed", "0", "--epochs", "15"
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def cli(capsys):
-    """Run in this process: (status, stdout, stderr)."""
-    def call(*args):
-        try:
-            status = main(args)
-        except SystemExit as leave:
-            status = leave.code
-        return status, *capsys.readouterr()
-    return call
 
 
 def put(name, form="csv", without_target=False, rows=None):
