@@ -1,9 +1,9 @@
 """
 What every change must pass: `.ci/run` runs all of it, .github/workflows/ci.yml each step as a job.
 
-The core, minutes of compiling, is compiled once: in an unpacked sdist, by the first session that needs
-it. What comes after proves something about that one build. It is kept for later runs of nox on the
-same commit.
+The core, minutes of compiling, is compiled once: in an unpacked sdist, by the first session that
+needs it. What comes after proves something about that one build. Later runs of nox on the same
+commit find it built.
 """
 
 import re
