@@ -287,9 +287,9 @@ class Engine:
         """Draw a seed."""
         return int(self.random.integers(2**64, dtype=np.uint64))
 
-    def order(self, n: int) -> NDArray[Any]:
-        """Draw the order of n examples for an epoch."""
-        return _runtime.random_order(n, self.seed())
+    def order(self, n: int, seed: int | None = None) -> NDArray[Any]:
+        """Return the order of n examples for an epoch, which the seed decides; or draw one."""
+        return _runtime.random_order(n, self.seed() if seed is None else seed)
 
     def snapshot(self) -> Snapshot:
         """Return a copy of all that training changes."""
@@ -330,6 +330,14 @@ class Engine:
         self.random = copy.deepcopy(state["random"]) or self.random
         if state.get("memory"):
             self.optimizer_state = OptimizerState.of(self.build, self.core, state["memory"])
+
+    def take_over(self, other: Engine) -> None:
+        """Take all that training changes from another engine of these settings, to the bit."""
+        self.core.parameters[...] = other.core.parameters
+        self.random, self.optimizer_state = other.random, other.optimizer_state
+        other.optimizer_state = None
+        if self.optimizer_state is not None:
+            self.optimizer_state.follow(self.core)
 
     def check_parameters(self) -> None:
         """Raise ValueError if a number is not finite, and name the first."""
