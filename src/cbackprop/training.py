@@ -12,7 +12,6 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cbackprop import (
     _check,
@@ -96,7 +95,7 @@ def prepare(
         kind=kind,
         callbacks=[*collected(callbacks, callback, progress, verbose), Diagnosis(given, epochs)],
         threads=engine.threads if threads is None else thread_choice.checked(threads),
-        order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
+        order=None if shuffle else itertools.repeat(examples.order(None, m)).__next__,
         split=split, resume=resume,
         asked={"shuffle": shuffle, "validation_split": share, "skip_zeros": skip_zeros},
         given=given)
@@ -126,7 +125,8 @@ class Training:
     threads : int, optional
         The most threads, as `Network` takes it.
     order : callable, optional
-        Returns the order of the next epoch. By default, the network's generator draws it.
+        Returns the order of the next epoch. By default it is the examples' own, for a seed that the
+        network's generator draws.
     by_weight : float, optional
         If given, a step divides by the weight of its mini-batch, and not by its length. The cost of
         a mini-batch then includes this number times the squares of all w.
@@ -153,7 +153,7 @@ class Training:
         eta: schedules.Schedule, options: optimizers.TrainingOptions, *,
         monitors: Monitors | None = None, kind: metrics.Kind | None = None,
         callbacks: Sequence[Callback] = (),
-        threads: int | None = None, order: Callable[[], NDArray[Any]] | None = None,
+        threads: int | None = None, order: Callable[[], Any] | None = None,
         by_weight: float | None = None, split: held_out.Split | None = None,
         resume: bool | storage.Path_ = False, asked: Mapping[str, Any] | None = None,
         given: Examples | None = None,
@@ -194,6 +194,7 @@ class Training:
             self.history = history = self.go_on(point) if point else self.first_history()
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
                 ends.callback(self.forget, self.network.trained_on)
+                ends.callback(self.examples.close)
                 self.network.trained_on = self.kind or self.network.trained_on
                 for callback in self.callbacks:
                     callback.asked, callback.training_state = self.asked, self.state
@@ -279,7 +280,7 @@ class Training:
         seed, done, cost, seconds = self.position  # the beginning, or where a checkpoint was
         if self.order is None and seed is None:
             seed = engine.seed()
-        order = engine.order(n, seed) if self.order is None else self.order()
+        order = self.examples.order(seed, self.m) if self.order is None else self.order()
         seconds += time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
@@ -290,7 +291,8 @@ class Training:
                     order, done * self.m, min(n, until * self.m))
                 end, cost = engine.train(
                     rows, targets, order_, self.m, etas[done:until], begin, last, cost, team)
-                asked, until = until, done + -(-(end - begin) // self.m)
+                asked = done + -(-(last - begin) // self.m)  # a part may end before what was asked
+                until = done + -(-(end - begin) // self.m)
                 if not math.isfinite(cost) or (
                         until == self.steps and not engine.core.all_finite()):
                     raise engine.diverged(f"training diverged in epoch {len(self.history) + 1}",
