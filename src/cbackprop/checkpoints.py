@@ -7,6 +7,7 @@ import math
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ from cbackprop.sources import ArrayExamples, Examples, SparseTargets, StreamedEx
 SAMPLE = 64  # rows that tell one training set from another
 
 
-class Position(NamedTuple):
+@dataclass(frozen=True)
+class Position:
     """
     A place in an epoch, between two mini-batches; by default its beginning.
 
@@ -75,7 +77,7 @@ def written(
     asked: dict[str, Any],
 ) -> dict[str, Any]:
     """Return what a checkpoint holds beside the network and the history."""
-    return {"asked": asked, "position": position._asdict(), "stopped": stopped,
+    return {"asked": asked, "position": asdict(position), "stopped": stopped,
             "callbacks": [one.to_checkpoint(network) for one in stateful(callbacks)]}
 
 

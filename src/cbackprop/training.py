@@ -277,11 +277,12 @@ class Training:
         if first:
             self.begin(float(etas[0]))
         saved = engine.snapshot()
-        seed, done, cost, seconds = self.position  # the beginning, or where a checkpoint was
+        at = self.position  # the epoch's beginning, or where a checkpoint was written
+        cost, done, seed = at.cost, at.done, at.seed
         if self.order is None and seed is None:
             seed = engine.seed()
         order = self.examples.order(seed, self.m) if self.order is None else self.order()
-        seconds += time.perf_counter() - start
+        seconds = at.seconds + time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
             until = self.until(step + done) - step
