@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.refusals import one_line
+from refusals import one_line
 
 from cbackprop import Network, callbacks, files, schedules, thread_choice
 from cbackprop.callbacks import Callback, Checkpoint, EarlyStopping, WeightAverage

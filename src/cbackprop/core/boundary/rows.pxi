@@ -201,7 +201,7 @@ def values_of(y):
     cdef const real* y_i = &rows[0, 0] if n and J else NULL
     cdef double lowest, highest
     cdef real low, high
-    cdef int count
+    cdef Py_ssize_t count
     cdef bint two_valued = True, one_high = True
     lowest, highest = extremes_of(y_i, n * J)
     low, high = <real>lowest, <real>highest
