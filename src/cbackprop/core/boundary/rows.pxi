@@ -79,7 +79,8 @@ cdef class Rows:
         self.starts = np.ascontiguousarray(self.x.indptr, np.intp)
         indices = self.x.indices
         if indices.dtype.itemsize > sizeof(int):    # the cast would wrap; these are not sound
-            indices = np.clip(indices, -1, INT_MAX)
+            indices = np.clip(indices, -1, INT_MAX, np.empty(len(indices), np.intc),
+                              casting="unsafe")
         self.columns = np.ascontiguousarray(indices, np.intc)
         self.values = np.ascontiguousarray(self.x.data, REAL)
         array.data, array.type, array.itemsize = NULL, real_rows(), REAL_BYTES
