@@ -296,6 +296,7 @@ class Training:
                 until = done + -(-(end - begin) // self.m)
                 if not math.isfinite(cost) or (
                         until == self.steps and not engine.core.all_finite()):
+                    self.examples.look_again()
                     raise engine.diverged(f"training diverged in epoch {len(self.history) + 1}",
                                           etas[until - 1], rows)
             except Exception:
