@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import inspect
 import itertools
@@ -14,7 +13,7 @@ import numpy as np
 
 from cbackprop import _check, _html, _joblib, _text, _words, arrays, metrics
 from cbackprop._endings import DivergenceError
-from cbackprop.callbacks import Callback, EarlyStopping
+from cbackprop.callbacks import Callback, EarlyStopping, copies
 from cbackprop.history import SETS, SHORT, History
 from cbackprop.network import Network
 from cbackprop.parallel_training import again, train_many
@@ -241,7 +240,7 @@ def sweep(
         own = {name: chosen[name] for name in TRAINING if name in chosen}
         for seed in seeds:
             network = _network({**settings, **chosen, "seed": seed}, shared["training_data"])
-            jobs.append((network, own | {"callbacks": [_Tried(split_seed), *_copies(callbacks)]}))
+            jobs.append((network, own | {"callbacks": [_Tried(split_seed), *copies(callbacks)]}))
     training = _prepared(*jobs[0], shared)
     name = (_unasked(training.recorded()) if metric is None else
             _entry(metric if isinstance(metric, str) else metric.name))
@@ -366,11 +365,6 @@ class _Tried(Callback):
         """Let warnings go where they went before."""
         _words.collected.reset(self._before)
         del self._before  # it cannot be pickled
-
-
-def _copies(callbacks: Any) -> list[Any]:
-    """Return callbacks for one training, since what they remember is of one."""
-    return [copy.copy(one) if isinstance(one, Callback) else one for one in callbacks]
 
 
 def _listed(monitor: Any) -> list[Any]:
