@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import os
@@ -648,6 +649,11 @@ def _path(path: str | os.PathLike[str] | None) -> str:
         return os.fspath(path)  # type: ignore[arg-type]  # None raises, too
     except TypeError:
         raise TypeError(f"path must be a str or path-like, got {_check.shown(path)}") from None
+
+
+def copies(callbacks: Iterable[Any]) -> list[Any]:
+    """Return callbacks for one of many trainings: what they remember is of one alone."""
+    return [copy.copy(one) if isinstance(one, Callback) else one for one in callbacks]
 
 
 def collected(
