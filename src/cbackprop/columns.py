@@ -26,7 +26,7 @@ INDICES = frozenset((
     "index", "idx", "id", "row", "rows", "row_id", "row_number", "rowid", "rownames", "row_names",
     "no", "nr", "num", "number", "sno", "s_no", "serial_no", "serno", "obs", "key"))
 NAMELESS = re.compile(r"(?:unnamed: \d+)?", re.I)
-MIN_PIXELS = 16  # columns
+MIN_BESIDE_LABEL = 16  # columns of pixels, for the first column to be their label
 MAX_CLASSES = 100
 
 
@@ -65,7 +65,7 @@ def are_labels_first(columns: Sequence[NDArray[Any]]) -> bool:
     True
     """
     first, *pixels = columns
-    if len(pixels) < MIN_PIXELS or not _are_labels(first) or _are_labels(pixels[-1]):
+    if len(pixels) < MIN_BESIDE_LABEL or not _are_labels(first) or _are_labels(pixels[-1]):
         return False
     if all(map(_are_bytes, pixels)) and max(float(column.max()) for column in pixels) > first.max():
         return True

@@ -34,7 +34,7 @@ net.fit(x, y)
 cbackprop.Network([4, 2, 2], activation=["relu", ("leaky_relu", 0.1)], cost=("huber", 0.5))
 cbackprop.Network([4, 2, 2], activation=[{"relu": 1, "tanh": 1}, "softmax"], initializer="zeros")
 cbackprop.Network([4, 2, 2], activation=[["relu", "tanh"], "softmax"], cost="log_likelihood")
-cbackprop.Network([4, 2], output_activation="softmax", cost=("log_likelihood", {"floor": 0.1}))
+cbackprop.Network([4, 2], output_activation="softmax", cost=("log_likelihood", {"a_min": 0.1}))
 net.SGD((x, y), 2, 4, 0.1, optimizer="adam", monitor=["training_cost"], verbose=True)
 net.weights = [w * 2 for w in net.weights]
 """

@@ -15,8 +15,8 @@ from cbackprop import _check, columns
 
 from .table import Table
 
-KINDS = {"classes": "classes", "classification": "classes", "numbers": "numbers",
-         "regression": "numbers", "counts": "counts", "labels": "labels"}
+KIND_BY_NAME = {"classes": "classes", "classification": "classes", "numbers": "numbers",
+                "regression": "numbers", "counts": "counts", "labels": "labels"}
 COUNTS = re.compile(r"(?:^(?:num|nb|number_of)_)|"
                     r"(?:^|_)(?:counts?|cnt|visits|claims|purchases|arrivals|accidents)(?:_|$)")
 FEW = 20  # up to so many different whole numbers are classes
@@ -109,7 +109,7 @@ def choose(
     left out: the first column, without a name, which counts the rows
     """
     if kind is not None:
-        kind = KINDS[_check.choice("kind", kind, KINDS)]
+        kind = KIND_BY_NAME[_check.choice("kind", kind, KIND_BY_NAME)]
     names, why, left_out = find(table, target)
     if len(names) + len(left_out) == len(table.columns):
         raise ValueError(f"{table.source} must have a column beside the target {names[0]!r}"
