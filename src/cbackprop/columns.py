@@ -25,6 +25,9 @@ FEATURES = frozenset(("income",))  # if they are numbers of many values
 INDICES = frozenset((
     "index", "idx", "id", "row", "rows", "row_id", "row_number", "rowid", "rownames", "row_names",
     "no", "nr", "num", "number", "sno", "s_no", "serial_no", "serno", "obs", "key"))
+TIMES = frozenset((
+    "year", "yr", "quarter", "month", "week", "day", "weekday", "date", "time", "datetime",
+    "timestamp", "hour", "minute", "second"))  # "survival_time" may well be a target
 NAMELESS = re.compile(r"(?:unnamed: \d+)?", re.I)
 MIN_BESIDE_LABEL = 16  # columns of pixels, for the first column to be their label
 MAX_CLASSES = 100
@@ -105,6 +108,18 @@ def means_index(name: str) -> bool:
     """
     return (NAMELESS.fullmatch(name.strip()) is not None or normal(name) in INDICES
             or re.search(r"(?:[a-z]I[Dd]|[_\W][Ii][Dd])$", name.strip()) is not None)
+
+
+def means_time(name: str) -> bool:
+    """
+    Return whether a name means a point in time.
+
+    Examples
+    --------
+    >>> [means_time(name) for name in ("Year", "end_date", "survival time")]
+    [True, True, False]
+    """
+    return normal(name) in TIMES or normal(name).endswith(("_date", "_year", "_timestamp"))
 
 
 def _are_labels(column: NDArray[Any]) -> bool:
