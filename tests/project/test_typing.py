@@ -1,5 +1,6 @@
 """The stubs say what the compiled modules have; the public names are typed for callers."""
 
+import json
 import subprocess
 import sys
 
@@ -80,3 +81,18 @@ def test_a_caller(tmp_path):
         ('Argument "cost" to "Network"', "[arg-type]"),
         ('Argument "initializer" to "Network"', "[arg-type]"),
         ('"Network"', "[attr-defined]")]
+
+
+def test_pyright_finds_the_same_errors(tmp_path):
+    """It brings Node.js, and fetches itself at its first run: it is no part of the extras."""
+    pytest.importorskip("pyright", reason="pyright is not installed")
+    (tmp_path / "caller.py").write_text(CALLER)
+    done = subprocess.run(
+        [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable,
+         "caller.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    found = [one for one in json.loads(done.stdout)["generalDiagnostics"]
+             if one["severity"] == "error"]
+    lines = CALLER.splitlines()
+    wrong = [at for at, line in enumerate(lines) if line.startswith(("net.SGD", "cbackprop.", "net.f"))
+             and at < lines.index("net.fit(x, y)") + 1]
+    assert [one["range"]["start"]["line"] for one in found] == wrong
