@@ -127,8 +127,7 @@ def for_training(
     ValueError
         If these examples are not finite.
     """
-    few = np.unique(np.linspace(0, len(examples) - 1, SCALE_ROWS).astype(np.intp))
-    rows, wanted, order, first, last = examples.part(few, 0, len(few))
+    rows, wanted, order, first, last = examples.few(SCALE_ROWS)
     x = rows.x[order[first:last]]
     x = x.toarray() if arrays.is_sparse(x) else x
     with np.errstate(all="ignore"):

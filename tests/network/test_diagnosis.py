@@ -113,7 +113,7 @@ def test_an_output_that_should_be_zero_is_not_dead():
     net = Network([5, 2], activation="relu", initializer="zeros")
     net.weights[0], net.biases[0] = np.eye(2, 5), np.array([[0.0], [-50.0]])
     assert said(net, (x, y), 300, 10, 1e-6) == []
-    assert_said(said(net, (x, y + [0, 1]), 300, 10, 1e-6),
+    assert_said(said(net, (x, y + np.array([0, 1])), 300, 10, 1e-6),
                 '^1 of 2 outputs .* output_activation="identity" does not die')
 
 

@@ -298,6 +298,12 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
     group.add_argument("--save", metavar="FILE",
                        help="write the network, with what it needs to know of columns and "
                             "classes, to this file (default: nowhere)")
+    group.add_argument("--checkpoint", metavar="FILE",
+                       help="write what --resume needs to this file once a minute and at the end "
+                            "(default: nowhere)")
+    group.add_argument("--resume", action="store_true",
+                       help="go on from the file of --checkpoint, if it is there, as if nothing "
+                            "had happened; all other options have to be the same")
 
 
 def _add_made(group: Any, threads: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cbackprop import History, Network, _check, storage
+from cbackprop.callbacks import Checkpoint
 from cbackprop.cli import data, progress
 from cbackprop.cli.images import ImageTraining
 from cbackprop.cli.output import Output
@@ -17,6 +19,7 @@ from cbackprop.cli.report import WORST, Report
 from cbackprop.table_training import TableTraining, prepare_table
 from cbackprop.tables.settings import NETWORK, TRAINING
 
+CHECKPOINT_SECONDS = 60
 FEWEST = 10  # rows, of which some can be spared for a test
 
 
@@ -24,6 +27,8 @@ def train(args: argparse.Namespace, output: Output) -> None:
     """Train a network, say how each epoch went, and save it if asked to."""
     if args.save is not None:
         _check_destination(args.save)
+    if args.resume and args.checkpoint is None:
+        raise ValueError("--resume needs --checkpoint FILE, the file to go on from, got none")
     _check_arguments(args)
     loaded, training = _prepared(args)
     for line in training.lines:
@@ -31,9 +36,15 @@ def train(args: argparse.Namespace, output: Output) -> None:
     net = training.network
     output.line(f"{net} on {len(training.rows['training'])} examples")
     given: dict[str, Any] = {} if args.dropout is None else {"dropout": args.dropout}
-    interrupted = False
+    calls, interrupted = progress.shown(output), False
+    if args.checkpoint is not None:
+        calls.append(Checkpoint(last=args.checkpoint, every_seconds=CHECKPOINT_SECONDS))
+    if args.resume:
+        given["resume"] = args.checkpoint
+        output.line(f"resumed: {args.checkpoint}" if os.path.exists(args.checkpoint) else
+                    f"resumed: nothing, for {args.checkpoint} is not there yet")
     try:
-        training.run(progress.shown(output), **given)
+        training.run(calls, **given)
     except KeyboardInterrupt:
         interrupted = True
     history = net.history
