@@ -19,7 +19,7 @@ from cbackprop.arrays import Admit
 from cbackprop.core import _dispatch
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.optimizers import TrainingOptions
-from cbackprop.parameters import KINDS, Views, blocks
+from cbackprop.parameters import NAMES, Views, blocks
 from cbackprop.sources import (
     ArrayExamples,
     Examples,
@@ -106,7 +106,7 @@ class Engine:
         weights, biases = self.core.views(self.core.parameters)
         for b, has_any in zip(biases, self.biased, strict=True):
             b.flags.writeable = has_any
-        self.weights, self.biases = map(Views, KINDS, (weights, biases))
+        self.weights, self.biases = map(Views, NAMES, (weights, biases))
         self._in_training = threading.Lock()
         self._trained_by: int | None = None  # the number of a thread
 

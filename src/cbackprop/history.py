@@ -13,6 +13,22 @@ MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
 SETS = ("training", "evaluation", "test")
 SHORT = {"test_accuracy": "accuracy"}  # entries with the book's names, which have no prefix
+PRINTED = {"r2": "R2", "mae": "MAE", "rmse": "RMSE", "f1": "F1 (macro)"}  # in lines for people
+
+
+def printed(name: str) -> str:
+    """
+    Return what people read for an entry or a metric.
+
+    Examples
+    --------
+    >>> printed("test_f1"), printed("log_loss")
+    ('test F1 (macro)', 'log loss')
+    """
+    of, _, metric = name.partition("_")
+    if of not in SETS:
+        of, metric = "", name
+    return f"{of} {PRINTED.get(metric, metric.replace('_', ' '))}".strip()
 
 
 @dataclass(repr=False)
@@ -192,7 +208,7 @@ class History:
         parts = [f"epoch {len(self):>{len(str(self.epochs))}}"]
         for name, values in self.measured():
             value = values[-1]
-            parts.append(f"{name.replace('_', ' ')} " + (
+            parts.append(f"{printed(name)} " + (
                 f"{value * 100:5.2f} %" if name.endswith("accuracy") else f"{value:<7.4g}"))
         return "  ".join([*parts, f"{self.seconds[-1]:.2f} s"])
 

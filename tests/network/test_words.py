@@ -32,6 +32,29 @@ def trained(x=X, y=LABELS, **arguments):
     return network().SGD((x, y), 2, 7, 0.5, **arguments)
 
 
+# ---- methods ----
+
+
+@pytest.mark.parametrize("name", _words.METHODS)
+def test_habits_are_answered(name):
+    net = network()
+    assert not hasattr(Network, name)
+    with one_line(AttributeError, match=f"'Network' object has no attribute '{name}': "):
+        getattr(net, name)
+
+
+def test_an_answer_names_what_there_is():
+    for answer in set(_words.METHODS.values()):
+        first = answer.split()[0].rstrip(",")
+        assert hasattr(network(), first) or hasattr(cbackprop, first), answer
+
+
+def test_other_attributes_are_as_ever():
+    with one_line(AttributeError, match="^'Network' object has no attribute 'fitted'$"):
+        _ = network().fitted
+    assert not hasattr(pickle.loads(pickle.dumps(network())), "fit")
+
+
 # ---- keywords ----
 
 
