@@ -1,4 +1,4 @@
-"""Rows, orders, targets and arenas beyond 2^31 numbers, in files and memory that are mostly holes."""
+"""Rows, orders, targets and arenas beyond 2^31 numbers, in memory and files that have holes."""
 
 import os
 import sys

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from refusals import one_line
 
-from cbackprop import Network, callbacks, files, schedules, thread_choice
+from cbackprop import Network, callbacks, files, schedules, streams, thread_choice
 from cbackprop.callbacks import Callback, Checkpoint, EarlyStopping, WeightAverage
 from cbackprop.optimizers import KNOWN
 from cbackprop.sources import RowSource
@@ -154,6 +154,30 @@ def test_goes_on_to_the_bit(case, tmp_path, monkeypatch):
 def test_sparse_rows(labels, tmp_path):
     given = {"training_data": sparse(labels), "optimizer": "adam", "made": {"real": "float64"}}
     assert_same(killed(tmp_path / "last.npz", 5, 14, 20, **given), undisturbed(**given))
+
+
+def stored(folder, **given):
+    """A stream of two files, in blocks of 5 rows and buffers of a few mini-batches."""
+    for name, part in zip("xy", data(), strict=True):
+        np.save(folder / f"{name}.npy", part)
+    return streams.open(folder / "x.npy", folder / "y.npy", block=200, **given)
+
+
+def batches():
+    x, y = data()
+    for first in range(0, N, 7):
+        yield x[first:first + 7], y[first:first + 7]
+
+
+@pytest.mark.parametrize("source", ["files", "batches"])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_streams(source, shuffle, tmp_path):
+    made = {"files": lambda: stored(tmp_path, memory=2000),
+            "batches": lambda: streams.batches(batches, memory=2000)}[source]
+    given = {"training_data": made(), "optimizer": "adam", "made": {}, "shuffle": shuffle}
+    net = network().engine.examples(given["training_data"], "")
+    assert len(net.order(1, M).rows(0)) < N / 2  # several buffers
+    assert_same(killed(tmp_path / "last.npz", 5, 9, 14, 20, **given), undisturbed(**given))
 
 
 @pytest.mark.parametrize("seconds", [0, 1e9])
@@ -305,8 +329,8 @@ def begun(path, *steps, **given):
     ({"validation_split": 0.1}, "rows = 47, got 42"),
     ({"test_data": data(1)}, r"entries of the history = \[.*\], got \[.*\]"),
     ({"training_data": tuple(part[:-1] for part in data())}, "rows = 47, got 46"),
-    ({"training_data": data(1)}, r"training_data = '47 rows of float64 with checksum \w{8}', "
-                                 r"got '47 rows of float64 with checksum \w{8}'"),
+    ({"training_data": data(1)}, r"training_data = '47 rows, float64 with checksum \w{8}', "
+                                 r"got '47 rows, float64 with checksum \w{8}'"),
     ({"training_data": data(dtype="float32")}, "training_data = .* got .*float32.*"),
     ({"sample_weight": np.full(N, 2)}, "training_data = .*"),
     ({"calls": stopping(), "evaluation_data": data(1)}, "entries of the history = .*"),
@@ -333,6 +357,14 @@ def test_another_network(settings, answer, tmp_path):
     path = begun(tmp_path / "last.npz")
     with one_line(ValueError, rf"^resume must go on as '.*' began, with {answer}$"):
         Network(**{"sizes": SIZES, **settings}).SGD(data(), EPOCHS, M, 0.1, resume=path)
+
+
+def test_a_stream_in_other_buffers(tmp_path):
+    path = begun(tmp_path / "last.npz", training_data=stored(tmp_path, memory=2000))
+    for other in (stored(tmp_path, memory=2500), data()):
+        with one_line(ValueError, "began, with training_data = '47 rows in .* blocks, memory "
+                                  "2,000, float64 with checksum .*', got '47 rows"):
+            trained(network(), training_data=other, resume=path)
 
 
 def test_other_epochs_and_mini_batches(tmp_path):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cbackprop import arrays
 from cbackprop.core import _runtime
-from cbackprop.sources import Examples, Part
+from cbackprop.sources import Examples, Part, checksum
 
 from .stream import Reader, Stream
 
@@ -265,6 +265,13 @@ class BufferedExamples(Examples):
         """Return some labels or some rows of y."""
         y: NDArray[Any] = self.some[1].y
         return y
+
+    def fingerprint(self) -> str:
+        """Return the numbers of rows, blocks and bytes of memory; what can change is left out."""
+        stream = self.stream
+        words = (f"{super().fingerprint()} in {len(stream.bounds) - 1:,} blocks, "
+                 f"memory {stream.memory:,}")
+        return f"{words}, {checksum(*self.some)}" if stream.keeps else words
 
     def _few(self) -> tuple[Any, Any]:
         """Read the rows of `few`, which must be finite."""
