@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from refusals import one_line
 
-from cbackprop import Network, callbacks, files, schedules, streams, thread_choice
+from cbackprop import (
+    DivergenceError,
+    Network,
+    callbacks,
+    files,
+    schedules,
+    streams,
+    thread_choice,
+)
 from cbackprop.callbacks import Callback, Checkpoint, EarlyStopping, WeightAverage
 from cbackprop.optimizers import KNOWN
 from cbackprop.sources import RowSource
@@ -281,6 +289,83 @@ def test_a_training_runs_again(tmp_path):
     """What one run left, such as a stop, the next does not see."""
     training = network().prepare(data(), 3, M, 0.1, callbacks=[lambda *_: True])
     assert [len(training.run()) for _ in range(2)] == [1, 1]
+
+
+# ---- when it is written, and when it is not ----
+
+
+@pytest.mark.parametrize(("every", "steps"), [
+    ({}, [8, 16, 24, 32]), ({"every_steps": 5}, [5, 10, 15, 20, 25, 30, 32]),
+    ({"every_steps": 16}, [16, 32]), ({"every_steps": 100}, [32]), ({"every_seconds": 1e9}, [32])])
+def test_when(every, steps, tmp_path, monkeypatch):
+    """An epoch's end is a step like any other, and the last has a file."""
+    found, save = [], files.save
+
+    def saved(path, state):
+        save(path, state)
+        found.append(state["history"].steps + state["training"]["position"]["done"])
+
+    monkeypatch.setattr(files, "save", saved)
+    trained(network(), callbacks=[Checkpoint(last=tmp_path / "last.npz", **every)])
+    assert found == steps
+
+
+def test_a_stop_is_the_end(tmp_path):
+    path, seen = tmp_path / "last.npz", []
+
+    class Stops(Callback):
+        every = 11
+
+        def on_batches(self, network, history, step):
+            seen.append(step)
+            return True
+
+    for _ in range(2):
+        net = trained(network(), resume=path, callbacks=[
+            Checkpoint(last=path, every_steps=11), Stops()])
+    assert seen == [11]
+    assert len(net.history) == 1
+    np.testing.assert_equal([*net.weights], [*Network.load(path).weights])
+
+
+class Breaks(Callback):
+    """Makes a parameter infinite: costs say so only in the next mini-batch."""
+
+    every = 12
+
+    def on_batches(self, network, history, step):
+        network.biases[-1][0] = np.inf
+
+
+def test_what_diverges_is_not_written(tmp_path):
+    path = tmp_path / "last.npz"
+    with pytest.raises(DivergenceError, match="in epoch 2"):
+        trained(network(), callbacks=[Checkpoint(last=path, every_steps=4), Breaks()])
+    kept = files.load(path)
+    assert (kept["history"].steps, kept["training"]["position"]["done"]) == (8, 0)
+    assert_same(killed(path, made={}), undisturbed(made={}))
+
+
+def test_a_continued_epoch_diverges(tmp_path):
+    """The checkpoint's parameters are kept."""
+    path = tmp_path / "last.npz"
+    with pytest.raises(Death):
+        trained(network(), callbacks=[Checkpoint(last=path, every_steps=10), Dies(11)])
+    net = network()
+    with pytest.raises(DivergenceError, match="in epoch 2"):
+        trained(net, resume=path, callbacks=[Breaks()])
+    np.testing.assert_equal([*net.weights], [*Network.load(path).weights])
+
+
+def test_a_generator_that_no_file_has(tmp_path):
+    class Own(np.random.PCG64):
+        pass
+
+    net = network(seed=lambda: np.random.Generator(Own(0)))
+    with one_line(TypeError, "last needs a seed whose bit generator is one of .*, got Own"):
+        trained(net, callbacks=[Checkpoint(last=tmp_path / "last.npz")])
+    assert net.history is None
+
 
 
 # ---- what a file is ----
