@@ -220,6 +220,7 @@ def stopping(**given):
     lambda: [WeightAverage(0.9, every=100)],
     lambda: [*stopping()(), WeightAverage(0.8, every=1)],
     lambda: [EarlyStopping(data(2), "accuracy", patience=1)],
+    lambda: [EarlyStopping(data(2), lambda net, data: np.nan, patience=3, minimize=True)],
     lambda: [lambda net, history: len(history) == 2]])
 def test_callbacks_go_on(calls, tmp_path):
     given = {"made": {}, "evaluation_data": data(1), "eta": 1.5, "calls": calls}
