@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import os
@@ -536,7 +537,7 @@ class WeightAverage(Callback):
     them, for `test_data`, monitors, `EarlyStopping`, `Checkpoint` and other callbacks at the end of
     an epoch. Before the next epoch they are restored. When training ends, in whatever way, the
     network has the average. If a training continues (`resume`) with the same object, it continues
-    from the network's own parameters.
+    from the network's own parameters; so does that of a copy, or of a network loaded from a file.
 
     The average begins with the parameters after the first `every` steps, as PyTorch's
     ``AveragedModel`` does. Every `every` steps it then becomes d average + (1 - d) parameters with
@@ -570,16 +571,15 @@ class WeightAverage(Callback):
         self.decay = number("decay", decay, 0, 1)
         self.every = _check.integer("every", every, 1)
         self.last_parameters: Parameters | None = None
-        self._history: History | None = None
         self._average: Any = None
         self._own: Any = None  # the network's own parameters, while it has the average
 
     def on_train_begin(self, network: Any, history: History) -> None:
         """Start anew, or continue from the network's own parameters."""
         arena = network.engine.core.parameters
-        goes_on = len(history) > 0 and history is self._history
-        if not (goes_on and np.array_equal(arena, self._average)):  # they have been changed since
-            self._history, self._average, self._own = history, None, arena.copy()
+        # A copy, or a file that was loaded, has the average, too.
+        if not (len(history) and np.array_equal(arena, self._average)):
+            self._average, self._own = None, arena.copy()
 
     def on_epoch_begin(self, network: Any, history: History) -> None:
         """Restore the network's own parameters."""
@@ -648,6 +648,11 @@ def _path(path: str | os.PathLike[str] | None) -> str:
         return os.fspath(path)  # type: ignore[arg-type]  # None raises, too
     except TypeError:
         raise TypeError(f"path must be a str or path-like, got {_check.shown(path)}") from None
+
+
+def copies(callbacks: Iterable[Any]) -> list[Any]:
+    """Return callbacks for one of many trainings: what they remember is of one alone."""
+    return [copy.copy(one) if isinstance(one, Callback) else one for one in callbacks]
 
 
 def collected(

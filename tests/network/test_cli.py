@@ -820,6 +820,25 @@ def test_an_instruction_set_that_there_is_not(isa):
                            f"['baseline', 'v3', 'v4'], got '{isa}'\n")
 
 
+@pytest.mark.parametrize(("flag", "value"), [
+    ("--dropout", "50"), ("--eta", "-1"), ("--lmbda", "-1"), ("--epochs", "-1"), ("--batch", "0"),
+    ("--patience", "0"), ("--test-split", "2"), ("--validation-split", "1"), ("--threads", "0"),
+    ("--sizes", "0,3"), ("--hidden", "0"),
+])
+def test_arguments_are_checked_before_data_are_read(flag, value, cli):
+    status, out, err = cli("train", "absent.csv", flag, value)
+    assert (status, out) == (1, "")
+    assert "must be" in err
+    assert "absent.csv" not in err
+
+
+def test_quiet(cli, fruit):
+    status, out, err = cli("train", fruit, "--epochs", "2", "--quiet", "--save", "net.npz")
+    assert (status, err, out.count("\n")) == (0, "", 1)
+    assert out.startswith("accuracy ")
+    assert cli("train", fruit, "--epochs", "2")[1].count("\n") > 10
+
+
 def test_the_place_to_save_is_checked_before_training(cli, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     status, out, err = cli("train", "--save", "net.npz")
