@@ -333,6 +333,14 @@ class Engine:
         if state.get("memory"):
             self.optimizer_state = OptimizerState.of(self.build, self.core, state["memory"])
 
+    def take_over(self, other: Engine) -> None:
+        """Take all that training changes from another engine of these settings, to the bit."""
+        self.core.parameters[...] = other.core.parameters
+        self.random, self.optimizer_state = other.random, other.optimizer_state
+        other.optimizer_state = None
+        if self.optimizer_state is not None:
+            self.optimizer_state.follow(self.core)
+
     def check_parameters(self) -> None:
         """Raise ValueError if a number is not finite, and name the first."""
         if not self.core.all_finite():
