@@ -17,6 +17,7 @@ from cbackprop.callbacks import Callback, Checkpoint
 from cbackprop.history import History
 from cbackprop.model import Model
 from cbackprop.sources import ArrayExamples, Examples, SparseTargets, StreamedExamples
+from cbackprop.streams.examples import BufferedExamples
 
 SAMPLE = 64  # rows that tell one training set from another
 
@@ -166,6 +167,8 @@ def fingerprint(examples: Examples) -> str:
     words = f"{n:,} rows"
     if isinstance(examples, StreamedExamples) and not isinstance(examples.source, SparseTargets):
         return words
+    if isinstance(examples, BufferedExamples):
+        return f"{words} in {examples.layout}"
     if not isinstance(examples, (ArrayExamples, StreamedExamples)):
         return words
     rows, targets = examples.take(np.unique(np.linspace(0, n - 1, SAMPLE).astype(np.intp)))

@@ -15,6 +15,7 @@ from cbackprop import Network, callbacks, files, schedules, thread_choice
 from cbackprop.callbacks import Callback, Checkpoint, EarlyStopping, WeightAverage
 from cbackprop.optimizers import KNOWN
 from cbackprop.sources import RowSource
+from cbackprop.streams import Stream
 
 SIZES, N, M, EPOCHS = [5, 7, 3], 47, 6, 4  # 8 steps in an epoch, the last of 5 rows
 TIMES = {"seconds", "rows_per_second"}
@@ -59,6 +60,19 @@ class Rows(RowSource):
     def take(self, indices):
         x, y = data()
         return x[indices], y[indices]
+
+
+class Blocks(Stream):
+    """The same rows in blocks, by default in a buffer of 12."""
+
+    bounds = np.array([0, 5, 15, 16, 30, N])
+
+    def __init__(self, memory=2200):
+        self.memory = memory
+
+    def read(self, block):
+        x, y = data()
+        return x[slice(*self.bounds[block:block + 2])], y[slice(*self.bounds[block:block + 2])]
 
 
 def state(net):
@@ -135,6 +149,8 @@ CASES = {
         np.where(np.abs(data()[0]) > 1, 1, 0).astype(np.uint8), data()[1])},
     "row source": {"training_data": Rows()},
     "row source, held out": {"training_data": Rows(), "validation_split": 0.2},
+    "stream": {"training_data": Blocks(), "test_data": Blocks()},
+    "stream in its order": {"training_data": Blocks(), "shuffle": False, "optimizer": "adam"},
     "test data": {"test_data": data(1)},
     "another generator": {"made": {
         "seed": lambda: np.random.Generator(np.random.MT19937(4))}},
@@ -341,6 +357,13 @@ def test_other_epochs_and_mini_batches(tmp_path):
                               (EPOCHS, 7, "mini_batch_size = 6, got 7")]:
         with one_line(ValueError, f"began, with {answer}$"):
             network().SGD(data(), epochs, m, 0.1, resume=path)
+
+
+def test_another_buffer(tmp_path):
+    path = begun(tmp_path / "last.npz", training_data=Blocks())
+    with one_line(ValueError, r"training_data = '47 rows in 5 blocks, read into 2,200 bytes', "
+                              r"got '47 rows in 5 blocks, read into 2,500 bytes'"):
+        trained(network(), Blocks(2500), resume=path)
 
 
 def test_no_file_yet(tmp_path):

@@ -155,6 +155,11 @@ class BufferedExamples(Examples):
     def __len__(self) -> int:
         return self.n
 
+    @property
+    def layout(self) -> str:
+        """What an order depends on, beside its seed."""
+        return f"{len(self.bounds) - 1:,} blocks, read into {self.stream.memory:,} bytes"
+
     def order(self, seed: int | None, m: int) -> BlockOrder:
         """
         Return the order of an epoch, which the seed alone decides; None is the order of the rows.
