@@ -290,6 +290,7 @@ class Training:
             try:
                 rows, targets, order_, begin, last = self.examples.part(
                     order, done * self.m, min(n, until * self.m))
+                waited = time.perf_counter() - before  # for rows, which says nothing of the team
                 end, cost = engine.train(
                     rows, targets, order_, self.m, etas[done:until], begin, last, cost, team)
                 asked = done + -(-(last - begin) // self.m)  # a part may end before what was asked
@@ -303,7 +304,7 @@ class Training:
                 engine.restore(saved)
                 raise
             took = time.perf_counter() - before
-            self.tuner.record(team, until - done, took, until < asked)
+            self.tuner.record(team, until - done, took - waited, until < asked)
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until

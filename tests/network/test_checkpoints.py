@@ -23,6 +23,7 @@ from cbackprop import (
 from cbackprop.callbacks import Callback, Checkpoint, EarlyStopping, WeightAverage
 from cbackprop.optimizers import KNOWN
 from cbackprop.sources import RowSource
+from cbackprop.streams import Stream
 
 SIZES, N, M, EPOCHS = [5, 7, 3], 47, 6, 4  # 8 steps in an epoch, the last of 5 rows
 TIMES = {"seconds", "rows_per_second"}
@@ -67,6 +68,19 @@ class Rows(RowSource):
     def take(self, indices):
         x, y = data()
         return x[indices], y[indices]
+
+
+class Blocks(Stream):
+    """The same rows in blocks, by default in a buffer of 12."""
+
+    bounds = np.array([0, 5, 15, 16, 30, N])
+
+    def __init__(self, memory=2200):
+        self.memory = memory
+
+    def read(self, block):
+        x, y = data()
+        return x[slice(*self.bounds[block:block + 2])], y[slice(*self.bounds[block:block + 2])]
 
 
 def state(net):
@@ -143,6 +157,8 @@ CASES = {
         np.where(np.abs(data()[0]) > 1, 1, 0).astype(np.uint8), data()[1])},
     "row source": {"training_data": Rows()},
     "row source, held out": {"training_data": Rows(), "validation_split": 0.2},
+    "stream": {"training_data": Blocks(), "test_data": Blocks()},
+    "stream in its order": {"training_data": Blocks(), "shuffle": False, "optimizer": "adam"},
     "test data": {"test_data": data(1)},
     "another generator": {"made": {
         "seed": lambda: np.random.Generator(np.random.MT19937(4))}},
@@ -177,12 +193,11 @@ def batches():
         yield x[first:first + 7], y[first:first + 7]
 
 
-@pytest.mark.parametrize("source", ["files", "batches"])
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_streams(source, shuffle, tmp_path):
-    made = {"files": lambda: stored(tmp_path, memory=2000),
-            "batches": lambda: streams.batches(batches, memory=2000)}[source]
-    given = {"training_data": made(), "optimizer": "adam", "made": {}, "shuffle": shuffle}
+@pytest.mark.parametrize("source", [
+    lambda folder: stored(folder, memory=2000),
+    lambda folder: streams.batches(batches, memory=2000)], ids=["files", "batches"])
+def test_files_and_batches(source, tmp_path):
+    given = {"training_data": source(tmp_path), "optimizer": "adam", "made": {}}
     net = network().engine.examples(given["training_data"], "")
     assert len(net.order(1, M).rows(0)) < N / 2  # several buffers
     assert_same(killed(tmp_path / "last.npz", 5, 9, 14, 20, **given), undisturbed(**given))
@@ -445,20 +460,21 @@ def test_another_network(settings, answer, tmp_path):
         Network(**{"sizes": SIZES, **settings}).SGD(data(), EPOCHS, M, 0.1, resume=path)
 
 
-def test_a_stream_in_other_buffers(tmp_path):
-    path = begun(tmp_path / "last.npz", training_data=stored(tmp_path, memory=2000))
-    for other in (stored(tmp_path, memory=2500), data()):
-        with one_line(ValueError, "began, with training_data = '47 rows in .* blocks, memory "
-                                  "2,000, float64 with checksum .*', got '47 rows"):
-            trained(network(), training_data=other, resume=path)
-
-
 def test_other_epochs_and_mini_batches(tmp_path):
     path = begun(tmp_path / "last.npz")
     for epochs, m, answer in [(5, M, "epochs = 4, got 5"),
                               (EPOCHS, 7, "mini_batch_size = 6, got 7")]:
         with one_line(ValueError, f"began, with {answer}$"):
             network().SGD(data(), epochs, m, 0.1, resume=path)
+
+
+def test_another_buffer(tmp_path):
+    path = begun(tmp_path / "last.npz", training_data=Blocks())
+    with one_line(ValueError, r"training_data = '47 rows in 5 blocks, read into 2,200 bytes', "
+                              r"got '47 rows in 5 blocks, read into 2,500 bytes'"):
+        trained(network(), Blocks(2500), resume=path)
+    assert re.fullmatch(r"47 rows in .* blocks, read into 2,000 bytes, float64 with checksum .{8}",
+                        network().engine.examples(stored(tmp_path, memory=2000), "").fingerprint())
 
 
 def test_no_file_yet(tmp_path):
