@@ -121,7 +121,7 @@ def read(path: storage.Path_, network: Model, asked: dict[str, Any]) -> Point:
                      _check.items(saved["callbacks"], "callbacks must be a list"))
 
 
-def is_begun(path: Any, callbacks: Iterable[Callback]) -> bool:
+def is_begun(path: storage.Path_, callbacks: Iterable[Callback]) -> bool:
     """
     Return whether there is a checkpoint; without one, a training that writes it begins.
 
@@ -132,12 +132,13 @@ def is_begun(path: Any, callbacks: Iterable[Callback]) -> bool:
     """
     if os.path.exists(path):
         return True
-    files_ = [os.path.realpath(one.last) for one in callbacks
-              if isinstance(one, Checkpoint) and one.last is not None]
-    if os.path.realpath(path) not in files_:
+    path = os.fsdecode(path)
+    will_be = [os.path.realpath(one.last) for one in callbacks
+               if isinstance(one, Checkpoint) and one.last is not None]
+    if os.path.realpath(path) not in will_be:
         raise FileNotFoundError(
             errno.ENOENT, "resume must name a checkpoint, or the file that Checkpoint(last=...) "
-            "in callbacks will write", os.fspath(path))
+            "in callbacks will write", path)
     return False
 
 

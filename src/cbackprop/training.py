@@ -63,8 +63,10 @@ def prepare(
     """
     engine = network.engine
     shuffle = _check.boolean("shuffle", shuffle)
-    if not isinstance(resume, (str, bytes, os.PathLike)):
-        resume = _check.boolean("resume", resume)
+    resume = bool(resume) if isinstance(resume, np.bool_) else resume
+    if not isinstance(resume, (bool, str, bytes, os.PathLike)):
+        raise TypeError(f"resume must be True, False or the path of a checkpoint, "
+                        f"got {_check.shown(resume)}")
     share = 0.0
     if validation_split is not None:
         share = _check.number("validation_split", validation_split, 0, 1)
