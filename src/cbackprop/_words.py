@@ -38,7 +38,7 @@ ARGUMENTS = {our: words.split() for our, words in {
     "clip_value": "clipvalue",
     "dropout": "dropout_rate drop_rate",
     "verbose": "verbosity disp",
-    "callbacks": "callback",
+    "callbacks": "callback checkpoint",
     "tolerance": "tol gtol",
     "beta1": "beta_1 betas",
     "beta2": "beta_2",
