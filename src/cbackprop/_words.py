@@ -38,7 +38,7 @@ ARGUMENTS = {our: words.split() for our, words in {
     "clip_value": "clipvalue",
     "dropout": "dropout_rate drop_rate",
     "verbose": "verbosity disp",
-    "callbacks": "callback",
+    "callbacks": "callback checkpoint",
     "tolerance": "tol gtol",
     "beta1": "beta_1 betas",
     "beta2": "beta_2",
@@ -47,6 +47,9 @@ ARGUMENTS = {our: words.split() for our, words in {
     "watched": "monitor",
     "path": "filepath filename file",
     "restore_best": "restore_best_weights",
+    "resume": "ckpt_path resume_from_checkpoint",
+    "every_steps": "save_freq save_steps every_n_train_steps",
+    "every_seconds": "train_time_interval",
     "minimize": "mode",
     "learning_rate_init": "eta lr",  # the estimators' from here on
     "hidden_layer_sizes": "sizes hidden_sizes layer_sizes layers hidden hidden_units units",

@@ -167,8 +167,9 @@ class Engine:
             example_weights.not_all_zero(in_arrays.weights, name)
             return in_arrays
         elif sample_weight is not None or class_weight is not None:
+            has_own = "; its rows have their own weights" * isinstance(examples, Stream)
             raise TypeError("sample_weight and class_weight need examples in arrays, got "
-                            f"{type(examples).__name__}")
+                            f"{type(examples).__name__}{has_own}")
         if isinstance(examples, Stream):
             return BufferedExamples(
                 examples, lambda part: self.arrays(part[:2], name, False, admit, *part[2:]), name,

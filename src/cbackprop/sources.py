@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import arrays
 from cbackprop.core import _runtime
 
+SAMPLE = 64  # rows that tell one data set from another
 PART_BYTES = 2**21  # of rows made at a time, so that they are in the cache during training
 
 MAX_COLUMNS = 2**31 - 1  # of a sparse matrix: the core has their indices as C ints
@@ -108,6 +110,21 @@ class SparseTargets(RowSource):
         return self.x[indices], self.y[indices], weights
 
 
+def spread(n: int, count: int) -> NDArray[np.intp]:
+    """Return at most so many of the numbers below n, spread evenly."""
+    return np.unique(np.linspace(0, n - 1, count).astype(np.intp))
+
+
+def checksum(rows: Any, targets: Any) -> str:
+    """Return the type of the core's rows, and a checksum of them, their targets and weights."""
+    x = rows.x
+    found, parts = 0, [x.data, x.indices, x.indptr] if arrays.is_sparse(x) else [x]
+    for part in (*parts, targets.y, targets.weights):
+        if part is not None:
+            found = zlib.crc32(np.ascontiguousarray(part).data, found)
+    return f"{x.dtype} with checksum {found:08x}"
+
+
 class Examples(ABC):
     """
     A data set that a training and the metrics read part by part.
@@ -147,7 +164,7 @@ class Examples(ABC):
 
     def few(self, count: int) -> Part:
         """Return some examples, spread evenly."""
-        numbers = np.unique(np.linspace(0, len(self) - 1, count).astype(np.intp))
+        numbers = spread(len(self), count)
         return self.part(numbers, 0, len(numbers))
 
     @abstractmethod
@@ -157,6 +174,10 @@ class Examples(ABC):
     @abstractmethod
     def known_targets(self) -> NDArray[Any]:
         """Return y, or as much of it as is known."""
+
+    def fingerprint(self) -> str:
+        """Return words that tell these examples from others, as far as they are always the same."""
+        return f"{len(self):,} rows"
 
     def look_again(self) -> None:  # noqa: B027  others need do nothing
         """Raise ValueError if x of the last part is not finite, and the core cannot say where."""
@@ -206,6 +227,10 @@ class ArrayExamples(Examples):
         """Return y, as the core has it."""
         y: NDArray[Any] = self.targets.y
         return y
+
+    def fingerprint(self) -> str:
+        """Return the number of rows, and a checksum of some."""
+        return f"{super().fingerprint()}, {checksum(*self.take(spread(len(self), SAMPLE)))}"
 
 
 class StreamedExamples(Examples):
@@ -259,14 +284,21 @@ class StreamedExamples(Examples):
         """Return a label, or some rows of y if y has rows."""
         y: NDArray[Any] = self.first_targets.y
         if y.ndim == 2:
-            y = self.take(np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp)))[1].y
+            y = self.take(spread(self.n, 100))[1].y
         return y
+
+    def fingerprint(self) -> str:
+        """Return the number of rows; of what is in matrices, a checksum of some, too."""
+        words = super().fingerprint()
+        if not isinstance(self.source, SparseTargets):  # which may draw its rows
+            return words
+        return f"{words}, {checksum(*self.take(spread(self.n, SAMPLE)))}"
 
     def _row_of(self, x: Any) -> int:
         """Return about how many bytes a row of x takes."""
         if not arrays.is_sparse(x):
             return int(x.nbytes)
-        few = np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp))
+        few = spread(self.n, 100)
         some = self.take(few)[0].x
         return int(some.data.nbytes + some.indices.nbytes) // len(few)
 

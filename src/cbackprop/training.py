@@ -63,8 +63,10 @@ def prepare(
     """
     engine = network.engine
     shuffle = _check.boolean("shuffle", shuffle)
-    if not isinstance(resume, (str, bytes, os.PathLike)):
-        resume = _check.boolean("resume", resume)
+    resume = bool(resume) if isinstance(resume, np.bool_) else resume
+    if not isinstance(resume, (bool, str, bytes, os.PathLike)):
+        raise TypeError(f"resume must be True, False or the path of a checkpoint, "
+                        f"got {_check.shown(resume)}")
     share = 0.0
     if validation_split is not None:
         share = _check.number("validation_split", validation_split, 0, 1)
@@ -290,6 +292,7 @@ class Training:
             try:
                 rows, targets, order_, begin, last = self.examples.part(
                     order, done * self.m, min(n, until * self.m))
+                waited = time.perf_counter() - before  # for rows, which says nothing of the team
                 end, cost = engine.train(
                     rows, targets, order_, self.m, etas[done:until], begin, last, cost, team)
                 asked = done + -(-(last - begin) // self.m)  # a part may end before what was asked
@@ -303,7 +306,7 @@ class Training:
                 engine.restore(saved)
                 raise
             took = time.perf_counter() - before
-            self.tuner.record(team, until - done, took, until < asked)
+            self.tuner.record(team, until - done, took - waited, until < asked)
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until

@@ -30,6 +30,7 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
     "first_hour.py": ("--tiny", "--work", "iris", "diabetes", "covertype"),
     "sparse_fit.py": ("--tiny", "--work", "500-65536"),
     "one_row.py": ("--tiny",),
+    "streaming.py": ("--tiny", "--work", "bytes, 784-30-10x10"),
     "book.py": ("--tiny",),
     "learning.py": SMALLEST,
 }
@@ -374,6 +375,21 @@ def test_sparse_fit_times_nothing_that_computes_something_else():
         "sparse_fit.main(['--tiny', '--work', '500-65536'])")
     assert done.returncode == 1
     assert re.search(r"adam, float64: .+ differ by .+: not timed", done.stderr)
+
+
+# ---- streaming.py ----
+
+
+def test_streaming_times_nothing_that_computes_something_else():
+    done, results = tiny("streaming.py")
+    (one,) = results["works"].values()
+    assert one["share"] == pytest.approx(one["memory"]["best"] / one["stream"]["best"])
+    done = run_code(
+        "sys.argv = ['streaming.py']", "import streaming", "opened = streaming.opened",
+        "streaming.opened = lambda folder, memory: opened(folder, 30_000)",
+        "streaming.main(['--tiny', '--work', 'bytes, 784-30-10x10'])")
+    assert done.returncode == 1
+    assert "gives other weights than arrays: not timed" in done.stderr
 
 
 # ---- book.py ----

@@ -1,4 +1,4 @@
-"""Rows, orders, targets and arenas beyond 2^31 numbers, in files and memory that are mostly holes."""
+"""Rows, orders, targets and arenas beyond 2^31 numbers, in memory and files that have holes."""
 
 import os
 import sys
@@ -23,11 +23,11 @@ def holes(tmp_path):
         try:
             with open(path, "wb") as file:
                 file.truncate(size)
+            if not 0 <= getattr(path.stat(), "st_blocks", sys.maxsize) < size // 1024:
+                pytest.skip("the file system has no holes")
+            return np.asarray(np.memmap(path, dtype, "r+", shape=shape))
         except OSError as error:
-            pytest.skip(f"no file of {size} bytes: {error}")
-        if not 0 <= getattr(path.stat(), "st_blocks", sys.maxsize) < size // 1024:
-            pytest.skip("the file system has no holes")
-        return np.asarray(np.memmap(path, dtype, "r+", shape=shape))
+            pytest.skip(f"no file of {size} bytes in memory: {error}")
     return make
 
 

@@ -103,6 +103,7 @@ def test_unknown_keywords(call, given, answer):
     (EarlyStopping, "monitor", "'watched'"),
     (EarlyStopping, "restore_best_weights", "'restore_best'"),
     (Checkpoint, "filepath", "'path'"),
+    (Checkpoint, "save_freq", "'every_steps'"),
     (CSVLog, "filename", "'path'"),
 ])
 def test_unknown_keywords_of_classes(kind, given, answer):
