@@ -121,7 +121,7 @@ def neighbours(session: nox.Session) -> None:
     session.run("python", "benchmarks/learning.py", "--tiny", "--work", "8-16-16-1")
     optimizers = "tests/core/test_optimizers.py"
     session.run("pytest", "-q", *AT_ONCE, "tests/project/test_docs.py", "tests/estimators",
-                "tests/convert", "tests/tables", "tests/first_hour", "tests/core/test_sparse.py",
+                "tests/convert", "tests/tables", "tests/first_hour", "tests/streams", "tests/core/test_sparse.py",
                 "tests/network/test_by_layer.py", "tests/network/test_frames.py",
                 "tests/network/test_files.py", "tests/network/test_loggers.py",
                 f"{optimizers}::test_optimizers_as_pytorchs",

@@ -251,13 +251,15 @@ class Network(Evaluation):
 
         Parameters
         ----------
-        training_data : (x, y), a list of pairs, a RowSource, or a DataLoader
+        training_data : (x, y), a list of pairs, a Stream, a RowSource, or a DataLoader
             x of shape (n, in); y one-hot or other targets (n, out), or labels (n,) or (n, 1), which
             may be 2.0. C-contiguous rows of uint8, float32 or float64 are used where they lie; so
             are SciPy's sparse matrices, in CSR: x is never made dense, y a few megabytes at a time.
             DataFrames and arrays of objects may hold numbers. Or the book's list of pairs of
             columns. Or an iterable of batches (x, y), such as a DataLoader of PyTorch: it is read
-            once, before training, and then divided into mini-batches anew in each epoch.
+            once, before training, and then divided into mini-batches anew in each epoch. What is
+            larger than memory is a Stream of `cbackprop.streams`: files, or batches that are read
+            anew in each epoch.
         epochs, mini_batch_size : int
             The latter at least 1 and at most n.
         eta : float, Schedule, or callable (step), optional
