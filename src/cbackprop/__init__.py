@@ -4,7 +4,16 @@ import importlib
 from typing import Any
 
 from cbackprop import _deprecated as _deprecated
-from cbackprop import _renamed, callbacks, datasets, metrics, optimizers, schedules, tables
+from cbackprop import (
+    _renamed,
+    callbacks,
+    datasets,
+    metrics,
+    optimizers,
+    schedules,
+    streams,
+    tables,
+)
 from cbackprop._endings import DivergenceError
 from cbackprop._version import __version__ as __version__
 from cbackprop.config import show_config
@@ -16,8 +25,8 @@ from cbackprop.sources import RowSource
 
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
            "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "mean_output",
-           "metrics", "optimizers", "plot", "schedules", "show_config", "sweep", "tables",
-           "train_many", "train_table"]  # not sklearn, which not everybody can import
+           "metrics", "optimizers", "plot", "schedules", "show_config", "streams", "sweep",
+           "tables", "train_many", "train_table"]  # not sklearn, which not everybody can import
 
 # Most trainings need none of these.
 LAZY = ("book", "chapter2", "convert", "inspect", "loggers", "plot", "sklearn")
