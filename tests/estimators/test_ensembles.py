@@ -40,6 +40,8 @@ TASKS = {
     "numbers": (MLPEnsembleRegressor, NUMBERS[0], NUMBERS[1] / 100),
 }
 FEW = {"hidden_layer_sizes": (8,), "max_iter": 5, "n_estimators": 3, "random_state": 0}
+QUICK = {"hidden_layer_sizes": (20,), "learning_rate_init": 0.02, "max_iter": 50,
+         "n_estimators": 2}
 WEIGHTS = np.random.default_rng(0).integers(0, 3, 400).astype(float)
 OWN = {"n_estimators", "bootstrap", "max_samples", "n_jobs"}
 
@@ -59,9 +61,7 @@ def outputs(member, x):
     return member.predict_proba(x) if isinstance(member, MLPClassifier) else member.predict(x)
 
 
-@parametrize_with_checks([kind(hidden_layer_sizes=(20,), learning_rate_init=0.02, max_iter=50,
-                               n_estimators=2)
-                          for kind in (MLPEnsembleClassifier, MLPEnsembleRegressor)])
+@parametrize_with_checks([MLPEnsembleClassifier(**QUICK), MLPEnsembleRegressor(**QUICK)])
 def test_estimator_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -69,12 +69,9 @@ def test_estimator_checks(estimator, check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks([
-    kind(max_iter=60, n_estimators=3, **settings)
-    for kind in (MLPEnsembleClassifier, MLPEnsembleRegressor) for settings in (
-        {"bootstrap": True}, {"bootstrap": True, "n_jobs": 2, "solver": "lbfgs"},
-        {"max_samples": 0.7})])
-def test_estimator_checks_of_settings(estimator, check):
+@parametrize_with_checks([MLPEnsembleClassifier(**QUICK, bootstrap=True, n_jobs=2),
+                          MLPEnsembleRegressor(**QUICK, bootstrap=True)])
+def test_estimator_checks_of_bagging(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if "check_sample_weight_equivalence" not in check.func.__name__:
@@ -256,7 +253,8 @@ def test_threads_change_nothing():
 
 def test_it_is_as_good_as_bagging_and_better_than_one():
     x, y = load_digits(return_X_y=True)
-    x, settings = (x / 16).astype(np.float32), {"hidden_layer_sizes": (20,), "max_iter": 25}
+    x = (x / 16).astype(np.float32)
+    settings = {"hidden_layer_sizes": (20,), "max_iter": 20, "learning_rate_init": 0.01}
     (train, y_train), (test, y_test) = (x[:1000], y[:1000]), (x[1000:], y[1000:])
     ensemble = MLPEnsembleClassifier(**settings, bootstrap=True, random_state=0, n_estimators=6)
     bagging = BaggingClassifier(MLPClassifier(**settings), 6, random_state=0)
@@ -281,3 +279,23 @@ def test_slips_in_names():
         MLPEnsembleClassifier(lr=0.1)
     with one_line(ValueError, "^class_weight 'balanced' needs all of y: give partial_fit a dict"):
         MLPEnsembleClassifier(class_weight="balanced").partial_fit(*DIGITS, classes=range(10))
+
+
+def test_dasks_incremental_fits_block_by_block():
+    wrappers = pytest.importorskip("dask_ml.wrappers", reason="dask-ml is not installed")
+    import dask
+    from dask import array
+
+    x, y = DIGITS
+    blocks = array.from_array(x, chunks=(100, 64)), array.from_array(y, chunks=100)
+    for estimator in (MLPClassifier((8,), random_state=0), MLPEnsembleClassifier(**FEW)):
+        with dask.config.set(scheduler="synchronous"):
+            incremental = wrappers.Incremental(clone(estimator), shuffle_blocks=False)
+            for _ in range(2):
+                incremental.partial_fit(*blocks, classes=np.arange(10))
+            predicted = incremental.predict(blocks[0]).compute()
+        for at in [*range(0, 400, 100)] * 2:
+            estimator.partial_fit(x[at:at + 100], y[at:at + 100], classes=np.arange(10))
+        np.testing.assert_array_equal(predicted, estimator.predict(x))
+        np.testing.assert_array_equal(
+            incremental.estimator_.predict_proba(x), estimator.predict_proba(x))

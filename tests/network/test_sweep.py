@@ -7,7 +7,7 @@ import pytest
 from refusals import one_line
 
 import cbackprop
-from cbackprop import Network, callbacks, metrics, sweep
+from cbackprop import Network, _joblib, callbacks, metrics, sweep
 from cbackprop.sources import RowSource
 
 RANDOM = np.random.default_rng(0)
@@ -276,3 +276,17 @@ def test_train_many_has_moved():
 
     assert now.train_many is cbackprop.train_many
     assert callable(cbackprop.sweep)
+
+
+def test_what_joblib_is_configured_for():
+    joblib = pytest.importorskip("joblib")
+
+    assert _joblib.asked() == (None, None)
+    for backend, n_jobs, asked in [
+            ("threading", 2, (2, None)), ("threading", None, (None, None)),
+            ("loky", 3, (None, 3)), ("loky", None, (None, -1)), (None, 3, (None, 3)),
+            ("sequential", 2, (1, None))]:
+        given = {"backend": backend, "n_jobs": n_jobs}
+        with joblib.parallel_config(**{name: v for name, v in given.items() if v is not None}):
+            assert _joblib.asked() == asked
+    assert _joblib.asked() == (None, None)
