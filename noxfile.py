@@ -1,5 +1,5 @@
 """
-What every change must pass: `.ci/run` runs all of it, .github/workflows/ci.yml each step as a job.
+What every change must pass: `.ci/run` runs all of it but `ray`, .github/workflows/ci.yml each step.
 
 The core, minutes of compiling, is compiled once: in an unpacked sdist, by the first session that
 needs it. What comes after proves something about that one build. Later runs of nox on the same
@@ -109,6 +109,14 @@ def docs(session: nox.Session) -> None:
         session.error(f"{page} is not what benchmarks/report.py makes of the results")
     session.run("python", "tools/make_pictures.py")
     session.run("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "docs", str(site))
+
+
+@nox.session(requires=["wheel"])
+def ray(session: nox.Session) -> None:
+    """Sweeps and fits in Ray's workers. Ray is 70 MB and slow to start: CI alone runs this."""
+    session.install(f"{wheel_of(session)}[test,ray]")
+    session.run("pytest", "-q", "tests/estimators/test_clusters.py", "tests/project/"
+                "test_examples.py", "-k", "ray")
 
 
 @nox.session(requires=["wheel"])
