@@ -51,7 +51,8 @@ class OptimizerState:
             eta_factors=None if np.all(factors == 1) else factors,
             nonnegative=np.array(options.nonnegative, np.uint8) if any(options.nonnegative)
             else None,
-            frozen_steps=frozen_steps if frozen_steps.any() else None)
+            frozen_steps=frozen_steps if frozen_steps.any() else None,
+            lazy=options.optimizer.lazy)
 
     @property
     def frozen_steps(self) -> NDArray[np.intp]:

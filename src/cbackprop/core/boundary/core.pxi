@@ -46,6 +46,8 @@ cdef class Core(Parameters):
         for t in range(threads):
             workspace.passes[t].training = training
             workspace.passes[t].noise = NULL
+            workspace.passes[t].marks_touched = (
+                needs.sums and optimizer is not None and optimizer.options.lazy)
             if optimizer is not None and optimizer.noisy:
                 workspace.passes[t].own_noise = optimizer.noise
                 workspace.passes[t].noise = &workspace.passes[t].own_noise

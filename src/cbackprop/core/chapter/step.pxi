@@ -35,6 +35,8 @@ cdef int sum_into_arena(
     write_gradient(&arena, p.sums, step)
     if options != NULL:
         leave_frozen_out(&arena, options, p.net.n_layers)
+    if p.marks_touched:
+        memset(p.touched, 0, words_of(p.net.layers[0].K) * sizeof(uint64_t))
     if not barrier(p):          # another thread may still read the previous gradient
         return 0
     memset(p.sums + own.first, 0, (own.last - own.first) * sizeof(real))
@@ -92,11 +94,24 @@ cdef int optimize_mini_batch(
 
 cdef void update_layer(Pass* p, int l, const Step* w_step, const Step* b_step) noexcept nogil:
     cdef const Layer* layer = &p.net.layers[l]
-    update_part(w_step, p.net.parameters + layer.w, p.sums + layer.w,
-                part(size_of_w(layer), LINE_BYTES // sizeof(real), p))
+    if l == 0 and p.marks_touched:
+        update_touched_rows(p, w_step)
+    else:
+        update_part(w_step, p.net.parameters + layer.w, p.sums + layer.w,
+                    part(size_of_w(layer), LINE_BYTES // sizeof(real), p))
     if layer.biased:
         update_part(b_step, p.net.parameters + layer.b, p.sums + layer.b,
                     part(layer.J, LINE_BYTES // sizeof(real), p))
+
+
+cdef void update_touched_rows(Pass* p, const Step* w_step) noexcept nogil:
+    cdef const Layer* layer = &p.net.layers[0]
+    cdef Range own = part(layer.K, 1, p), row
+    cdef Py_ssize_t k
+    for k in range(own.first, own.last):
+        if p.touched[k // WORD] >> (k % WORD) & 1:
+            row.first, row.last = k * layer.ld, (k + 1) * layer.ld
+            update_part(w_step, p.net.parameters + layer.w, p.sums + layer.w, row)
 
 
 cdef inline void update_part(

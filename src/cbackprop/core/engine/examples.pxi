@@ -141,9 +141,19 @@ cdef void gather_rows(
         first -= p.first_own
         p.following = min(<Py_ssize_t>PREFETCH_DISTANCE, n - first - p.m)
         gather_nonzeros(p.nonzeros, rows, order, first, p.m + p.following)
-    else:
+    if p.marks_touched:
+        mark_touched(p)
+    if not p.sparse:
         gather(p.own[0].a_prev, p.x + p.first_own * p.ld_x, p.ld_x, rows, order, first, p.m_own,
                scales, p.noise != NULL)
+
+
+cdef void mark_touched(Pass* p) noexcept nogil:
+    # Dense rows touch all columns.
+    if p.sparse and p.nonzeros.columns != NULL:
+        mark_columns(p.touched, p.nonzeros, p.m)
+    else:
+        memset(p.touched, 0xFF, words_of(p.net.layers[0].K) * sizeof(uint64_t))
 
 
 cdef void gather_own_targets(

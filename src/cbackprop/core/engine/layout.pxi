@@ -81,6 +81,9 @@ cdef struct Pass:           # one thread's pass over a slice of a mini-batch
     Py_ssize_t following    # rows after the slice whose nonzeros are listed, to be prefetched
     const real* values      # if sparse: the nonzero values of all rows
     Py_ssize_t* cursor      # (m) if sparse: the next nonzero of each row in BP4
+    Calendar calendar       # the same for CSR rows
+    uint64_t* touched       # (words_of(K)) bitmap of the columns of x that have a stored number
+    bint marks_touched      # whether the examples add theirs to it
     real* y                 # targets, laid out as the last layer's a
     real* weights           # (m) weights of the examples
     bint weighted           # False if every example counts once
