@@ -327,7 +327,7 @@ def lazily(build, net, optimizer, numbers=None, **options):
     ((64, 300, 2), 4, {})], ids=str)
 def test_a_lazy_step_is_the_exact_one_where_a_number_is_stored(build, optimizer, sizes, m, options):
     n = 3 * m
-    x, given = few_rows(n, sizes[0], 0.001 if m == 600 else 0.01)
+    x, _ = few_rows(n, sizes[0], 0.001 if m == 600 else 0.01)
     x[1 if m > 5 else 0::m] = 0  # the full row
     rows = build.Rows(csr(x))
     targets = build.Targets(np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL))
