@@ -292,10 +292,17 @@ class Engine:
         """Draw a seed."""
         return int(self.random.integers(2**64, dtype=np.uint64))
 
-    def snapshot(self) -> Snapshot:
-        """Return a copy of all that training changes."""
-        return (self.core.parameters.copy(), self.random.bit_generator.state,
-                self.optimizer_state and self.optimizer_state.copies())
+    def snapshot(self, last: Snapshot | None = None) -> Snapshot:
+        """
+        Return a copy of all that training changes.
+
+        It takes the memory of the last one, if given: for the wide layers of sparse rows, new
+        memory costs as much as an epoch.
+        """
+        parameters, _, state = last or (np.empty_like(self.core.parameters), None, None)
+        np.copyto(parameters, self.core.parameters)
+        return (parameters, self.random.bit_generator.state,
+                self.optimizer_state and self.optimizer_state.copies(state))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Restore what `snapshot` returned."""
