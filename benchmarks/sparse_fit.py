@@ -1,9 +1,9 @@
 """
 Wide sparse X: `fit` and `predict_proba` of scikit-learn's perceptron and of ours, on one core.
 
-Columns at random, and "text": bags of words of the shape of 20 newsgroups (11,314 texts, 20 topics),
-hashed to 65,536 columns, by TF-IDF. Word frequencies follow Zipf's law, and each topic prefers some
-words. The same data, random state and settings; it is checked that losses and probabilities are the
+Columns at random; and "text", bags of words of the shape of 20 newsgroups: 11,314 texts on 20
+topics, 65,536 words, TF-IDF. The frequencies of words follow Zipf's law, and each topic prefers
+some. The same data, random state and settings; it is checked that losses and probabilities are the
 same, else nothing is timed. Then both are timed in turns.
 
     python benchmarks/sparse_fit.py [--work NAME ...] [--repeat N] [--tiny] [--json FILE]

@@ -261,7 +261,8 @@ def test_long_indices_are_not_cut_down(index):
     x.indices = np.array([0, index, 2])
     x.indptr = x.indptr.astype(np.int64)
     net = cbackprop.Network([4, 3], seed=0)
-    with pytest.raises(ValueError, match=r"^a must be a sound sparse matrix: indices must be"):
+    with pytest.raises(ValueError, match=rf"^a must have column indices in 0\.\.3, got {index} in "
+                                         "row 0$"):
         net.feedforward(x)
     x.indices = np.array([0, 1, 2])
     assert np.array_equal(net.feedforward(x), net.feedforward(x.toarray()))
@@ -579,6 +580,18 @@ def test_sparse_data_are_never_made_dense():
     assert peak < 16e6
 
 
+@pytest.mark.parametrize("index_type", [np.int32, np.int64])
+def test_entries_in_any_order_and_more_than_once(index_type):
+    x = sparse.csr_matrix(([1.0, 2.0, 3.0, 4.0, 5.0], [3, 0, 2, 2, 3], [0, 2, 2, 5]), (3, 4))
+    x.indices, x.indptr = x.indices.astype(index_type), x.indptr.astype(index_type)
+    dense, given = x.toarray(), (x.data.copy(), x.indices.copy(), x.indptr.copy())
+    net, twin = network((4, 3)), network((4, 3))
+    net.SGD((x, [0, 1, 2]), 2, 2, 0.5)
+    twin.SGD((dense, [0, 1, 2]), 2, 2, 0.5)
+    close(net, twin)
+    assert all(map(np.array_equal, given, (x.data, x.indices, x.indptr)))  # the caller's
+
+
 def test_bad_sparse_data():
     x, y = labelled()
     s, net = sparse.csr_matrix(x), network()
@@ -588,6 +601,8 @@ def test_bad_sparse_data():
              for wrong in (np.isnan(nan.toarray()), huge.toarray() > 1e9)]
     broken = s.copy()
     broken.indices = np.where(broken.indices == broken.indices[9], 91, broken.indices)
+    short = s.copy()
+    short.data = short.data[:-1]
     small = network(dtype="float32")
     before = [w.copy() for w in net.weights]
     for call, error, match in [
@@ -602,7 +617,9 @@ def test_bad_sparse_data():
          f"^x of training_data must be finite, got nan at {where[0]}$"),
         (lambda: small.feedforward(huge), ValueError,
          f"^a must be finite, got 1e.300 at {where[1]}, beyond float32$"),
-        (lambda: net.feedforward(broken), ValueError, "^a must be a sound sparse matrix: "),
+        (lambda: net.feedforward(broken), ValueError,
+         r"^a must have column indices in 0\.\.89, got 91 in row \d+$"),
+        (lambda: net.feedforward(short), ValueError, "^a must be a sound sparse matrix: .*same size"),
         (lambda: net.SGD((s[:0], y[:0]), 1, 1, 0.1), ValueError, "must hold at least one example"),
         (lambda: net.SGD((s, y[:-1]), 1, 1, 0.1), ValueError, "^y of training_data must be 61 lab"),
         (lambda: net.SGD((s, sparse.csr_matrix((61, 4))), 1, 1, 0.1), ValueError,
