@@ -219,7 +219,8 @@ class Engine:
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Return the core's rows for dense or sparse x, not checked for finite numbers."""
         if arrays.is_sparse(x):
-            rows: Rows = listed(self.build, x, name)
+            scales = np.asarray(self.input_scale, self.dtype)
+            rows: Rows = listed(self.build, x, name, scales if scales.ndim else None)
             return rows
         return self.build.Rows(x, skip_zeros)
 

@@ -50,12 +50,12 @@ class RowSource(ABC):
         """Return x and y of these examples, as `SGD` takes them."""
 
 
-def listed(build: Any, x: Any, name: str) -> Any:
+def listed(build: Any, x: Any, name: str, scales: NDArray[Any] | None = None) -> Any:
     """
     Return the core's rows for a matrix of scipy.sparse, as lists of its stored numbers.
 
     A CSR matrix with rising indices in each row is not copied. Another is sorted, and entries that
-    it has more than once are summed, in a copy.
+    it has more than once are summed, in a copy. `scales` are the network's, if each input has one.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def listed(build: Any, x: Any, name: str) -> Any:
                          f"got {x.shape[1]}")
     x = x.tocsr()
     with np.errstate(over="ignore"):  # a later check finds infinities
-        rows = None if _are_long(x.indices, x.shape[1]) else build.Rows(x)
+        rows = None if _are_long(x.indices, x.shape[1]) else build.Rows(x, False, scales)
         if rows is None or not rows.is_sound():
             _check_indices(x, name)
             try:
@@ -77,7 +77,7 @@ def listed(build: Any, x: Any, name: str) -> Any:
             except ValueError as error:
                 raise ValueError(f"{name} must be a sound sparse matrix: {error}") from None
             x.sum_duplicates()
-            rows = build.Rows(x)
+            rows = build.Rows(x, False, scales)
     return rows
 
 
@@ -199,7 +199,7 @@ class ArrayExamples(Examples):
     def take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
         """Return a copy of some examples."""
         weights = self.targets.weights
-        return (type(self.rows)(self.rows.x[indices]), type(self.targets)(
+        return (type(self.rows)(self.rows.x[indices], False, self.rows.scales), type(self.targets)(
             self.targets.y[indices], None if weights is None else weights[indices]))
 
     @property

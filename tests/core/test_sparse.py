@@ -409,6 +409,26 @@ def test_lazy_adam_is_the_sparse_adam_of_pytorch(m, options):
     assert abs(before - net.weights[0].T).max() > 0.01
 
 
+@pytest.mark.parametrize("form", [csr, np.asarray], ids=["sparse", "dense"])
+@pytest.mark.parametrize("settings", [
+    {"optimizer": "lazy_adam", "clip_norm": 1.0}, {"optimizer": "lazy_adam"}, {}], ids=str)
+def test_a_gradient_that_is_not_finite_leaves_nothing_behind(form, settings):
+    x, _ = few_rows(600, 900, 0.002)
+    y = np.arange(600) % 3
+    bad = x.copy()
+    bad[5] *= 1e300
+    nets = [network((900, 7, 3), activation="identity", cost="log_likelihood") for _ in range(2)]
+    with pytest.raises(cbackprop.DivergenceError):
+        nets[0].SGD((form(bad), y), 4, 600, 1e300, **settings)
+    for net in nets:
+        net.engine.random = np.random.default_rng(7)
+        net.weights = network((900, 7, 3)).weights
+        net.biases = network((900, 7, 3)).biases
+        net.engine.optimizer_state = None
+        net.SGD((form(x), y), 2, 600, 0.1, **settings)
+    assert all(map(np.array_equal, nets[0].weights, nets[1].weights))
+
+
 def test_what_is_exact_and_lazy_at_once():
     x, given = few_rows(60, 900)
     y = np.random.default_rng(5).integers(0, 3, 60)
@@ -503,6 +523,21 @@ def test_noise_and_dropout_of_sparse_inputs_are_those_of_dense_ones():
         net.SGD((sparse.csr_array(x), y), 2, 8, 0.3, **settings)
         twin.SGD((x, y), 2, 8, 0.3, **settings)
         close(net, twin)
+
+
+def test_a_scale_for_each_input_multiplies_the_entries():
+    x, y = labelled()
+    scale = np.linspace(0.5, 2, 90)
+    net, twin, dense = network(input_scale=scale), network(), network(input_scale=scale)
+    net.SGD((csr(x), y), 2, 8, 0.3, validation_split=0.2, optimizer="adam")
+    twin.SGD((csr(x * scale), y), 2, 8, 0.3, validation_split=0.2, optimizer="adam")
+    assert all(map(np.array_equal, net.weights, twin.weights))  # to the bit: not made dense
+    dense.SGD((x, y), 2, 8, 0.3, validation_split=0.2, optimizer="adam")
+    close(net, dense)
+    assert np.array_equal(net.feedforward(csr(x)), twin.feedforward(csr(x * scale)))
+    huge = csr(np.where(x, 1e200, 0))  # scaled, it overflows; but a sigmoid takes what is infinite
+    steep = network(input_scale=np.full(90, 1e200))
+    assert np.array_equal(steep.feedforward(huge), steep.feedforward(huge.toarray()))
 
 
 def test_one_sparse_example():
@@ -619,7 +654,7 @@ def test_bad_sparse_data():
          f"^a must be finite, got 1e.300 at {where[1]}, beyond float32$"),
         (lambda: net.feedforward(broken), ValueError,
          r"^a must have column indices in 0\.\.89, got 91 in row \d+$"),
-        (lambda: net.feedforward(short), ValueError, "^a must be a sound sparse matrix: .*same size"),
+        (lambda: net.feedforward(short), ValueError, "^a must be a sound sparse matrix: .* size$"),
         (lambda: net.SGD((s[:0], y[:0]), 1, 1, 0.1), ValueError, "must hold at least one example"),
         (lambda: net.SGD((s, y[:-1]), 1, 1, 0.1), ValueError, "^y of training_data must be 61 lab"),
         (lambda: net.SGD((s, sparse.csr_matrix((61, 4))), 1, 1, 0.1), ValueError,

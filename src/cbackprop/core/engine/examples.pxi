@@ -30,7 +30,7 @@ cdef void expand_row(
     memset(out, 0, rows.K * sizeof(real))
     for at in range(rows.starts[which], rows.starts[which + 1]):
         k = rows.columns[at]
-        out[k] = rows.values[at] if scale == NULL else rows.values[at] * scale[k]
+        out[k] = rows.values[at] if scale == NULL or rows.scaled else rows.values[at] * scale[k]
 
 
 cdef void gather(
@@ -135,7 +135,7 @@ cdef void gather_rows(
 ) noexcept nogil:
     cdef const real* scales = p.net.scales
     p.sparse = ((p.noise == NULL or rows.columns != NULL and not corrupts_inputs(p.noise))
-                and scales == NULL and worth_skipping(rows, p.m, p.net.layers[0].J))
+                and (scales == NULL or rows.scaled) and worth_skipping(rows, p.m, p.net.layers[0].J))
     if p.sparse:                # the whole slice, because threads share the neurons
         p.values = rows.values
         first -= p.first_own

@@ -91,7 +91,7 @@ cdef struct Pass:           # one thread's pass over a slice of a mini-batch
     stored* panel           # workspace for the packed panel of b
     stored* packed_a        # workspace for the packed micro-panels of a
     real* tile              # workspace for a tile of BP4's sums, for an optimizer
-    real* sums              # an arena for gradients that must be complete before the step
+    real* sums              # an arena for gradients that must be complete before the step; else 0
     double* squares         # the squared norm of each block of `sums`
     Noise* noise            # &own_noise, or NULL
     Noise own_noise
