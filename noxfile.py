@@ -16,7 +16,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 
 BENCHMARKS = ["peers", "threads", "kernels", "growth", "backprop_vs_differences", "sklearn_fit",
-              "sparse_fit", "one_row", "book", "first_hour", "streaming"]
+              "sparse_fit", "sparse_steps", "one_row", "book", "first_hour", "streaming"]
 CONSTRAINTS = ["-c", "benchmarks/constraints.txt"]
 AT_ONCE = ["-n", "auto", "--dist", "worksteal"]  # tests, by pytest-xdist
 

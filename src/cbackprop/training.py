@@ -29,7 +29,7 @@ from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.checkpoints import Position
 from cbackprop.diagnosis import Diagnosis
-from cbackprop.engine import Engine
+from cbackprop.engine import Engine, Snapshot
 from cbackprop.history import MEASURED, SETS, SHORT, History, in_order
 from cbackprop.model import Model
 from cbackprop.sources import Examples
@@ -192,6 +192,7 @@ class Training:
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
             self.position, self.stopped = Position(), False
+            self.saved: Snapshot | None = None  # from before the epoch
             point, self.checkpoint = self.checkpoint, None
             self.history = history = self.go_on(point) if point else self.first_history()
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
@@ -278,7 +279,7 @@ class Training:
         etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
         if first:
             self.begin(float(etas[0]))
-        saved = engine.snapshot()
+        saved = self.saved = engine.snapshot(self.saved)
         at = self.position  # the epoch's beginning, or where a checkpoint was written
         cost, done, seed = at.cost, at.done, at.seed
         if self.order is None and seed is None:

@@ -238,7 +238,8 @@ def test_nothing_is_made_up():
 def test_types_have_the_names_that_there_are():
     assert list(get_args(layers.ActivationName)) == [row.name for row in table.ACTIVATIONS]
     assert list(get_args(layers.CostName)) == [row.name for row in table.COSTS]
-    assert list(get_args(optimizers.OptimizerName)) == [row.name for row in table.OPTIMIZERS]
+    assert list(get_args(optimizers.OptimizerName)) == [
+        f"{of}{row.name}" for of in ("", "lazy_") for row in table.OPTIMIZERS]
     assert list(get_args(initializers.InitializerName)) == list(initializers.KNOWN)
     assert list(get_args(metrics.MonitorName)) == [
         f"{of}{name}" for name in metrics.TABLE

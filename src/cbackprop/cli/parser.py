@@ -271,7 +271,7 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
 
     group = command.add_argument_group("the training")
     group.add_argument("--optimizer", type=_name(
-        optimizers.KNOWN, lambda text: optimizers.NAMES.get(_words.plain(text), text)),
+        optimizers.KNOWN, optimizers.our_name),
         metavar="NAME", help=f"one of {', '.join(optimizers.KNOWN)} (default: adam)")
     group.add_argument("--eta", type=float, metavar="X",
                        help="learning rate, by which a step is multiplied (default: what fits "
