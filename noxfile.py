@@ -1,8 +1,9 @@
 """
 What every change must pass: `.ci/run` runs all of it, .github/workflows/ci.yml each step as a job.
 
-The core, minutes of compiling, is compiled once. `readme` does it, in an unpacked sdist, and what
-comes after proves something about that one build.
+The core, minutes of compiling, is compiled once: in an unpacked sdist, by the first session that
+needs it. What comes after proves something about that one build. Later runs of nox on the same
+commit find it built.
 """
 
 import re
@@ -45,6 +46,11 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def sdist(session: nox.Session) -> None:
     """Build an sdist, and see that it has what git tracks, and nothing else."""
+    commit = session.run("git", "describe", "--always", "--dirty", "--abbrev=40", external=True,
+                         silent=True).strip()
+    built = dist(session) / "commit"
+    if built.exists() and built.read_text() == commit and not commit.endswith("-dirty"):
+        return
     shutil.rmtree(dist(session), ignore_errors=True)
     session.install("build")
     session.run("python", "-m", "build", "--sdist", "--outdir", str(dist(session)))
@@ -58,6 +64,7 @@ def sdist(session: nox.Session) -> None:
     written = {name for name in packed if name in ("PKG-INFO", "setup.cfg") or ".egg-info/" in name}
     if tracked != packed - written:
         session.error(f"in git or in the sdist alone: {sorted(tracked ^ packed - written)}")
+    built.write_text(commit)
 
 
 @nox.session(requires=["sdist"])
@@ -77,6 +84,8 @@ def readme(session: nox.Session) -> None:
 @nox.session(requires=["sdist"])
 def wheel(session: nox.Session) -> None:
     """Install the wheel with NumPy alone, and train in an empty directory."""
+    if list(dist(session).glob("*.whl")):
+        return
     session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(dist(session)),
                 str(dist(session) / "sdist"))
     session.install(wheel_of(session))
