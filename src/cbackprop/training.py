@@ -17,6 +17,7 @@ from cbackprop import (
     default_eta,
     held_out,
     metrics,
+    mpi,
     optimizers,
     schedules,
     thread_choice,
@@ -27,6 +28,7 @@ from cbackprop.diagnosis import Diagnosis
 from cbackprop.engine import Engine
 from cbackprop.history import MEASURED, SETS, SHORT, History, in_order
 from cbackprop.model import Model
+from cbackprop.mpi.alone import Alone
 from cbackprop.sources import Examples
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
@@ -36,27 +38,31 @@ Monitors = dict[str, tuple[metrics.Metric, Examples]]
 
 
 def prepare(
-    network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any = None,
-    test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
-    progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (),
-    sample_weight: Any = None, class_weight: Any = None, threads: int | None = None,
-    skip_zeros: bool = False, validation_split: Any = None, shuffle: bool = True,
-    resume: bool = False, **options: Any,
+    network: Model, *args: Any, comm: Any = None, average_every: Any = None,
+    reduce_dtype: Any = None, **given: Any,
 ) -> Training:
     """
     Check the arguments of `Network.SGD`, and return the training; nothing is changed.
-
-    Parameters
-    ----------
-    **options
-        The optimizer and regularisation.
 
     Raises
     ------
     TypeError, ValueError
         If an argument or the data is bad.
     """
+    ranks = mpi.processes(comm, average_every, reduce_dtype)
+    return ranks.together(lambda: _prepared(network, ranks, *args, **given))
+
+
+def _prepared(
+    network: Model, ranks: Alone, training_data: Any, epochs: int, mini_batch_size: int,
+    eta: Any = None, test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
+    progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (),
+    sample_weight: Any = None, class_weight: Any = None, threads: int | None = None,
+    skip_zeros: bool = False, validation_split: Any = None, shuffle: bool = True,
+    resume: bool = False, **options: Any,
+) -> Training:
     engine = network.engine
+    ranks.check(class_weight)
     shuffle, resume = _check.boolean("shuffle", shuffle), _check.boolean("resume", resume)
     share = 0.0
     if validation_split is not None:
@@ -70,10 +76,11 @@ def prepare(
     split = held_out.Split(given, share, shuffle) if share else None
     examples = split.training if split else given
     epochs = _check.integer("epochs", epochs, 0)
-    m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
+    m = _check.integer("mini_batch_size", mini_batch_size, 1, ranks.rows(len(examples)))
     settings = optimizers.training_options(len(network.sizes) - 1, **options)
     if eta is None:
-        eta = default_eta.for_training(engine, examples, settings.optimizer, m)
+        eta = ranks.first(lambda: default_eta.for_training(
+            engine, examples, settings.optimizer, m))
     eta = schedules.schedule(eta)
     evaluation, test = (
         None if data is None else engine.examples(
@@ -86,10 +93,11 @@ def prepare(
         monitors=monitors(
             monitor, engine, kind, examples, split.held_out if split else evaluation, test),
         kind=kind,
-        callbacks=[*collected(callbacks, callback, progress, verbose), Diagnosis(given, epochs)],
+        callbacks=ranks.callbacks([
+            *collected(callbacks, callback, progress, verbose), Diagnosis(given, epochs)]),
         threads=engine.threads if threads is None else thread_choice.checked(threads),
         order=None if shuffle else itertools.repeat(examples.order(None, m)).__next__,
-        split=split, resume=resume)
+        split=split, resume=resume, ranks=ranks)
     if callback is not None:
         _words.warn("callback is deprecated, and will be removed in the next version: "
                     "callbacks=[f] takes the same function", DeprecationWarning)
@@ -125,6 +133,8 @@ class Training:
         The split whose training part the examples are.
     resume : bool
         Whether the training continues the network's history and its steps.
+    ranks : Alone or Ranks, optional
+        What does the work that is common to several processes; by default there is one.
 
     Raises
     ------
@@ -139,12 +149,15 @@ class Training:
         callbacks: Sequence[Callback] = (),
         threads: int | None = None, order: Callable[[], Any] | None = None,
         by_weight: float | None = None, split: held_out.Split | None = None, resume: bool = False,
+        ranks: Alone | None = None,
     ) -> None:
+        self.ranks = ranks or Alone()
         self.network, self.engine = network, network.engine
         self.examples, self.epochs, self.m = examples, epochs, mini_batch_size
         self.eta, self.options, self.threads = eta, options, threads
         self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
-        self.order = order or (lambda: examples.order(self.engine.seed(), self.m))
+        self.order = order or (
+            lambda: self.ranks.order(examples, self.engine.seed(), self.m))
         self.by_weight, self.split = by_weight, split
         self.resume, before = resume, network.history
         if resume and before is not None and before.recorded != self.recorded():
@@ -162,9 +175,14 @@ class Training:
         RuntimeError
             If another training of this network is running.
         """
+        return self.ranks.together(self._run)
+
+    def _run(self) -> History:
         with self.engine.exclusive():
-            self.tuner = self.engine.tuner(self.m)
-            self.steps = -(-len(self.examples) // self.m)  # of an epoch
+            self.n = self.ranks.rows(len(self.examples))
+            self.ranks.agree(self)
+            self.tuner = self.engine.tuner(self.ranks.own(self.m))
+            self.steps = -(-self.n // self.m)  # of an epoch
             # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
@@ -174,19 +192,25 @@ class Training:
                                 if not metric.maximize))
             self.history = history
             history.recorded, history.epochs = self.recorded(), len(history) + self.epochs
-            history.rows, history.mini_batch_size = len(self.examples), self.m
-            with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
+            history.rows, history.mini_batch_size = self.n, self.m
+            with suppress(StopTraining), self.ranks.running(), ExitStack() as ends:
+                ends.callback(self.ranks.settle, self.engine)
                 ends.callback(self.forget, self.network.trained_on)
                 ends.callback(self.examples.close)
                 self.network.trained_on = self.kind or self.network.trained_on
-                for callback in self.callbacks:
-                    callback.asked = self.asked
-                    callback.on_train_begin(self.network, history)
-                    ends.callback(callback.on_train_end, self.network, history)
-                for epoch in range(self.epochs):
-                    self.epoch(first=epoch == 0)
-                    self.call([callback.on_epoch_end for callback in self.callbacks])
+                self.ranks.together(lambda: self.train(ends))
             return history
+
+    def train(self, ends: ExitStack) -> None:
+        """Train for all epochs."""
+        for callback in self.callbacks:
+            callback.asked = self.asked
+            callback.on_train_begin(self.network, self.history)
+            ends.callback(callback.on_train_end, self.network, self.history)
+        for epoch in range(self.epochs):
+            self.epoch(first=epoch == 0)
+            self.call([callback.on_epoch_end for callback in self.callbacks])
+            self.ranks.settle(self.engine)
 
     def forget(self, trained_on: metrics.Kind | None) -> None:
         """Restore what the network remembered before, if no epoch was completed."""
@@ -200,7 +224,7 @@ class Training:
     def asked(self) -> dict[str, Any]:
         """Return the arguments of the training, by their names in SGD."""
         constant = isinstance(self.eta, schedules.Constant)
-        return {"epochs": self.epochs, "mini_batch_size": self.m, "rows": len(self.examples),
+        return {"epochs": self.epochs, "mini_batch_size": self.m, "rows": self.n,
                 "eta": self.eta.eta if constant else self.eta, **self.options.asked()}
 
     def begin(self, eta: float) -> None:
@@ -212,15 +236,17 @@ class Training:
             if self.split:
                 self.split.draw(history.seed)
         self.engine.prepare(
-            self.options, len(self.examples), eta, self.by_weight, history.seed)
+            self.options, self.n, eta, self.by_weight, history.seed)
 
     def epoch(self, first: bool) -> None:
         """Train one epoch, chunk by chunk, and add it to the history."""
-        engine, n = self.engine, len(self.examples)
+        engine, ranks, n = self.engine, self.ranks, self.n
         for callback in self.callbacks:
             callback.on_epoch_begin(self.network, self.history)
+        ranks.settle(engine)
         step, start = self.history.steps, time.perf_counter()
-        etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
+        etas = ranks.first(
+            lambda: schedules.rates(self.eta.watch(self.history), step, self.steps))
         if first:
             self.begin(float(etas[0]))
         saved = engine.snapshot()
@@ -228,15 +254,10 @@ class Training:
         cost, done, seconds = 0.0, 0, time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
-            until = self.until(step + done) - step
+            until = ranks.first(lambda at=done: self.until(step + at) - step)
             team = self.tuner.threads(self.threads)
             try:
-                rows, targets, order_, begin, last = self.examples.part(
-                    order, done * self.m, min(n, until * self.m))
-                end, cost = engine.train(
-                    rows, targets, order_, self.m, etas[done:until], begin, last, cost, team)
-                asked = done + -(-(last - begin) // self.m)  # a part may end before what was asked
-                until = done + -(-(end - begin) // self.m)
+                rows, asked, until, cost = ranks.train(self, order, etas, done, until, cost, team)
                 if not math.isfinite(cost) or (
                         until == self.steps and not engine.core.all_finite()):
                     raise engine.diverged(f"training diverged in epoch {len(self.history) + 1}",
@@ -245,7 +266,7 @@ class Training:
                 engine.restore(saved)
                 raise
             took = time.perf_counter() - before
-            self.tuner.record(team, until - done, took, until < asked)
+            self.tuner.record(team, until - done, took - ranks.waited, until < asked)
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until
@@ -253,6 +274,8 @@ class Training:
                        if (step + done) % (callback.every or 1) == 0], step + done)
         for callback in self.callbacks:
             callback.on_measure(self.network, self.history)
+        ranks.settle(engine)
+        seconds = ranks.first(lambda: seconds)
         self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
                          rows_per_second=n / seconds, **self.monitored())
         self.history.steps += self.steps
@@ -273,7 +296,8 @@ class Training:
             asked.setdefault(id(examples), []).append(metric)
         sets = {id(examples): examples for _, examples in self.monitors.values()}
         kind = self.kind or metrics.Kind(metrics.CLASSES)
-        found = {which: metrics.measure(self.engine, sets[which], asked[which], kind)
+        found = {which: metrics.measure(
+            self.engine, sets[which], asked[which], kind, self.ranks.merged)
                  for which in sets}
         return {name: found[id(examples)][metric]
                 for name, (metric, examples) in self.monitors.items()}
