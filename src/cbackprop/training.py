@@ -78,10 +78,9 @@ def _prepared(
     epochs = _check.integer("epochs", epochs, 0)
     m = _check.integer("mini_batch_size", mini_batch_size, 1, ranks.rows(len(examples)))
     settings = optimizers.training_options(len(network.sizes) - 1, **options)
-    if eta is None:
-        eta = ranks.first(lambda: default_eta.for_training(
-            engine, examples, settings.optimizer, m))
-    eta = schedules.schedule(eta)
+    chosen = ranks.first(lambda: None if eta is not None else default_eta.for_training(
+        engine, examples, settings.optimizer, m))
+    eta = schedules.schedule(chosen if eta is None else eta)
     evaluation, test = (
         None if data is None else engine.examples(
             data, name, admit=engine.target_values.measured)

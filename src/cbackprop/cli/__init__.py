@@ -5,6 +5,7 @@ A command is a file here. It reads arguments, calls the library and prints; what
 value, the library says.
 """
 
+import functools
 import os
 import sys
 import warnings
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from cbackprop._endings import DivergenceError
 from cbackprop.cli.output import Output
 from cbackprop.cli.parser import in_options, parse
+from cbackprop.mpi.endings import is_said_by_another
 
 ERRORS = (ValueError, TypeError, OSError, ImportError, MemoryError, OverflowError,
           DivergenceError)
@@ -39,26 +41,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = parse(argv)
             with warnings.catch_warnings():
                 warnings.filterwarnings("always", category=UserWarning)
-                warnings.showwarning = _warn
                 output = Output(args.json)
+                warnings.showwarning = functools.partial(_warn, output)
                 args.command(args, output)
                 output.end()
         finally:
             _flush()
     except BrokenPipeError:
         return PIPE_CLOSED
-    except KeyboardInterrupt:
-        print("cbackprop: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        if not is_said_by_another(error):
+            print("cbackprop: interrupted", file=sys.stderr)
         return INTERRUPTED
     except ERRORS as error:
-        print(f"cbackprop: error: {_described(error)}", file=sys.stderr)
+        if not is_said_by_another(error):
+            print(f"cbackprop: error: {_described(error)}", file=sys.stderr)
         return 1
     return 0
 
 
-def _warn(message: Warning | str, *_: object, **__: object) -> None:
+def _warn(output: Output, message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning as one line, without the line of code that it comes from."""
-    print(f"cbackprop: warning: {_one_line(str(message))}", file=sys.stderr, flush=True)
+    if not output.is_silent:
+        print(f"cbackprop: warning: {_one_line(str(message))}", file=sys.stderr, flush=True)
 
 
 def _described(error: BaseException) -> str:

@@ -17,20 +17,25 @@ class Output:
     ----------
     as_json : bool
         Whether lines are left unsaid, and facts are printed as one JSON object.
+
+    Attributes
+    ----------
+    is_silent : bool
+        Whether this process is one of several, of which another speaks.
     """
 
     def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
+        self.as_json, self.is_silent = as_json, False
         self.facts: dict[str, Any] = {}
 
     def line(self, text: str = "") -> None:
         """Print a line for people, at once."""
-        if not self.as_json:
+        if not (self.as_json or self.is_silent):
             print(text, flush=True)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines that may be many."""
-        if not self.as_json:
+        if not (self.as_json or self.is_silent):
             sys.stdout.writelines(f"{line}\n" for line in lines)
 
     def add(self, **facts: Any) -> None:
@@ -39,7 +44,7 @@ class Output:
 
     def end(self) -> None:
         """Print the object."""
-        if self.as_json:
+        if self.as_json and not self.is_silent:
             print(json.dumps(plain(self.facts), allow_nan=False))
 
 

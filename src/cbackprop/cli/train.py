@@ -7,7 +7,7 @@ import shlex
 import sys
 from typing import Any
 
-from cbackprop import History, storage
+from cbackprop import History, mpi, storage
 from cbackprop.cli import data, progress
 from cbackprop.cli.images import ImageTraining
 from cbackprop.cli.output import Output
@@ -20,6 +20,13 @@ FEWEST = 10  # rows, of which some can be spared for a test
 
 def train(args: argparse.Namespace, output: Output) -> None:
     """Train a network, say how each epoch went, and save it if asked to."""
+    comm = mpi.world("--distributed") if args.distributed else None
+    ranks = mpi.processes(comm)
+    output.is_silent = ranks.rank > 0
+    ranks.together(lambda: _train(args, output, comm))
+
+
+def _train(args: argparse.Namespace, output: Output, comm: Any) -> None:
     if args.save is not None:
         _check_destination(args.save)
     loaded, training = _prepared(args)
@@ -28,11 +35,17 @@ def train(args: argparse.Namespace, output: Output) -> None:
     net = training.network
     output.line(f"{net} on {len(training.rows['training'])} examples")
     given: dict[str, Any] = {} if args.dropout is None else {"dropout": args.dropout}
+    if comm is not None:
+        given["comm"] = comm
     interrupted = False
     try:
         training.run(progress.shown(output), **given)
     except KeyboardInterrupt:
         interrupted = True
+    if output.is_silent:  # rank 0 alone reports and saves
+        if interrupted:
+            raise KeyboardInterrupt
+        return
     history = net.history
     _say_how_it_went(history, interrupted, output)
     rows = "test" if len(training.rows["test"]) else "training"

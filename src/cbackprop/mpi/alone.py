@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from numpy.typing import NDArray
+
 from cbackprop import thread_choice
 
 T = TypeVar("T")
@@ -36,6 +38,10 @@ class Alone:
     def merged(self, value: T, merge: Callable[[T, T], T]) -> T:
         """Return the values of all ranks, merged in their order."""
         return value
+
+    def share(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return this rank's part of rows that all ranks have."""
+        return rows
 
     def rows(self, n: int) -> int:
         """Return how many rows all ranks have, if this one has n."""

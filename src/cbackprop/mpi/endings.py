@@ -8,6 +8,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from cbackprop.mpi import lifeline
+
 
 class Interrupts:
     """
@@ -43,15 +45,20 @@ class Interrupts:
         return KeyboardInterrupt() if came else None
 
 
-def of_all_ranks(error: BaseException) -> BaseException:
-    """Remember of an error that all ranks raise it."""
-    error._of_all_ranks = True  # type: ignore[attr-defined]
+def of_all_ranks(error: BaseException, rank: int) -> BaseException:
+    """Remember of an error that all ranks raise it, and which one this is."""
+    error._rank = rank  # type: ignore[attr-defined]
     return error
 
 
 def is_of_all_ranks(error: BaseException) -> bool:
     """Tell whether all ranks raise this error."""
-    return hasattr(error, "_of_all_ranks")
+    return hasattr(error, "_rank")
+
+
+def is_said_by_another(error: BaseException) -> bool:
+    """Tell whether this error is for rank 0 to print."""
+    return getattr(error, "_rank", 0) > 0
 
 
 def watch(comm: Any) -> None:
@@ -65,10 +72,12 @@ def watch(comm: Any) -> None:
 
     def report(kind: type[BaseException], error: BaseException,
                traceback: TracebackType | None) -> None:
-        if comm.rank == 0 or not is_of_all_ranks(error):
+        if not is_said_by_another(error):
             before(kind, error, traceback)
         if comm.size > 1 and not is_of_all_ranks(error):
             sys.stderr.flush()
+            lifeline.leave()
             comm.Abort(1)
 
     sys.excepthook = report
+    lifeline.watch(comm)

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, _extras, thread_choice
+from cbackprop import _check, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop.mpi import endings, messages
 from cbackprop.mpi.alone import Alone
 from cbackprop.mpi.exchange import SUMS, Exchange, Stopped
-from cbackprop.mpi.shares import Deal
+from cbackprop.mpi.shares import Deal, share
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.parameters import blocks
 
@@ -95,12 +95,13 @@ class Ranks(Alone):
             self._comm, (what, value, None if error is None else _sendable(error)))
         errors = {rank: theirs for rank, (_, _, theirs) in enumerate(said) if theirs is not None}
         if errors:
-            raise _of_all(errors, self.rank, self.size, error)
+            raise _of_all(errors, self.rank, self.size, error) from None
         names = [name for name, _, _ in said]
         for rank, name in enumerate(names):
             if name != names[0]:
-                raise ValueError(f"all ranks must train alike, got {names[0]} on rank 0 and "
-                                 f"{name} on rank {rank}")
+                raise endings.of_all_ranks(ValueError(
+                    f"all ranks must call SGD alike, got {names[0]} on rank 0 and {name} on rank "
+                    f"{rank}"), self.rank)
         return [theirs for _, theirs, _ in said]
 
     def together(self, work: Callable[[], T]) -> T:
@@ -123,6 +124,10 @@ class Ranks(Alone):
     def merged(self, value: T, merge: Callable[[T, T], T]) -> T:
         """Return the values of all ranks, merged in their order."""
         return functools.reduce(merge, self._gather("a measurement", value))
+
+    def share(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return this rank's part of rows that all ranks have."""
+        return share(rows, self.rank, self.size) if len(rows) else rows
 
     def rows(self, n: int) -> int:
         """Return how many rows all ranks have, if this one has n."""
@@ -434,30 +439,12 @@ def _of_all(
     chosen = (causes or list(errors))[0]
     error = errors[chosen]
     if len(errors) == size and len({(type(each), str(each)) for each in errors.values()}) == 1:
-        return endings.of_all_ranks(own or error)
+        return endings.of_all_ranks(own or error, rank)
     if chosen == rank and own is not None:
-        return endings.of_all_ranks(own)
+        return endings.of_all_ranks(own, rank)
     text = f"rank {chosen}: {str(error) or type(error).__name__}"
     try:
         named = type(error)(text)
     except Exception:  # its class takes other arguments
         named = RuntimeError(text)
-    return endings.of_all_ranks(named)
-
-
-def world() -> Any:
-    """
-    Return the communicator of all processes that mpiexec has started.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If mpi4py or an MPI library is missing.
-    """
-    try:
-        return _extras.library("mpi4py.MPI", "--distributed", "mpi").COMM_WORLD
-    except (ImportError, RuntimeError) as error:
-        if isinstance(error, ModuleNotFoundError):
-            raise
-        raise ModuleNotFoundError(
-            "--distributed needs an MPI library: pip install mpich, or the system's") from error
+    return endings.of_all_ranks(named, rank)
