@@ -5,16 +5,15 @@ A command is a file here. It reads arguments, calls the library and prints; what
 value, the library says.
 """
 
-import functools
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
+from cbackprop import mpi
 from cbackprop._endings import DivergenceError
 from cbackprop.cli.output import Output
 from cbackprop.cli.parser import in_options, parse
-from cbackprop.mpi.endings import is_said_by_another
 
 ERRORS = (ValueError, TypeError, OSError, ImportError, MemoryError, OverflowError,
           DivergenceError)
@@ -38,32 +37,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         try:
-            args = parse(argv)
+            words = sys.argv[1:] if argv is None else list(argv)
+            if "--distributed" in words and mpi.world("--distributed").rank:
+                _be_silent()  # rank 0 speaks for all
+            args = parse(words)
             with warnings.catch_warnings():
                 warnings.filterwarnings("always", category=UserWarning)
-                output = Output(args.json)
-                warnings.showwarning = functools.partial(_warn, output)
+                warnings.showwarning = _warn
+                output = Output(args.json, args.quiet)
                 args.command(args, output)
                 output.end()
         finally:
             _flush()
     except BrokenPipeError:
         return PIPE_CLOSED
-    except KeyboardInterrupt as error:
-        if not is_said_by_another(error):
-            print("cbackprop: interrupted", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("cbackprop: interrupted", file=sys.stderr)
         return INTERRUPTED
     except ERRORS as error:
-        if not is_said_by_another(error):
-            print(f"cbackprop: error: {_described(error)}", file=sys.stderr)
+        print(f"cbackprop: error: {_described(error)}", file=sys.stderr)
         return 1
     return 0
 
 
-def _warn(output: Output, message: Warning | str, *_: object, **__: object) -> None:
+def _be_silent() -> None:
+    """Print nothing from now on."""
+    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning as one line, without the line of code that it comes from."""
-    if not output.is_silent:
-        print(f"cbackprop: warning: {_one_line(str(message))}", file=sys.stderr, flush=True)
+    print(f"cbackprop: warning: {_one_line(str(message))}", file=sys.stderr, flush=True)
 
 
 def _described(error: BaseException) -> str:

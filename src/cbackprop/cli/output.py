@@ -17,25 +17,27 @@ class Output:
     ----------
     as_json : bool
         Whether lines are left unsaid, and facts are printed as one JSON object.
-
-    Attributes
-    ----------
-    is_silent : bool
-        Whether this process is one of several, of which another speaks.
+    quiet : bool
+        Whether lines that are no result are left unsaid.
     """
 
-    def __init__(self, as_json: bool) -> None:
-        self.as_json, self.is_silent = as_json, False
+    def __init__(self, as_json: bool, quiet: bool = False) -> None:
+        self.as_json, self.quiet = as_json, quiet
         self.facts: dict[str, Any] = {}
 
-    def line(self, text: str = "") -> None:
+    @property
+    def tells(self) -> bool:
+        """Whether lines are printed that are no result."""
+        return not (self.as_json or self.quiet)
+
+    def line(self, text: str = "", result: bool = False) -> None:
         """Print a line for people, at once."""
-        if not (self.as_json or self.is_silent):
+        if self.tells or (result and not self.as_json):
             print(text, flush=True)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines that may be many."""
-        if not (self.as_json or self.is_silent):
+        if not self.as_json:
             sys.stdout.writelines(f"{line}\n" for line in lines)
 
     def add(self, **facts: Any) -> None:
@@ -44,7 +46,7 @@ class Output:
 
     def end(self) -> None:
         """Print the object."""
-        if self.as_json and not self.is_silent:
+        if self.as_json:
             print(json.dumps(plain(self.facts), allow_nan=False))
 
 

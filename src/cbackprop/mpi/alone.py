@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -23,9 +23,12 @@ class Alone:
         The number of this process, and how many there are.
     waited : float
         The seconds that the last `train` waited for other ranks.
+    shared : dict
+        What trainings must have in common beside the arguments, to go on from a checkpoint.
     """
 
     rank, size, waited = 0, 1, 0.0
+    shared: Mapping[str, Any] = {}
 
     def together(self, work: Callable[[], T]) -> T:
         """Do some work on all ranks. What one of them raises, all raise."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -106,10 +107,8 @@ class Exchange:
             self._finish()
 
     def _finish(self) -> None:
-        try:
+        with suppress(Stopped):
             self.wait()
-        except Stopped:
-            pass
 
 
 class Sum:
@@ -134,7 +133,7 @@ class RoundedSum:
     A sum of numbers that travel as bfloat16: half the bytes of float32.
 
     Each rank rounds its numbers, adds up one part of them from all ranks in float32, and rounds
-    that sum. With u = 2^-9, the error of a sum is at most u times the sum of the magnitudes, plus u
+    that sum. With u = 2^-8, the error of a sum is at most u times the sum of the magnitudes, plus u
     times the magnitude of the sum.
     """
 

@@ -50,11 +50,11 @@ def watch(comm: Any) -> None:
         server.settimeout(SECONDS)
         with contextlib.suppress(OSError):
             while len(ends) < comm.size - 1:
-                end, _ = server.accept()
-                end.settimeout(SECONDS)
-                said = end.recv(20, socket.MSG_WAITALL)
+                came, _ = server.accept()
+                came.settimeout(SECONDS)
+                said = came.recv(20, socket.MSG_WAITALL)
                 if said[:16] == token:
-                    ends[end] = int.from_bytes(said[16:], "big")
+                    ends[came] = int.from_bytes(said[16:], "big")
         server.close()
     wanted = 1 if comm.rank else comm.size - 1
     if not all(messages.gathered(comm, len(ends) == wanted)):

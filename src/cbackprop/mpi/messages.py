@@ -45,5 +45,5 @@ def gathered(comm: Any, value: Any) -> list[Any]:
     if rest.size:
         wait(comm.Iallgatherv(packed[SHORT:], (rest, rests.tolist())).Test)
     ends = np.cumsum(rests)
-    return [pickle.loads(b"".join((head[8:8 + min(size, SHORT)], rest[end - more:end])))
+    return [pickle.loads(head[8:8 + min(size, SHORT)].tobytes() + rest[end - more:end].tobytes())
             for head, size, end, more in zip(heads, sizes, ends, rests, strict=True)]

@@ -131,10 +131,25 @@ class Ranks(Alone):
 
     def rows(self, n: int) -> int:
         """Return how many rows all ranks have, if this one has n."""
-        return sum(self._gather("the number of rows", n))
+        rows = self._gather("the number of rows", n)
+        self.shared = {"rows of each rank": rows, "average_every": self.average_every,
+                       "reduce_dtype": self.reduce_dtype}
+        return sum(rows)
 
     def callbacks(self, found: list[Any]) -> list[Any]:
-        """Return the callbacks that this rank calls: rank 0 calls all."""
+        """
+        Return the callbacks that this rank calls: rank 0 calls all.
+
+        Raises
+        ------
+        ValueError
+            If one is to be called between two averages.
+        """
+        for one in found:
+            every = getattr(one, "every", None)
+            if self.average_every is not None and (every or 0) % self.average_every:
+                raise ValueError(f"every of {type(one).__name__} must be a multiple of "
+                                 f"average_every = {self.average_every}, got {every}")
         return found if self.rank == 0 else []
 
     def check(self, class_weight: Any) -> None:
@@ -167,13 +182,12 @@ class Ranks(Alone):
                 if fact != facts[0].get(name):
                     raise ValueError(f"{name} must be the same on all ranks, got "
                                      f"{facts[0].get(name)} on rank 0 and {fact} on rank {rank}")
-        examples, network = training.examples, training.network
-        said = self._gather("the rows", (len(examples), examples.weights is not None))
-        deal = Deal([n for n, _ in said], training.m)
+        deal = Deal(self.shared["rows of each rank"], training.m)
         self._starts, self._before = deal.of(self.rank)
-        self._ends, self._weighted = deal.ends, any(weighted for _, weighted in said)
-        self._take_over(network)
-        engine = network.engine
+        self._ends, self._order = deal.ends, None
+        self._weighted = any(self._gather("weights", _weights(training.examples) is not None))
+        self._take_over(training.network)
+        engine = training.network.engine
         if training.options.plain:  # of which an engine keeps no state
             self._descent = OptimizerState(engine.build, engine.core, "sgd")
             self._descent.set(training.options, int(self._ends[-1]), 1.0, 0)
@@ -249,10 +263,14 @@ class Ranks(Alone):
         Returns
         -------
         rows, asked, done, cost
-            As `Alone.train`; all of them are done.
+            As `Alone.train`; all of them are done, and more, up to the next average.
         """
-        if done == 0:
-            self._since, self._divisors = 0, self._weights(training, order)
+        if done == 0 or self._order is not order:  # an epoch, or the rest of one
+            self._order, self._since = order, done
+            self._divisors = self._lengths(training, order)
+        if self.average_every is not None:
+            step = training.history.steps + until
+            until = min(training.steps, until + -step % self.average_every)
         try:
             rows, own = self._steps(training, order, etas, done, until, team)
         except BaseException as error:
@@ -262,12 +280,12 @@ class Ranks(Alone):
         self.waited = self._exchange.waited
         return rows, until, until, cost + sum(self._gather("the cost", own))
 
-    def _weights(self, training: Any, order: Any) -> NDArray[np.float64]:
+    def _lengths(self, training: Any, order: Any) -> NDArray[np.float64]:
         """Return what each mini-batch's sums are divided by: its rows, or 0 if they weigh 0."""
         lengths = np.diff(self._ends).astype(np.float64)
         if not self._weighted:
             return lengths
-        totals, weights = np.diff(self._starts).astype(np.float64), training.examples.weights
+        totals, weights = np.diff(self._starts).astype(np.float64), _weights(training.examples)
         if weights is not None:
             totals = np.diff(np.cumsum([0.0, *weights[order]])[self._starts])
         return np.where(self.merged(totals, np.add) == 0, 0, lengths)
@@ -360,6 +378,12 @@ class Part(NamedTuple):
 def _copied(rows: Any, targets: Any, numbers: NDArray[Any]) -> tuple[Any, Any, Any]:
     weights = targets.weights
     return rows.x[numbers], targets.y[numbers], None if weights is None else weights[numbers]
+
+
+def _weights(examples: Any) -> NDArray[Any] | None:
+    """Return the weights of all examples; a stream knows those of its buffers only."""
+    weights: NDArray[Any] | None = getattr(examples, "weights", None)
+    return weights
 
 
 def _communicator(comm: Any) -> Any:
