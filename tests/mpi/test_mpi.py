@@ -165,8 +165,8 @@ def test_a_rank_that_is_killed_ends_the_job(mpiexec):
     done = mpiexec(3, PROGRAMS, "dies")
     assert done.returncode != 0
     # The launcher may be quicker than rank 0, and end it before it says which rank it was.
-    assert re.search("cbackprop: error: rank 2 has died, process [0-9]+ on .*: the job ends|[Kk]ill",
-                     done.stderr), done.stderr
+    said = r"cbackprop: error: rank 2 has died, process \d+ on .*: the job ends|[Kk]ill"
+    assert re.search(said, done.stderr), done.stderr
     assert done.seconds < SECONDS / 2
 
 

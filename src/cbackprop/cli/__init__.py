@@ -5,6 +5,7 @@ A command is a file here. It reads arguments, calls the library and prints; what
 value, the library says.
 """
 
+import io
 import os
 import sys
 import warnings
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _be_silent() -> None:
     """Print nothing from now on."""
-    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")
+    sys.stdout = sys.stderr = io.StringIO()
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ class Alone:
     """
 
     rank, size, waited = 0, 1, 0.0
-    shared: Mapping[str, Any] = {}
+    shared: dict[str, Any] = {}  # noqa: RUF012  nobody changes it
 
     def together(self, work: Callable[[], T]) -> T:
         """Do some work on all ranks. What one of them raises, all raise."""
@@ -67,7 +67,7 @@ class Alone:
         """Count the training while it runs, so that several share the cores."""
         return thread_choice.running()
 
-    def order(self, examples: Any, seed: int, m: int) -> Any:
+    def order(self, examples: Any, seed: int | None, m: int) -> Any:
         """Return the order of an epoch for a seed."""
         return examples.order(seed, m)
 

@@ -43,9 +43,9 @@ def watch(comm: Any) -> None:
     ends: dict[socket.socket, int] = {}
     if port and comm.rank:
         with contextlib.suppress(OSError):
-            end = socket.create_connection((host, port), SECONDS)
-            end.sendall(token + comm.rank.to_bytes(4, "big"))
-            ends[end] = 0
+            own = socket.create_connection((host, port), SECONDS)
+            own.sendall(token + comm.rank.to_bytes(4, "big"))
+            ends[own] = 0
     elif server is not None:
         server.settimeout(SECONDS)
         with contextlib.suppress(OSError):
@@ -58,15 +58,15 @@ def watch(comm: Any) -> None:
         server.close()
     wanted = 1 if comm.rank else comm.size - 1
     if not all(messages.gathered(comm, len(ends) == wanted)):
-        for end in ends:
-            end.close()
+        for each in ends:
+            each.close()
         return
     if not _own:
         atexit.register(leave)
-    for end in ends:
-        end.settimeout(None)
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        _own.append(end)
+    for each in ends:
+        each.settimeout(None)
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        _own.append(each)
     threading.Thread(target=_watch, args=(comm.rank, ends, names), daemon=True,
                      name="cbackprop-lifeline").start()
 

@@ -246,8 +246,9 @@ class Ranks(Alone):
 
     # ---- an epoch ----
 
-    def order(self, examples: Any, seed: int, m: int) -> Any:
+    def order(self, examples: Any, seed: int | None, m: int) -> Any:
         """Return the order of this rank's rows; rank 0 has that of one process."""
+        assert seed is not None  # it was drawn just before
         return examples.order((seed + self.rank * GOLDEN) % 2**64, m)
 
     def own(self, m: int) -> int:
