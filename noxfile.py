@@ -16,7 +16,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 
 BENCHMARKS = ["peers", "threads", "kernels", "growth", "backprop_vs_differences", "sklearn_fit",
-              "sparse_fit", "one_row", "book", "first_hour"]
+              "sparse_fit", "one_row", "book", "first_hour", "scaling"]
 CONSTRAINTS = ["-c", "benchmarks/constraints.txt"]
 AT_ONCE = ["-n", "auto", "--dist", "worksteal"]  # tests, by pytest-xdist
 
@@ -121,7 +121,8 @@ def neighbours(session: nox.Session) -> None:
     session.run("python", "benchmarks/learning.py", "--tiny", "--work", "8-16-16-1")
     optimizers = "tests/core/test_optimizers.py"
     session.run("pytest", "-q", *AT_ONCE, "tests/project/test_docs.py", "tests/estimators",
-                "tests/convert", "tests/tables", "tests/first_hour", "tests/core/test_sparse.py",
+                "tests/convert", "tests/tables", "tests/first_hour", "tests/mpi",
+                "tests/core/test_sparse.py",
                 "tests/network/test_by_layer.py", "tests/network/test_frames.py",
                 "tests/network/test_files.py", "tests/network/test_loggers.py",
                 f"{optimizers}::test_optimizers_as_pytorchs",
