@@ -16,7 +16,8 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 
 BENCHMARKS = ["peers", "threads", "kernels", "growth", "backprop_vs_differences", "sklearn_fit",
-              "sparse_fit", "sparse_steps", "one_row", "book", "first_hour", "streaming"]
+              "sparse_fit", "sparse_steps", "one_row", "book", "first_hour", "streaming",
+              "scaling"]
 CONSTRAINTS = ["-c", "benchmarks/constraints.txt"]
 AT_ONCE = ["-n", "auto", "--dist", "worksteal"]  # tests, by pytest-xdist
 
@@ -128,8 +129,10 @@ def neighbours(session: nox.Session) -> None:
         session.run("python", f"benchmarks/{name}.py", "--tiny")
     session.run("python", "benchmarks/learning.py", "--tiny", "--work", "8-16-16-1")
     optimizers = "tests/core/test_optimizers.py"
-    session.run("pytest", "-q", *AT_ONCE, "tests/project/test_docs.py", "tests/estimators",
-                "tests/convert", "tests/tables", "tests/first_hour", "tests/streams", "tests/core/test_sparse.py",
+    session.run("pytest", "-q", *AT_ONCE, "tests/project/test_docs.py",
+                "tests/project/test_pages.py", "tests/estimators",
+                "tests/convert", "tests/tables", "tests/first_hour", "tests/streams", "tests/mpi",
+                "tests/core/test_sparse.py",
                 "tests/network/test_by_layer.py", "tests/network/test_frames.py",
                 "tests/network/test_files.py", "tests/network/test_loggers.py",
                 f"{optimizers}::test_optimizers_as_pytorchs",

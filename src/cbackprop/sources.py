@@ -347,6 +347,12 @@ class SelectedExamples(Examples):
         """Return the examples order[first:last] of the selected, as the core takes them."""
         return self.of.part(self.numbers[order[first:last]], 0, last - first)
 
+    @property
+    def weights(self) -> NDArray[Any] | None:
+        """Weights of the selected examples."""
+        weights = self.of.weights
+        return None if weights is None else weights[self.numbers]
+
     def known_targets(self) -> NDArray[Any]:
         """Return the known targets of all examples, also before the selection."""
         return self.of.known_targets()

@@ -12,6 +12,7 @@ NEEDS = {  # what a page imports, of what not everybody has
     "sklearn": "sklearn", "from_keras_and_pytorch": "torch", "deploy": "onnxruntime",
     "clusters": "distributed",
     "sparse": "sklearn",
+    "mpi": "mpi4py.MPI",
 }
 
 

@@ -291,6 +291,9 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
     group.add_argument("--patience", type=int, metavar="N",
                        help="epochs without progress before it stops (default: a tenth of the "
                             "epochs, 5 at least)")
+    group.add_argument("--distributed", action="store_true",
+                       help="train together with all processes that mpiexec has started: "
+                            "mpiexec -n 4 cbackprop train --distributed people.csv")
     group.add_argument("--book", action="store_true",
                        help="the book's network and numbers for whatever is not given, on images: "
                             "sigmoid, quadratic cost, eta 3, mini-batches of 10, 10 epochs")

@@ -106,7 +106,9 @@ class Settings:
         """Whether `train` standardises the targets: numbers, with an identity as the output."""
         return self.kind == "numbers" and self.values["output_activation"] == "identity"
 
-    def train(self, net: Any, x: Any, y: ArrayLike, **given: Any) -> History:
+    def train(
+        self, net: Any, x: Any, y: ArrayLike, all_y: ArrayLike | None = None, **given: Any
+    ) -> History:
         """
         Train a network as decided.
 
@@ -119,6 +121,8 @@ class Settings:
         ----------
         net : Network
         x, y : arrays
+        all_y : array, optional
+            The targets of all rows, if x and y are a part of them.
         **given
             Further arguments of `Network.SGD`. `evaluation_data` replaces the rows that would be
             held out.
@@ -138,7 +142,7 @@ class Settings:
             net.trained_on = metrics.Kind(self.kind, middle=layers.threshold(net.engine.cost))
         if not self.scales_targets:
             return net.SGD((x, y), **options, evaluation_data=evaluation, **given)
-        scale = TargetScale.of(np.asarray(y, float))
+        scale = TargetScale.of(np.asarray(y if all_y is None else all_y, float))
         if not net.biases[-1].flags.writeable:  # none that could have the mean
             scale = replace(scale, mean=np.zeros_like(scale.mean))
         if evaluation is not None:

@@ -62,6 +62,12 @@ class Core(Parameters):
         etas: NDArray[np.float64], first: int, last: int, optimizer: OptimizerState | None = ...,
         cost: float = ..., threads: int = ...,
     ) -> tuple[int, float]: ...
+    def sgd_together(
+        self, rows: Rows, targets: Targets, order: NDArray[np.intp], starts: NDArray[np.intp],
+        before: NDArray[np.intp], weights: NDArray[np.float64], etas: NDArray[np.float64],
+        optimizer: OptimizerState, exchange: Callable[[int], object] | None = ...,
+        sums: NDArray[Any] | None = ..., cost: float = ..., threads: int = ...,
+    ) -> tuple[int, float]: ...
     def cost_derivative(self, a: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]: ...
 
 class OptimizerState:

@@ -60,7 +60,6 @@ cdef int optimize_mini_batch(
     # product, or, if the gradient must be complete first, from an arena.
     cdef Sink step
     cdef Step w_step, b_step
-    cdef int l
     cdef double weight = batch.m, before = p.cost
     if options.by_weight:
         weight = total_weight(batch)
@@ -76,20 +75,30 @@ cdef int optimize_mini_batch(
         sum_gradients(p, batch, &step)
     else:
         sum_into_arena(p, batch, options, <real>(1 / weight))
-        if options.clip_norm < INFINITY:
-            clip_to_norm(p, options.clip_norm)
-        if is_set(&p.team.barrier.stopped):
-            return 0
-        for l in range(p.net.n_layers):
-            if has_rules(options):
-                if is_frozen(options, l):
-                    continue
-                next_step_of_layer(options, l, eta, weight, &w_step, &b_step)
-            update_layer(p, l, &w_step, &b_step)
+        step_from_arena(p, options, eta, weight, &w_step, &b_step)
     if options.max_norm < INFINITY and barrier(p):
         limit_norms(p, options)
     if options.by_weight:
         p.cost = before + batch.m / weight * p.cost
+    return 0
+
+
+cdef int step_from_arena(
+    Pass* p, const OptimizerOptions* options, double eta, double weight,
+    Step* w_step, Step* b_step,     # IN, OUT of the mini-batch; then of the last layer
+) except -1 nogil:
+    # An optimizer's step from the complete average gradient.
+    cdef int l
+    if options.clip_norm < INFINITY:
+        clip_to_norm(p, options.clip_norm)
+    if is_set(&p.team.barrier.stopped):
+        return 0
+    for l in range(p.net.n_layers):
+        if has_rules(options):
+            if is_frozen(options, l):
+                continue
+            next_step_of_layer(options, l, eta, weight, w_step, b_step)
+        update_layer(p, l, w_step, b_step)
     return 0
 
 

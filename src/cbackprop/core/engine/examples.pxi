@@ -124,7 +124,7 @@ cdef void gather_examples(
 ) noexcept nogil:
     gather_rows(p, batch.rows, batch.order, first + p.first_own, batch.n)
     if p.noise != NULL:
-        p.noise.first = first - batch.first + p.first_own
+        p.noise.first = p.noise.before + first - batch.first + p.first_own
         corrupt_inputs(p)
     gather_own_targets(p, batch.targets, batch.order, first)
 

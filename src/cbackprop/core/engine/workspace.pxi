@@ -43,6 +43,13 @@ cdef class Workspace:
             memset(self.team, 0, sizeof(Team))
             self.team.began = now()
 
+    cdef void sum_into(self, real* arena) noexcept:
+        # The arena for complete gradients: the caller's, or with NULL the workspace's own.
+        cdef real[::1] own = self.sums
+        cdef int t
+        for t in range(self.has.threads):
+            self.passes[t].sums = &own[0] if arena == NULL else arena
+
     cdef void* reserve(self, char* base, Py_ssize_t size) noexcept:
         cdef Py_ssize_t at = self.reserved
         self.reserved += (size + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
