@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-import webbrowser
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,9 @@ from cbackprop.cli.saved import named
 from cbackprop.datasets import one_hot
 from cbackprop.table_training import prepare_table
 from cbackprop.tables.settings import TargetScale
-from cbackprop.watch import Problem, Server, Session
+
+if TYPE_CHECKING:
+    from cbackprop.watch import Problem
 
 HIDDEN = 8  # neurons for a table: as many as can be drawn
 BATCH = 10
@@ -28,6 +29,10 @@ SMALL = 10_000  # rows up to which epochs can be that many
 
 def watch(args: argparse.Namespace, output: Output) -> None:
     """Serve the page until Ctrl-C."""
+    import webbrowser
+
+    from cbackprop.watch import Server, Session
+
     problem, network = _asked(args)
     with Server(Session(problem, network, seed=args.seed), args.port) as server:
         output.line(f"watch: {server.address}")
@@ -84,6 +89,8 @@ def _problem(
     name: str, x: NDArray[Any], y: NDArray[Any], made: dict[str, Any] | None = None,
     hidden: Any = (), *, network: Network | None = None, inputs: Any = None, classes: Any = None,
 ) -> Problem:
+    from cbackprop.watch import Problem
+
     if network is not None:
         made = network.settings()
         hidden = made.pop("sizes")[1:-1]

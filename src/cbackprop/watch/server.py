@@ -191,7 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         if self.headers.get_content_type() != "application/json":
-            raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a message must be application/json")
+            raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                                "a message must be application/json")
         length = self.headers.get("Content-Length", "")
         if not length.isascii() or not length.isdigit():
             raise _RefusedError(HTTPStatus.LENGTH_REQUIRED, "a message must say its length")
@@ -204,7 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Send what happens, as it happens, until the page is closed or the session ends."""
         session = self.server.watch.session
         if session.listeners >= MAX_TABS:
-            raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"at most {MAX_TABS} pages may listen")
+            raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE,
+                                f"at most {MAX_TABS} pages may listen")
         with session.listener() as events:
             self._head(HTTPStatus.OK, "text/event-stream")
             while True:
