@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import _check, arrays, example_weights, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop.arrays import Admit
-from cbackprop.core import _dispatch, _runtime
+from cbackprop.core import _dispatch
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.optimizers import TrainingOptions
 from cbackprop.parameters import KINDS, Views, blocks
@@ -286,10 +286,6 @@ class Engine:
     def seed(self) -> int:
         """Draw a seed."""
         return int(self.random.integers(2**64, dtype=np.uint64))
-
-    def order(self, n: int) -> NDArray[Any]:
-        """Draw the order of n examples for an epoch."""
-        return _runtime.random_order(n, self.seed())
 
     def snapshot(self) -> Snapshot:
         """Return a copy of all that training changes."""

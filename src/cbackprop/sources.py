@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import arrays
+from cbackprop.core import _runtime
 
 PART_BYTES = 2**21  # of rows made at a time, so that they are in the cache during training
 
@@ -107,7 +108,31 @@ class SparseTargets(RowSource):
         return self.x[indices], self.y[indices], weights
 
 
-class ArrayExamples:
+class Numbered:
+    """Examples whose order is an array of their numbers."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the examples."""
+
+    def order(self, seed: int | None, m: int) -> NDArray[np.intp]:
+        """
+        Return the order of an epoch, which the seed alone decides; None is the order of the rows.
+
+        Parameters
+        ----------
+        seed : int, optional
+        m : int
+            The length of a mini-batch.
+        """
+        n = len(self)
+        return np.arange(n) if seed is None else _runtime.random_order(n, seed)
+
+    def close(self) -> None:
+        """End what prepares the next part of an epoch."""
+
+
+class ArrayExamples(Numbered):
     """Examples in arrays: Rows and Targets of the core."""
 
     def __init__(self, rows: Any, targets: Any) -> None:
@@ -150,7 +175,7 @@ class ArrayExamples:
         return y
 
 
-class StreamedExamples:
+class StreamedExamples(Numbered):
     """
     Examples of a RowSource.
 
@@ -224,7 +249,7 @@ class StreamedExamples:
 WholeExamples = ArrayExamples | StreamedExamples
 
 
-class SelectedExamples:
+class SelectedExamples(Numbered):
     """
     A selection of other examples, which stay where they are.
 

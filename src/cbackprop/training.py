@@ -10,7 +10,6 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cbackprop import (
     _check,
@@ -89,7 +88,7 @@ def prepare(
         kind=kind,
         callbacks=[*collected(callbacks, callback, progress, verbose), Diagnosis(given, epochs)],
         threads=engine.threads if threads is None else thread_choice.checked(threads),
-        order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
+        order=None if shuffle else itertools.repeat(examples.order(None, m)).__next__,
         split=split, resume=resume)
     if callback is not None:
         _words.warn("callback is deprecated, and will be removed in the next version: "
@@ -117,7 +116,8 @@ class Training:
     threads : int, optional
         The most threads, as `Network` takes it.
     order : callable, optional
-        Returns the order of the next epoch. By default, the network's generator draws it.
+        Returns the order of the next epoch. By default it is the examples' own, for a seed that the
+        network's generator draws.
     by_weight : float, optional
         If given, a step divides by the weight of its mini-batch, and not by its length. The cost of
         a mini-batch then includes this number times the squares of all w.
@@ -137,14 +137,14 @@ class Training:
         eta: schedules.Schedule, options: optimizers.TrainingOptions, *,
         monitors: Monitors | None = None, kind: metrics.Kind | None = None,
         callbacks: Sequence[Callback] = (),
-        threads: int | None = None, order: Callable[[], NDArray[Any]] | None = None,
+        threads: int | None = None, order: Callable[[], Any] | None = None,
         by_weight: float | None = None, split: held_out.Split | None = None, resume: bool = False,
     ) -> None:
         self.network, self.engine = network, network.engine
         self.examples, self.epochs, self.m = examples, epochs, mini_batch_size
         self.eta, self.options, self.threads = eta, options, threads
         self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
-        self.order = order or (lambda: self.engine.order(len(examples)))
+        self.order = order or (lambda: examples.order(self.engine.seed(), self.m))
         self.by_weight, self.split = by_weight, split
         self.resume, before = resume, network.history
         if resume and before is not None and before.recorded != self.recorded():
@@ -177,6 +177,7 @@ class Training:
             history.rows, history.mini_batch_size = len(self.examples), self.m
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
                 ends.callback(self.forget, self.network.trained_on)
+                ends.callback(self.examples.close)
                 self.network.trained_on = self.kind or self.network.trained_on
                 for callback in self.callbacks:
                     callback.asked = self.asked
@@ -234,7 +235,8 @@ class Training:
                     order, done * self.m, min(n, until * self.m))
                 end, cost = engine.train(
                     rows, targets, order_, self.m, etas[done:until], begin, last, cost, team)
-                asked, until = until, done + -(-(end - begin) // self.m)
+                asked = done + -(-(last - begin) // self.m)  # a part may end before what was asked
+                until = done + -(-(end - begin) // self.m)
                 if not math.isfinite(cost) or (
                         until == self.steps and not engine.core.all_finite()):
                     raise engine.diverged(f"training diverged in epoch {len(self.history) + 1}",

@@ -104,7 +104,7 @@ def find_eta(
     for step in range(steps):
         at = step % batches
         if at == 0:
-            order = engine.order(len(examples))
+            order = examples.order(engine.seed(), m)
         part = examples.part(order, at * m, (at + 1) * m)
         rows, targets, order_of_part, first, last = part
         _, cost = engine.train(rows, targets, order_of_part, m, etas[step:step + 1], first, last)
