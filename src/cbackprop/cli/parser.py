@@ -203,15 +203,11 @@ def _parser() -> argparse.ArgumentParser:
         "watch", watch, "show a network in the browser, number by number, while it trains",
         "Serve a page to this machine alone: the network drawn, one example forwards and back\n"
         "through every equation, and live training. Ctrl-C ends it.",
-        "", "--data people.csv", "net.npz --data people.csv")
+        "", "--data people.csv", "net.npz people.csv")
     command.add_argument("file", nargs="?", metavar="NETWORK",
                          help="a network that train --save wrote (default: a small one for the "
                               "data)")
-    command.add_argument("--data", metavar="DATA",
-                         help=f"{DATA} (default: XOR; mnist, for networks of 784 inputs)")
-    command.add_argument("--text", action="append", default=[], metavar="NAME",
-                         help="column whose values are words, whatever they look like; may be "
-                              "given several times (default: found out)")
+    _add_data(command, "XOR; mnist, for networks of 784 inputs", None)
     command.add_argument("--target", action="append", metavar="NAME|INDEX",
                          help="column to learn; may be given several times (default: found out)")
     command.add_argument("--port", type=int, default=0, metavar="N",

@@ -30,6 +30,7 @@ from cbackprop.watch.session import Session
 
 HOST = "127.0.0.1"
 MAX_BODY = 2**16  # bytes of a message; a drawn digit takes 4,000
+MAX_DRAINED = 2**22  # bytes that are read of a longer one
 MAX_TABS = 16  # that listen at the same time
 TIMEOUT = 30.0  # seconds without a byte of a request
 HEARTBEAT = 1.0  # seconds after which a page that listens is seen to be closed
@@ -176,9 +177,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ask(self) -> None:
         """Answer a message."""
+        body = self._body()
         try:
-            answer = self.server.watch.session.answer(json.loads(
-                self._body(), parse_constant=_refuse_constant))
+            answer = self.server.watch.session.answer(
+                json.loads(body, parse_constant=_refuse_constant))
         except RecursionError:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "the message is nested too deep") from None
         except ERRORS as error:
@@ -197,6 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not length.isascii() or not length.isdigit():
             raise _RefusedError(HTTPStatus.LENGTH_REQUIRED, "a message must say its length")
         if len(length) > 9 or int(length) > MAX_BODY:
+            if len(length) <= 9:  # who sends would not see the answer, if none of it were read
+                self.rfile.read(min(int(length), MAX_DRAINED))
             raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                            f"a message must be at most {MAX_BODY:,} bytes")
         return self.rfile.read(int(length))

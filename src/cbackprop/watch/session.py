@@ -77,15 +77,16 @@ class Session:
     0.0
     """
 
-    ASKS = ("state", "example", "edge", "demon", "pixels", "plane",
-            "data", "network", "activation", "cost", "settings", "train", "stop")
+    READS = ("state", "example", "edge", "demon", "pixels", "plane")
+    ASKS = (*READS, "data", "network", "activation", "cost", "settings", "train", "stop")
 
     def __init__(
         self, problem: Problem | None = None, network: Network | None = None, *, seed: Any = 0
     ) -> None:
         self.problems = {each.name: each for each in (*filter(None, [problem]), *PROBLEMS)}
         self.random = _check.generator(seed)
-        self._lock = threading.RLock()  # of everything below
+        self._changes = threading.RLock()  # one change at a time, of whatever page
+        self._lock = threading.RLock()  # of everything below, for a moment
         self._listeners: set[queue.Queue[Event | None]] = set()
         self._heard = time.monotonic()
         self._ending = threading.Event()
@@ -123,7 +124,10 @@ class Session:
             inspect.signature(method).bind(**details)
         except TypeError as error:
             raise ValueError(f"{name}: {error}") from None
-        return method(**details) or {}
+        if name in self.READS:
+            return method(**details) or {}
+        with self._changes:
+            return method(**details) or {}
 
     def state(self) -> dict[str, Any]:
         """Return what the page has to know before it asks for more."""
@@ -149,8 +153,8 @@ class Session:
         self, layer: Any, j: Any, k: Any, row: Any = None, given: Any = None, epoch: Any = None
     ) -> dict[str, Any]:
         """Return dC/dw by BP4, (46) and (53)."""
-        layer, j, k = (_check.integer(name, value, 1)
-                       for name, value in (("layer", layer), ("j", j), ("k", k)))
+        layer, j, k = (_check.integer(name, value, least) for name, value, least in (
+            ("layer", layer, 2), ("j", j, 1), ("k", k, 1)))
         return answers.edge(self._at(epoch), *self._xy(row, given), layer, j, k)
 
     def demon(
@@ -192,8 +196,10 @@ class Session:
         if layer is None:
             functions[:-1] = [[name] * len(neurons) for neurons in functions[:-1]]
         else:
-            at = _check.index("layer", layer, self.net.num_layers + 1, "the book's numbers") - 2
-            functions[at][_check.index("j", j, len(functions[at]) + 1, f"layer {layer}") - 1] = name
+            layer, j = _check.integer("layer", layer, 2), _check.integer("j", j, 1)
+            neurons = functions[_check.index("layer", layer, self.net.num_layers + 1,
+                                             "the inputs are layer 1") - 2]
+            neurons[_check.index("j", j, len(neurons) + 1, "neurons count from 1") - 1] = name
         self._change(self.net.sizes, functions, self.net.cost, keep=True)
 
     def cost(self, name: Any) -> None:
@@ -266,12 +272,21 @@ class Session:
             said = " ".join(str(error).split())
         with self._lock:
             last = self.frames[-1]
-            if watching.epoch > last.epoch and net.history and len(net.history):
-                self._add_frame(watching.epoch)
-            elif watching.within:  # an epoch, which is not counted
+            if watching.epoch > last.epoch:
+                self.add_frame(watching.epoch)
+            else:  # the epoch that was under way is not counted
                 net.weights, net.biases = last.weights, last.biases
             self._thread = None
         self._publish("training", training=False, said=said)
+
+    @property
+    def ending(self) -> bool:
+        """Whether the training has to end."""
+        return self._ending.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, unless the training has to end."""
+        self._ending.wait(max(0.0, seconds))
 
     def alone(self) -> bool:
         """Whether no page has listened for a while."""
@@ -363,7 +378,7 @@ class Session:
         """Start with a network at epoch 0."""
         self.net, self.frames = network, []
         self._shown: tuple[Frame, Network] | None = None
-        self._add_frame(0)
+        self.add_frame(0)
 
     @property
     def shown(self) -> Network:
@@ -378,7 +393,7 @@ class Session:
             found.append([function for function, count in runs for _ in range(count)])
         return found
 
-    def _add_frame(self, epoch: int) -> None:
+    def add_frame(self, epoch: int) -> None:
         """Measure the network after an epoch, and keep its parameters."""
         net, part, few = self.net, slice(MEASURED), slice(MAX_POINTS)
         found = saturation(net, self.x[few], self.y[few])
@@ -426,30 +441,25 @@ class _Watching(Callback):
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.epoch = session.frames[-1].epoch
-        self.within = False
+        self.epoch = self.framed = session.frames[-1].epoch
         self.due = self.last = time.monotonic()
 
-    def on_epoch_begin(self, network: Any, history: Any) -> None:
-        """Remember that an epoch is under way."""
-        self.within = True
-
     def on_batches(self, network: Any, history: Any, step: int) -> bool:
-        """End it within a long epoch."""
-        return self.session._ending.is_set()
+        """End it within an epoch, if the last frame is from the epoch's beginning."""
+        return self.framed == self.epoch and self.session.ending
 
     def on_epoch_end(self, network: Any, history: Any) -> bool:
         """Leave a frame from time to time, and wait for the next epoch's time."""
         session = self.session
-        self.epoch, self.within = self.epoch + 1, False
+        self.epoch += 1
         now = time.monotonic()
         if now - self.last >= FRAME_SECONDS:
-            self.last = now
-            session._add_frame(self.epoch)
+            self.last, self.framed = now, self.epoch
+            session.add_frame(self.epoch)
         if session.pace:
             self.due = max(self.due + 1 / session.pace, now - FRAME_SECONDS)
-            session._ending.wait(max(0.0, self.due - time.monotonic()))
-        return session._ending.is_set() or session.alone()
+            session.wait(self.due - time.monotonic())
+        return session.ending or session.alone()
 
 
 def _like(network: Network) -> Network:

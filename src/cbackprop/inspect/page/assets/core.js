@@ -29,9 +29,14 @@ export async function ask(what, details = {}) {
 export function listen(listener) {
   if (!live) return;
   const events = new EventSource("events");
+  let failures = 0;
+  events.addEventListener("open", () => { failures = 0; });
   events.addEventListener("message", (event) => listener(JSON.parse(event.data)));
   events.addEventListener("error", () => {
-    if (events.readyState === EventSource.CLOSED) listener({ event: "gone" });
+    failures += 1; // a browser tries again by itself
+    if (failures < 3 && events.readyState !== EventSource.CLOSED) return;
+    events.close();
+    listener({ event: "gone" });
   });
   addEventListener("pagehide", () => events.close());
 }

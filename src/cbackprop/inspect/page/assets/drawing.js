@@ -176,19 +176,20 @@ export class Drawing {
       : last ? { x: x + RADIUS + 7, "text-anchor": "start" }
         : { x: x - RADIUS - 1, y: y - RADIUS + 3, "text-anchor": "end" };
     const focused = this.focus[0] === layer.layer && this.focus[1] === row;
-    return svg("g", {
-      class: classes, role: "button", tabindex: focused ? 0 : -1, "aria-pressed": chosen,
+    // Texts are beside the button, whose name says them in words.
+    return svg("g", { class: classes }, svg("g", {
+      class: "node", role: "button", tabindex: focused ? 0 : -1, "aria-pressed": String(chosen),
       "aria-label": describe(this.layers, layer.layer, j, back) + (last ? `, target ${show(this.example.y[j - 1])}` : ""),
       "data-place": `${layer.layer} ${j}`,
       on: { click: () => this.take(layer, row), focus: () => { this.focus = [layer.layer, row]; } },
     },
     svg("circle", { cx: x, cy: y, r: RADIUS + 5, class: "halo" }),
     svg("circle", { cx: x, cy: y, r: RADIUS, class: "rim" }),
-    reached ? svg("circle", { cx: x, cy: y, r: Math.max(size, a ? 1.5 : 0), class: "disc" }) : null,
-    svg("text", { y: y + (last ? -3 : 4), class: "name", ...beside, text: name.length > 9 ? `${name.slice(0, 8)}…` : name }),
+    reached ? svg("circle", { cx: x, cy: y, r: Math.max(size, a ? 1.5 : 0), class: "disc" }) : null),
+    svg("g", { class: "texts", "aria-hidden": "true" }, svg("text", { y: y + (last ? -3 : 4), class: "name", ...beside, text: name.length > 9 ? `${name.slice(0, 8)}…` : name }),
     last ? svg("text", { x: x + RADIUS + 7, y: y + 11, class: "muted start", text: `y ${show(this.example.y[j - 1])}` }) : null,
     reached ? svg("text", { x, y: y + RADIUS + 12, class: "value", text: show(a, Math.abs(a) < 1e-3 ? 2 : 3) }) : null,
-    back ? svg("text", { x, y: y + RADIUS + 24, class: "error", text: `δ ${show(layer.delta[row])}` }) : null);
+    back ? svg("text", { x, y: y + RADIUS + 24, class: "error", text: `δ ${show(layer.delta[row])}` }) : null));
   }
 
   take(layer, row) {
@@ -209,7 +210,7 @@ export class Drawing {
     const to = Math.min(this.layers.length, Math.max(1, layer + across));
     const count = this.layers[to - 1].drawn.length;
     this.focus = [to, Math.min(count - 1, Math.max(0, row + down))];
-    for (const node of this.root.querySelectorAll(".neuron")) node.setAttribute("tabindex", -1);
+    for (const node of this.root.querySelectorAll(".node")) node.setAttribute("tabindex", -1);
     const j = this.layers[to - 1].drawn[this.focus[1]];
     const node = this.root.querySelector(`[data-place="${to} ${j}"]`);
     node.setAttribute("tabindex", 0);

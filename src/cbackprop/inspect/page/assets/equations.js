@@ -74,7 +74,6 @@ export class Equations {
       }
       const chip = button("", () => this.go(this.steps.findIndex((each) => each.section === at)), {
         class: `chip ${goes}`, title: section.title.replaceAll("`", ""),
-        "aria-label": section.title.replaceAll("`", ""),
       });
       chip.append(name);
       if (layer) chip.append(el("sub", { text: layer }));

@@ -82,7 +82,7 @@ export class Inputs {
     const rows = example.output.map((value, at) => [single ? "output" : names[at], value, example.y[at]]);
     if (rows.length > 12) rows.splice(12);
     this.answerPlace.replaceChildren(el("table", {},
-      el("caption", { text: `The network's answer; the cost is ${show(example.cost)}` }),
+      el("caption", { text: `The network's answer; the cost is ${show(example.cost, 5)}` }),
       el("thead", {}, el("tr", {}, ["", "a", "y"].map((text, at) => el(at ? "th" : "td", at ? { text, scope: "col" } : {})))),
       el("tbody", {}, rows.map(([name, value, target]) => el("tr", {},
         el("th", { text: name, scope: "row" }),
