@@ -24,10 +24,7 @@ expect.set_options(timeout=20_000)
 CHROMIUM = os.environ.get("CBACKPROP_CHROMIUM") or shutil.which("chromium")
 AXE = os.environ.get("CBACKPROP_AXE")
 SIZES = {"phone": (390, 800), "tablet": (1024, 800), "wide": (1600, 1000)}
-# A training at its full pace takes all of a core, and other tests may take the rest.
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +174,8 @@ def test_a_neuron_is_two_sums(page, session):
     expect(node(page, 2, 3)).to_have_attribute("aria-pressed", "true")
     details(page).get_by_text("2 weights into it").click()
     details(page).get_by_role("button", name=re.compile("^from 2:")).click()
-    expect(details(page).locator("h3")).to_have_text("The weight from neuron 2 to neuron 3 of layer 2")
+    expect(details(page).locator("h3")).to_have_text(
+        "The weight from neuron 2 to neuron 3 of layer 2")
 
 
 def test_the_demon_is_dragged(page, session):
@@ -200,7 +198,8 @@ def test_an_edge_has_bp4_beside_46_and_53(page, session):
     expect(node(page, 1, 1)).to_have_attribute("aria-label", "input 1, a = 1")
     # Where no other line lies above it.
     page.locator("#drawing .edge .hit").nth(9).dispatch_event("click")
-    expect(details(page).locator("h3")).to_have_text("The weight from neuron 2 to neuron 1 of layer 3")
+    expect(details(page).locator("h3")).to_have_text(
+        "The weight from neuron 2 to neuron 1 of layer 3")
     gradient = float(inspect.trace(session.net, [1.0, 1.0], [0.0]).nabla_w[1][0, 1])
     values = [number(value) for value in details(page).locator(".numbers dd").all()]
     assert values[2] == pytest.approx(gradient, rel=1e-4)
@@ -245,8 +244,8 @@ def test_by_keyboard_alone(page):
                        ("ArrowLeft", "2 1"), ("ArrowUp", "2 1")):
         page.keyboard.press(key)
         assert focused.get_attribute("data-place") == place
-    outline = page.evaluate("getComputedStyle(document.activeElement.querySelector('.halo')).stroke")
-    assert outline != "none"
+    halo = "document.activeElement.querySelector('.halo')"
+    assert page.evaluate(f"getComputedStyle({halo}).stroke") != "none"
     page.keyboard.press("Enter")
     expect(details(page).locator("h3")).to_have_text("Neuron 1 of layer 2")
     assert focused.get_attribute("data-place") == "2 1"
@@ -393,6 +392,17 @@ def test_a_digit_drawn_by_keyboard(digits):
 # ---- tabs, and the end ----
 
 
+def test_the_page_is_kept_as_a_file(page, tab, tmp_path):
+    button(page, "Next example").click()
+    expect(node(page, 1, 2)).to_have_attribute("aria-label", "input 2, a = 1")
+    label = node(page, 3, 1).get_attribute("aria-label")
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Keep this example as a file").click()
+    path = tmp_path / "kept.html"
+    downloading.value.save_as(path)
+    assert node(tab(f"file://{path}"), 3, 1).get_attribute("aria-label") == label
+
+
 def test_two_tabs_show_the_same(served, tab):
     first, second = tab(served.address), tab(served.address)
     first.get_by_label("Data").select_option("two moons")
@@ -459,7 +469,7 @@ def test_a_file_works_without_a_server(file, tab):
     node(page, 3, 2).click()
     expect(details(page).locator(".demon svg")).to_be_visible()
     page.locator("#drawing .edge .hit").first.dispatch_event("click")
-    expect(details(page).locator(".paths button")).to_have_count(3)
+    expect(details(page).locator(".paths button")).to_have_count(9)
     button(page, "Next example").click()
     label = node(page, 3, 3).get_attribute("aria-label")
     assert "target 1" in label

@@ -14,7 +14,7 @@ export class Details {
     Object.assign(this, { place, equations, onEdge, onNeuron, onPath, onActivation, asked });
     this.dz = 26; // the demon's place on its scale
     this.turn = 0;
-    place.setAttribute("aria-live", "polite");
+    this.opened = new Set(); // lists of weights that a refresh must not close
   }
 
   // Only the last of several answers that are under way is shown.
@@ -71,15 +71,19 @@ export class Details {
     return labelled("Activation of this neuron alone", control);
   }
 
-  weights(title, buttons) {
-    return buttons.length ? el("details", {}, el("summary", { text: title }), el("div", { class: "weights" }, buttons)) : null;
+  weights(way, buttons) {
+    if (!buttons.length) return null;
+    const list = el("details", { open: this.opened.has(way) },
+      el("summary", { text: `${plural(buttons.length, "weight")} ${way} it` }), el("div", { class: "weights" }, buttons));
+    list.addEventListener("toggle", () => this.opened[list.open ? "add" : "delete"](way));
+    return list;
   }
 
   incoming(layer, j) {
     const here = this.example.layers[layer - 1];
     const row = here.drawn.indexOf(j);
     const before = this.example.layers[layer - 2].drawn;
-    return this.weights(`${plural(before.length, "weight")} into it`, before.map((k, column) =>
+    return this.weights("into", before.map((k, column) =>
       button(`from ${k}: ${show(here.w[row][column])}`, () => this.onEdge(layer, j, k))));
   }
 
@@ -87,7 +91,7 @@ export class Details {
     const next = this.example.layers[layer];
     if (!next) return "";
     const column = this.example.layers[layer - 1].drawn.indexOf(k);
-    return this.weights(`${plural(next.drawn.length, "weight")} out of it`, next.drawn.map((j, row) =>
+    return this.weights("out of", next.drawn.map((j, row) =>
       button(`to ${j}: ${show(next.w[row][column])}`, () => this.onEdge(layer + 1, j, k))));
   }
 

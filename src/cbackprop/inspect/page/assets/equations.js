@@ -42,7 +42,8 @@ export class Equations {
       type: "range", min: 0, value: 0, "aria-label": "Step",
       on: { input: () => this.go(Number(this.slider.value)) },
     });
-    this.count = el("span", { class: "count", role: "status" });
+    this.count = el("span", { class: "count" });
+    this.said = el("p", { class: "hidden", role: "status" }); // for those who hear the page
     this.playing = button("Play", () => this.play());
     this.body = el("div", { class: "section" });
     place.append(
@@ -50,7 +51,7 @@ export class Equations {
         button("First", () => this.go(0)),
         button("Back", () => this.go(this.at - 1)), button("Next", () => this.go(this.at + 1)),
         this.playing, this.slider, this.count),
-      this.chips, this.body);
+      this.said, this.chips, this.body);
   }
 
   show(example) {
@@ -92,6 +93,7 @@ export class Equations {
     }
     this.slider.value = at;
     this.slider.setAttribute("aria-valuetext", step.text);
+    if (move) this.said.textContent = step.text;
     this.count.textContent = `${at + 1} of ${this.steps.length}`;
     for (const [which, chip] of this.buttons.entries()) {
       chip.toggleAttribute("aria-current", which === section);

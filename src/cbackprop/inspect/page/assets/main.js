@@ -1,6 +1,6 @@
 // The page: what is looked at, and who is told when that changes.
 
-import { byId } from "./dom.js";
+import { byId, el } from "./dom.js";
 import { told, live, ask, listen } from "./core.js";
 import { Drawing } from "./drawing.js";
 import { Equations } from "./equations.js";
@@ -41,6 +41,7 @@ function select(...place) {
 }
 
 let example;
+const keep = el("a", { text: "Keep this example as a file", download: "backpropagation.html" });
 
 // Ask for the example, and show it everywhere.
 async function look() {
@@ -51,6 +52,7 @@ async function look() {
     if (mine !== turn) return;
     example = found;
     problem(null);
+    keep.setAttribute("href", `page.html?row=${view.row}${view.epoch === null ? "" : `&epoch=${view.epoch}`}`);
     const names = { inputs: state.inputs, outputs: state.sizes.at(-1) > 1 ? state.classes : null };
     drawing.show(example, names);
     equations.show(example);
@@ -157,5 +159,6 @@ listen((message) => {
 });
 
 byId("training").hidden = !live;
-byId("made").textContent = `Made by cbackprop ${told.version}. Every number is its core's${live ? "" : ", as it was when this file was written"}.`;
+byId("made").textContent = `Made by cbackprop ${told.version}. Every number is its core's${live ? "" : ", as it was when this file was written"}. `;
+if (live) byId("made").append(keep);
 renew();

@@ -6,6 +6,8 @@ import { curves } from "./plots.js";
 const PACES = [[1, "1 epoch a second"], [5, "5 epochs a second"], [25, "25 epochs a second"],
   [250, "250 epochs a second"], [0, "as fast as it can"]];
 
+const QUIET = 2000; // between two readings of the cost aloud, in milliseconds
+
 export class Training {
   constructor(place, { send, onEpoch }) {
     Object.assign(this, { place, send, onEpoch });
@@ -67,6 +69,9 @@ export class Training {
   }
 
   say() {
+    const now = performance.now();
+    if (this.state.training && now - (this.lastSaid ?? -QUIET) < QUIET) return;
+    this.lastSaid = now;
     const last = this.frames.at(-1);
     const accuracy = last.accuracy === null ? "" : `, ${percent(last.accuracy)} right`;
     this.status.textContent = `${this.state.training ? "Training: " : ""}${plural(last.epoch, "epoch")}, cost ${show(last.cost)}${accuracy}.`;
