@@ -21,7 +21,8 @@ api = pytest.importorskip("playwright.sync_api", reason="playwright is not insta
 expect = api.expect
 expect.set_options(timeout=20_000)
 
-CHROMIUM = os.environ.get("CBACKPROP_CHROMIUM") or shutil.which("chromium")
+CHROMIUM = next(filter(None, (
+    os.environ.get("CBACKPROP_CHROMIUM"), *map(shutil.which, ("chromium", "google-chrome")))), None)
 AXE = os.environ.get("CBACKPROP_AXE")
 SIZES = {"phone": (390, 800), "tablet": (1024, 800), "wide": (1600, 1000)}
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
