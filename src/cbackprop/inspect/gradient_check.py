@@ -194,7 +194,7 @@ def quotient(
     --------
     >>> net = cbackprop.Network([2, 3, 1], seed=0)
     >>> measured, _, _ = quotient(net, [0.0, 1.0], [1.0], layer=0, j=2, k=1)
-    >>> abs(measured - trace(net, [0.0, 1.0], [1.0]).nabla_w[0][2, 1]) < 1e-6
+    >>> bool(abs(measured - trace(net, [0.0, 1.0], [1.0]).nabla_w[0][2, 1]) < 1e-6)
     True
     """
     copy, rows, targets = _arguments.copy_and_examples(net, x, y)

@@ -11,9 +11,10 @@ import base64
 import hashlib
 import json
 import re
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
+ASSETS = Path(__file__).with_name("assets")
 # In the order of their imports: they become one script, since a file on a disk cannot import.
 SCRIPTS = ("dom", "core", "drawing", "equations", "plots", "details", "inputs", "training", "main")
 IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
@@ -45,7 +46,7 @@ def document(told: dict[str, Any], *, connects: bool) -> tuple[str, str]:
 
 
 def _asset(name: str) -> str:
-    return (resources.files("cbackprop.inspect.page") / "assets" / name).read_text("utf-8")
+    return (ASSETS / name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:
