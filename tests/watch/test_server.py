@@ -357,6 +357,7 @@ def test_digits_need_no_data(serving, tmp_path):
     (["missing.npz"], "missing.npz"),
     (["--data", "missing.csv"], "missing.csv"),
     (["net.npz"], "watch needs the data, as in cbackprop watch net.npz data.csv"),
+    (["net.npz", "data.csv", "--target", "x"], "--target must be left out beside a network"),
     (["--port", "70000"], "port must be below 65536"),
 ])
 def test_what_is_not_there(serving, tmp_path, monkeypatch, args, rule):

@@ -49,6 +49,9 @@ def watch(args: argparse.Namespace, output: Output) -> None:
 
 def _asked(args: argparse.Namespace) -> tuple[Problem | None, Network | None]:
     if args.file is not None:
+        if args.target:
+            raise ValueError(f"--target must be left out beside a network, which has its own, "
+                             f"got {args.target[0]}")
         net, found = named(args)
         x, y, _ = data.for_network(net, found)
         if y is None:

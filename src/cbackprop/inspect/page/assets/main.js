@@ -13,7 +13,6 @@ const FRAME = 250; // between two looks at a network that trains, in millisecond
 const view = { row: 0, epoch: null, drawn: null, selected: null };
 let state;
 let turn = 0;
-let waiting = null;
 
 // Which example of which epoch is asked about.
 const asked = () => ({
@@ -138,13 +137,20 @@ async function renew() {
   });
 }
 
-// A network that trains is looked at every few frames, unless an earlier epoch is.
-function lookSoon() {
-  if (waiting !== null || view.epoch !== null) return;
-  waiting = setTimeout(() => {
-    waiting = null;
-    look();
-  }, FRAME);
+// A network that trains is looked at again once the last look is over, unless an earlier epoch is.
+let looking = false;
+let again = false;
+
+async function lookSoon() {
+  again = true;
+  if (looking) return;
+  looking = true;
+  while (again && view.epoch === null) {
+    again = false;
+    await new Promise((done) => { setTimeout(done, FRAME); });
+    await look();
+  }
+  looking = false;
 }
 
 listen((message) => {
