@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"  # a notebook is kept without its output
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+nb_render_markdown_format = "myst"  # the formulas of `explain`
 
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections have the types
@@ -91,7 +93,8 @@ def read(app: Any, name: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> None:
-    """Register the formulas and the links."""
+    """Register the formulas and the links, and fetch the notebooks, which Sphinx finds only here."""
+    shutil.copytree(HERE.parent / "examples" / "notebooks", HERE / "notebooks", dirs_exist_ok=True)
     app.add_html_math_renderer("mathml", (draw, None), (draw, None))
     app.connect("source-read", read)
 

@@ -358,11 +358,13 @@ def test_digits_need_no_data(serving, tmp_path):
     (["--data", "missing.csv"], "missing.csv"),
     (["net.npz"], "watch needs the data, as in cbackprop watch net.npz data.csv"),
     (["net.npz", "data.csv", "--target", "x"], "--target must be left out beside a network"),
+    (["mine.csv"], "must be a saved network: cbackprop watch --data mine.csv"),
     (["--port", "70000"], "port must be below 65536"),
 ])
 def test_what_is_not_there(serving, tmp_path, monkeypatch, args, rule):
     monkeypatch.chdir(tmp_path)
     Network([2, 1], seed=0).save("net.npz")
+    (tmp_path / "mine.csv").write_text("a,b\n1,2\n3,4\n")
     session, status, out, err = serving(*args)
     assert (session, status, out) == (None, 1, "")
     assert rule in err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from cbackprop import Network
 from cbackprop.cli import data
 from cbackprop.cli.output import Output
-from cbackprop.cli.saved import named
+from cbackprop.cli.saved import is_network, named
 from cbackprop.datasets import one_hot
 from cbackprop.table_training import prepare_table
 from cbackprop.tables.settings import TargetScale
@@ -52,6 +54,9 @@ def _asked(args: argparse.Namespace) -> tuple[Problem | None, Network | None]:
         if args.target:
             raise ValueError(f"--target must be left out beside a network, which has its own, "
                              f"got {args.target[0]}")
+        if args.data is None and os.path.exists(args.file) and not is_network(args.file):
+            raise ValueError(f"the file without an option must be a saved network: cbackprop watch "
+                             f"--data {shlex.quote(args.file)}")
         net, found = named(args)
         x, y, _ = data.for_network(net, found)
         if y is None:
