@@ -121,6 +121,20 @@ def ray(session: nox.Session) -> None:
 
 
 @nox.session(requires=["wheel"])
+def browser(session: nox.Session) -> None:
+    """Try the page of `cbackprop watch` in a Chromium, and let axe-core look at it."""
+    if not any(map(shutil.which, ("chromium", "google-chrome"))):
+        session.skip("there is no Chromium: apt-get install chromium")
+    if not shutil.which("npm"):
+        session.skip("there is no npm, which brings axe-core")
+    session.install(f"{wheel_of(session)}[test]", "playwright>=1.50")
+    modules = session.create_tmp()
+    session.run("npm", "install", "--silent", "--prefix", modules, "axe-core@4", external=True)
+    axe = Path(modules, "node_modules", "axe-core", "axe.min.js").resolve()
+    session.run("pytest", "-q", "tests/watch/test_browser.py", env={"CBACKPROP_AXE": str(axe)})
+
+
+@nox.session(requires=["wheel"])
 def neighbours(session: nox.Session) -> None:
     """Every benchmark at a tiny size, and the tests that compare with other libraries."""
     wheel = wheel_of(session)

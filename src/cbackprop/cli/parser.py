@@ -15,6 +15,7 @@ from cbackprop.cli import saved
 from cbackprop.cli.bench import bench
 from cbackprop.cli.data import NAMES
 from cbackprop.cli.train import train
+from cbackprop.cli.watch import watch
 from cbackprop.core import _dispatch, table
 from cbackprop.tables.settings import FLAGS, NETWORK, TRAINING
 from cbackprop.tables.target import KIND_BY_NAME
@@ -216,6 +217,24 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
                          help="parameters to look at, drawn at random (default: all)")
     command.add_argument("--seed", type=seed, default=0, metavar="N",
                          help="of what is drawn (default: %(default)s)")
+
+    command = add(
+        "watch", watch, "show a network in the browser, number by number, while it trains",
+        "Serve a page to this machine alone: the network drawn, one example forwards and back\n"
+        "through every equation, and live training. Ctrl-C ends it.",
+        "", "--data people.csv", "net.npz people.csv")
+    command.add_argument("file", nargs="?", metavar="NETWORK",
+                         help="a network that train --save wrote (default: a small one for the "
+                              "data)")
+    _add_data(command, "XOR; mnist, for networks of 784 inputs", None)
+    command.add_argument("--target", action="append", metavar="NAME|INDEX",
+                         help="column to learn; may be given several times (default: found out)")
+    command.add_argument("--port", type=int, default=0, metavar="N",
+                         help="of this machine (default: a free one)")
+    command.add_argument("--no-browser", dest="browser", action="store_false",
+                         help="do not open the page, whose address is printed (default: open it)")
+    command.add_argument("--seed", type=seed, default=0, metavar="N",
+                         help="of everything drawn at random (default: %(default)s)")
     return parser, commands.choices
 
 
