@@ -1,8 +1,9 @@
 """
 What every change must pass: `.ci/run` runs all of it, .github/workflows/ci.yml each step as a job.
 
-The core, minutes of compiling, is compiled once. `readme` does it, in an unpacked sdist, and what
-comes after proves something about that one build.
+The core, minutes of compiling, is compiled once: in an unpacked sdist, by the first session that
+needs it. What comes after proves something about that one build. Later runs of nox on the same
+commit find it built.
 """
 
 import re
@@ -45,6 +46,11 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def sdist(session: nox.Session) -> None:
     """Build an sdist, and see that it has what git tracks, and nothing else."""
+    commit = session.run("git", "describe", "--always", "--dirty", "--abbrev=40", external=True,
+                         silent=True).strip()
+    built = dist(session) / "commit"
+    if built.exists() and built.read_text() == commit and not commit.endswith("-dirty"):
+        return
     shutil.rmtree(dist(session), ignore_errors=True)
     session.install("build")
     session.run("python", "-m", "build", "--sdist", "--outdir", str(dist(session)))
@@ -58,6 +64,7 @@ def sdist(session: nox.Session) -> None:
     written = {name for name in packed if name in ("PKG-INFO", "setup.cfg") or ".egg-info/" in name}
     if tracked != packed - written:
         session.error(f"in git or in the sdist alone: {sorted(tracked ^ packed - written)}")
+    built.write_text(commit)
 
 
 @nox.session(requires=["sdist"])
@@ -77,6 +84,8 @@ def readme(session: nox.Session) -> None:
 @nox.session(requires=["sdist"])
 def wheel(session: nox.Session) -> None:
     """Install the wheel with NumPy alone, and train in an empty directory."""
+    if list(dist(session).glob("*.whl")):
+        return
     session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(dist(session)),
                 str(dist(session) / "sdist"))
     session.install(wheel_of(session))
@@ -86,24 +95,20 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session(requires=["wheel"])
 def docs(session: nox.Session) -> None:
-    """Draw the figures, and build the pages: DIR to keep them is the argument."""
-    session.install(f"{wheel_of(session)}[plot]", "mkdocs>=1.6")
+    """Draw the figures, run the examples, build the pages: DIR to keep them is the argument."""
+    session.install(f"{wheel_of(session)}[docs]")
     site = Path(session.posargs[0] if session.posargs else session.create_tmp(), "site").resolve()
     work = dist(session) / "docs"
     shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree("docs", work / "docs")
-    index = Path("README.md").read_text(encoding="utf-8").replace("](docs/", "](")
-    (work / "docs" / "index.md").write_text(index, encoding="utf-8")
-    figures = str(work / "docs" / "figures")
-    pages = work / "docs" / "benchmarks.md"
-    session.run("python", "benchmarks/report.py", "--readme", str(work / "docs" / "index.md"),
-                "--page", str(pages), "--figures", figures)
-    if pages.read_text(encoding="utf-8") != Path("docs/benchmarks.md").read_text(encoding="utf-8"):
-        session.error("docs/benchmarks.md is not what benchmarks/report.py makes of the results")
-    session.run("python", "tools/make_pictures.py", figures)
-    shutil.copy("mkdocs.yml", work)
-    session.run("mkdocs", "build", "--strict", "--config-file", str(work / "mkdocs.yml"),
-                "--site-dir", str(site))
+    shutil.copytree(dist(session) / "sdist", work, ignore=shutil.ignore_patterns("build", "*.c"))
+    session.chdir(work)
+    page = Path("docs/benchmarks.md")
+    before = page.read_text(encoding="utf-8")
+    session.run("python", "benchmarks/report.py")
+    if page.read_text(encoding="utf-8") != before:
+        session.error(f"{page} is not what benchmarks/report.py makes of the results")
+    session.run("python", "tools/make_pictures.py")
+    session.run("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "docs", str(site))
 
 
 @nox.session(requires=["wheel"])

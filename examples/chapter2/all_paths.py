@@ -1,5 +1,8 @@
 """
-Chapter 2, the big picture: a derivative as a sum over all paths, equation (53).
+A derivative as a sum over all paths, equation (53)
+===================================================
+
+Run it from the root of the repository::
 
     python examples/chapter2/all_paths.py
 

@@ -1,5 +1,8 @@
 """
-Chapter 2: in what sense is backpropagation fast? Equation (46), and its million forward passes.
+In what sense is backpropagation fast? Equation (46)
+====================================================
+
+Run it from the root of the repository::
 
     python examples/chapter2/finite_differences.py
 

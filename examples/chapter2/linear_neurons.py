@@ -1,5 +1,8 @@
 """
-Chapter 2, exercise: backpropagation with linear neurons.
+Exercise: linear neurons
+========================
+
+Run it from the root of the repository::
 
     python examples/chapter2/linear_neurons.py
 

@@ -1,5 +1,8 @@
 """
-Chapter 2, problem: the fully matrix-based approach to backpropagation over a mini-batch.
+Problem: the matrix form over a mini-batch
+==========================================
+
+Run it from the root of the repository::
 
     python examples/chapter2/matrix_form.py
 

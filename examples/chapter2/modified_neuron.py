@@ -1,5 +1,8 @@
 """
-Chapter 2, exercise: backpropagation with a single modified neuron.
+Exercise: a single modified neuron
+==================================
+
+Run it from the root of the repository::
 
     python examples/chapter2/modified_neuron.py
 

@@ -1,5 +1,8 @@
 """
-Chapter 2, exercise: BP1 and BP2 with matrices, (33), (34) and (35).
+Exercise: BP1 and BP2 with matrices, (33) to (35)
+=================================================
+
+Run it from the root of the repository::
 
     python examples/chapter2/sigma_prime_matrix.py
 

@@ -1,5 +1,8 @@
 """
-Chapter 2: the demon in the network, and what delta means, equation (29).
+The demon, and what delta means, equation (29)
+==============================================
+
+Run it from the root of the repository::
 
     python examples/chapter2/the_demon.py
 

@@ -1,5 +1,8 @@
 """
-Chapter 3: a neuron that is badly wrong learns slowly, if its cost is quadratic.
+A neuron that is badly wrong learns slowly
+==========================================
+
+Run it from the root of the repository::
 
     python examples/inside/saturated.py
 

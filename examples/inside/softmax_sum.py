@@ -1,5 +1,8 @@
 """
-Chapter 2's BP1 with softmax: why the error needs the sum over k, equation (37).
+Softmax, and why (37) has a sum over k
+======================================
+
+Run it from the root of the repository::
 
     python examples/inside/softmax_sum.py
 

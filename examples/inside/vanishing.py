@@ -1,5 +1,8 @@
 """
-Chapter 5: the deeper the network, the slower its first layers learn.
+The first layers of a deep network learn slowly
+===============================================
+
+Run it from the root of the repository::
 
     python examples/inside/vanishing.py
 

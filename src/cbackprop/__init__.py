@@ -4,24 +4,33 @@ import importlib
 from typing import Any
 
 from cbackprop import _deprecated as _deprecated
-from cbackprop import _renamed, callbacks, datasets, metrics, optimizers, schedules, tables
+from cbackprop import (
+    _renamed,
+    callbacks,
+    datasets,
+    metrics,
+    optimizers,
+    schedules,
+    streams,
+    tables,
+)
 from cbackprop._endings import DivergenceError
 from cbackprop._version import __version__ as __version__
 from cbackprop.config import show_config
 from cbackprop.functions import Activation, Cost
 from cbackprop.history import History
 from cbackprop.network import Network
+from cbackprop.parallel_training import mean_output, train_many
 from cbackprop.sources import RowSource
-from cbackprop.sweep import mean_output, train_many
 
 __all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
            "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "mean_output",
-           "metrics", "optimizers", "plot", "schedules", "show_config", "tables", "train_many",
-           "train_table"]  # not sklearn, which not everybody can import
+           "metrics", "optimizers", "plot", "schedules", "show_config", "streams", "sweep",
+           "tables", "train_many", "train_table"]  # not sklearn, which not everybody can import
 
 # Most trainings need none of these.
 LAZY = ("book", "chapter2", "convert", "inspect", "loggers", "plot", "sklearn")
-LAZY_FUNCTIONS = {"train_table": "cbackprop.table_training"}
+LAZY_FUNCTIONS = {"sweep": "cbackprop.sweeps", "train_table": "cbackprop.table_training"}
 
 
 def __getattr__(name: str) -> Any:

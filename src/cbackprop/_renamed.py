@@ -20,7 +20,7 @@ MODULES = {  # the module that has the contents of an old one, unless NAMES says
     "cbackprop.inspect.summary": "cbackprop.summary",
     "cbackprop.inspect.tables": "cbackprop._text",
     "cbackprop.inspect.tracing": "cbackprop.inspect.trace",
-    "cbackprop.many": "cbackprop.sweep",
+    "cbackprop.many": "cbackprop.parallel_training",
     "cbackprop.plot.canvas": "cbackprop.plot._axes",
     "cbackprop.plot.epochs": "cbackprop.plot.learning_curves",
     "cbackprop.plot.gradients": "cbackprop.plot.gradient_check",

@@ -7,6 +7,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 C = TypeVar("C", bound=type)
@@ -61,6 +62,8 @@ ARGUMENTS = {our: words.split() for our, words in {
 # Functions in which an argument is looked up first.
 SEARCHED_FIRST = "Network.SGD", "Model.__init__", "EarlyStopping.__init__"
 _functions: dict[str, Callable[..., Any]] = {}  # functions by their qualified names
+# If it is a list, warnings of this thread go there: those of one among many trainings.
+collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 
 def plain(name: str) -> str:
@@ -149,6 +152,10 @@ def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Calla
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn, and point at the line outside this package from which the call came."""
+    messages = collected.get()
+    if messages is not None:
+        messages.append(message)
+        return
     level, frame = 1, sys._getframe()
     here = __name__.partition(".")[0]
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == here:

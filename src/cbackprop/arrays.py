@@ -159,13 +159,26 @@ def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray[Any]:
     TypeError, ValueError
         If x is not numeric, or has another shape.
     """
-    array = _in_rows(numbers(x, name), width, name)
-    if array.dtype not in ROW_TYPES:
-        array = array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
-    return np.require(array, requirements=("C", "A"))
+    array = in_rows(numbers(x, name), width, name)
+    return np.require(array, row_type(array.dtype), ("C", "A"))
 
 
-def _in_rows(x: Any, width: int, name: str) -> Any:
+def row_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in which the core takes rows of this one."""
+    if dtype in ROW_TYPES:
+        return dtype
+    return np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
+
+
+def in_rows(x: Any, width: int, name: str) -> Any:
+    """
+    Return x in rows of this width.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape.
+    """
     if x.shape in {(width,), (width, 1)} and not (width == 1 and x.ndim == 2):
         x = x.reshape(1, width)
     if x.ndim != 2 or x.shape[1] != width:
@@ -204,7 +217,7 @@ def rows_or_sparse(x: Any, width: int, name: str = "x") -> Any:
         return rows(x, width, name)
     if x.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}")
-    return _in_rows(x, width, name).tocsr()
+    return in_rows(x, width, name).tocsr()
 
 
 def targets(

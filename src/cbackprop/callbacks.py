@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,8 @@ class Callback:
         tens of milliseconds, and the end of every epoch.
     asked : callable ()
         Returns the arguments of the training, by their names in SGD. SGD sets it before it begins.
+    training_state : callable ()
+        Returns where the training stands, for a checkpoint. SGD sets it before it begins.
 
     Examples
     --------
@@ -52,6 +56,7 @@ class Callback:
 
     every: int | None = None
     asked: Callable[[], dict[str, Any]] = dict
+    training_state: Callable[[], dict[str, Any]] = dict
 
     def on_train_begin(self, network: Any, history: History) -> object:
         """
@@ -61,7 +66,7 @@ class Callback:
         """
 
     def on_epoch_begin(self, network: Any, history: History) -> object:
-        """Run before the first step of each epoch."""
+        """Run before the first step of each epoch, and of one that is continued in its middle."""
 
     def on_batches(self, network: Any, history: History, step: int) -> object:
         """Run after `step` mini-batches; `history` has the completed epochs."""
@@ -74,6 +79,16 @@ class Callback:
 
     def on_train_end(self, network: Any, history: History) -> object:
         """Run once at the end of the training, also after an error or Ctrl-C."""
+
+    def to_checkpoint(self, network: Any) -> Any:
+        """
+        Return what this callback needs to go on in another process; by default nothing.
+
+        That is numbers, strings, arrays, lists and dicts whose keys are strings.
+        """
+
+    def from_checkpoint(self, network: Any, state: Any) -> None:
+        """Take what `to_checkpoint` returned; lists stand for tuples. `on_train_begin` has run."""
 
 
 class OnEpochEnd(Callback):
@@ -165,7 +180,8 @@ class CSVLog(Callback):
     Parameters
     ----------
     path : str or path-like
-        The file; one that is there is replaced when training begins.
+        The file; one that is there is replaced when training begins. The epochs of a history that
+        is continued (`resume`) are written again.
 
     Examples
     --------
@@ -183,15 +199,20 @@ class CSVLog(Callback):
         self.path = _path(path)
 
     def on_train_begin(self, network: Any, history: History) -> None:
-        """Write the names of the columns."""
+        """Write the names of the columns, and the epochs of a history that is continued."""
         storage.check_folder(Path(os.path.realpath(self.path)))
         with open(self.path, "w", encoding="utf-8") as file:
             print("epoch", *history.recorded, sep=",", file=file)
+            self._write(file, history, range(len(history)))
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Write a line."""
         with open(self.path, "a", encoding="utf-8") as file:
-            print(len(history), *(repr(history.series(name)[-1]) for name in history.recorded),
+            self._write(file, history, [len(history) - 1])
+
+    def _write(self, file: TextIO, history: History, epochs: Iterable[int]) -> None:
+        for epoch in epochs:
+            print(epoch + 1, *(repr(history.series(name)[epoch]) for name in history.recorded),
                   sep=",", file=file)
 
 
@@ -278,6 +299,14 @@ class Best(Callback):
 
     def on_better(self, network: Any) -> None:
         """Run after an epoch that was the best so far."""
+
+    def to_checkpoint(self, network: Any) -> dict[str, Any]:
+        """Return the best so far."""
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def from_checkpoint(self, network: Any, state: dict[str, Any]) -> None:
+        """Continue with the best so far."""
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
 
     def _measure(self, network: Any, history: History) -> float:
         if isinstance(self.watched, str):
@@ -381,20 +410,46 @@ class EarlyStopping(Best):
         if self.restore_best and self.best_parameters is not None:
             network.weights, network.biases = self.best_parameters
 
+    def to_checkpoint(self, network: Any) -> dict[str, Any]:
+        """Return the best so far, and its parameters."""
+        return {**super().to_checkpoint(network), "begun": self._begun,
+                "parameters": self.best_parameters}
+
+    def from_checkpoint(self, network: Any, state: dict[str, Any]) -> None:
+        """Continue with the best so far."""
+        super().from_checkpoint(network, state)
+        self._begun = int(state["begun"])
+        if state["parameters"] is not None:
+            weights, biases = state["parameters"]
+            self.best_parameters = weights, biases
+
 
 @_words.suggesting("__init__")
 class Checkpoint(Best):
     """
-    Save the network after every epoch that was the best so far, whole or not at all.
+    Save the network after every epoch that was the best so far, and where the training stands.
+
+    Each file is written whole or not at all: what was there is kept until then. If one cannot be
+    written, training does not begin.
 
     Parameters
     ----------
-    path : str or path-like
-        The file, as `Network.save` writes it. If it cannot be written, training does not begin.
+    path : str or path-like, optional
+        The file for the best network, as `Network.save` writes it.
     watched, metric, min_delta, minimize
         As `EarlyStopping` takes them; by default the training cost.
     last : str or path-like, optional
-        Another file, for the network after every epoch: the one from which to continue.
+        Another file, for the network as it is and all that ``SGD(..., resume=last)`` needs to go
+        on, to the bit. It is written after every epoch, or as often as the next two say and at the
+        end, always when all other callbacks have run.
+    every_steps, every_seconds : int; float; optional
+        After how many steps (mini-batches), or seconds, `last` is written again, also in the middle
+        of an epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no file, or an argument is of the wrong kind or outside its range.
 
     Examples
     --------
@@ -408,32 +463,70 @@ class Checkpoint(Best):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None = None,
         watched: Any = "cost",
         metric: str | metrics.Metric | Callable[[Any, Any], float] = "cost",
         *,
         min_delta: float = 0.0,
         minimize: bool | None = None,
         last: str | os.PathLike[str] | None = None,
+        every_steps: int | None = None,
+        every_seconds: float | None = None,
     ) -> None:
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
-        self.path, self.last = _path(path), None if last is None else _path(last)
+        self.last = None if last is None else _path(last)
+        self.path = None if last is not None and path is None else _path(path)
+        if every_steps is not None:
+            self.every = _check.integer("every_steps", every_steps, 1)
+        self.every_seconds = (None if every_seconds is None
+                              else number("every_seconds", every_seconds, 0))
+        if None not in (every_steps, every_seconds):
+            raise ValueError("every_steps must be None where there is every_seconds, "
+                             f"got {every_steps} and {every_seconds}")
+        if last is None and not every_steps is every_seconds is None:
+            raise ValueError("every_steps and every_seconds need last, the file to write, got None")
 
     def on_train_begin(self, network: Any, history: History) -> None:
         """Start anew, or continue; check that the network can be saved there."""
         super().on_train_begin(network, history)
         for path in filter(None, (self.path, self.last)):
             files.check(path, network.settings())
+        kind = type(network.engine.random.bit_generator).__name__
+        if self.last is not None and kind not in files.BIT_GENERATORS:
+            raise TypeError(f"last needs a seed whose bit generator is one of "
+                            f"{list(files.BIT_GENERATORS)}, got {kind}")
+        self._written = time.monotonic()
+
+    def on_batches(self, network: Any, history: History, step: int) -> None:
+        """Write `last` if it is time, unless the epoch is at its end."""
+        within = _rows(history, step) < history.rows
+        if within and self._is_due(step) and network.engine.core.all_finite():
+            self._write_last(network, history)
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Measure, compare, and save."""
         super().on_epoch_end(network, history)
-        if self.last is not None:
-            network.save(self.last)
+        if self.last is not None and (
+                self.every is self.every_seconds is None or self._is_due(history.steps)
+                or len(history) == history.epochs or self.training_state()["stopped"]):
+            self._write_last(network, history)
 
     def on_better(self, network: Any) -> None:
         """Save the best network."""
-        network.save(self.path)
+        if self.path is not None:
+            network.save(self.path)
+
+    def _is_due(self, step: int) -> bool:
+        if self.every_seconds is not None:
+            return time.monotonic() - self._written >= self.every_seconds
+        return self.every is not None and step % self.every == 0
+
+    def _write_last(self, network: Any, history: History) -> None:
+        assert self.last is not None
+        network.engine.check_parameters()
+        files.save(self.last, {**network.__getstate__(), "history": history,
+                               "training": self.training_state()})
+        self._written = time.monotonic()
 
 
 class WeightAverage(Callback):
@@ -444,7 +537,7 @@ class WeightAverage(Callback):
     them, for `test_data`, monitors, `EarlyStopping`, `Checkpoint` and other callbacks at the end of
     an epoch. Before the next epoch they are restored. When training ends, in whatever way, the
     network has the average. If a training continues (`resume`) with the same object, it continues
-    from the network's own parameters.
+    from the network's own parameters; so does that of a copy, or of a network loaded from a file.
 
     The average begins with the parameters after the first `every` steps, as PyTorch's
     ``AveragedModel`` does. Every `every` steps it then becomes d average + (1 - d) parameters with
@@ -478,16 +571,15 @@ class WeightAverage(Callback):
         self.decay = number("decay", decay, 0, 1)
         self.every = _check.integer("every", every, 1)
         self.last_parameters: Parameters | None = None
-        self._history: History | None = None
         self._average: Any = None
         self._own: Any = None  # the network's own parameters, while it has the average
 
     def on_train_begin(self, network: Any, history: History) -> None:
         """Start anew, or continue from the network's own parameters."""
         arena = network.engine.core.parameters
-        goes_on = len(history) > 0 and history is self._history
-        if not (goes_on and np.array_equal(arena, self._average)):  # they have been changed since
-            self._history, self._average, self._own = history, None, arena.copy()
+        # A copy, or a file that was loaded, has the average, too.
+        if not (len(history) and np.array_equal(arena, self._average)):
+            self._average, self._own = None, arena.copy()
 
     def on_epoch_begin(self, network: Any, history: History) -> None:
         """Restore the network's own parameters."""
@@ -521,6 +613,16 @@ class WeightAverage(Callback):
             self.on_measure(network, history)
         self.last_parameters = core.views(self._own.copy())
 
+    def to_checkpoint(self, network: Any) -> dict[str, Any]:
+        """Return the average, and the network's own parameters while it has the average."""
+        return {"average": self._average, "own": self._own}
+
+    def from_checkpoint(self, network: Any, state: dict[str, Any]) -> None:
+        """Continue with the average, and the network's own parameters."""
+        self._average = state["average"]
+        if state["own"] is not None:  # else it has them, as in the middle of an epoch
+            self._own = state["own"]
+
 
 def _copies(network: Any) -> Parameters:
     return [w.copy() for w in network.weights], [b.copy() for b in network.biases]
@@ -541,11 +643,16 @@ def bar() -> Any:
     return tqdm
 
 
-def _path(path: str | os.PathLike[str]) -> str:
+def _path(path: str | os.PathLike[str] | None) -> str:
     try:
-        return os.fspath(path)
+        return os.fspath(path)  # type: ignore[arg-type]  # None raises, too
     except TypeError:
         raise TypeError(f"path must be a str or path-like, got {_check.shown(path)}") from None
+
+
+def copies(callbacks: Iterable[Any]) -> list[Any]:
+    """Return callbacks for one of many trainings: what they remember is of one alone."""
+    return [copy.copy(one) if isinstance(one, Callback) else one for one in callbacks]
 
 
 def collected(
@@ -585,8 +692,10 @@ def collected(
         found.append(one)
         if one.every is not None:
             _check.integer(f"every of {type(one).__name__}", one.every, 1)
-    # Callbacks end in reverse order: one that restores the best parameters must end last.
-    found.sort(key=lambda one: isinstance(one, WeightAverage))
+    # Callbacks end in reverse order: one that restores the best parameters must end last. A
+    # checkpoint holds what all others did at this step.
+    found.sort(key=lambda one: (isinstance(one, Checkpoint) and one.last is not None,
+                                isinstance(one, WeightAverage)))
     averages = sum(isinstance(one, WeightAverage) for one in found)
     if averages > 1:
         raise ValueError(f"callbacks must hold one WeightAverage at most, for a network trains "

@@ -16,8 +16,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cbackprop import arrays, layers
+from cbackprop import _words, arrays, layers, target_values
 from cbackprop.core import _dispatch, table
 from cbackprop.engine import Engine
 from cbackprop.optimizers import Optimizer
@@ -33,8 +34,13 @@ MIN_SLOPE = 0.1  # divisor of an adaptive optimizer's eta
 LARGE = 1e6  # squares and scales are clipped here
 SATURATING = 0.1  # mean of sigma'^2, below which outputs count as saturated
 
-# These carry saturating outputs to where sigma' is 0, and such outputs learn nothing.
+# These carry saturating outputs to where sigma' is 0, and such outputs learn nothing. Where it is
+# exactly 0, every optimizer does; and a row of zeros has no direction.
 HEADLONG, HELD_BACK = ("momentum", "nesterov", "lion"), 1 / 3
+STEEP = 10.0  # mean of sigma'^2 of a hidden layer, from which a few examples far exceed the mean
+LARGE_TARGETS = 10.0  # root mean square, beyond which steps do not suit numbers near 1
+FAR = 1e6  # an output at which a cost's derivative shows whether it has a bound
+TOO_LARGE = 1e4  # outputs, in units of x, which no eta suits
 
 # eta at batches of 32 and hidden sigma' of 1. Every parameter moves by about eta in a step.
 ADAPTIVE = {"adam": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3, "adagrad": 3e-2, "lion": 5e-4}
@@ -55,7 +61,7 @@ class Squares(NamedTuple):
 
 def default_eta(
     sizes: Sequence[int], activations: Sequence[Any], cost: Any, optimizer: Optimizer,
-    mini_batch_size: int, scale: float = 1.0,
+    mini_batch_size: int, scale: float = 1.0, targets: float = 1.0,
 ) -> float:
     """
     Return a learning rate that works. It has one digit, so that it is easily typed.
@@ -70,6 +76,8 @@ def default_eta(
     mini_batch_size : int
     scale : float
         The root mean square of the inputs, after `input_scale`.
+    targets : float
+        That of the targets. It counts where outputs have no bound.
 
     Returns
     -------
@@ -84,20 +92,27 @@ def default_eta(
     0.0009
     """
     name = optimizer.NAME
-    if name == "rprop":
-        return RPROP_ETA
     *hidden, output = _forward(sizes, activations, scale)
     growth = (min(mini_batch_size, MAX_GROWING) / (32 if name in ADAPTIVE else 10))**GROWTH
-    if name in ADAPTIVE:
+    if name == "rprop":
+        eta, growth = RPROP_ETA, 1.0
+    elif name in ADAPTIVE:
         slope = min([math.sqrt(one.slope) for one in hidden], default=1.0)
         eta = ADAPTIVE[name] / max(slope, MIN_SLOPE) * min(1, WIDE / max(sizes[:-1]))**GROWTH
     else:
         eta = OF_STABLE * 2 / _curvature(sizes, hidden, output, cost, scale)
         eta *= 1 - getattr(optimizer, "momentum", 0.0)
+        if any(one.slope > STEEP for one in hidden):
+            eta *= HELD_BACK
         if not _has_logarithms(cost) and output.slope > SATURATING:
             eta *= OF_NUMBERS
     if not _has_logarithms(cost) and output.slope < SATURATING and name in HEADLONG:
         eta, growth = eta * HELD_BACK, min(growth, 1.0)
+    if not _has_logarithms(cost) and name != "rprop" and _has_flat_ends(activations[-1]):
+        eta *= HELD_BACK if _is_sum(cost) else HELD_BACK**3
+    if targets > LARGE_TARGETS and target_values.ends(activations[-1]) == table.ANY and (
+            _row(cost) is None or (_is_sum(cost) and not _has_logarithms(cost))):
+        growth *= targets**_power_of_targets(name, cost)
     return float(f"{min(eta * growth, MAX_ETA):.0e}")
 
 
@@ -112,16 +127,37 @@ def for_training(
     ValueError
         If these examples are not finite.
     """
-    few = np.unique(np.linspace(0, len(examples) - 1, SCALE_ROWS).astype(np.intp))
-    rows, _, order, first, last = examples.part(few, 0, len(few))
+    rows, wanted, order, first, last = examples.few(SCALE_ROWS)
     x = rows.x[order[first:last]]
     x = x.toarray() if arrays.is_sparse(x) else x
     with np.errstate(all="ignore"):
         scale = math.sqrt(np.mean(np.square(x * np.asarray(engine.input_scale, float))))
     if not math.isfinite(scale):
         engine.check_finite(rows, "x of training_data")
+    scale = min(scale, LARGE)
+    _check_outputs(engine, scale)
     return default_eta(engine.sizes, engine.activations, engine.cost, optimizer, mini_batch_size,
-                       min(scale, LARGE))
+                       scale, _size(wanted.y, order[first:last]))
+
+
+def _size(y: NDArray[Any], few: NDArray[np.intp]) -> float:
+    """Return the root mean square of targets; labels stand for zeros and ones."""
+    if y.ndim == 1:
+        return 1.0
+    with np.errstate(over="ignore"):
+        size = math.sqrt(np.square(y[few], dtype=np.float64).mean())
+    return size if math.isfinite(size) else 1.0  # the training says what is not finite
+
+
+def _check_outputs(engine: Engine, scale: float) -> None:
+    """Warn of layers that make numbers so large that no learning rate suits."""
+    if _has_logarithms(engine.cost) or not _is_sum(engine.cost):
+        return
+    times = math.sqrt(_forward(engine.sizes, engine.activations, scale)[-1].a) / max(scale, 1)
+    if times > TOO_LARGE:
+        _words.warn(f"outputs of a new network are over {TOO_LARGE:,.0f} times as large as x, with "
+                    f"activations {[layers.described(one) for one in engine.activations]}: no eta "
+                    f'suits that; hidden layers with activation="tanh" keep them small')
 
 
 def _curvature(
@@ -145,16 +181,63 @@ def _curvature(
 
 
 def _curvature_of_output(output: Squares, cost: Any) -> float:
-    if not _has_logarithms(cost):
-        return output.slope  # BP1 has the factor sigma'
-    # At most a (1 - a) for probabilities; about a for counts.
-    return 0.25 if layers.default_output(cost) in ("sigmoid", "softmax") else 1.0
+    row = _row(cost)
+    if row is not None and row.logarithms:
+        # At most a (1 - a) for probabilities; about a for counts.
+        return 0.25 if row.default_output in ("sigmoid", "softmax") else 1.0
+    if not _is_sum(cost):
+        return output.slope / max(output.a, 1)  # the derivative falls with the outputs' length
+    return output.slope  # BP1 has the factor sigma'
+
+
+def _row(cost: Any) -> table.Cost | None:
+    name = cost[0] if isinstance(cost, tuple) else cost
+    return next((row for row in table.COSTS if row.name == name), None)
 
 
 def _has_logarithms(cost: Any) -> bool:
     """Return whether the cost's derivative is large where outputs saturate."""
-    name = cost[0] if isinstance(cost, tuple) else cost
-    return any(row.logarithms for row in table.COSTS if row.name == name)
+    row = _row(cost)
+    return row is not None and bool(row.logarithms)
+
+
+def _power_of_targets(optimizer: str, cost: Any) -> float:
+    """
+    Return the power of the targets' size to which eta is proportional.
+
+    Parameters grow with the targets, and so does the curvature of the hidden layers; but steps of a
+    fixed size are then too short.
+    """
+    if optimizer in ADAPTIVE or optimizer == "rprop":
+        return 0.8
+    return 0.3 if _has_bounded_slope(cost) else -2 / 3
+
+
+@lru_cache
+def _has_bounded_slope(cost: Any) -> bool:
+    """Return whether dC/da is no larger for outputs that are farther from their targets."""
+    if _row(cost) is None:
+        return False
+    core = _dispatch.load("float64").Core((1, 1), ["identity"], cost, 1.0)
+    near, far = abs(core.cost_derivative(np.array([[FAR], [10 * FAR]]), np.zeros((2, 1))))
+    return bool(far <= 2 * near)
+
+
+def _is_sum(cost: Any) -> bool:
+    """Return whether outputs have costs of their own, and not their direction alone one."""
+    row = _row(cost)
+    return row is None or row.by_output
+
+
+def _has_flat_ends(layer: Any) -> bool:
+    """Return whether sigma' is 0 beyond both ends: from there no gradient leads back."""
+    for activation, _ in layer if isinstance(layer, list) else [(layer, None)]:
+        name = activation[0] if isinstance(activation, tuple) else activation
+        row = target_values.ACTIVATIONS.get(name) if isinstance(name, str) else None
+        if row is not None and not row.curved and all(
+                map(math.isfinite, target_values.ends(activation))):
+            return True
+    return False
 
 
 def _forward(sizes: Sequence[int], activations: Sequence[Any], scale: float) -> list[Squares]:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import _check, arrays, example_weights, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop.arrays import Admit
-from cbackprop.core import _dispatch, _runtime
+from cbackprop.core import _dispatch
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.optimizers import TrainingOptions
 from cbackprop.parameters import KINDS, Views, blocks
@@ -26,9 +26,10 @@ from cbackprop.sources import (
     RowSource,
     SparseTargets,
     StreamedExamples,
-    WholeExamples,
     listed,
 )
+from cbackprop.streams import Stream
+from cbackprop.streams.examples import BufferedExamples
 from cbackprop.target_values import Rule
 from cbackprop.thread_choice import ThreadTuner
 
@@ -146,9 +147,9 @@ class Engine:
         self, examples: Any, name: str, check: bool = True, admit: Admit | None = None,
         sample_weight: ArrayLike | None = None, class_weight: Any = None,
         skip_zeros: bool = False,
-    ) -> WholeExamples:
+    ) -> Examples:
         """
-        Return the examples of a data set, checked; a RowSource is checked part by part.
+        Return the examples of a data set, checked; what is not in arrays is checked part by part.
 
         Raises
         ------
@@ -160,7 +161,7 @@ class Engine:
         if is_pair and arrays.is_sparse(examples[1]):
             x, y = examples if self.as_arrays is None else self.as_arrays(examples, name)
             examples = self._sparse_targets(x, y, name, sample_weight, class_weight)
-        elif is_pair or not isinstance(examples, RowSource):
+        elif is_pair or not isinstance(examples, (RowSource, Stream)):
             in_arrays = ArrayExamples(*self.arrays(
                 examples, name, check, admit, sample_weight, class_weight, skip_zeros))
             example_weights.not_all_zero(in_arrays.weights, name)
@@ -168,6 +169,10 @@ class Engine:
         elif sample_weight is not None or class_weight is not None:
             raise TypeError("sample_weight and class_weight need examples in arrays, got "
                             f"{type(examples).__name__}")
+        if isinstance(examples, Stream):
+            return BufferedExamples(
+                examples, lambda part: self.arrays(part[:2], name, False, admit, *part[2:]), name,
+                check, self.sizes, self.dtype)
         row_of_y = self.sizes[-1] * np.dtype(self.dtype).itemsize
         return StreamedExamples(
             examples, lambda part: self.arrays(part[:2], name, check, admit, *part[2:]), name,
@@ -287,10 +292,6 @@ class Engine:
         """Draw a seed."""
         return int(self.random.integers(2**64, dtype=np.uint64))
 
-    def order(self, n: int) -> NDArray[Any]:
-        """Draw the order of n examples for an epoch."""
-        return _runtime.random_order(n, self.seed())
-
     def snapshot(self) -> Snapshot:
         """Return a copy of all that training changes."""
         return (self.core.parameters.copy(), self.random.bit_generator.state,
@@ -330,6 +331,14 @@ class Engine:
         self.random = copy.deepcopy(state["random"]) or self.random
         if state.get("memory"):
             self.optimizer_state = OptimizerState.of(self.build, self.core, state["memory"])
+
+    def take_over(self, other: Engine) -> None:
+        """Take all that training changes from another engine of these settings, to the bit."""
+        self.core.parameters[...] = other.core.parameters
+        self.random, self.optimizer_state = other.random, other.optimizer_state
+        other.optimizer_state = None
+        if self.optimizer_state is not None:
+            self.optimizer_state.follow(self.core)
 
     def check_parameters(self) -> None:
         """Raise ValueError if a number is not finite, and name the first."""

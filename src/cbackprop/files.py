@@ -24,6 +24,7 @@ VERSION = 4  # 2: what an optimizer remembers; functions with parameters, by lay
 #              4: its steps, seed and metrics; the kind of the targets; preprocessing, classes
 
 FUNCTIONS = ("activation", "output_activation", "cost")
+ARRAY = "array of the file"  # stands in a checkpoint's JSON for the array of that name
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 # Limits of a state's numbers. NumPy does not check them, and would read beyond its memory.
 MAX_STATE = {"pos": 624, "buffer_pos": 4, "has_uint32": 1}
@@ -95,7 +96,8 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
     target : str, path-like or binary file object
         A name that ends in ``.safetensors`` makes such a file, any other an ``.npz``.
     state : dict
-        As `Network` is pickled; what the user added to it is left out.
+        As `Network` is pickled; what the user added to it is left out. A checkpoint has an entry
+        more, "training": numbers, strings, arrays, lists and dicts.
     """
     _check_format(target, state["settings"])
     arrays = {f"weights_{layer}": w for layer, w in enumerate(state["weights"])}
@@ -111,11 +113,13 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
     arrays["input_scale"] = np.asarray(settings.pop("input_scale"))
     for name in FUNCTIONS:
         settings[name] = _written(settings[name], name)
+    training = _without_arrays(state.get("training"), arrays)
     header = json.dumps({
         "format": FORMAT, "version": VERSION, "settings": settings, "optimizer": memory,
         "random": _plain(state["random"].bit_generator.state),
-        "history": history and dataclasses.asdict(history), "trained_on": state["trained_on"],
-        "preprocessing": preprocessing, "classes": state["classes"],
+        "history": None if history is None else dataclasses.asdict(history),
+        "trained_on": state["trained_on"],
+        "preprocessing": preprocessing, "classes": state["classes"], "training": training,
     })
     with storage.replacing(target) as file:
         _format(target).write(file, header, arrays)
@@ -199,7 +203,34 @@ def _state(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         "trained_on": None if kind is None else Kind.read(kind),
         "preprocessing": preprocessing,
         "classes": header.get("classes"),
+        "training": _with_arrays(header.get("training"), arrays),
     }
+
+
+def _without_arrays(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    """Make JSON of lists and dicts: arrays go to `arrays`, and their names stay."""
+    if isinstance(value, np.ndarray):
+        name = f"training_{sum(name.startswith('training_') for name in arrays)}"
+        arrays[name] = value
+        return {ARRAY: name}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: _without_arrays(item, arrays) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_arrays(item, arrays) for item in value]
+    if not isinstance(value, (bool, int, float, str, type(None))):
+        raise TypeError(f"to_checkpoint must return numbers, strings, arrays, lists and dicts, "
+                        f"got {_check.shown(value)}")
+    return value
+
+
+def _with_arrays(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    if isinstance(value, dict) and value.keys() == {ARRAY}:
+        return arrays[value[ARRAY]]
+    if isinstance(value, dict):
+        return {key: _with_arrays(item, arrays) for key, item in value.items()}
+    return [_with_arrays(item, arrays) for item in value] if isinstance(value, list) else value
 
 
 def _plain(state: Any) -> Any:

@@ -11,10 +11,10 @@ from cbackprop import arrays, target_values
 from cbackprop.example_weights import not_all_zero
 from cbackprop.sources import (
     ArrayExamples,
+    Examples,
     SelectedExamples,
     SparseTargets,
     StreamedExamples,
-    WholeExamples,
 )
 
 
@@ -24,7 +24,7 @@ class Split:
 
     Parameters
     ----------
-    examples : WholeExamples
+    examples : Examples
     share : float
         Of them all that is held out.
     shuffle : bool
@@ -36,11 +36,16 @@ class Split:
 
     Raises
     ------
+    TypeError
+        If the examples are a Stream, of which no single rows can be held out.
     ValueError
         If nothing would be left to train on, or one of the parts weighs nothing.
     """
 
-    def __init__(self, examples: WholeExamples, share: float, shuffle: bool) -> None:
+    def __init__(self, examples: Examples, share: float, shuffle: bool) -> None:
+        if not isinstance(examples, (ArrayExamples, StreamedExamples)):
+            raise TypeError("validation_split needs examples in arrays or a RowSource, got a "
+                            "Stream: its method rows() makes two, one of them evaluation_data")
         n = len(examples)
         held_out = max(1, round(share * n))
         if held_out == n:
@@ -108,7 +113,7 @@ def drawn(
     return are_drawn
 
 
-def classes(examples: WholeExamples) -> NDArray[np.intp] | None:
+def classes(examples: Examples) -> NDArray[np.intp] | None:
     """
     Return each example's class, counted from 0; None if the targets are no classes.
 

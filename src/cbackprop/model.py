@@ -332,10 +332,20 @@ class Model:
         Network([2, 3, 1], activation='sigmoid', output_activation='sigmoid', cost='quadratic', \
 dtype='float32')
         """
-        state, network = files.load(path, max_bytes), cls.__new__(cls)
-        # Settings, arrays and numbers may not fit together.
-        with (storage.damaged(f"{storage.named(path)} is not a usable network: "),
-              np.errstate(over="ignore")):
+        return cls.of(files.load(path, max_bytes), storage.named(path))
+
+    @classmethod
+    def of(cls: type[M], state: dict[str, Any], source: str) -> M:
+        """
+        Return the network of a state that was read from a file.
+
+        Raises
+        ------
+        ValueError
+            If settings, arrays and numbers do not fit together; it names the source.
+        """
+        network = cls.__new__(cls)
+        with storage.damaged(f"{source} is not a usable network: "), np.errstate(over="ignore"):
             network.__setstate__(state)
             network.engine.check_parameters()
         return network

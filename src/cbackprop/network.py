@@ -3,6 +3,7 @@
 from __future__ import annotations  # naming numpy.random would import it, for 8 ms
 
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -239,7 +240,8 @@ class Network(Evaluation):
         callbacks: Iterable[calls.Callback | Callable[[Network, History], object]] = (),
         sample_weight: ArrayLike | None = None, class_weight: str | dict[int, float] | None = None,
         threads: int | None = None, skip_zeros: bool = False,
-        validation_split: float | None = None, shuffle: bool = True, resume: bool = False,
+        validation_split: float | None = None, shuffle: bool = True,
+        resume: bool | str | os.PathLike[str] = False,
     ) -> History:
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
@@ -308,10 +310,13 @@ class Network(Evaluation):
             its weights; x is not copied. The part is stratified by class.
         shuffle : bool
             False takes the rows in their order, and holds out the last ones.
-        resume : bool
+        resume : bool, str or path-like
             Whether to continue the steps, the `history`, the held-out part and the seed of dropout:
             two calls of k epochs are then one of 2 k, to the bit. The history must have the same
-            entries.
+            entries. Or the file of a checkpoint, which ``callbacks.Checkpoint(last=...)`` wrote:
+            the call goes on where that one was, to the bit, with the checkpoint's parameters. All
+            arguments must be the same; `threads` may differ. If that file is not there yet, and a
+            callback is to write it, training begins.
 
         Returns
         -------
@@ -326,6 +331,8 @@ class Network(Evaluation):
             from before that epoch are kept.
         RuntimeError
             If another thread, or a callback's own training, is training this network.
+        OSError
+            If a checkpoint cannot be read or written.
 
         Examples
         --------

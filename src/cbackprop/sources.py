@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import arrays
+from cbackprop.core import _runtime
 
 PART_BYTES = 2**21  # of rows made at a time, so that they are in the cache during training
 
@@ -107,7 +108,64 @@ class SparseTargets(RowSource):
         return self.x[indices], self.y[indices], weights
 
 
-class ArrayExamples:
+class Examples(ABC):
+    """
+    A data set that a training and the metrics read part by part.
+
+    Attributes
+    ----------
+    most : int
+        The most examples that a part may have.
+    """
+
+    most: int
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the examples."""
+
+    def order(self, seed: int | None, m: int) -> Any:
+        """
+        Return the order of an epoch, which the seed alone decides; None is the order of the rows.
+
+        Parameters
+        ----------
+        seed : int, optional
+        m : int
+            The length of a mini-batch.
+
+        Returns
+        -------
+        array (n,) of intp, or what else `part` takes
+        """
+        n = len(self)
+        return np.arange(n) if seed is None else _runtime.random_order(n, seed)
+
+    @abstractmethod
+    def part(self, order: Any, first: int, last: int) -> Part:
+        """Return the examples order[first:last], or the first of them, as the core takes them."""
+
+    def few(self, count: int) -> Part:
+        """Return some examples, spread evenly."""
+        numbers = np.unique(np.linspace(0, len(self) - 1, count).astype(np.intp))
+        return self.part(numbers, 0, len(numbers))
+
+    @abstractmethod
+    def all(self) -> Iterator[tuple[Any, Any]]:
+        """Yield all rows and targets, perhaps part by part."""
+
+    @abstractmethod
+    def known_targets(self) -> NDArray[Any]:
+        """Return y, or as much of it as is known."""
+
+    def look_again(self) -> None:  # noqa: B027  others need do nothing
+        """Raise ValueError if x of the last part is not finite, and the core cannot say where."""
+
+    def close(self) -> None:  # noqa: B027
+        """End what prepares the next part of an epoch."""
+
+
+class ArrayExamples(Examples):
     """Examples in arrays: Rows and Targets of the core."""
 
     def __init__(self, rows: Any, targets: Any) -> None:
@@ -150,7 +208,7 @@ class ArrayExamples:
         return y
 
 
-class StreamedExamples:
+class StreamedExamples(Examples):
     """
     Examples of a RowSource.
 
@@ -224,7 +282,7 @@ class StreamedExamples:
 WholeExamples = ArrayExamples | StreamedExamples
 
 
-class SelectedExamples:
+class SelectedExamples(Examples):
     """
     A selection of other examples, which stay where they are.
 
@@ -252,6 +310,3 @@ class SelectedExamples:
         """Yield all rows and targets, copied part by part."""
         for first in range(0, len(self), self.of.fitting):
             yield self.of.take(self.numbers[first:first + self.of.fitting])
-
-
-Examples = WholeExamples | SelectedExamples

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cbackprop import (
     _check,
     _words,
+    checkpoints,
     default_eta,
     held_out,
     metrics,
     optimizers,
     schedules,
+    storage,
     thread_choice,
 )
 from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
+from cbackprop.checkpoints import Position
 from cbackprop.diagnosis import Diagnosis
 from cbackprop.engine import Engine
 from cbackprop.history import MEASURED, SETS, SHORT, History, in_order
@@ -42,7 +46,7 @@ def prepare(
     progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (),
     sample_weight: Any = None, class_weight: Any = None, threads: int | None = None,
     skip_zeros: bool = False, validation_split: Any = None, shuffle: bool = True,
-    resume: bool = False, **options: Any,
+    resume: bool | storage.Path_ = False, **options: Any,
 ) -> Training:
     """
     Check the arguments of `Network.SGD`, and return the training; nothing is changed.
@@ -58,7 +62,9 @@ def prepare(
         If an argument or the data is bad.
     """
     engine = network.engine
-    shuffle, resume = _check.boolean("shuffle", shuffle), _check.boolean("resume", resume)
+    shuffle = _check.boolean("shuffle", shuffle)
+    if not isinstance(resume, (str, bytes, os.PathLike)):
+        resume = _check.boolean("resume", resume)
     share = 0.0
     if validation_split is not None:
         share = _check.number("validation_split", validation_split, 0, 1)
@@ -89,8 +95,10 @@ def prepare(
         kind=kind,
         callbacks=[*collected(callbacks, callback, progress, verbose), Diagnosis(given, epochs)],
         threads=engine.threads if threads is None else thread_choice.checked(threads),
-        order=None if shuffle else itertools.repeat(np.arange(len(examples))).__next__,
-        split=split, resume=resume)
+        order=None if shuffle else itertools.repeat(examples.order(None, m)).__next__,
+        split=split, resume=resume,
+        asked={"shuffle": shuffle, "validation_split": share, "skip_zeros": skip_zeros},
+        given=given)
     if callback is not None:
         _words.warn("callback is deprecated, and will be removed in the next version: "
                     "callbacks=[f] takes the same function", DeprecationWarning)
@@ -117,19 +125,27 @@ class Training:
     threads : int, optional
         The most threads, as `Network` takes it.
     order : callable, optional
-        Returns the order of the next epoch. By default, the network's generator draws it.
+        Returns the order of the next epoch. By default it is the examples' own, for a seed that the
+        network's generator draws.
     by_weight : float, optional
         If given, a step divides by the weight of its mini-batch, and not by its length. The cost of
         a mini-batch then includes this number times the squares of all w.
     split : Split, optional
         The split whose training part the examples are.
-    resume : bool
-        Whether the training continues the network's history and its steps.
+    resume : bool, str or path-like
+        Whether the training continues the network's history and its steps; or the checkpoint from
+        which it goes on.
+    asked : dict, optional
+        Other arguments of SGD that a checkpoint has to have in common.
+    given : Examples, optional
+        All examples, before the split.
 
     Raises
     ------
     ValueError
-        If that history has other entries.
+        If that history has other entries, or the checkpoint is of another training.
+    OSError
+        If the checkpoint cannot be read, or there is none and none will be written.
     """
 
     def __init__(
@@ -137,17 +153,22 @@ class Training:
         eta: schedules.Schedule, options: optimizers.TrainingOptions, *,
         monitors: Monitors | None = None, kind: metrics.Kind | None = None,
         callbacks: Sequence[Callback] = (),
-        threads: int | None = None, order: Callable[[], NDArray[Any]] | None = None,
-        by_weight: float | None = None, split: held_out.Split | None = None, resume: bool = False,
+        threads: int | None = None, order: Callable[[], Any] | None = None,
+        by_weight: float | None = None, split: held_out.Split | None = None,
+        resume: bool | storage.Path_ = False, asked: Mapping[str, Any] | None = None,
+        given: Examples | None = None,
     ) -> None:
         self.network, self.engine = network, network.engine
         self.examples, self.epochs, self.m = examples, epochs, mini_batch_size
         self.eta, self.options, self.threads = eta, options, threads
         self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
-        self.order = order or (lambda: self.engine.order(len(examples)))
-        self.by_weight, self.split = by_weight, split
-        self.resume, before = resume, network.history
-        if resume and before is not None and before.recorded != self.recorded():
+        self.order, self.by_weight, self.split = order, by_weight, split
+        self.others, self.given = dict(asked or {}), given or examples
+        self.resume, before = resume is True, network.history
+        self.checkpoint: checkpoints.Point | None = None
+        if not isinstance(resume, bool) and checkpoints.is_begun(resume, self.callbacks):
+            self.checkpoint = checkpoints.read(resume, network, self.shared)
+        if self.resume and before is not None and before.recorded != self.recorded():
             raise ValueError(f"resume must find in network.history the entries that are recorded, "
                              f"{list(self.recorded())}, got {list(before.recorded)}")
 
@@ -168,24 +189,57 @@ class Training:
             # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
-            history = (self.resume and self.network.history) or History(
-                metrics={name: [] for name in self.monitors if name not in MEASURED},
-                minimized=tuple(name for name, (metric, _) in self.monitors.items()
-                                if not metric.maximize))
-            self.history = history
-            history.recorded, history.epochs = self.recorded(), len(history) + self.epochs
-            history.rows, history.mini_batch_size = len(self.examples), self.m
+            self.position, self.stopped = Position(), False
+            point, self.checkpoint = self.checkpoint, None
+            self.history = history = self.go_on(point) if point else self.first_history()
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
                 ends.callback(self.forget, self.network.trained_on)
+                ends.callback(self.examples.close)
                 self.network.trained_on = self.kind or self.network.trained_on
                 for callback in self.callbacks:
-                    callback.asked = self.asked
+                    callback.asked, callback.training_state = self.asked, self.state
                     callback.on_train_begin(self.network, history)
                     ends.callback(callback.on_train_end, self.network, history)
-                for epoch in range(self.epochs):
+                if point:
+                    self.callbacks_go_on(point.callbacks)
+                for epoch in range(0 if self.stopped else history.epochs - len(history)):
                     self.epoch(first=epoch == 0)
                     self.call([callback.on_epoch_end for callback in self.callbacks])
             return history
+
+    def first_history(self) -> History:
+        """Return the history that the training fills: a new one, or the network's."""
+        history = (self.resume and self.network.history) or History(
+            metrics={name: [] for name in self.monitors if name not in MEASURED},
+            minimized=tuple(name for name, (metric, _) in self.monitors.items()
+                            if not metric.maximize))
+        history.recorded, history.epochs = self.recorded(), len(history) + self.epochs
+        history.rows, history.mini_batch_size = len(self.examples), self.m
+        return history
+
+    def go_on(self, point: checkpoints.Point) -> History:
+        """Go to where a checkpoint was written, and return the history of that moment."""
+        self.engine.take_over(point.network.engine)
+        self.position, self.stopped = point.position, point.stopped
+        if point.history:
+            self.network.history, self.network.trained_on = point.history, point.network.trained_on
+        return point.history
+
+    def callbacks_go_on(self, kept: Sequence[Any]) -> None:
+        """Give the callbacks what the checkpoint keeps of them."""
+        for callback, state in zip(checkpoints.stateful(self.callbacks), kept, strict=True):
+            callback.from_checkpoint(self.network, state)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds beside the network and the history."""
+        return checkpoints.written(
+            self.network, self.position, self.stopped, self.callbacks, self.shared)
+
+    @functools.cached_property
+    def shared(self) -> dict[str, Any]:
+        """What a training that goes on from a checkpoint of this one must have in common."""
+        arguments = self.asked() | self.others | {"entries of the history": self.recorded()}
+        return checkpoints.asked(arguments, self.callbacks, self.given)
 
     def forget(self, trained_on: metrics.Kind | None) -> None:
         """Restore what the network remembered before, if no epoch was completed."""
@@ -223,8 +277,12 @@ class Training:
         if first:
             self.begin(float(etas[0]))
         saved = engine.snapshot()
-        order = self.order()
-        cost, done, seconds = 0.0, 0, time.perf_counter() - start
+        at = self.position  # the epoch's beginning, or where a checkpoint was written
+        cost, done, seed = at.cost, at.done, at.seed
+        if self.order is None and seed is None:
+            seed = engine.seed()
+        order = self.examples.order(seed, self.m) if self.order is None else self.order()
+        seconds = at.seconds + time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
             until = self.until(step + done) - step
@@ -234,9 +292,11 @@ class Training:
                     order, done * self.m, min(n, until * self.m))
                 end, cost = engine.train(
                     rows, targets, order_, self.m, etas[done:until], begin, last, cost, team)
-                asked, until = until, done + -(-(end - begin) // self.m)
+                asked = done + -(-(last - begin) // self.m)  # a part may end before what was asked
+                until = done + -(-(end - begin) // self.m)
                 if not math.isfinite(cost) or (
                         until == self.steps and not engine.core.all_finite()):
+                    self.examples.look_again()
                     raise engine.diverged(f"training diverged in epoch {len(self.history) + 1}",
                                           etas[until - 1], rows)
             except Exception:
@@ -247,6 +307,7 @@ class Training:
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until
+            self.position = Position(seed, done, cost, seconds)
             self.call([callback.on_batches for callback in self.callbacks
                        if (step + done) % (callback.every or 1) == 0], step + done)
         for callback in self.callbacks:
@@ -254,6 +315,7 @@ class Training:
         self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
                          rows_per_second=n / seconds, **self.monitored())
         self.history.steps += self.steps
+        self.position = Position()
         self.network.history = self.history
 
     def until(self, step: int) -> int:
@@ -278,13 +340,12 @@ class Training:
 
     def call(self, methods: list[Callable[..., object]], *step: int) -> None:
         """Call all methods, and then stop the training if one of them says so."""
-        stop = False
         for method in methods:
             try:
-                stop |= is_true(method(self.network, self.history, *step))
+                self.stopped |= is_true(method(self.network, self.history, *step))
             except StopTraining:
-                stop = True
-        if stop:
+                self.stopped = True
+        if self.stopped:
             raise StopTraining
 
 

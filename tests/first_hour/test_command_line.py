@@ -236,6 +236,9 @@ def test_wrong_training_is_refused_in_one_line(cli, args, message):
 @pytest.mark.parametrize(("args", "message"), [
     (["predict", "none.npz", "iris.txt"], "none.npz: No such file or directory"),
     (["predict", "iris.txt", "iris.txt"], "iris.txt is not a whole cbackprop network file"),
+    (["predict", "new.csv", "net.npz"], "network comes first: cbackprop predict net.npz new.csv$"),
+    (["gradcheck", "new.csv", "net.npz"], "comes first: cbackprop gradcheck net.npz new.csv$"),
+    (["net.npz"], "did you mean 'cbackprop info net.npz'"),
     (["predict", "net.npz", "none.csv"], "none.csv: No such file"),
     (["predict", "net.npz", "other.csv"], "other.csv must have the columns of the training, lacks"),
     (["predict", "net.npz", "words.csv"], "words.csv, line 3, .* must be a number, .* got 'x'"),
@@ -253,17 +256,20 @@ def test_wrong_use_of_a_network_is_refused_in_one_line(cli, args, message):
             "classes.csv": f"{head},species\n1,2,3,4,setosa\n1,2,3,4,rose\n"}.items():
         with open(name, "w") as file:
             file.write(content)
-    refused(cli, message, *args)
+    refused(cli, message, *args, status=2 if len(args) == 1 else 1)
 
 
 @pytest.mark.parametrize(("args", "message"), [
     (["train", "iris.txt", "--lr", "1"], "did you mean --eta"),
     (["train", "iris.txt", "--activation", "rleu"], "did you mean 'relu'"),
     (["train", "iris.txt", "--seed", "-1"], "invalid seed value: '-1'"),
-    (["trian", "iris.txt"], "invalid choice: 'trian'"),
+    (["trian", "iris.txt"], "got 'trian'; did you mean 'train'"),
+    (["iris.txt"], "got 'iris.txt'; did you mean 'cbackprop train iris.txt'"),
+    (["mnist"], "did you mean 'cbackprop train mnist'"),
     ([], "required: COMMAND"),
 ])
 def test_wrong_usage_exits_with_2(cli, args, message):
+    put("iris")
     refused(cli, message, *args, status=2)
 
 

@@ -592,6 +592,22 @@ def test_callbacks_go_on():
     assert np.array_equal(parameters(net), parameters(twin))
 
 
+@pytest.mark.parametrize("way", ["copied", "saved"])
+def test_an_average_goes_on_in_a_copy(way, tmp_path):
+    arguments = {"mini_batch_size": 5, "eta": 3.0, "resume": True}
+    net, twin = network(), network()
+    average = WeightAverage(0.9, every=2)
+    net.SGD(data(), 2, callbacks=[average], **arguments)
+    if way == "copied":
+        net = net.copy()
+    else:
+        net.save(tmp_path / "net.npz")
+        net = Network.load(tmp_path / "net.npz")
+    net.SGD(data(), 2, callbacks=[average], **arguments)
+    twin.SGD(data(), 4, callbacks=[WeightAverage(0.9, every=2)], **arguments)
+    assert np.array_equal(parameters(net), parameters(twin))
+
+
 @pytest.mark.parametrize("callback", [EarlyStopping("cost"), WeightAverage()])
 def test_what_was_changed_meanwhile_stays(callback):
     class Look(Callback):

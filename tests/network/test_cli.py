@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import cbackprop
-from cbackprop import inspect
+from cbackprop import callbacks, inspect
 from cbackprop.cli import main, race
+from cbackprop.cli import train as train_command
 from cbackprop.core import _dispatch
 from cbackprop.tables import settings
 
@@ -636,6 +637,51 @@ def test_ctrl_c(json_too):
     assert cbackprop.Network.load("net.npz").sizes == (784, 600, 600, 10)
 
 
+@pytest.mark.parametrize("kind", ["--regression", "--book"])
+def test_resume(kind, cli, monkeypatch):
+    """The same command, interrupted twice, saves what an undisturbed one does."""
+    x = points(90)
+    table = kind == "--regression"
+    source = write_csv("numbers.csv", x, 100 + 20 * np.sin(x[:, 0])) if table else "mnist"
+    words = ["train", source, kind, "--epochs", "3", "--batch", "7" if table else "100", "--save"]
+    assert cli(*words, "whole.npz")[0] == 0
+    again = [*words, "resumed.npz", "--checkpoint", "last.npz", "--resume"]
+    monkeypatch.setattr(train_command, "CHECKPOINT_SECONDS", 0)
+    saved, write = [], callbacks.Checkpoint._write_last
+
+    def write_and_interrupt(checkpoint, network, history):
+        write(checkpoint, network, history)
+        saved.append(len(history))
+        if len(saved) in (1, 3):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks.Checkpoint, "_write_last", write_and_interrupt)
+    for status, said in [(130, "nothing, for last.npz is not there yet"), (130, "last.npz"),
+                         (0, "last.npz"), (0, "last.npz")]:  # the last has nothing to do
+        found, out, err = cli(*again)
+        assert (found, f"\nresumed: {said}\n" in out) == (status, True), err
+        if not status:
+            whole, resumed = map(cbackprop.Network.load, ("whole.npz", "resumed.npz"))
+            assert whole.history.cost == resumed.history.cost
+            for w, v in zip(whole.weights, resumed.weights, strict=True):
+                assert np.array_equal(w, v)
+
+
+def test_resume_without_a_checkpoint(cli, classes):
+    assert cli("train", classes, "--resume") == (1, "", (
+        "cbackprop: error: --resume needs --checkpoint FILE, the file to go on from, got none\n"))
+
+
+def test_resume_with_another_option(cli, classes):
+    words = "train", classes, "--checkpoint", "last.npz", "--epochs", "2", "--resume"
+    assert cli(*words)[0] == 0
+    status, _, err = cli(*words, "--eta", "0.5")
+    assert status == 1
+    assert re.fullmatch(r"cbackprop: error: resume must go on as 'last.npz' began, with "
+                        r"eta = 0.001, got 0.5\n", err)
+
+
+
 # ---- errors ----
 
 
@@ -772,6 +818,25 @@ def test_an_instruction_set_that_there_is_not(isa):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == ("cbackprop: error: CBACKPROP_ISA must be one of "
                            f"['baseline', 'v3', 'v4'], got '{isa}'\n")
+
+
+@pytest.mark.parametrize(("flag", "value"), [
+    ("--dropout", "50"), ("--eta", "-1"), ("--lmbda", "-1"), ("--epochs", "-1"), ("--batch", "0"),
+    ("--patience", "0"), ("--test-split", "2"), ("--validation-split", "1"), ("--threads", "0"),
+    ("--sizes", "0,3"), ("--hidden", "0"),
+])
+def test_arguments_are_checked_before_data_are_read(flag, value, cli):
+    status, out, err = cli("train", "absent.csv", flag, value)
+    assert (status, out) == (1, "")
+    assert "must be" in err
+    assert "absent.csv" not in err
+
+
+def test_quiet(cli, fruit):
+    status, out, err = cli("train", fruit, "--epochs", "2", "--quiet", "--save", "net.npz")
+    assert (status, err, out.count("\n")) == (0, "", 1)
+    assert out.startswith("accuracy ")
+    assert cli("train", fruit, "--epochs", "2")[1].count("\n") > 10
 
 
 def test_the_place_to_save_is_checked_before_training(cli, monkeypatch):

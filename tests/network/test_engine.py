@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from reference import random_order
 
 from cbackprop import DivergenceError, Network, train_many
+from cbackprop.sources import ArrayExamples, SelectedExamples
 
 SIZES = [5, 4, 3]
 
@@ -71,6 +73,35 @@ def test_a_prepared_training_runs_again_and_goes_on():
     costs = [training.run().cost, training.run().cost]
     assert costs == [twin.SGD(data(), 1, 5, 0.1, optimizer="momentum").cost for _ in range(2)]
     assert costs[0] != costs[1]
+
+
+def test_a_part_may_end_before_what_was_asked_and_examples_are_closed(monkeypatch):
+    ends, closed, whole = [], [], ArrayExamples.part
+
+    def part(self, order, first, last):
+        rows, targets, order, first, last = whole(self, order, first, last)
+        ends.append(min(last, first + 10))
+        return rows, targets, order, first, ends[-1]
+
+    twin = network()
+    twin.SGD(data(), 3, 5, 0.1, optimizer="adam", dropout=0.2)
+    monkeypatch.setattr(ArrayExamples, "part", part)
+    monkeypatch.setattr(ArrayExamples, "close", lambda self: closed.append(len(self)))
+    net = network()
+    net.SGD(data(), 3, 5, 0.1, optimizer="adam", dropout=0.2)
+    assert ends == [10, 20, 23] * 3
+    assert net.history.cost == twin.history.cost
+    assert (net.engine.core.parameters == twin.engine.core.parameters).all()
+    assert closed == [23]
+
+
+def test_an_epoch_is_a_function_of_its_seed():
+    engine = network().engine
+    examples = engine.examples(data(), "data")
+    part = SelectedExamples(examples, np.arange(3, 20))
+    for each, n in ((examples, 23), (part, 17)):
+        assert list(each.order(5, m=4)) == random_order(n, 5) == list(each.order(5, m=4))
+        assert list(each.order(None, m=4)) == list(range(n))
 
 
 @pytest.mark.parametrize("arguments", [

@@ -171,6 +171,75 @@ def test_every_optimizer_learns_by_its_name_alone(optimizer, digits):
     assert net.accuracy(test) > 0.6
 
 
+def learnable(n=200):
+    """Three numbers, and the class of the largest."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n, 8))
+    numbers = np.tanh(x @ rng.standard_normal((8, 3)) / 2)
+    return x, (numbers - numbers.mean(axis=0)) / numbers.std(axis=0), numbers.argmax(axis=1)
+
+
+def combinations():
+    """Yield every activation, cost and output of which a network of three outputs may be made."""
+    for activation in (row.name for row in table.ACTIVATIONS):
+        for cost in table.COSTS:
+            yield activation, cost.name, None
+            if cost.default_output is None:
+                yield activation, cost.name, "identity"
+
+
+def may_learn(activation, cost, output):
+    """Leave out outputs that may all be 0, and a tower of exponentials, which has no rate."""
+    own = table.COSTS[[row.name for row in table.COSTS].index(cost)].default_output
+    output = output or own or activation
+    if output in ("relu", "relu6"):
+        return False
+    return not activation == output == "exponential" or cost == "cosine"
+
+
+FEW = [one for one in combinations() if may_learn(*one)]
+
+
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name != "rprop"])
+def test_the_cost_falls_whatever_is_combined(optimizer):
+    """A sample; rprop needs all rows at once."""
+    x, numbers, classes = learnable()
+    rng = np.random.default_rng(OPTIMIZERS.index(optimizer))
+    for at in rng.choice(len(FEW), 40, replace=False):
+        activation, cost, output = FEW[at]
+        width, batch = ((10, 10), (100, 32))[at % 2]
+        net = Network([8, width, 3], activation=activation, cost=cost, output_activation=output,
+                      seed=1)
+        labels = np.eye(3)[classes]
+        y = numbers if output == "identity" and cost != "hinge" else labels
+        before = net.total_cost((x, y))
+        net.SGD((x, y), 10, batch, optimizer=optimizer)
+        assert net.total_cost((x, y)) < 0.999 * before, (activation, cost, output)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # how to do better
+@pytest.mark.parametrize("cost", ["quadratic", "huber"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_large_targets_neither_diverge_nor_stand_still(optimizer, cost):
+    """R2 is -9 before. At a rate for numbers near 1, descent diverges, and adam is still there."""
+    x, numbers, _ = learnable()
+    y = 3000 + 1000 * numbers
+    for activation, least in (("relu", 0), ("tanh", -1)):
+        net = Network([8, 30, 3], activation=activation, output_activation="identity", cost=cost,
+                      seed=0)
+        epochs, batch = (100, len(x)) if optimizer == "rprop" else (20, 10)
+        net.SGD((x, y), epochs, batch, optimizer=optimizer)
+        assert net.measure((x, y))["r2"] > least, activation
+
+
+def test_outputs_that_no_rate_suits_are_named():
+    x, _, classes = learnable()
+    net = Network([8, 10, 3], activation="exponential", cost="huber", seed=0)
+    with pytest.warns(UserWarning, match="^outputs of a new network are over 10,000 times as large "
+                                         "as x, with activations .'exponential', .* no eta suits"):
+        net.prepare((x, classes), 1, 10)
+
+
 # ---- decisions ----
 
 

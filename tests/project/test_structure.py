@@ -15,6 +15,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 THEIRS = {  # private names of other libraries, which have no public one
     "_getframe", "_Unpickler",  # Python's
     "_bit_generator",  # NumPy's
+    "_backend",  # joblib's
     "_parse_sklearn_simple_model",  # skl2onnx's
     "_parameter_constraints", "_validate_data",  # scikit-learn's
     "_no_improvement_count", "_label_binarizer",

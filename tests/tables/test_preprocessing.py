@@ -167,6 +167,10 @@ def test_dates_are_refused_by_name_with_the_remedy():
                                          r"left_out=\['born'\]$"):
         Preprocessing.fit(given)
     assert Preprocessing.fit(given, left_out="born").columns == ("age",)
+    given.columns["died"] = given.columns["born"]
+    with pytest.raises(ValueError, match=r"^columns 'born', 'died' of people.csv hold dates, .*"
+                                         r"leave them out, left_out=\['born', 'died'\]$"):
+        Preprocessing.fit(given)
 
 
 @pytest.mark.parametrize(("columns", "arguments", "match"), [

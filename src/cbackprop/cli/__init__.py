@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             with warnings.catch_warnings():
                 warnings.filterwarnings("always", category=UserWarning)
                 warnings.showwarning = _warn
-                output = Output(args.json)
+                output = Output(args.json, args.quiet)
                 args.command(args, output)
                 output.end()
         finally:

@@ -17,15 +17,22 @@ class Output:
     ----------
     as_json : bool
         Whether lines are left unsaid, and facts are printed as one JSON object.
+    quiet : bool
+        Whether lines that are no result are left unsaid.
     """
 
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
+    def __init__(self, as_json: bool, quiet: bool = False) -> None:
+        self.as_json, self.quiet = as_json, quiet
         self.facts: dict[str, Any] = {}
 
-    def line(self, text: str = "") -> None:
+    @property
+    def tells(self) -> bool:
+        """Whether lines are printed that are no result."""
+        return not (self.as_json or self.quiet)
+
+    def line(self, text: str = "", result: bool = False) -> None:
         """Print a line for people, at once."""
-        if not self.as_json:
+        if self.tells or (result and not self.as_json):
             print(text, flush=True)
 
     def lines(self, lines: Iterable[str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
@@ -11,6 +13,7 @@ from typing import Any, NoReturn
 from cbackprop import __version__, _words, initializers, layers, optimizers
 from cbackprop.cli import saved
 from cbackprop.cli.bench import bench
+from cbackprop.cli.data import NAMES
 from cbackprop.cli.train import train
 from cbackprop.core import _dispatch, table
 from cbackprop.tables.settings import FLAGS, NETWORK, TRAINING
@@ -18,6 +21,7 @@ from cbackprop.tables.target import KINDS
 
 ARGUMENTS = (*NETWORK, *TRAINING, "hidden", "target", "kind", "left_out", "test_split", "text",
              "dropout", "threads", "dtype", "seed")  # that errors and warnings speak of
+TEXT = r"""(?:'[^']*'|"[^"]*")"""
 DATA = ("mnist (the bundled 6,000 digits), mnist-full, a folder of MNIST's files, a table (CSV in "
         "any dialect, .npy, .npz, Parquet, Arrow, Excel, packed by gzip or not), the book's .pkl, "
         "...-idx3-ubyte, or - for the standard input")
@@ -26,7 +30,10 @@ DATA = ("mnist (the bundled 6,000 digits), mnist-full, a folder of MNIST's files
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Return what the process was asked for; wrong usage ends it with status 2."""
     words = sys.argv[1:] if argv is None else list(argv)
-    parser = _parser()
+    parser, commands = _parser()
+    if words and not words[0].startswith("-") and words[0] not in commands:
+        parser.error(f"COMMAND must be one of {', '.join(commands)}, got {words[0]!r}"
+                     f"{_meant_command(words[0], commands)}")
     args, unknown = parser.parse_known_args(words)
     if unknown:
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}"
@@ -46,15 +53,17 @@ def in_options(text: str) -> str:
 
     Examples
     --------
-    >>> in_options("leave it out, left_out=['joined']; choose with target=")
-    'leave it out, --left-out joined; choose with --target'
+    >>> in_options("leave them out, left_out=['joined', 'last seen']; choose with target=")
+    "leave them out, --left-out joined --left-out 'last seen'; choose with --target"
     """
     def option(found: re.Match[str]) -> str:
-        name, value = found["name"], found["value"].strip("[]'\"")
-        return f"--{FLAGS.get(name, name).replace('_', '-')} {value}".rstrip()
+        name, value = found["name"], found["value"]
+        flag = f"--{FLAGS.get(name, name).replace('_', '-')}"
+        words = [word[1:-1] for word in re.findall(TEXT, value)] or [value]
+        return " ".join(f"{flag} {shlex.quote(word) if word else ''}".rstrip() for word in words)
 
     return re.sub(rf"\b(?P<name>{'|'.join(ARGUMENTS)})="
-                  r"(?P<value>\[?'[^']*'\]?|\"[^\"]*\"|[\w.]*)", option, text)
+                  rf"(?P<value>\[{TEXT}(?:, {TEXT})*\]|{TEXT}|[\w.]*)", option, text)
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,6 +73,15 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong, and where to read more."""
         self.exit(2, f"usage: {self.prog} ... (see {self.prog} --help)\n"
                      f"{self.prog}: error: {message}\n")
+
+
+def _meant_command(word: str, commands: Iterable[str]) -> str:
+    """Return a question: the command that is like a word, or the one for the file that it names."""
+    name = _words.nearest(word, commands)
+    if name is None and (word in NAMES or os.path.exists(word)):
+        words = "info {}" if saved.is_network(word) else "train {}"
+        name = f"cbackprop {words.format(shlex.quote(word))}"
+    return f"; did you mean {name!r}?" if name else ""
 
 
 def _meant(word: str, args: argparse.Namespace) -> str:
@@ -115,7 +133,8 @@ def _name(known: Iterable[str], ours: Callable[[str], str]) -> Callable[[str], s
 # ---- commands ----
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser, and those of the commands."""
     parser = Parser(
         prog="cbackprop", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Dense neural networks trained by backpropagation.",
@@ -134,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
         command.add_argument("--json", action="store_true",
                              help="print one JSON object, and nothing else, on standard output")
-        command.set_defaults(command=run, parser=command, command_name=name)
+        command.set_defaults(command=run, parser=command, command_name=name, quiet=False)
         return command
 
     _add_train(add)
@@ -197,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
                          help="parameters to look at, drawn at random (default: all)")
     command.add_argument("--seed", type=seed, default=0, metavar="N",
                          help="of what is drawn (default: %(default)s)")
-    return parser
+    return parser, commands.choices
 
 
 def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -207,6 +226,9 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
         "given is decided by what the data are, and printed as the option that asks for it.",
         "people.csv --save net.npz", "prices.csv --target price --regression --sizes 12,50,1")
     _add_data(command, "mnist", "mnist")
+    command.add_argument("--quiet", action="store_true",
+                         help="print the metrics at the end, and nothing else (default: what was "
+                              "read and decided, and every epoch, too)")
     group = command.add_argument_group("what is learned")
     group.add_argument("--target", action="append", metavar="NAME|INDEX",
                        help="column to learn; may be given several times (default: found out)")
@@ -276,6 +298,12 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
     group.add_argument("--save", metavar="FILE",
                        help="write the network, with what it needs to know of columns and "
                             "classes, to this file (default: nowhere)")
+    group.add_argument("--checkpoint", metavar="FILE",
+                       help="write what --resume needs to this file once a minute and at the end "
+                            "(default: nowhere)")
+    group.add_argument("--resume", action="store_true",
+                       help="go on from the file of --checkpoint, if it is there, as if nothing "
+                            "had happened; all other options have to be the same")
 
 
 def _add_made(group: Any, threads: bool) -> None:

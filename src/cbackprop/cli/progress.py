@@ -63,6 +63,8 @@ class EpochLines(Callback):
 
 def shown(output: Output) -> list[Callback]:
     """Return what shows the progress: tqdm's bar if it is there, ours if not, or lines."""
+    if output.quiet:
+        return []
     if not sys.stderr.isatty():
         return [] if output.as_json else [EpochLines(output)]
     try:

@@ -77,8 +77,10 @@ def gradcheck(args: argparse.Namespace, output: Output) -> None:
     """Compare a saved network's backpropagation with differences; an error if they are apart."""
     from cbackprop.inspect import gradient_check
 
-    net = Network.load(args.file)
     n = integer("--rows", args.rows, 1)
+    if args.sample is not None:
+        integer("--sample", args.sample, 1)
+    net = _network(args)
     if args.data is None:
         rng = np.random.default_rng(args.seed)
         scale = np.where(np.equal(net.input_scale, 0), 1, net.input_scale)
@@ -96,8 +98,28 @@ def gradcheck(args: argparse.Namespace, output: Output) -> None:
     output.add(command="gradcheck", network=args.file, passed=True, text=str(found))
 
 
+def is_network(path: str) -> bool:
+    """Return whether a file is a saved network."""
+    try:
+        Network.load(path)
+    except (ValueError, OSError, ImportError):
+        return False
+    return True
+
+
+def _network(args: argparse.Namespace) -> Network:
+    """Load the network; if the data stand in its place, say so."""
+    try:
+        return Network.load(args.file)
+    except ValueError:
+        if args.data is None or not is_network(args.data):
+            raise
+        raise ValueError(f"the network comes first: cbackprop {args.command_name} {args.data} "
+                         f"{args.file}") from None
+
+
 def _loaded(args: argparse.Namespace) -> tuple[Network, data.Data]:
-    net = Network.load(args.file)
+    net = _network(args)
     source = args.data
     if source is None:
         if net.sizes[0] != IMAGES or (net.preprocessing is not None and net.preprocessing.named):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from typing import Any
 
-from cbackprop import History, storage
+import numpy as np
+
+from cbackprop import History, Network, _check, storage
+from cbackprop.callbacks import Checkpoint
 from cbackprop.cli import data, progress
 from cbackprop.cli.images import ImageTraining
 from cbackprop.cli.output import Output
@@ -15,6 +19,7 @@ from cbackprop.cli.report import WORST, Report
 from cbackprop.table_training import TableTraining, prepare_table
 from cbackprop.tables.settings import NETWORK, TRAINING
 
+CHECKPOINT_SECONDS = 60
 FEWEST = 10  # rows, of which some can be spared for a test
 
 
@@ -22,15 +27,24 @@ def train(args: argparse.Namespace, output: Output) -> None:
     """Train a network, say how each epoch went, and save it if asked to."""
     if args.save is not None:
         _check_destination(args.save)
+    if args.resume and args.checkpoint is None:
+        raise ValueError("--resume needs --checkpoint FILE, the file to go on from, got none")
+    _check_arguments(args)
     loaded, training = _prepared(args)
     for line in training.lines:
         output.line(line)
     net = training.network
     output.line(f"{net} on {len(training.rows['training'])} examples")
     given: dict[str, Any] = {} if args.dropout is None else {"dropout": args.dropout}
-    interrupted = False
+    calls, interrupted = progress.shown(output), False
+    if args.checkpoint is not None:
+        calls.append(Checkpoint(last=args.checkpoint, every_seconds=CHECKPOINT_SECONDS))
+    if args.resume:
+        given["resume"] = args.checkpoint
+        output.line(f"resumed: {args.checkpoint}" if os.path.exists(args.checkpoint) else
+                    f"resumed: nothing, for {args.checkpoint} is not there yet")
     try:
-        training.run(progress.shown(output), **given)
+        training.run(calls, **given)
     except KeyboardInterrupt:
         interrupted = True
     history = net.history
@@ -39,7 +53,7 @@ def train(args: argparse.Namespace, output: Output) -> None:
     chosen = training.rows[rows]
     x, y = training.part(rows)
     report = Report(net, x, y, lambda row: loaded.where(int(chosen[row])))
-    output.line(report.summary(f"{rows} rows"))
+    output.line(report.summary(f"{rows} rows"), result=True)
     for line in report.mistake_lines():
         output.line(line)
     if args.save is not None:
@@ -84,6 +98,27 @@ def _prepared(args: argparse.Namespace) -> tuple[data.Data, ImageTraining | Tabl
     return loaded, prepare_table(
         table, target, kind=args.kind, left_out=args.left_out or (), test_split=test,
         **made, **given)
+
+
+def _check_arguments(args: argparse.Namespace) -> None:
+    """See that numbers are right before data are read: one row with such settings is prepared."""
+    for name in ("test_split", "validation_split"):
+        if getattr(args, name) is not None:
+            _check.number(name, getattr(args, name), 0, 1)
+    for name in ("mini_batch_size", "patience"):
+        if getattr(args, name) is not None:
+            _check.integer(name, getattr(args, name), 1)
+    for size in args.hidden or ():
+        _check.integer("hidden", size, 1)
+    sizes = args.sizes or [1, *(args.hidden or [1]), 1]
+    given = {name: getattr(args, name) for name in (*NETWORK, "threads")
+             if name not in ("sizes", "initializer") and getattr(args, name) is not None}
+    net = Network(sizes, **given, initializer="zeros")
+    options = {"eta": 1.0} | {
+        name: getattr(args, name) for name in ("optimizer", "eta", "lmbda", "dropout")
+        if getattr(args, name) is not None}
+    net.prepare((np.zeros((1, sizes[0])), np.eye(1, sizes[-1])),
+                1 if args.epochs is None else args.epochs, 1, **options)
 
 
 def _say_how_it_went(history: History | None, interrupted: bool, output: Output) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,20 +102,21 @@ def find_eta(
     costs: list[float] = []
     mean = 0.0
     batches = len(examples) // m  # whole ones
-    for step in range(steps):
-        at = step % batches
-        if at == 0:
-            order = engine.order(len(examples))
-        part = examples.part(order, at * m, (at + 1) * m)
-        rows, targets, order_of_part, first, last = part
-        _, cost = engine.train(rows, targets, order_of_part, m, etas[step:step + 1], first, last)
-        if not (math.isfinite(cost) and engine.core.all_finite()):
-            break
-        batch_costs.append(cost / m)
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * batch_costs[-1]
-        costs.append(mean / (1 - SMOOTHING**(step + 1)))
-        if costs[-1] > LOST * min(costs):
-            break
+    with closing(examples):
+        for step in range(steps):
+            at = step % batches
+            if at == 0:
+                order = examples.order(engine.seed(), m)
+            part = examples.part(order, at * m, (at + 1) * m)
+            rows, targets, which, first, last = part
+            _, cost = engine.train(rows, targets, which, m, etas[step:step + 1], first, last)
+            if not (math.isfinite(cost) and engine.core.all_finite()):
+                break
+            batch_costs.append(cost / m)
+            mean = SMOOTHING * mean + (1 - SMOOTHING) * batch_costs[-1]
+            costs.append(mean / (1 - SMOOTHING**(step + 1)))
+            if costs[-1] > LOST * min(costs):
+                break
     if not costs:
         raise ValueError(f"low must be a rate with which the cost stays finite, got {low:g}")
     return FoundEta(float(etas[_valley(costs)]), etas[:len(costs)], np.array(costs),

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, _renamed, _words
+from cbackprop.sklearn._classification import PROBABILITIES, Classification, gives_probabilities
 from cbackprop.sklearn._compat import (
-    ClassifierMixin,
     LabelBinarizer,
     RegressorMixin,
     StrOptions,
@@ -27,9 +27,8 @@ from cbackprop.sklearn._compat import (
     type_of_target,
     unique_labels,
 )
+from cbackprop.sklearn._ensemble import Ensemble, single
 from cbackprop.sklearn._estimator import Perceptron, fits_in_parts
-
-PROBABILITIES = ("logistic", "softmax")
 
 
 def _weights_of_classes(
@@ -55,16 +54,8 @@ def _weights_of_classes(
     return np.divide(counts.sum() / there.sum(), counts, np.zeros(len(counts)), where=there)[at]
 
 
-def _gives_probabilities(estimator: Any) -> bool:
-    return estimator.loss_in_our_words not in ("hinge", "squared_hinge")
-
-
-def _gives_sums(estimator: Any) -> bool:
-    return not _gives_probabilities(estimator)
-
-
 @_words.suggesting("__init__")
-class MLPClassifier(ClassifierMixin, Perceptron):
+class MLPClassifier(Classification, Perceptron):
     """
     `sklearn.neural_network.MLPClassifier`, trained by the core.
 
@@ -142,20 +133,6 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         **Perceptron._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, list, None]}
 
-    def _learn_classes(self, y: NDArray[Any], anew: bool, partial: bool) -> None:
-        if not hasattr(self, "classes_") or not (self.warm_start or partial):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
-        elif not partial and set(unique_labels(y)) != set(self.classes_):
-            raise ValueError(f"warm_start can only be used where `y` has the same classes as in "
-                             f"the previous call to fit. Previously got {self.classes_}, `y` has "
-                             f"{unique_labels(y)}")
-
-    @property
-    def has_rows_(self) -> bool:
-        """Whether y has a row of labels for each example."""
-        return bool(self._label_binarizer.y_type_ == "multilabel-indicator")
-
     def _encoded(self, y: Any, real: Any) -> NDArray[Any]:
         if (y.ndim == 2) != self.has_rows_:
             raise ValueError(f"y must have shape (n{f', {self.n_outputs_}' * self.has_rows_}), as "
@@ -206,11 +183,6 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     def _strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:
         return targets > 0.5 if self.n_outputs_ == 1 else None
 
-    @property
-    def threshold_(self) -> float:
-        """The output above which a label, or the second of two classes, is predicted."""
-        return 0.5 if self.out_activation_ in PROBABILITIES else 0.0
-
     @available_if(fits_in_parts)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -237,36 +209,6 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
         return self._fit(X, y, sample_weight, True)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the class of each row of X, or its row of labels."""
-        outputs = self._checked_outputs(X)
-        return self._label_binarizer.inverse_transform(
-            outputs.ravel() if self.n_outputs_ == 1 else outputs, threshold=self.threshold_)
-
-    @available_if(_gives_probabilities)
-    def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Return the probability of each class in `classes_`, or of each label."""
-        outputs = self._checked_outputs(X)
-        return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
-
-    @available_if(_gives_probabilities)
-    def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """Return the logarithm of `predict_proba`."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    @available_if(_gives_sums)
-    def decision_function(self, X: Any) -> NDArray[Any]:
-        """Return the outputs that go into a hinge; for two classes, that of the second."""
-        outputs = self._checked_outputs(X)
-        return outputs.ravel() if self.n_outputs_ == 1 else outputs
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
-
 
 @_words.suggesting("__init__")
 class MLPRegressor(RegressorMixin, Perceptron):
@@ -383,8 +325,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the outputs for each row of X, of shape (n,) or (n, outputs)."""
-        outputs = self._checked_outputs(X)
-        return outputs.ravel() if outputs.shape[1] == 1 else outputs
+        return single(self._checked_outputs(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -393,6 +334,266 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return tags
 
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+@_words.suggesting("__init__")
+class MLPEnsembleClassifier(Classification, Ensemble):
+    """
+    An ensemble of `MLPClassifier` that differ in their seeds, and perhaps in their rows.
+
+    Its probabilities are the means of theirs.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, ..., callbacks
+        As for `MLPClassifier`. `random_state` draws the seed of each network, and each has a copy
+        of the callbacks.
+    n_estimators : int
+        The number of networks.
+    bootstrap : bool
+        Whether each network draws its rows with replacement (bagging). All other rows weigh 0 in
+        its fit; with early stopping they are its validation data, and `validation_fraction` has no
+        meaning.
+    max_samples : float or int
+        How many rows each network draws: a share of those that weigh something, or a number.
+        Without `bootstrap`, no row twice; then 1.0 gives every network all rows.
+    n_jobs : int, optional
+        The number of networks that are fitted at a time, in threads; -1 is as many as cores. None
+        is 1, or what `joblib.parallel_config` says, also of its processes and clusters.
+
+    Attributes
+    ----------
+    estimators_ : list of MLPClassifier
+        The fitted networks.
+    classes_, n_features_in_, feature_names_in_, n_outputs_, out_activation_
+        As for `MLPClassifier`.
+    n_iter_ : array of int, shape (n_estimators,)
+        The number of epochs of each network.
+
+    Raises
+    ------
+    TypeError, ValueError
+        By `fit`, if a parameter is of the wrong kind or out of range.
+
+    See Also
+    --------
+    cbackprop.mean_output : The mean output of networks that `train_many` has trained.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> x, y = load_digits(return_X_y=True)
+    >>> ensemble = MLPEnsembleClassifier((30,), max_iter=20, n_estimators=5, random_state=0)
+    >>> mean, std = ensemble.fit(x / 16, y).predict_proba(x / 16, return_std=True)
+    >>> mean.shape, std.shape
+    ((1797, 10), (1797, 10))
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: Any = "log_loss",
+        dropout: Any = 0.0,
+        class_weight: Any = None,
+        callbacks: Any = (),
+        n_estimators: int = 10,
+        bootstrap: bool = False,
+        max_samples: float = 1.0,
+        n_jobs: int | None = None,
+    ) -> None:
+        self._keep(locals())
+
+    _member = MLPClassifier
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **MLPClassifier._parameter_constraints, **Ensemble._parameter_constraints}
+
+    @available_if(gives_probabilities)
+    def predict_proba(
+        self, X: Any, return_std: bool = False
+    ) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
+        """
+        Return the mean probability of each class in `classes_`, or of each label.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n, features)
+        return_std : bool
+            Whether to return their standard deviation over the networks as well.
+
+        Returns
+        -------
+        array of shape (n, classes), or two of them
+        """
+        if not return_std:
+            return super().predict_proba(X)
+        mean, std = self._mean_and_std(X)
+        return self._of_classes(mean), np.hstack([std, std]) if self.n_outputs_ == 1 else std
+
+    @available_if(fits_in_parts)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Any:
+        """
+        Train every network for one epoch on X and y.
+
+        With `bootstrap`, each network counts a row as often as a Poisson distribution of mean 1
+        says, which is bagging for rows that arrive in parts (Oza and Russell, 2001).
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        classes : array of shape (classes,), optional
+            All classes that will occur. The first call needs them.
+
+        Returns
+        -------
+        self
+        """
+        self._partial_fit(X, y, sample_weight, classes=classes)
+        self._label_binarizer = self.estimators_[0]._label_binarizer
+        self.classes_ = self.estimators_[0].classes_
+        return self
+
+
+@_words.suggesting("__init__")
+class MLPEnsembleRegressor(RegressorMixin, Ensemble):
+    """
+    An ensemble of `MLPRegressor` that differ in their seeds, and perhaps in their rows.
+
+    Parameters
+    ----------
+    loss, ..., callbacks
+        As for `MLPRegressor`. `random_state` draws the seed of each network, and each has a copy of
+        the callbacks.
+    n_estimators, bootstrap, max_samples, n_jobs
+        As for `MLPEnsembleClassifier`.
+
+    Attributes
+    ----------
+    estimators_ : list of MLPRegressor
+        The fitted networks.
+    n_features_in_, feature_names_in_, n_outputs_, out_activation_
+        As for `MLPRegressor`.
+    n_iter_ : array of int, shape (n_estimators,)
+        The number of epochs of each network.
+
+    Raises
+    ------
+    TypeError, ValueError
+        By `fit`, if a parameter is of the wrong kind or out of range.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> x, y = make_regression(200, 20, random_state=1)
+    >>> ensemble = MLPEnsembleRegressor(max_iter=50, n_estimators=5, bootstrap=True, random_state=1)
+    >>> mean, std = ensemble.fit(x, y / y.std()).predict(x, return_std=True)
+    >>> mean.shape, std.shape
+    ((200,), (200,))
+    """
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: Any = 0.0,
+        callbacks: Any = (),
+        n_estimators: int = 10,
+        bootstrap: bool = False,
+        max_samples: float = 1.0,
+        n_jobs: int | None = None,
+    ) -> None:
+        self._keep(locals())
+
+    _member = MLPRegressor
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **MLPRegressor._parameter_constraints, **Ensemble._parameter_constraints}
+
+    def predict(
+        self, X: Any, return_std: bool = False
+    ) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
+        """
+        Return the mean output for each row of X.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n, features)
+        return_std : bool
+            Whether to return the standard deviation over the networks as well. It tells where they
+            disagree; the noise of y is not in it.
+
+        Returns
+        -------
+        array of shape (n,) or (n, outputs), or two of them
+        """
+        mean, std = self._mean_and_std(X)
+        return (single(mean), single(std)) if return_std else single(mean)
+
+    @available_if(fits_in_parts)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
+        """
+        Train every network for one epoch on X and y; as `MLPEnsembleClassifier.partial_fit`.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        self
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+
+__all__ = ["MLPClassifier", "MLPEnsembleClassifier", "MLPEnsembleRegressor", "MLPRegressor"]
 
 _renamed.install(__name__)

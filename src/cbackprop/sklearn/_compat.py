@@ -16,12 +16,13 @@ try:
     from sklearn.model_selection import train_test_split
     from sklearn.preprocessing import LabelBinarizer
     from sklearn.utils import check_random_state, column_or_1d
-    from sklearn.utils._param_validation import StrOptions
+    from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import (
         _check_partial_fit_first_call as check_partial_fit_first_call,
     )
     from sklearn.utils.multiclass import type_of_target, unique_labels
+    from sklearn.utils.parallel import Parallel, delayed
     from sklearn.utils.validation import _check_sample_weight as check_sample_weight
     from sklearn.utils.validation import check_is_fitted
 except ModuleNotFoundError as error:
@@ -47,9 +48,10 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 __all__ = [
-    "NAME", "BaseEstimator", "ClassifierMixin", "ConvergenceWarning", "LabelBinarizer",
-    "RegressorMixin", "StrOptions", "UndefinedMetricWarning", "available_if", "check_is_fitted",
-    "check_partial_fit_first_call", "check_random_state", "check_sample_weight", "column_or_1d",
-    "fit_context", "issparse", "neural_network", "r2_score", "train_test_split", "type_of_target",
+    "NAME", "BaseEstimator", "ClassifierMixin", "ConvergenceWarning", "Interval",
+    "LabelBinarizer", "Parallel", "RealNotInt", "RegressorMixin", "StrOptions",
+    "UndefinedMetricWarning", "available_if", "check_is_fitted", "check_partial_fit_first_call",
+    "check_random_state", "check_sample_weight", "column_or_1d", "delayed", "fit_context",
+    "issparse", "neural_network", "r2_score", "train_test_split", "type_of_target",
     "unique_labels", "validate_data", "warn",
 ]

@@ -1,4 +1,4 @@
-"""Shared by both estimators: a network behind scikit-learn's attributes, and its fit."""
+"""Shared by the estimators: a network behind scikit-learn's attributes, and its fit."""
 
 from __future__ import annotations
 
@@ -58,10 +58,25 @@ def _real(array: NDArray[Any]) -> Any:
     return np.float32 if array.dtype == np.float32 else np.float64
 
 
+class Estimator(BaseEstimator):
+    """The base of all estimators: it keeps parameters, and checks data as scikit-learn does."""
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Set the constructor's arguments as attributes."""
+        self.__dict__.update((name, value) for name, value in given.items() if name != "self")
+
+    def _arrays(self, x: Any, y: Any, anew: bool) -> tuple[Any, NDArray[Any]]:
+        """Check X and y as scikit-learn does."""
+        x, y = validate_data(
+            self, x, y, accept_sparse=["csr", "csc"], multi_output=True,
+            dtype=(np.float64, np.float32), y_numeric=isinstance(self, RegressorMixin), reset=anew)
+        return x, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
 @_words.suggesting("fit")
-class Perceptron(BaseEstimator, ABC):
+class Perceptron(Estimator, ABC):
     """
-    The base of both estimators.
+    The base of the estimators that are one network.
 
     `coefs_` and `intercepts_` are live views of a network's parameters. An array that replaces one
     of them is copied into the network at the next use, or into a new network if its shape or type
@@ -76,10 +91,6 @@ class Perceptron(BaseEstimator, ABC):
     coefs_: list[NDArray[Any]]
     intercepts_: list[NDArray[Any]]
     _net: Network
-
-    def _keep(self, given: dict[str, Any]) -> None:
-        """Set the constructor's arguments as attributes."""
-        self.__dict__.update((name, value) for name, value in given.items() if name != "self")
 
     # ---- what differs ----
 
@@ -340,13 +351,6 @@ class Perceptron(BaseEstimator, ABC):
         else:
             self._run_epochs(network, partial, (x, targets, weights), None)
         return self
-
-    def _arrays(self, x: Any, y: Any, anew: bool) -> tuple[Any, NDArray[Any]]:
-        """Check X and y as scikit-learn does."""
-        x, y = validate_data(
-            self, x, y, accept_sparse=["csr", "csc"], multi_output=True,
-            dtype=(np.float64, np.float32), y_numeric=isinstance(self, RegressorMixin), reset=anew)
-        return x, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _split(
         self, x: Any, targets: NDArray[Any], weights: NDArray[Any] | None, given: Any

@@ -165,6 +165,7 @@ class Preprocessing:
             raise ValueError(f"{table.source} must have at least one row, got none")
         seen = {name: values for name, values in table.columns.items()
                 if name not in target and name not in out}
+        _check_dates(table, seen)
         pixels = _are_pixels(seen.values())
         columns = []
         for name, values in seen.items():
@@ -429,13 +430,20 @@ def is_table(values: object) -> bool:
 # ---- one column ----
 
 
+def _check_dates(table: Table, seen: dict[str, NDArray[Any]]) -> None:
+    """Refuse columns of dates, all of them at once."""
+    dates = [name for name, values in seen.items() if values.dtype.kind == "M"]
+    if dates:
+        several = len(dates) > 1
+        raise ValueError(
+            f"column{'s' * several} {_listed(dates, len(dates))} of {table.source} "
+            f"hold{'s' * (not several)} dates, which a network cannot take: make numbers of them "
+            f"(year, month, weekday, days since a date), or leave {'them' if several else 'it'} "
+            f"out, left_out={dates!r}")
+
+
 def _fitted(table: Table, name: str, values: NDArray[Any], pixels: bool) -> Column | str:
     """Return the preprocessing of a column, or the reason for which it is left out."""
-    if values.dtype.kind == "M":
-        raise ValueError(
-            f"column {name!r} of {table.source} holds dates, which a network cannot take: make "
-            f"numbers of them (year, month, weekday, days since a date), or leave it out, "
-            f"left_out=[{name!r}]")
     boolean = _truths(values)
     if values.dtype == object and boolean is None:
         return _categories(name, values)

@@ -79,7 +79,8 @@ cdef class Rows:
         self.starts = np.ascontiguousarray(self.x.indptr, np.intp)
         indices = self.x.indices
         if indices.dtype.itemsize > sizeof(int):    # the cast would wrap; these are not sound
-            indices = np.clip(indices, -1, INT_MAX)
+            indices = np.clip(indices, -1, INT_MAX, np.empty(len(indices), np.intc),
+                              casting="unsafe")
         self.columns = np.ascontiguousarray(indices, np.intc)
         self.values = np.ascontiguousarray(self.x.data, REAL)
         array.data, array.type, array.itemsize = NULL, real_rows(), REAL_BYTES
@@ -201,7 +202,7 @@ def values_of(y):
     cdef const real* y_i = &rows[0, 0] if n and J else NULL
     cdef double lowest, highest
     cdef real low, high
-    cdef int count
+    cdef Py_ssize_t count
     cdef bint two_valued = True, one_high = True
     lowest, highest = extremes_of(y_i, n * J)
     low, high = <real>lowest, <real>highest

@@ -60,18 +60,18 @@ cdef struct InferenceTask:      # the outputs, or an evaluation, of rows
     Pass** passes               # one for each thread, in its own workspace; NULL for one thread
     const RowArray* rows
     Py_ssize_t parts            # number of slices, of about equal length
-    long next                   # the first slice that no thread has taken
+    Py_ssize_t next             # the first slice that no thread has taken
     real* a                     # OUT (n, J); or NULL, for an evaluation with the fields below
     const TargetArray* targets
     double* costs               # OUT (parts) cost of each slice
-    long correct                # OUT number of correctly classified examples
+    Py_ssize_t correct          # OUT number of correctly classified examples
     int failed                  # OUT 1 if x is not finite or a thread raised an error
     void* errors                # a Python list
 
 
 cdef int infer_slices(InferenceTask* task, Pass* p) except -1 nogil:
     cdef bint shared = task.passes != NULL
-    cdef long part = next_of(&task.next) if shared else 0
+    cdef Py_ssize_t part = next_of(&task.next) if shared else 0
     while part < task.parts and not is_set(&task.failed):
         infer_slice(task, p, part)
         part = next_of(&task.next) if shared else part + 1

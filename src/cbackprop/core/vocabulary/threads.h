@@ -3,6 +3,7 @@
 #define CBACKPROP_THREADS_H
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
 #ifdef _OPENMP
@@ -156,8 +157,12 @@ static void end_team(void) {
 
 static inline int is_set(const int *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }
 static inline void set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELEASE); }
-static inline long next_of(long *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
-static inline void add_to(long *counter, long n) { __atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
+static inline ptrdiff_t next_of(ptrdiff_t *counter) {
+    return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+static inline void add_to(ptrdiff_t *counter, ptrdiff_t n) {
+    __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
 
 /* ---- the barrier ---- */
 

@@ -17,8 +17,8 @@ cdef extern from "threads.h":
     void end_team() noexcept
     bint is_set(const int* flag) noexcept nogil
     void set_flag(int* flag) noexcept nogil
-    long next_of(long* counter) noexcept nogil
-    void add_to(long* counter, long n) noexcept nogil
+    Py_ssize_t next_of(Py_ssize_t* counter) noexcept nogil
+    void add_to(Py_ssize_t* counter, Py_ssize_t n) noexcept nogil
 
 
 cdef enum:

@@ -65,8 +65,8 @@ def train_many(
     [1, 1, 1]
     """
     chosen = _checked(jobs)
-    args, kwargs = tuple(map(_again, args)), {name: _again(kwargs[name], name) for name in kwargs}
-    chosen = [(network, {**kwargs, **{name: _again(own[name], name) for name in own}})
+    args, kwargs = tuple(map(again, args)), {name: again(kwargs[name], name) for name in kwargs}
+    chosen = [(network, {**kwargs, **{name: again(own[name], name) for name in own}})
               for network, own in chosen]
     pool = Pool(min(len(chosen), thread_choice.most(thread_choice.checked(threads))))
 
@@ -141,7 +141,7 @@ class _While(Callback):
         return self.pool.ended
 
 
-def _again(value: Any, name: str = "training_data") -> Any:
+def again(value: Any, name: str = "training_data") -> Any:
     """Return data that can be read more than once, by the check and by every training."""
     if arrays.is_loader(value):
         return arrays.batches(value, name)

@@ -1,0 +1,191 @@
+"""Going on from a checkpoint: what it holds beside the network, and what both calls must share."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cbackprop import _check, arrays, files, schedules, storage
+from cbackprop.callbacks import Callback, Checkpoint
+from cbackprop.history import History
+from cbackprop.model import Model
+from cbackprop.sources import ArrayExamples, Examples, SparseTargets, StreamedExamples
+
+SAMPLE = 64  # rows that tell one training set from another
+
+
+@dataclass(frozen=True)
+class Position:
+    """
+    A place in an epoch, between two mini-batches; by default its beginning.
+
+    Attributes
+    ----------
+    seed : int or None
+        The seed of the epoch's order, if it was drawn.
+    done : int
+        The number of mini-batches done.
+    cost, seconds : float
+        The sum of costs and the training time so far in this epoch.
+    """
+
+    seed: int | None = None
+    done: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+
+
+class Point(NamedTuple):
+    """
+    A checkpoint that was read.
+
+    Attributes
+    ----------
+    network : Model
+        The network of that moment.
+    history : History
+        The history of the training, which may have no epoch yet.
+    position : Position
+    stopped : bool
+        Whether a callback had stopped the training.
+    callbacks : list
+        What each of `stateful` callbacks keeps.
+    """
+
+    network: Model
+    history: History
+    position: Position
+    stopped: bool
+    callbacks: list[Any]
+
+
+def stateful(callbacks: Iterable[Callback]) -> list[Callback]:
+    """Return the callbacks that a checkpoint keeps something of; not those that only write it."""
+    return [one for one in callbacks if type(one).to_checkpoint is not Callback.to_checkpoint
+            and not (isinstance(one, Checkpoint) and one.path is None)]
+
+
+def written(
+    network: Model, position: Position, stopped: bool, callbacks: Iterable[Callback],
+    asked: dict[str, Any],
+) -> dict[str, Any]:
+    """Return what a checkpoint holds beside the network and the history."""
+    return {"asked": asked, "position": asdict(position), "stopped": stopped,
+            "callbacks": [one.to_checkpoint(network) for one in stateful(callbacks)]}
+
+
+def read(path: storage.Path_, network: Model, asked: dict[str, Any]) -> Point:
+    """
+    Read a checkpoint that a training of this network can go on from.
+
+    Parameters
+    ----------
+    path : str or path-like
+    network : Model
+    asked : dict
+        As in `written`.
+
+    Raises
+    ------
+    OSError, ModuleNotFoundError
+        If the file cannot be read.
+    ValueError
+        If it is no whole checkpoint, or of another training; it names what differs.
+    """
+    state, name = files.load(path), storage.named(path)
+    saved = state["training"]
+    if saved is None or state["random"] is None:
+        raise ValueError(f"resume must name a checkpoint, got {name!r}, a network without a "
+                         f"training: Checkpoint(last=...) writes one")
+    then, now = ({**_plain(settings), **asked_} for settings, asked_ in (
+        (state["settings"], saved["asked"]), (network.settings(), asked)))
+    for argument in {**then, **now}:
+        if then.get(argument) != now.get(argument):
+            raise ValueError(f"resume must go on as {name!r} began, with {argument} = "
+                             f"{_check.shown(then.get(argument))}, "
+                             f"got {_check.shown(now.get(argument))}")
+    with storage.damaged(f"{name} is not a usable checkpoint: "):
+        history, position = state["history"], Position(**saved["position"])
+        steps = -(-history.rows // history.mini_batch_size)
+        _check.integer("done", position.done, 0, steps)
+        if position.seed is not None:
+            _check.integer("seed", position.seed, 0, 2**64 - 1)
+        if not math.isfinite(position.cost + position.seconds):
+            raise ValueError(f"cost {position.cost} and seconds {position.seconds}")
+        return Point(type(network).of(state, name), history, position,
+                     _check.boolean("stopped", saved["stopped"]),
+                     _check.items(saved["callbacks"], "callbacks must be a list"))
+
+
+def is_begun(path: Any, callbacks: Iterable[Callback]) -> bool:
+    """
+    Return whether there is a checkpoint; without one, a training that writes it begins.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, and none of the callbacks writes it.
+    """
+    if os.path.exists(path):
+        return True
+    files_ = [os.path.realpath(one.last) for one in callbacks
+              if isinstance(one, Checkpoint) and one.last is not None]
+    if os.path.realpath(path) not in files_:
+        raise FileNotFoundError(
+            errno.ENOENT, "resume must name a checkpoint, or the file that Checkpoint(last=...) "
+            "in callbacks will write", os.fspath(path))
+    return False
+
+
+def asked(training: Mapping[str, Any], callbacks: Iterable[Callback], data: Any) -> dict[str, Any]:
+    """
+    Return all that the call that goes on must have in common with the first, as JSON has it.
+
+    Parameters
+    ----------
+    training : dict
+        Arguments by their names in SGD.
+    callbacks : iterable of Callback
+    data : Examples
+        All that are given.
+    """
+    names = [type(one).__name__ for one in stateful(callbacks)]
+    return _plain({**training, "training_data": fingerprint(data), "callbacks": names})
+
+
+def fingerprint(examples: Examples) -> str:
+    """Return the number of examples, and, of arrays, a checksum of some; a RowSource may draw."""
+    n = len(examples)
+    words = f"{n:,} rows"
+    if isinstance(examples, StreamedExamples) and not isinstance(examples.source, SparseTargets):
+        return words
+    if not isinstance(examples, (ArrayExamples, StreamedExamples)):
+        return words
+    rows, targets = examples.take(np.unique(np.linspace(0, n - 1, SAMPLE).astype(np.intp)))
+    x = rows.x
+    parts = [x.data, x.indices, x.indptr] if arrays.is_sparse(x) else [x]
+    checksum = 0
+    for part in (*parts, targets.y, targets.weights):
+        if part is not None:
+            checksum = zlib.crc32(np.ascontiguousarray(part).data, checksum)
+    return f"{words} of {x.dtype} with checksum {checksum:08x}"
+
+
+def _plain(value: Any) -> Any:
+    """Make JSON of arguments, the same for equal ones in another process."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, schedules.Called):
+        return f"function {getattr(value.eta, '__qualname__', type(value.eta).__name__)}"
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)

@@ -1,0 +1,30 @@
+"""The Python on every page of docs/ runs, and prints what stands below it."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/how_to/*.md")])
+NEEDS = {  # what a page imports, of what not everybody has
+    "sklearn": "sklearn", "from_keras_and_pytorch": "torch", "deploy": "onnxruntime",
+}
+
+
+@pytest.mark.skipif(not PAGES, reason="docs/ is not beside the tests")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page(page, tmp_path, monkeypatch, request):
+    text = page.read_text("utf-8")
+    if "```python" not in text:
+        return
+    if page.stem in NEEDS:
+        pytest.importorskip(NEEDS[page.stem], reason=f"{NEEDS[page.stem]} is not installed")
+    if re.search(r"\bplot\b", text):
+        request.getfixturevalue("pyplot")
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    monkeypatch.delenv("CBACKPROP_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    _, wrong = importlib.import_module("run_pages").run(page)
+    assert not wrong, "\n".join(wrong)
