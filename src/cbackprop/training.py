@@ -163,6 +163,7 @@ class Training:
         self.eta, self.options, self.threads = eta, options, threads
         self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
         self.order, self.by_weight, self.split = order, by_weight, split
+        self.steps = -(-len(examples) // self.m)  # of an epoch
         self.others, self.given = dict(asked or {}), given or examples
         self.resume, before = resume is True, network.history
         self.checkpoint: checkpoints.Point | None = None
@@ -185,21 +186,13 @@ class Training:
         """
         with self.engine.exclusive():
             self.tuner = self.engine.tuner(self.m)
-            self.steps = -(-len(self.examples) // self.m)  # of an epoch
             # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
-            self.position, self.stopped = Position(), False
             point, self.checkpoint = self.checkpoint, None
             self.history = history = self.go_on(point) if point else self.first_history()
             with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
-                ends.callback(self.forget, self.network.trained_on)
-                ends.callback(self.examples.close)
-                self.network.trained_on = self.kind or self.network.trained_on
-                for callback in self.callbacks:
-                    callback.asked, callback.training_state = self.asked, self.state
-                    callback.on_train_begin(self.network, history)
-                    ends.callback(callback.on_train_end, self.network, history)
+                self.enter(ends)
                 if point:
                     self.callbacks_go_on(point.callbacks)
                 for epoch in range(0 if self.stopped else history.epochs - len(history)):
@@ -207,8 +200,19 @@ class Training:
                     self.call([callback.on_epoch_end for callback in self.callbacks])
             return history
 
+    def enter(self, ends: ExitStack) -> None:
+        """Begin with what the callbacks do first; `ends` calls what they do last."""
+        ends.callback(self.forget, self.network.trained_on)
+        ends.callback(self.examples.close)
+        self.network.trained_on = self.kind or self.network.trained_on
+        for callback in self.callbacks:
+            callback.asked, callback.training_state = self.asked, self.state
+            callback.on_train_begin(self.network, self.history)
+            ends.callback(callback.on_train_end, self.network, self.history)
+
     def first_history(self) -> History:
-        """Return the history that the training fills: a new one, or the network's."""
+        """Return the history that the training fills from its beginning: new, or the network's."""
+        self.position, self.stopped = Position(), False
         history = (self.resume and self.network.history) or History(
             metrics={name: [] for name in self.monitors if name not in MEASURED},
             minimized=tuple(name for name, (metric, _) in self.monitors.items()
@@ -312,8 +316,13 @@ class Training:
                        if (step + done) % (callback.every or 1) == 0], step + done)
         for callback in self.callbacks:
             callback.on_measure(self.network, self.history)
-        self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
-                         rows_per_second=n / seconds, **self.monitored())
+        self.record(cost, float(etas[-1]), seconds)
+
+    def record(self, cost: float, eta: float, seconds: float) -> None:
+        """Add an epoch to the history: its sum of costs, last learning rate and time."""
+        n = len(self.examples)
+        self.history.add(cost=cost / n, eta=eta, seconds=seconds, rows_per_second=n / seconds,
+                         **self.monitored())
         self.history.steps += self.steps
         self.position = Position()
         self.network.history = self.history

@@ -4,7 +4,7 @@
 cdef struct LaneTask:           # the epochs of all groups, or the outputs for some rows
     LanePass** passes           # one for each thread
     Py_ssize_t networks, groups
-    long next                   # the first group that no thread has taken
+    Py_ssize_t next             # the first group that no thread has taken
     real* parameters            # IN, OUT (groups) arenas
     real* slots[MAX_SLOTS]      # IN, OUT likewise, or NULL
     real* out                   # OUT (networks, n, J); or NULL, to train with the fields below
