@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -22,6 +24,10 @@ from cbackprop.sources import ArrayExamples, SelectedExamples
 from cbackprop.training import Training
 
 CALL_SECONDS = 0.3  # about how long one call of the core may take, in epochs
+MOST_BYTES = 2**24  # of x; networks that are small enough for lanes have no more
+# A step of a full group takes that of one network times its lanes times this times log2(weights):
+# docs/ensembles.md has the measurements.
+SHARE_OF_SINGLE = 0.08
 BY_EPOCH = ("on_epoch_begin", "on_measure", "on_epoch_end")
 
 Outcome = History | DivergenceError
@@ -88,8 +94,65 @@ def same_rows(one: Training, other: Training) -> bool:
     return _same(a.rows.x, b.rows.x) and _same(a.targets.y, b.targets.y)
 
 
+def _number(numbered: tuple[int, Training]) -> int:
+    return numbered[0]
+
+
+def share_rows(training: Training, other: Training) -> None:
+    """Let a training read another's rows, which are equal; its weights stay its own."""
+    own, others = whole(training), whole(other)
+    own.rows = others.rows
+    if own.weights is None:
+        own.targets = others.targets
+
+
 def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return a is b or (a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b))
+
+
+def worthwhile(trainings: Sequence[Training], threads: int) -> int:
+    """
+    Return how many of these trainings, of one kind, are quicker as lanes: none, full groups, or all.
+
+    The others take a thread each.
+    """
+    first, n = trainings[0], len(trainings)
+    width = first.engine.build.group_size()
+    sizes = first.network.sizes
+    weights = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+    group = max(1.0, width * SHARE_OF_SINGLE * math.log2(weights + 1))
+
+    def duration(taken: int) -> float:
+        return -(-(-(-taken // width)) // threads) * group + -(-(n - taken) // threads)
+
+    return min((0, n - n % width, n), key=duration)
+
+
+class Kinds:
+    """Trainings that may become lanes, by their kinds and rows."""
+
+    def __init__(self) -> None:
+        self._found: list[list[tuple[int, Training]]] = []
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[list[tuple[int, Training]]]:
+        """Yield the numbered trainings of each kind; both are in the order of the numbers."""
+        return iter(sorted((sorted(kind, key=_number) for kind in self._found),
+                           key=lambda kind: _number(kind[0])))
+
+    def add(self, number: int, training: Training) -> None:
+        """Keep a training, unless it has an obstacle; equal data is kept once."""
+        if obstacle_in_training(training) or whole(training).rows.x.nbytes > MOST_BYTES:
+            return
+        with self._lock:
+            for kind in self._found:
+                first = kind[0][1]
+                if kind_of_training(first) == kind_of_training(training) and same_rows(
+                        first, training):
+                    share_rows(training, first)
+                    kind.append((number, training))
+                    return
+            self._found.append([(number, training)])
 
 
 def run(

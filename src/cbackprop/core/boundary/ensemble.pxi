@@ -80,7 +80,7 @@ cdef int train_group(LaneTask* task, LanePass* p, Py_ssize_t group) except -1 no
             at = network_of(task, group, k)
             steps_before[k], skipped_before[k] = optimizer.steps[k], optimizer.skipped_rows[k]
             if task.seeds != NULL:
-                seeds[k] = task.seeds[epoch * task.networks + at]
+                seeds[k] = task.seeds[epoch * task.networks + (0 if p.common else at)]
         if task.seeds != NULL:
             random_orders(p.order, seeds, p.n, p.common)
         else:
@@ -401,6 +401,8 @@ cdef class Lanes:
         cdef Py_ssize_t[::1] skipped = np.empty(networks, np.intp)
         memset(&task, 0, sizeof(task))
         if numbers is not None:
+            if common:
+                raise ValueError("numbers must be None if all networks see the same rows")
             chosen_rows = numbers
             n = chosen_rows.shape[1]
             task.numbers = &chosen_rows[0, 0]
@@ -504,6 +506,11 @@ cdef class Lanes:
         made.arena = view = aligned(made.reserved)
         made.lay_out(&view[0], training, drops, orders, len(self.slots))
         return made
+
+
+def group_size():
+    """Return how many networks a group of `Lanes` has."""
+    return LANES
 
 
 cdef bint is_one_hot(const real[:, ::1] rows, Py_ssize_t first, Py_ssize_t J) noexcept:

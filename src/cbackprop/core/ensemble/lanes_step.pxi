@@ -109,7 +109,7 @@ cdef void optimize_in_lanes(
         for l in range(p.n_layers):
             layer = &p.layers[l]
             for j in range(layer.J):
-                limit_norm_in_lanes(p.w + layer.w + j * layer.ld, layer.K, optimizer)
+                limit_norm_in_lanes(p.w + layer.w + j * layer.ld, layer.K, optimizer, w_step)
 
 
 # ---- limits of norms, as in engine/norms.pxi ----
@@ -148,12 +148,14 @@ cdef void clip_norms_in_lanes(LanePass* p, const LaneOptimizer* optimizer) noexc
 
 
 cdef void limit_norm_in_lanes(
-    real* w, Py_ssize_t K, const LaneOptimizer* optimizer,
+    real* w, Py_ssize_t K, const LaneOptimizer* optimizer, const LaneStep* step,
 ) noexcept nogil:
     cdef vec limit
     cdef int k
     for k in range(LANES):
         (<real*>&limit)[k] = <real>min(optimizer.options[k].max_norm, <double>LARGEST)
+        if step.skips and lane(step.takes, k) == 0:
+            (<real*>&limit)[k] = LARGEST
     shorten_in_lanes(w, K, limit)
 
 
