@@ -26,7 +26,8 @@ from cbackprop.sources import RowSource
 __all__ = ["Activation", "Cost", "DivergenceError", "Ensemble", "History", "Network", "RowSource",
            "book", "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers",
            "mean_output", "metrics", "optimizers", "plot", "schedules", "show_config", "streams",
-           "sweep", "tables", "train_many", "train_table"]  # not sklearn, which not everybody can import
+           "sweep", "tables", "train_many",
+           "train_table"]  # not sklearn, which not everybody can import
 
 # Most trainings need none of these.
 LAZY = ("book", "chapter2", "convert", "inspect", "loggers", "plot", "sklearn")

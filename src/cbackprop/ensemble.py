@@ -70,7 +70,7 @@ class Ensemble:
                                  f"networks[{at}], {each!r}")
         found = lanes.obstacle(given[0])
         if found:
-            raise ValueError(f"networks of an Ensemble must be known by their functions' names, got "
+            raise ValueError("functions of an Ensemble must be known by name, got "
                              f"{found}; train_many takes them")
         self.networks: tuple[Network, ...] = tuple(given)
 
@@ -176,8 +176,8 @@ class Ensemble:
         if found:
             raise ValueError(f"an Ensemble cannot train with {found}; train_many can")
         if lanes.kind_of_training(training) != lanes.kind_of_training(first):
-            raise ValueError("an Ensemble must have one optimizer, with the numbers of each network "
-                             f"perhaps, got {first.options.optimizer!r} and "
+            raise ValueError("an Ensemble must have one optimizer, perhaps with numbers of each "
+                             f"network, got {first.options.optimizer!r} and "
                              f"{training.options.optimizer!r}")
         if same_order and training.split:
             raise ValueError("same_order must be False where each network holds out examples of "

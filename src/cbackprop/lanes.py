@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
@@ -112,18 +113,19 @@ def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 def worthwhile(trainings: Sequence[Training], threads: int) -> int:
     """
-    Return how many of these trainings, of one kind, are quicker as lanes: none, full groups, or all.
+    Return how many of these trainings, of one kind, to run as lanes, where that is quicker.
 
-    The others take a thread each.
+    That is none, those that fill groups, or all. The others take a thread each.
     """
     first, n = trainings[0], len(trainings)
     width = first.engine.build.group_size()
     sizes = first.network.sizes
-    weights = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+    weights = sum(a * b for a, b in itertools.pairwise(sizes))
     group = max(1.0, width * SHARE_OF_SINGLE * math.log2(weights + 1))
 
     def duration(taken: int) -> float:
-        return -(-(-(-taken // width)) // threads) * group + -(-(n - taken) // threads)
+        groups, singles = math.ceil(taken / width), n - taken
+        return math.ceil(groups / threads) * group + math.ceil(singles / threads)
 
     return min((0, n - n % width, n), key=duration)
 
@@ -134,6 +136,10 @@ class Kinds:
     def __init__(self) -> None:
         self._found: list[list[tuple[int, Training]]] = []
         self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._found.clear()
 
     def __iter__(self) -> Iterator[list[tuple[int, Training]]]:
         """Yield the numbered trainings of each kind; both are in the order of the numbers."""
@@ -191,6 +197,11 @@ def run(
         return _Lockstep(trainings, threads, same_order).run(ends)
 
 
+def _indices(chosen: NDArray[Any]) -> list[int]:
+    found: list[int] = np.flatnonzero(chosen).tolist()
+    return found
+
+
 class _Lockstep:
     """Trainings, and the state that they share."""
 
@@ -222,7 +233,7 @@ class _Lockstep:
             costs, etas, before = self.train(epochs)
             seconds = (time.perf_counter() - start) / epochs
             share = seconds / len(self.trainings)
-            for at in np.flatnonzero(before):
+            for at in _indices(before):
                 self.settle(at, costs[:, at], float(etas[at, -1]), share)
         return self.outcomes
 
@@ -233,10 +244,10 @@ class _Lockstep:
 
     def epochs(self, seconds: float) -> int:
         """Return the number of epochs of the next call of the core."""
-        ongoing = [self.trainings[at] for at in np.flatnonzero(self.active)]
+        ongoing = [self.trainings[at] for at in _indices(self.active)]
         if any(self.looks(training) for training in ongoing):
             return 1
-        left = min(self.left(at) for at in np.flatnonzero(self.active))
+        left = min(self.left(at) for at in _indices(self.active))
         return min(left, max(1, int(CALL_SECONDS / seconds))) if seconds else 1
 
     def looks(self, training: Training) -> bool:
@@ -252,7 +263,7 @@ class _Lockstep:
         etas = np.zeros((len(self.trainings), self.steps))
         seeds = np.zeros((epochs, len(self.trainings)), np.uint64)
         begins = not self.states
-        for at in np.flatnonzero(before):
+        for at in _indices(before):
             training = self.trainings[at]
             for callback in training.callbacks:
                 callback.on_epoch_begin(training.network, training.history)
@@ -266,12 +277,13 @@ class _Lockstep:
         orders: list[Any] = [None] * len(self.trainings)
         random = [engine.random.bit_generator.state for engine in self.engines]
         try:
-            for at in np.flatnonzero(before):
-                if self.trainings[at].order is None:
+            for at in _indices(before):
+                order = self.trainings[at].order
+                if order is None:
                     seeds[:, at] = self.engines[at].random.integers(
                         2**64, dtype=np.uint64, size=epochs)
                 else:
-                    orders[at] = self.trainings[at].order()
+                    orders[at] = order()
             shuffled = self.trainings[0].order is None
             numbers = self.numbers(orders, shuffled)
             costs = self.lanes.sgd(
@@ -282,7 +294,7 @@ class _Lockstep:
             for engine, state in zip(self.engines, random, strict=True):
                 engine.random.bit_generator.state = state
             raise
-        for at in np.flatnonzero(before & ~self.active):  # as `Training` restores it
+        for at in _indices(before & ~self.active):  # as `Training` restores it
             self.engines[at].random.bit_generator.state = random[at]
             done = np.isfinite(costs[:, at]).sum()
             if self.trainings[at].order is None:

@@ -29,9 +29,9 @@ def train_many(
     Train independent networks at the same time: a sweep over learning rates, seeds, or sizes.
 
     Each gets the same bits as from its own `SGD`; or the same up to rounding, where equal small
-    networks are quicker as lanes of vectors, as in an `Ensemble` (docs/ensembles.md). The arguments of all jobs are checked before the
-    first training; data that `SGD` converts are converted twice. If some threads cannot be started,
-    a RuntimeWarning says so, and the others do all the work.
+    networks are quicker as lanes of vectors, as in an `Ensemble` (docs/ensembles.md). The arguments
+    of all jobs are checked before the first training; data that `SGD` converts are converted twice.
+    If some threads cannot be started, a RuntimeWarning says so, and the others do all the work.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def train_many(
         taken = len(kind) if in_lanes else lanes.worthwhile(trainings, most)
         if taken:
             outcomes |= zip(numbers, lanes.run(trainings[:taken], threads), strict=False)
-    del kinds
+    kinds.clear()  # the data that it keeps
     pool.map(train, [number for number in range(len(chosen)) if number not in outcomes])
     return [outcomes[number] for number in range(len(chosen))]
 

@@ -208,7 +208,7 @@ def test_who_diverges_or_rests_keeps_its_parameters(build):
     active = np.ones(len(group.twins), np.uint8)
     active[1] = 0
     group.etas[2] = np.finfo(build.REAL).max / 10
-    costs, expected, _ = group.train(8, "momentum", active=active.copy())
+    costs, *_ = group.train(8, "momentum", active=active.copy())
     assert np.isnan(costs[:, 1:3]).all()
     assert np.isfinite(np.delete(costs, [1, 2], axis=1)).all()
     for at in (1, 2):
@@ -247,7 +247,7 @@ def test_what_does_not_fit_is_refused(build, change, error):
 
 def test_networks_must_be_equal(build):
     cores = [Case(build, sizes).core for sizes in ((3, 2), (3, 4))]
-    with pytest.raises(ValueError, match="^networks must have the same sizes"):
+    with pytest.raises(ValueError, match=r"^networks must have the same sizes"):
         build.Lanes(cores)
-    with pytest.raises(ValueError, match="^networks must be one or more"):
+    with pytest.raises(ValueError, match=r"^networks must be one or more"):
         build.Lanes([])

@@ -1,4 +1,4 @@
-"""Ensembles: what their networks become, what they say, what they refuse; and train_many in lanes."""
+"""Ensembles: what their networks become, say and refuse; and train_many in lanes."""
 
 import io
 
@@ -77,8 +77,9 @@ def test_values_of_each_network():
     training_data, eta = data(), [0.1, 1e38, 0.3, 0.2]
     nets, twins = networks(4), networks(4)
     each = {"eta": eta, "epochs": [2, 3, 0, 5], "lmbda": [0.0, 0.1, 0.2, 0.3]}
-    histories = Ensemble(nets).SGD(training_data, mini_batch_size=8, test_data=training_data, **each)
-    expected = alone(twins, training_data, each, mini_batch_size=8, test_data=training_data)
+    common = {"mini_batch_size": 8, "test_data": training_data}
+    histories = Ensemble(nets).SGD(training_data, **common, **each)
+    expected = alone(twins, training_data, each, **common)
     assert [isinstance(each, DivergenceError) for each in histories] == [False, True, False, False]
     close(nets, twins, histories, expected)
 
@@ -186,7 +187,7 @@ def own_activation():
 
 
 REFUSED = {
-    "none": (lambda: [], TypeError, "networks must be a list of networks"),
+    "none": (list, TypeError, "networks must be a list of networks"),
     "no network": (lambda: [1], TypeError, "networks must be a list of networks"),
     "twice": (lambda: networks(1) * 2, ValueError, "got one twice"),
     "sizes": (lambda: [*networks(1), *networks(1, sizes=(4, 3))], ValueError, r"networks\[1\]"),
@@ -210,7 +211,8 @@ BAD = {
     "factors": ({"eta_factors": [1, 0]}, ValueError, "cannot train with eta_factors"),
     "nonnegative": ({"nonnegative": True}, ValueError, "cannot train with nonnegative"),
     "progress": ({"progress": lambda *_: None}, ValueError, "called during an epoch"),
-    "split": ({"validation_split": 0.1, "same_order": True}, ValueError, "same_order must be False"),
+    "split": ({"validation_split": 0.1, "same_order": True}, ValueError,
+              "same_order must be False"),
     "output": ({"callbacks": 1}, TypeError, "callbacks must be a list"),
     "word": ({"momentun": 1}, TypeError, "momentun"),
     "later": ({"lmbda": [0, 0, -1]}, ValueError, "lmbda must be"),
@@ -233,9 +235,9 @@ def test_arguments_that_are_refused_change_nothing(change, kind, error):
 
 @pytest.mark.parametrize("output", ["means", -0.1, [0.5, 1.5], [[0.5]]])
 def test_outputs_that_are_refused(output):
-    with pytest.raises(ValueError, match="^output must be one of"):
+    with pytest.raises(ValueError, match=r"^output must be one of"):
         Ensemble(networks(2)).feedforward(data()[0], output)
-    with pytest.raises(ValueError, match="^a "):
+    with pytest.raises(ValueError, match=r"^a "):
         Ensemble(networks(2)).feedforward(np.full((1, 4), np.nan))
 
 

@@ -413,8 +413,8 @@ cdef class Lanes:
                 and rates.shape[0] == networks == active_view.shape[0]
                 and rates.shape[1] == (n + mini_batch_size - 1) // mini_batch_size
                 and len(states) == len(weights) == networks):
-            raise ValueError(f"etas, states, weights and active must be of {networks} networks, and "
-                             f"mini-batches of 1 to {n} rows, got others")
+            raise ValueError(f"etas, states, weights and active must be of {networks} networks, "
+                             f"and mini-batches of 1 to {n} rows, got others")
         if seeds is not None:
             drawn = seeds
             task.seeds = &drawn[0, 0]

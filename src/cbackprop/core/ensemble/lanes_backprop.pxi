@@ -1,5 +1,5 @@
-# The chapter for networks that are lanes: feedforward, BP1 to BP4, as in chapter/backprop.pxi. A bias
-# is a weight from a neuron that is always 1, so BP3 is the last column of BP4.
+# The chapter for networks that are lanes: feedforward, BP1 to BP4, as in chapter/backprop.pxi. A
+# bias is a weight from a neuron that is always 1, so BP3 is the last column of BP4.
 
 
 cdef inline const real* inputs_of_layer(const LanePass* p, int l) noexcept nogil:

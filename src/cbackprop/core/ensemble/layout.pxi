@@ -1,7 +1,7 @@
-# The memory layout of a group: LANES networks of the same sizes, activations and cost, side by side.
+# The memory layout of a group: LANES networks of the same sizes, activations and cost.
 #
-# (a) Each number of the group is a vector. w is stored (J, ld) with the bias behind the K weights of
-#     a neuron, and a has a constant 1 behind its neurons: so the bias is one more term of the
+# (a) Each number of the group is a vector. w is stored (J, ld) with the bias behind the K weights
+#     of a neuron, and a has a constant 1 behind its neurons: so the bias is one more term of the
 #     forward product, and its gradient one more column of BP4.
 # (b) Rows are an odd number of vectors apart, because powers of two collide in the L1 cache.
 # (c) The targets follow the inputs and their 1 in a row, so that one transposition reads both. The
