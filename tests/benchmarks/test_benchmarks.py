@@ -33,6 +33,7 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
     "one_row.py": ("--tiny",),
     "streaming.py": ("--tiny", "--work", "bytes, 784-30-10x10"),
     "book.py": ("--tiny",),
+    "ensembles.py": ("--tiny",),
     "learning.py": SMALLEST,
 }
 NUMPY = (*SMALLEST, "--opponents", "numpy")
@@ -368,6 +369,17 @@ def test_sparse_fit_and_one_row_print_what_they_keep():
         (bound,) = results["bounds"]
         assert bound["measured"] == min(one["times"] for one in measured)
         assert "a tiny run says nothing about that" in done.stdout
+
+
+def test_ensembles_compares_all_contestants():
+    done, results = tiny("ensembles.py")
+    (one,) = results["works"].values()
+    assert one["work"] == 2 * 3 * 8 * (3 * 9 - 6)
+    times = {name: timing["best"] for name, timing in one["seconds"].items()}
+    others = [value for name, value in times.items() if not name.startswith("lanes")]
+    (bound,) = results["bounds"]
+    assert bound["measured"] == pytest.approx(min(others) / times["lanes, own order"])
+    assert "a tiny run says nothing about that" in done.stdout
 
 
 def test_sparse_fit_times_nothing_that_computes_something_else():
