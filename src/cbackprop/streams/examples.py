@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cbackprop import _check, arrays
 from cbackprop.core import _runtime
-from cbackprop.sources import Examples, Part
+from cbackprop.sources import Examples, Part, checksum
 
 from .stream import Reader, Stream
 
@@ -155,11 +155,6 @@ class BufferedExamples(Examples):
     def __len__(self) -> int:
         return self.n
 
-    @property
-    def layout(self) -> str:
-        """What an order depends on, beside its seed."""
-        return f"{len(self.bounds) - 1:,} blocks, read into {self.stream.memory:,} bytes"
-
     def order(self, seed: int | None, m: int) -> BlockOrder:
         """
         Return the order of an epoch, which the seed alone decides; None is the order of the rows.
@@ -275,6 +270,12 @@ class BufferedExamples(Examples):
         """Return some labels or some rows of y."""
         y: NDArray[Any] = self.some[1].y
         return y
+
+    def fingerprint(self) -> str:
+        """Return what an order depends on, and a checksum of some rows that are always the same."""
+        words = (f"{super().fingerprint()} in {len(self.bounds) - 1:,} blocks, read into "
+                 f"{self.stream.memory:,} bytes")
+        return f"{words}, {checksum(*self.some)}" if self.stream.keeps else words
 
     def _few(self) -> tuple[Any, Any]:
         """Read the rows of `few`, which must be finite."""
