@@ -53,6 +53,12 @@ def test_chapter2(name, capsys):
     prints_what_its_readme_says("chapter2", name, capsys)
 
 
+@pytest.mark.skipif(not FOLDER.exists(), reason="the examples are not beside the tests")
+def test_sparse_text(capsys):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    prints_what_its_readme_says("sparse_text", "hashed_columns", capsys)
+
+
 def prints_what_its_readme_says(folder, name, capsys):
     """Times, and how they compare, may differ."""
     readme = (FOLDER / folder / "README.md").read_text(encoding="utf-8")
