@@ -234,7 +234,7 @@ class _Lockstep:
             seconds = (time.perf_counter() - start) / epochs
             share = seconds / len(self.trainings)
             for at in _indices(before):
-                self.settle(at, costs[:, at], float(etas[at, -1]), share)
+                self.settle(at, costs[:, at].tolist(), float(etas[at, -1]), share)
         return self.outcomes
 
     def left(self, at: int) -> int:
@@ -324,17 +324,19 @@ class _Lockstep:
     def settle(self, at: int, costs: Iterable[float], eta: float, seconds: float) -> None:
         """Record the epochs of one network, and ask its callbacks whether to go on."""
         training = self.trainings[at]
+        measure, end = ([getattr(each, method) for each in training.callbacks
+                         if overrides(each, method)] for method in ("on_measure", "on_epoch_end"))
         for cost in costs:
-            if not np.isfinite(cost):
+            if not math.isfinite(cost):
                 self.outcomes[at] = training.engine.diverged(
                     f"training diverged in epoch {len(training.history) + 1}", eta,
                     whole(training).rows)
                 return
-            for callback in training.callbacks:
-                callback.on_measure(training.network, training.history)
+            for method in measure:
+                method(training.network, training.history)
             training.record(cost, eta, seconds)
             try:
-                training.call([callback.on_epoch_end for callback in training.callbacks])
+                training.call(end)
             except StopTraining:
                 self.active[at] = 0
                 return
