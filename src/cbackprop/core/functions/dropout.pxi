@@ -6,6 +6,7 @@ cdef struct Noise:
     uint64_t seed
     Py_ssize_t step         # the number of the mini-batch, from 1 on
     Py_ssize_t first        # the slice's first example in the mini-batch
+    Py_ssize_t before       # the mini-batch's examples in other processes, before these
     const real* rates       # (n_layers) dropout rates of x, then of the hidden layers
     real deviation          # the standard deviation of the noise added to x
 
