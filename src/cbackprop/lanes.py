@@ -20,6 +20,7 @@ from cbackprop.diagnosis import Diagnosis
 from cbackprop.functions import Function
 from cbackprop.history import History
 from cbackprop.model import Model
+from cbackprop.mpi.alone import Alone
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.sources import ArrayExamples, SelectedExamples
 from cbackprop.training import Training
@@ -28,7 +29,7 @@ CALL_SECONDS = 0.3  # about how long one call of the core may take, in epochs
 MOST_BYTES = 2**24  # of x; networks that are small enough for lanes have no more
 # A step of a full group takes that of one network times its lanes times this times log2(weights):
 # docs/ensembles.md has the measurements.
-SHARE_OF_SINGLE = 0.08
+SHARE_OF_SINGLE = 0.06
 BY_EPOCH = ("on_epoch_begin", "on_measure", "on_epoch_end")
 
 Outcome = History | DivergenceError
@@ -56,6 +57,8 @@ def obstacle_in_training(training: Training) -> str | None:
         return "eta_factors"
     if any(options.nonnegative):
         return "nonnegative"
+    if type(training.ranks) is not Alone:
+        return "comm"
     if training.by_weight is not None or training.checkpoint is not None:
         return "a training that goes on from a checkpoint"
     if any(each.every is not None or overrides(each, "on_batches") for each in training.callbacks):
