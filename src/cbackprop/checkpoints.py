@@ -5,20 +5,17 @@ from __future__ import annotations
 import errno
 import math
 import os
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from cbackprop import _check, arrays, files, schedules, storage
+from cbackprop import _check, files, schedules, storage
 from cbackprop.callbacks import Callback, Checkpoint
 from cbackprop.history import History
 from cbackprop.model import Model
-from cbackprop.sources import ArrayExamples, Examples, SparseTargets, StreamedExamples
-
-SAMPLE = 64  # rows that tell one training set from another
+from cbackprop.sources import Examples
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def read(path: storage.Path_, network: Model, asked: dict[str, Any]) -> Point:
                      _check.items(saved["callbacks"], "callbacks must be a list"))
 
 
-def is_begun(path: Any, callbacks: Iterable[Callback]) -> bool:
+def is_begun(path: storage.Path_, callbacks: Iterable[Callback]) -> bool:
     """
     Return whether there is a checkpoint; without one, a training that writes it begins.
 
@@ -135,16 +132,19 @@ def is_begun(path: Any, callbacks: Iterable[Callback]) -> bool:
     """
     if os.path.exists(path):
         return True
-    files_ = [os.path.realpath(one.last) for one in callbacks
-              if isinstance(one, Checkpoint) and one.last is not None]
-    if os.path.realpath(path) not in files_:
+    path = os.fsdecode(path)
+    will_be = [os.path.realpath(one.last) for one in callbacks
+               if isinstance(one, Checkpoint) and one.last is not None]
+    if os.path.realpath(path) not in will_be:
         raise FileNotFoundError(
             errno.ENOENT, "resume must name a checkpoint, or the file that Checkpoint(last=...) "
-            "in callbacks will write", os.fspath(path))
+            "in callbacks will write", path)
     return False
 
 
-def asked(training: Mapping[str, Any], callbacks: Iterable[Callback], data: Any) -> dict[str, Any]:
+def asked(
+    training: Mapping[str, Any], callbacks: Iterable[Callback], data: Examples
+) -> dict[str, Any]:
     """
     Return all that the call that goes on must have in common with the first, as JSON has it.
 
@@ -157,25 +157,7 @@ def asked(training: Mapping[str, Any], callbacks: Iterable[Callback], data: Any)
         All that are given.
     """
     names = [type(one).__name__ for one in stateful(callbacks)]
-    return _plain({**training, "training_data": fingerprint(data), "callbacks": names})
-
-
-def fingerprint(examples: Examples) -> str:
-    """Return the number of examples, and, of arrays, a checksum of some; a RowSource may draw."""
-    n = len(examples)
-    words = f"{n:,} rows"
-    if isinstance(examples, StreamedExamples) and not isinstance(examples.source, SparseTargets):
-        return words
-    if not isinstance(examples, (ArrayExamples, StreamedExamples)):
-        return words
-    rows, targets = examples.take(np.unique(np.linspace(0, n - 1, SAMPLE).astype(np.intp)))
-    x = rows.x
-    parts = [x.data, x.indices, x.indptr] if arrays.is_sparse(x) else [x]
-    checksum = 0
-    for part in (*parts, targets.y, targets.weights):
-        if part is not None:
-            checksum = zlib.crc32(np.ascontiguousarray(part).data, checksum)
-    return f"{words} of {x.dtype} with checksum {checksum:08x}"
+    return _plain({**training, "training_data": data.fingerprint(), "callbacks": names})
 
 
 def _plain(value: Any) -> Any:

@@ -34,7 +34,7 @@ CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
 WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names
 RISING = "_score", "_accuracy"
-SAMPLE = 1000  # rows that stand for all
+KIND_ROWS = 1000  # rows that stand for all
 FEW = 10  # rows that may hold two values by chance
 
 
@@ -175,7 +175,7 @@ def _pair(values: Values, n: int, likely: bool, below_0: bool) -> tuple[float, f
 def _shares(y: NDArray[Any]) -> bool:
     """Return whether rows are shares of 1, the probabilities of classes."""
     return all(some.min() >= 0 and np.allclose(some.sum(axis=1), 1, rtol=0, atol=1e-4)
-               for some in (y[:1], y[:: max(1, len(y) // SAMPLE)]))
+               for some in (y[:1], y[:: max(1, len(y) // KIND_ROWS)]))
 
 
 # ---- decisions ----

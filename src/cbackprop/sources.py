@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import arrays
 from cbackprop.core import _runtime
 
+SAMPLE = 64  # rows that tell one data set from another
 PART_BYTES = 2**21  # of rows made at a time, so that they are in the cache during training
 
 MAX_COLUMNS = 2**31 - 1  # of a sparse matrix: the core has their indices as C ints
@@ -50,31 +52,34 @@ class RowSource(ABC):
         """Return x and y of these examples, as `SGD` takes them."""
 
 
-def listed(build: Any, x: Any, name: str) -> Any:
+def listed(build: Any, x: Any, name: str, scales: NDArray[Any] | None = None) -> Any:
     """
-    Return the core's rows for a matrix of scipy.sparse, as lists of its nonzeros.
+    Return the core's rows for a matrix of scipy.sparse, as lists of its stored numbers.
 
-    A CSR matrix with rising indices in each row is not copied.
+    A CSR matrix with rising indices in each row is not copied. Another is sorted, and entries that
+    it has more than once are summed, in a copy. `scales` are the network's, if each input has one.
 
     Raises
     ------
     ValueError
-        If an index is outside the matrix, or there are more columns than a C int holds.
+        If an index is outside the matrix, its arrays do not belong together, or there are more
+        columns than a C int holds.
     """
     if x.shape[1] > MAX_COLUMNS:
         raise ValueError(f"{name} must have at most {MAX_COLUMNS} columns where it is sparse, "
                          f"got {x.shape[1]}")
     x = x.tocsr()
     with np.errstate(over="ignore"):  # a later check finds infinities
-        rows = None if _are_long(x.indices, x.shape[1]) else build.Rows(x)
+        rows = None if _are_long(x.indices, x.shape[1]) else build.Rows(x, False, scales)
         if rows is None or not rows.is_sound():
-            x = x.copy()
+            _check_indices(x, name)
             try:
+                x = x.copy()
                 x.check_format()
             except ValueError as error:
                 raise ValueError(f"{name} must be a sound sparse matrix: {error}") from None
             x.sum_duplicates()
-            rows = build.Rows(x)
+            rows = build.Rows(x, False, scales)
     return rows
 
 
@@ -82,6 +87,16 @@ def _are_long(indices: NDArray[Any], columns: int) -> bool:
     """Return whether an index is outside the matrix, though maybe inside once cut to a C int."""
     return (indices.itemsize > 4 and indices.size > 0
             and int(indices.view(f"u{indices.itemsize}").max()) >= columns)  # negative: very large
+
+
+def _check_indices(x: Any, name: str) -> None:
+    """Raise ValueError if an index of a CSR matrix is outside it, and say where."""
+    indices = x.indices[:max(0, int(x.indptr[-1]))]
+    wrong = np.flatnonzero((indices < 0) | (indices >= x.shape[1]))
+    if wrong.size:
+        row = int(np.searchsorted(x.indptr, wrong[0], side="right")) - 1
+        raise ValueError(f"{name} must have column indices in 0..{x.shape[1] - 1}, "
+                         f"got {indices[wrong[0]]} in row {row}")
 
 
 class SparseTargets(RowSource):
@@ -106,6 +121,21 @@ class SparseTargets(RowSource):
         """Return x, y and weights of these examples."""
         weights = None if self.weights is None else self.weights[indices]
         return self.x[indices], self.y[indices], weights
+
+
+def spread(n: int, count: int) -> NDArray[np.intp]:
+    """Return at most so many of the numbers below n, spread evenly."""
+    return np.unique(np.linspace(0, n - 1, count).astype(np.intp))
+
+
+def checksum(rows: Any, targets: Any) -> str:
+    """Return the type of the core's rows, and a checksum of them, their targets and weights."""
+    x = rows.x
+    found, parts = 0, [x.data, x.indices, x.indptr] if arrays.is_sparse(x) else [x]
+    for part in (*parts, targets.y, targets.weights):
+        if part is not None:
+            found = zlib.crc32(np.ascontiguousarray(part).data, found)
+    return f"{x.dtype} with checksum {found:08x}"
 
 
 class Examples(ABC):
@@ -147,7 +177,7 @@ class Examples(ABC):
 
     def few(self, count: int) -> Part:
         """Return some examples, spread evenly."""
-        numbers = np.unique(np.linspace(0, len(self) - 1, count).astype(np.intp))
+        numbers = spread(len(self), count)
         return self.part(numbers, 0, len(numbers))
 
     @abstractmethod
@@ -157,6 +187,10 @@ class Examples(ABC):
     @abstractmethod
     def known_targets(self) -> NDArray[Any]:
         """Return y, or as much of it as is known."""
+
+    def fingerprint(self) -> str:
+        """Return words that tell these examples from others, as far as they are always the same."""
+        return f"{len(self):,} rows"
 
     def look_again(self) -> None:  # noqa: B027  others need do nothing
         """Raise ValueError if x of the last part is not finite, and the core cannot say where."""
@@ -186,7 +220,7 @@ class ArrayExamples(Examples):
     def take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
         """Return a copy of some examples."""
         weights = self.targets.weights
-        return (type(self.rows)(self.rows.x[indices]), type(self.targets)(
+        return (type(self.rows)(self.rows.x[indices], False, self.rows.scales), type(self.targets)(
             self.targets.y[indices], None if weights is None else weights[indices]))
 
     @property
@@ -206,6 +240,10 @@ class ArrayExamples(Examples):
         """Return y, as the core has it."""
         y: NDArray[Any] = self.targets.y
         return y
+
+    def fingerprint(self) -> str:
+        """Return the number of rows, and a checksum of some."""
+        return f"{super().fingerprint()}, {checksum(*self.take(spread(len(self), SAMPLE)))}"
 
 
 class StreamedExamples(Examples):
@@ -259,14 +297,21 @@ class StreamedExamples(Examples):
         """Return a label, or some rows of y if y has rows."""
         y: NDArray[Any] = self.first_targets.y
         if y.ndim == 2:
-            y = self.take(np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp)))[1].y
+            y = self.take(spread(self.n, 100))[1].y
         return y
+
+    def fingerprint(self) -> str:
+        """Return the number of rows; of what is in matrices, a checksum of some, too."""
+        words = super().fingerprint()
+        if not isinstance(self.source, SparseTargets):  # which may draw its rows
+            return words
+        return f"{words}, {checksum(*self.take(spread(self.n, SAMPLE)))}"
 
     def _row_of(self, x: Any) -> int:
         """Return about how many bytes a row of x takes."""
         if not arrays.is_sparse(x):
             return int(x.nbytes)
-        few = np.unique(np.linspace(0, self.n - 1, 100).astype(np.intp))
+        few = spread(self.n, 100)
         some = self.take(few)[0].x
         return int(some.data.nbytes + some.indices.nbytes) // len(few)
 

@@ -30,7 +30,7 @@ from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.checkpoints import Position
 from cbackprop.diagnosis import Diagnosis
-from cbackprop.engine import Engine
+from cbackprop.engine import Engine, Snapshot
 from cbackprop.history import MEASURED, SETS, SHORT, History, in_order
 from cbackprop.model import Model
 from cbackprop.mpi.alone import Alone
@@ -69,8 +69,10 @@ def _prepared(
     engine = network.engine
     ranks.check(class_weight)
     shuffle = _check.boolean("shuffle", shuffle)
-    if not isinstance(resume, (str, bytes, os.PathLike)):
-        resume = _check.boolean("resume", resume)
+    resume = bool(resume) if isinstance(resume, np.bool_) else resume
+    if not isinstance(resume, (bool, str, bytes, os.PathLike)):
+        raise TypeError(f"resume must be True, False or the path of a checkpoint, "
+                        f"got {_check.shown(resume)}")
     share = 0.0
     if validation_split is not None:
         share = _check.number("validation_split", validation_split, 0, 1)
@@ -174,6 +176,7 @@ class Training:
         self.eta, self.options, self.threads = eta, options, threads
         self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
         self.order, self.by_weight, self.split = order, by_weight, split
+        self.steps = -(-self.n // self.m)  # of an epoch
         self.others, self.given = dict(asked or {}), given or examples
         self.resume, before = resume is True, network.history
         self.checkpoint: checkpoints.Point | None = None
@@ -202,27 +205,20 @@ class Training:
         with self.engine.exclusive():
             self.ranks.agree(self)
             self.tuner = self.engine.tuner(self.ranks.own(self.m))
-            self.steps = -(-self.n // self.m)  # of an epoch
             # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
-            self.position, self.stopped = Position(), False
+            self.saved: Snapshot | None = None  # from before the epoch
             point, self.checkpoint = self.checkpoint, None
             self.history = history = self.go_on(point) if point else self.first_history()
             with suppress(StopTraining), self.ranks.running(), ExitStack() as ends:
                 ends.callback(self.ranks.settle, self.engine)
-                ends.callback(self.forget, self.network.trained_on)
-                ends.callback(self.examples.close)
-                self.network.trained_on = self.kind or self.network.trained_on
                 self.ranks.together(lambda: self.train(ends, point))
             return history
 
     def train(self, ends: ExitStack, point: checkpoints.Point | None) -> None:
         """Train for all epochs that are left; `ends` has what follows, however that goes."""
-        for callback in self.callbacks:
-            callback.asked, callback.training_state = self.asked, self.state
-            callback.on_train_begin(self.network, self.history)
-            ends.callback(callback.on_train_end, self.network, self.history)
+        self.enter(ends)
         if point:
             self.callbacks_go_on(self.ranks.callbacks(point.callbacks))
         for epoch in range(0 if self.stopped else self.history.epochs - len(self.history)):
@@ -230,8 +226,19 @@ class Training:
             self.call([callback.on_epoch_end for callback in self.callbacks])
             self.ranks.settle(self.engine)
 
+    def enter(self, ends: ExitStack) -> None:
+        """Begin with what the callbacks do first; `ends` calls what they do last."""
+        ends.callback(self.forget, self.network.trained_on)
+        ends.callback(self.examples.close)
+        self.network.trained_on = self.kind or self.network.trained_on
+        for callback in self.callbacks:
+            callback.asked, callback.training_state = self.asked, self.state
+            callback.on_train_begin(self.network, self.history)
+            ends.callback(callback.on_train_end, self.network, self.history)
+
     def first_history(self) -> History:
-        """Return the history that the training fills: a new one, or the network's."""
+        """Return the history that the training fills from its beginning: new, or the network's."""
+        self.position, self.stopped = Position(), False
         history = (self.resume and self.network.history) or History(
             metrics={name: [] for name in self.monitors if name not in MEASURED},
             minimized=tuple(name for name, (metric, _) in self.monitors.items()
@@ -302,7 +309,7 @@ class Training:
             lambda: schedules.rates(self.eta.watch(self.history), step, self.steps))
         if first:
             self.begin(float(etas[0]))
-        saved = engine.snapshot()
+        saved = self.saved = engine.snapshot(self.saved)
         at = self.position  # the epoch's beginning, or where a checkpoint was written
         cost, done, seed = at.cost, at.done, at.seed
         if self.order is None and seed is None:
@@ -335,9 +342,13 @@ class Training:
         for callback in self.callbacks:
             callback.on_measure(self.network, self.history)
         ranks.settle(engine)
-        seconds = ranks.first(lambda: seconds)
-        self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
-                         rows_per_second=n / seconds, **self.monitored())
+        self.record(cost, float(etas[-1]), ranks.first(lambda: seconds))
+
+    def record(self, cost: float, eta: float, seconds: float) -> None:
+        """Add an epoch to the history: its sum of costs, last learning rate and time."""
+        n = self.n
+        self.history.add(cost=cost / n, eta=eta, seconds=seconds, rows_per_second=n / seconds,
+                         **self.monitored())
         self.history.steps += self.steps
         self.position = Position()
         self.network.history = self.history

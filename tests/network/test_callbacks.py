@@ -651,7 +651,7 @@ def test_steps_and_progress_go_on():
 
 
 @pytest.mark.parametrize(("arguments", "error", "rule"), [
-    ({"resume": 1}, TypeError, "^resume must be True or False, got 1$"),
+    ({"resume": 1}, TypeError, "^resume must be True, False or the path of .*, got 1$"),
     ({"resume": True, "test_data": data()}, ValueError,
      r"^resume must find in network.history the entries that are recorded, \['eta', 'cost', 'acc"),
 ])

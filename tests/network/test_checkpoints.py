@@ -11,10 +11,19 @@ import numpy as np
 import pytest
 from refusals import one_line
 
-from cbackprop import Network, callbacks, files, schedules, thread_choice
+from cbackprop import (
+    DivergenceError,
+    Network,
+    callbacks,
+    files,
+    schedules,
+    streams,
+    thread_choice,
+)
 from cbackprop.callbacks import Callback, Checkpoint, EarlyStopping, WeightAverage
 from cbackprop.optimizers import KNOWN
 from cbackprop.sources import RowSource
+from cbackprop.streams import Stream
 
 SIZES, N, M, EPOCHS = [5, 7, 3], 47, 6, 4  # 8 steps in an epoch, the last of 5 rows
 TIMES = {"seconds", "rows_per_second"}
@@ -59,6 +68,19 @@ class Rows(RowSource):
     def take(self, indices):
         x, y = data()
         return x[indices], y[indices]
+
+
+class Blocks(Stream):
+    """The same rows in blocks, by default in a buffer of 12."""
+
+    bounds = np.array([0, 5, 15, 16, 30, N])
+
+    def __init__(self, memory=2200):
+        self.memory = memory
+
+    def read(self, block):
+        x, y = data()
+        return x[slice(*self.bounds[block:block + 2])], y[slice(*self.bounds[block:block + 2])]
 
 
 def state(net):
@@ -135,6 +157,8 @@ CASES = {
         np.where(np.abs(data()[0]) > 1, 1, 0).astype(np.uint8), data()[1])},
     "row source": {"training_data": Rows()},
     "row source, held out": {"training_data": Rows(), "validation_split": 0.2},
+    "stream": {"training_data": Blocks(), "test_data": Blocks()},
+    "stream in its order": {"training_data": Blocks(), "shuffle": False, "optimizer": "adam"},
     "test data": {"test_data": data(1)},
     "another generator": {"made": {
         "seed": lambda: np.random.Generator(np.random.MT19937(4))}},
@@ -154,6 +178,29 @@ def test_goes_on_to_the_bit(case, tmp_path, monkeypatch):
 def test_sparse_rows(labels, tmp_path):
     given = {"training_data": sparse(labels), "optimizer": "adam", "made": {"real": "float64"}}
     assert_same(killed(tmp_path / "last.npz", 5, 14, 20, **given), undisturbed(**given))
+
+
+def stored(folder, **given):
+    """A stream of two files, in blocks of 5 rows and buffers of a few mini-batches."""
+    for name, part in zip("xy", data(), strict=True):
+        np.save(folder / f"{name}.npy", part)
+    return streams.open(folder / "x.npy", folder / "y.npy", block=200, **given)
+
+
+def batches():
+    x, y = data()
+    for first in range(0, N, 7):
+        yield x[first:first + 7], y[first:first + 7]
+
+
+@pytest.mark.parametrize("source", [
+    lambda folder: stored(folder, memory=2000),
+    lambda folder: streams.batches(batches, memory=2000)], ids=["files", "batches"])
+def test_files_and_batches(source, tmp_path):
+    given = {"training_data": source(tmp_path), "optimizer": "adam", "made": {}}
+    net = network().engine.examples(given["training_data"], "")
+    assert len(net.order(1, M).rows(0)) < N / 2  # several buffers
+    assert_same(killed(tmp_path / "last.npz", 5, 9, 14, 20, **given), undisturbed(**given))
 
 
 @pytest.mark.parametrize("seconds", [0, 1e9])
@@ -188,6 +235,7 @@ def stopping(**given):
     lambda: [WeightAverage(0.9, every=100)],
     lambda: [*stopping()(), WeightAverage(0.8, every=1)],
     lambda: [EarlyStopping(data(2), "accuracy", patience=1)],
+    lambda: [EarlyStopping(data(2), lambda net, data: np.nan, patience=3, minimize=True)],
     lambda: [lambda net, history: len(history) == 2]])
 def test_callbacks_go_on(calls, tmp_path):
     given = {"made": {}, "evaluation_data": data(1), "eta": 1.5, "calls": calls}
@@ -259,6 +307,83 @@ def test_a_training_runs_again(tmp_path):
     assert [len(training.run()) for _ in range(2)] == [1, 1]
 
 
+# ---- when it is written, and when it is not ----
+
+
+@pytest.mark.parametrize(("every", "steps"), [
+    ({}, [8, 16, 24, 32]), ({"every_steps": 5}, [5, 10, 15, 20, 25, 30, 32]),
+    ({"every_steps": 16}, [16, 32]), ({"every_steps": 100}, [32]), ({"every_seconds": 1e9}, [32])])
+def test_when(every, steps, tmp_path, monkeypatch):
+    """An epoch's end is a step like any other, and the last has a file."""
+    found, save = [], files.save
+
+    def saved(path, state):
+        save(path, state)
+        found.append(state["history"].steps + state["training"]["position"]["done"])
+
+    monkeypatch.setattr(files, "save", saved)
+    trained(network(), callbacks=[Checkpoint(last=tmp_path / "last.npz", **every)])
+    assert found == steps
+
+
+def test_a_stop_is_the_end(tmp_path):
+    path, seen = tmp_path / "last.npz", []
+
+    class Stops(Callback):
+        every = 11
+
+        def on_batches(self, network, history, step):
+            seen.append(step)
+            return True
+
+    for _ in range(2):
+        net = trained(network(), resume=path, callbacks=[
+            Checkpoint(last=path, every_steps=11), Stops()])
+    assert seen == [11]
+    assert len(net.history) == 1
+    np.testing.assert_equal([*net.weights], [*Network.load(path).weights])
+
+
+class Breaks(Callback):
+    """Makes a parameter infinite: costs say so only in the next mini-batch."""
+
+    every = 12
+
+    def on_batches(self, network, history, step):
+        network.biases[-1][0] = np.inf
+
+
+def test_what_diverges_is_not_written(tmp_path):
+    path = tmp_path / "last.npz"
+    with pytest.raises(DivergenceError, match="in epoch 2"):
+        trained(network(), callbacks=[Checkpoint(last=path, every_steps=4), Breaks()])
+    kept = files.load(path)
+    assert (kept["history"].steps, kept["training"]["position"]["done"]) == (8, 0)
+    assert_same(killed(path, made={}), undisturbed(made={}))
+
+
+def test_a_continued_epoch_diverges(tmp_path):
+    """The checkpoint's parameters are kept."""
+    path = tmp_path / "last.npz"
+    with pytest.raises(Death):
+        trained(network(), callbacks=[Checkpoint(last=path, every_steps=10), Dies(11)])
+    net = network()
+    with pytest.raises(DivergenceError, match="in epoch 2"):
+        trained(net, resume=path, callbacks=[Breaks()])
+    np.testing.assert_equal([*net.weights], [*Network.load(path).weights])
+
+
+def test_a_generator_that_no_file_has(tmp_path):
+    class Own(np.random.PCG64):
+        pass
+
+    net = network(seed=lambda: np.random.Generator(Own(0)))
+    with one_line(TypeError, "last needs a seed whose bit generator is one of .*, got Own"):
+        trained(net, callbacks=[Checkpoint(last=tmp_path / "last.npz")])
+    assert net.history is None
+
+
+
 # ---- what a file is ----
 
 
@@ -305,8 +430,8 @@ def begun(path, *steps, **given):
     ({"validation_split": 0.1}, "rows = 47, got 42"),
     ({"test_data": data(1)}, r"entries of the history = \[.*\], got \[.*\]"),
     ({"training_data": tuple(part[:-1] for part in data())}, "rows = 47, got 46"),
-    ({"training_data": data(1)}, r"training_data = '47 rows of float64 with checksum \w{8}', "
-                                 r"got '47 rows of float64 with checksum \w{8}'"),
+    ({"training_data": data(1)}, r"training_data = '47 rows, float64 with checksum \w{8}', "
+                                 r"got '47 rows, float64 with checksum \w{8}'"),
     ({"training_data": data(dtype="float32")}, "training_data = .* got .*float32.*"),
     ({"sample_weight": np.full(N, 2)}, "training_data = .*"),
     ({"calls": stopping(), "evaluation_data": data(1)}, "entries of the history = .*"),
@@ -343,6 +468,15 @@ def test_other_epochs_and_mini_batches(tmp_path):
             network().SGD(data(), epochs, m, 0.1, resume=path)
 
 
+def test_another_buffer(tmp_path):
+    path = begun(tmp_path / "last.npz", training_data=Blocks())
+    with one_line(ValueError, r"training_data = '47 rows in 5 blocks, read into 2,200 bytes', "
+                              r"got '47 rows in 5 blocks, read into 2,500 bytes'"):
+        trained(network(), Blocks(2500), resume=path)
+    assert re.fullmatch(r"47 rows in .* blocks, read into 2,000 bytes, float64 with checksum .{8}",
+                        network().engine.examples(stored(tmp_path, memory=2000), "").fingerprint())
+
+
 def test_no_file_yet(tmp_path):
     """A training begins if it will write it: the command on a cluster is the same every time."""
     path, net = tmp_path / "last.npz", network()
@@ -351,7 +485,8 @@ def test_no_file_yet(tmp_path):
                                          r"Checkpoint\(last=...\) in callbacks will write: '.*'$"):
             net.SGD(data(), 1, M, 0.1, resume=path, callbacks=calls)
     assert net.history is None
-    net.SGD(data(), 1, M, 0.1, resume=path, callbacks=[Checkpoint(last=os.path.relpath(path))])
+    net.SGD(data(), 1, M, 0.1, resume=os.fsencode(path),
+            callbacks=[Checkpoint(last=os.path.relpath(path))])
     assert path.exists()
 
 
@@ -363,10 +498,9 @@ def test_a_network_is_no_checkpoint(tmp_path):
         trained(network(), resume=path)
 
 
-@pytest.mark.parametrize("resume", [None, 1, [], "x"])
+@pytest.mark.parametrize("resume", [None, 1, [], 0.5])
 def test_what_resume_is(resume):
-    error = FileNotFoundError if resume == "x" else TypeError
-    with one_line(error, "resume must "):
+    with one_line(TypeError, "^resume must be True, False or the path of a checkpoint, got "):
         trained(network(), resume=resume)
 
 

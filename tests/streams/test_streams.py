@@ -1,24 +1,27 @@
 """Streams: rows in blocks, of files and iterables, trained on as if they were in arrays."""
 
+import itertools
+import os
 import pickle
+import signal
+import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from refusals import one_line
 
-from cbackprop import Network, RowSource, callbacks, inspect, streams
-from cbackprop.streams.examples import BufferedExamples
+from cbackprop import Network, callbacks, inspect, streams
 
 N, K, J = 1003, 7, 3
 
 
-@pytest.fixture(scope="module", params=["float64", "float32", "uint8", "int32"])
-def arrays(request):
+def arrays(dtype):
     rng = np.random.default_rng(1)
-    x = rng.integers(0, 200, (N, K)).astype(request.param)
+    x = rng.integers(0, 200, (N, K)).astype(dtype)
     return x, rng.integers(0, J, N), rng.uniform(0.5, 2, N)
 
 
@@ -37,7 +40,7 @@ def npy(folder, x, y, w, **given):
 
 def several_npy(folder, x, y, w, **given):
     cuts = [0, 300, 301, 301, N]  # one row, and none
-    for at, (a, b) in enumerate(zip(cuts, cuts[1:], strict=False)):
+    for at, (a, b) in enumerate(itertools.pairwise(cuts)):
         for name, values in zip("xyw", (x, y, w), strict=True):
             np.save(folder / f"{name}-{at}.npy", values[a:b])
     return streams.open(folder / "x-*.npy", folder / "y-?.npy", sample_weight=folder / "w-*.npy",
@@ -76,7 +79,8 @@ def parquet(folder, x, y, w, **given):
     pq = pytest.importorskip("pyarrow.parquet")
     pq.write_table(made[:600], folder / "part-0.parquet", row_group_size=250)
     pq.write_table(made[600:], folder / "part-1.parquet", row_group_size=N)
-    return streams.open(folder / "part-*.parquet", target="label", sample_weight="w", **given)
+    (folder / "_SUCCESS").touch()
+    return streams.open(folder, target="label", sample_weight="w", **given)
 
 
 def feather(folder, x, y, w, **given):
@@ -130,14 +134,16 @@ def same(net, twin):
     return (net.engine.core.parameters == twin.engine.core.parameters).all()
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_stream_that_fits_in_memory_trains_as_arrays(form, arrays, tmp_path):
-    x, y, w = arrays
+@pytest.mark.parametrize(("form", "dtype"), [
+    *((form, "float32") for form in FORMS),
+    *itertools.product([one_npy, hdf5, parquet, own], ["uint8", "int32", "float64"])])
+def test_a_stream_that_fits_in_memory_trains_as_arrays(form, dtype, tmp_path):
+    x, y, w = arrays(dtype)
     stream = form(tmp_path, x, y, w)
     assert len(stream) == N
     assert (stream.width, stream.dtype) == (K, {"int32": "float64"}.get(str(x.dtype), x.dtype))
-    for dtype in ("float32", "float64"):
-        net, twin = network(dtype), network(dtype)
+    for real in ("float32", "float64"):
+        net, twin = network(real), network(real)
         history = net.SGD(stream, 2, 10, 0.5, test_data=stream, optimizer="momentum")
         wanted = twin.SGD((x, y), 2, 10, 0.5, test_data=(x, y), sample_weight=w,
                           optimizer="momentum")
@@ -152,8 +158,8 @@ def test_a_stream_that_fits_in_memory_trains_as_arrays(form, arrays, tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_in_their_order_rows_are_trained_on_as_in_arrays(form, arrays, tmp_path):
-    x, y, w = arrays
+def test_in_their_order_rows_are_trained_on_as_in_arrays(form, tmp_path):
+    x, y, w = arrays("uint8")
     stream = form(tmp_path, x, y, w, memory="9KB")
     net, twin = network(), network()
     net.SGD(stream, 2, 9, 0.5, shuffle=False)
@@ -165,3 +171,511 @@ def test_in_their_order_rows_are_trained_on_as_in_arrays(form, arrays, tmp_path)
 
 def examples_of(stream, check=False):
     return network().engine.examples(stream, "data", check)
+
+
+@pytest.mark.parametrize(("n", "rows", "m", "memory"), [
+    (1, 1, 1, 10**4), (100, 7, 10, 4000), (100, 7, 33, 10**4), (101, 1, 10, 5000),
+    (300, 300, 7, 8000), (1003, 40, 1, 3000), (1003, 97, 100, 30_000)])
+def test_an_epoch_takes_every_row_once_in_whole_mini_batches(n, rows, m, memory):
+    x, y = np.arange(n, dtype=np.float64)[:, None] * np.ones(K), np.arange(n) % J
+    examples = examples_of(Blocks(x, y, rows=rows, memory=memory))
+    epochs = []
+    for seed in (5, 6, 5):
+        order, seen, at = examples.order(seed, m), [], 0
+        while at < n:
+            part, targets, order_, first, last = examples.part(order, at, min(n, at + 3 * m))
+            some = part.x[order_[first:last], 0].astype(int)
+            assert (targets.y[order_[first:last]] == y[some]).all()
+            assert len(some) % m == 0 or at + len(some) == n
+            assert 0 < len(some) <= 3 * m
+            seen += some.tolist()
+            at += len(some)
+        assert sorted(seen) == list(range(n))
+        epochs.append(seen)
+    assert epochs[0] == epochs[2]  # the seed alone decides
+    assert n < 5 or epochs[0] != epochs[1]
+    middle = n // 2 // m * m  # as a training goes on that was interrupted there
+    part, _, order_, first, last = examples.part(examples.order(5, m), middle, min(n, middle + m))
+    assert part.x[order_[first:last], 0].tolist() == epochs[0][middle:middle + last - first]
+    examples.close()
+    assert threading.active_count() == 1
+
+
+def test_blocks_and_buffers_are_shuffled():
+    n = 2000
+    x, y = np.arange(n, dtype=np.float64)[:, None] * np.ones(K), np.zeros(n, int)
+    examples = examples_of(Blocks(x, y, rows=10, memory=80_000))
+    order = examples.order(1, 10)
+    assert n / 6 < order.size < n / 3
+    part, _, order_, _, last = examples.part(order, 0, n)
+    rows = part.x[order_[:last], 0]
+    assert last == order.size
+    assert len(np.unique(rows // 10)) == len(order.ranges(0)) >= order.size // 10
+    assert rows.min() < n / 10 < 9 * n / 10 < rows.max()
+    assert abs(np.corrcoef(np.arange(last), rows)[0, 1]) < 0.2
+    examples.close()
+
+
+def test_sorted_labels_are_learned_in_a_buffer_of_a_sixth():
+    from cbackprop import datasets
+
+    (x, y), test = datasets.load_mnist()
+    x, y = x[np.argsort(y, kind="stable")], np.sort(y)
+
+    def accuracy(memory):
+        net = Network([784, 30, 10], input_scale=1 / 255, seed=0)
+        history = net.SGD(Blocks(x, y, rows=20, memory=memory), 5, 10, 3.0, test_data=test)
+        return max(history.accuracy)
+
+    row = 784 + 8 + 4 * 11
+    assert accuracy(len(x) * row * 8 // 7 + 10**5) > 0.85  # all of it
+    assert accuracy(len(x) * row * 8 // 7 // 3) > 0.85  # two buffers
+
+
+def test_the_next_buffer_is_read_by_another_thread_while_this_one_trains(data):
+    read, threads = threading.Event(), set()
+
+    class Slow(Blocks):
+        def read(self, block):
+            if training:
+                threads.add(threading.current_thread())
+                if len(threads) and self.count > self.in_a_buffer:
+                    read.set()
+                self.count += 1
+            return super().read(block)
+
+    class Waits(callbacks.Callback):
+        every = 1
+
+        def on_batches(self, network, history, step):
+            assert read.wait(30)  # the first step, and already the second buffer is read
+
+    training = False
+    stream = Slow(*data, memory=60_000)
+    stream.count = 0
+    examples = examples_of(stream)
+    stream.in_a_buffer = examples.order(0, 10).size // 40 + 1
+    assert examples.order(0, 10).size < N / 2
+    training = True
+    network().SGD(stream, 1, 10, 0.1, callbacks=[Waits()])
+    assert threading.main_thread() not in {*threads} - {threading.main_thread()}
+    assert len(threads) == 2  # the main thread reads some rows first
+    assert threading.active_count() == 1
+
+
+class Ends(callbacks.Callback):
+    every = 1
+
+    def __init__(self, error):
+        self.error = error
+
+    def on_batches(self, network, history, step):
+        if step == 13:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [callbacks.StopTraining(), KeyboardInterrupt(), OSError("own")])
+def test_however_a_training_ends_no_thread_is_left(data, error):
+    stops = isinstance(error, callbacks.StopTraining)
+    with nullcontext() if stops else pytest.raises(type(error)):
+        network().SGD(Blocks(*data, memory=30_000), 3, 10, 0.1, callbacks=[Ends(error)])
+    assert threading.active_count() == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a lock there waits, whatever comes")
+def test_ctrl_c_ends_a_training_that_waits_for_its_reader(data):
+    began = threading.Event()
+
+    class Slow(Blocks):
+        def read(self, block):
+            if began.is_set():
+                time.sleep(0.01)
+            return super().read(block)
+
+    class Begins(callbacks.Callback):
+        def on_epoch_begin(self, network, history):
+            began.set()
+
+    def interrupt():
+        began.wait(30)
+        time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
+    stream = Slow(*data, rows=1, memory=60_000)  # 10 s in an epoch
+    thread, start = threading.Thread(target=interrupt), time.monotonic()
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        network().SGD(stream, 10, 10, 0.1, callbacks=[Begins()])
+    thread.join()
+    assert time.monotonic() - start < 30
+    assert threading.active_count() == 1
+
+
+def test_an_evaluation_that_fails_leaves_no_thread(data):
+    x, y = data
+    x = np.tile(x, (400, 1))
+    x[N * 399, 2] = np.inf
+    stream = Blocks(x, np.tile(y, 400), rows=1000)
+    with one_line(ValueError, rf"^x of test_data must be finite, got inf in column 2 of row "
+                              rf"{N * 399}$"):
+        network().total_cost(stream)
+    assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize("form", [npy, several_npy, npz, hdf5, parquet, feather])
+@pytest.mark.parametrize("change", ["truncate", "touch", "remove"])
+def test_a_file_that_changes_in_an_epoch_ends_it_and_nothing_is_lost(form, change, data, tmp_path):
+    x, y = data
+    stream = form(tmp_path, x, y, np.ones(N), memory="20KB")
+    path = max(tmp_path.glob("*"), key=lambda path: path.stat().st_size)
+    kept = []
+
+    class Changes(callbacks.Callback):
+        every = 1
+
+        def on_epoch_begin(self, network, history):
+            kept.append(network.engine.core.parameters.copy())
+
+        def on_batches(self, network, history, step):
+            if len(kept) == 2 and path.exists():
+                if change == "truncate":
+                    with open(path, "r+b") as file:
+                        file.truncate(path.stat().st_size // 2)
+                elif change == "touch":
+                    path.touch()
+                else:
+                    path.unlink()
+
+    net = network()
+    with one_line(OSError, rf"{path.name} must stay as it was opened, but (is gone|was changed)"):
+        net.SGD(stream, 3, 10, 0.1, callbacks=[Changes()])
+    assert (net.engine.core.parameters == kept[1]).all()
+    assert not (kept[0] == kept[1]).all()
+    assert len(net.history) == 1
+    assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize("form", [npy, several_npy, one_npy, npz, hdf5, parquet, feather, batches])
+def test_what_is_wrong_with_a_row_is_said_with_the_row(form, data, tmp_path):
+    x, y = data
+    where = {batches: "row 123 of the batches", several_npy: r"row 123 of .*x-0\.npy"}.get(
+        form, "row 123 of .*")
+    x = x.copy()
+    x[123, 5] = np.nan
+    column = {one_npy: "column 6", parquet: "column 'rest'", feather: "column 'rest'"}.get(
+        form, "column 5")
+    stream = form(tmp_path, x, y, np.ones(N), memory="20KB")
+    net = network()
+    before = net.engine.core.parameters.copy()
+    for call, name in ((lambda: net.SGD(stream, 2, 10, 0.1), "training_data"),
+                       (lambda: net.total_cost(stream), "test_data")):
+        with one_line(ValueError, rf"^x of {name} must be finite, got nan in {column} of {where}"):
+            call()
+    assert (net.engine.core.parameters == before).all()
+    y, x[123, 5], w = y.copy(), 0, np.ones(N)
+    y[123], w[500] = 7, -1
+    stream = form(tmp_path, x, y, np.ones(N), memory="20KB")
+    with one_line(ValueError, rf"^y of training_data must hold labels in 0..2, got 7.*in {where}"):
+        net.SGD(stream, 2, 10, 0.1)
+    y[123] = 0
+    stream = form(tmp_path, x, y, w, memory="20KB")
+    with one_line(ValueError, r"^sample_weight must not be negative, got -1, in row \d+ "):
+        net.SGD(stream, 2, 10, 0.1)
+    assert (net.engine.core.parameters == before).all()
+
+
+def test_numbers_beyond_float32_are_found(data):
+    x = data[0].copy()
+    x[77, 1] = 1e300
+    with one_line(ValueError, r"got 1e\+300 in column 1 of row 77, beyond float32$"):
+        network().SGD(Blocks(x, data[1]), 1, 10, 0.1)
+
+
+# ---- parts, copies ----
+
+
+@pytest.mark.parametrize("form", [several_npy, parquet, batches])
+@pytest.mark.parametrize("of", [1, 3, 7])
+def test_parts_are_all_rows_and_train_as_their_rows(form, of, data, tmp_path):
+    x, y = data
+    stream = form(tmp_path, x, y, np.ones(N))
+    parts = [stream.part(rank, of) for rank in range(of)]
+    cuts = [0, *np.cumsum([len(part) for part in parts]).tolist()]
+    assert cuts[-1] == N
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    for part, (first, last) in zip(parts, itertools.pairwise(cuts), strict=True):
+        blocks = [part.read(block) for block in range(len(part.bounds) - 1)]
+        assert (np.concatenate([block[0] for block in blocks]) == x[first:last]).all()
+        assert (np.concatenate([block[1] for block in blocks]) == y[first:last]).all()
+        assert part.where(len(part) - 1) == stream.where(last - 1)
+    net, twin = network(), network()
+    net.SGD(parts[-1], 1, 10, 0.1)
+    twin.SGD((x[cuts[-2]:], y[cuts[-2]:]), 1, 10, 0.1)
+    assert same(net, twin)
+
+
+def test_rows_of_rows(data):
+    x, y = data
+    part = Blocks(x, y).rows(35, 500).rows(3, 50)
+    assert (part.read(0)[0] == x[38:40]).all()
+    assert part.where(0) == "row 38"
+    for arguments, said in [((3, 3), "at least one, got 3 and 3"), ((0, N + 1), f"rows of {N}"),
+                            ((-1, 3), "at least 0, got -1"), (("a", 3), "integer")]:
+        with one_line((TypeError, ValueError), said):
+            Blocks(x, y).rows(*arguments)
+    with one_line(ValueError, r"rank must be an integer in 0..2"):
+        Blocks(x, y).part(3, of=3)
+    with one_line(ValueError, rf"of must be .* at most the {N} examples"):
+        Blocks(x, y).part(0, of=N + 1)
+
+
+@pytest.mark.parametrize("form", [npy, parquet, hdf5, a_list])
+def test_a_stream_is_pickled_without_its_rows(form, data, tmp_path):
+    x, y = data
+    stream = form(tmp_path, x, y, np.ones(N))
+    net, twin = network(), network()
+    net.SGD(stream, 1, 10, 0.1)
+    pickled = pickle.dumps(stream)
+    assert form is a_list or len(pickled) < 20_000 < x.nbytes
+    twin.SGD(pickle.loads(pickled), 1, 10, 0.1)
+    assert same(net, twin)
+
+
+def test_other_uses_of_a_stream(data):
+    x, y = data
+    stream = Blocks(x, y, memory=40_000)
+    net, twin = network(), network()
+    history = net.SGD(stream, 2, 10, evaluation_data=stream, monitor=["training_cost", "f1"])
+    assert history.eta[0] == twin.SGD((x, y), 1, 10).eta[0]
+    assert history.evaluation_f1[-1] == pytest.approx(net.measure((x, y))["f1"])
+    assert history.training_cost[-1] == pytest.approx(net.total_cost((x, y)), rel=1e-6)
+    found = inspect.find_eta(net, stream, steps=30, mini_batch_size=10)
+    assert found.suggestion > 0
+    net.classes = ["a", "b", "c"]
+    named = Blocks(x, np.array(["a", "b", "c"])[y])
+    assert net.total_cost(named) == pytest.approx(twin.total_cost((x, y)), abs=2)
+    assert net.evaluate(named) == net.evaluate((x, np.array(["a", "b", "c"])[y]))
+    assert threading.active_count() == 1
+
+
+def test_progress_knows_the_rows(data):
+    said = []
+    network().SGD(Blocks(*data, memory=40_000), 2, 10, 0.1,
+                  progress=lambda epoch, done, rows: said.append((epoch, done, rows)))
+    assert said[-1] == (1, N, N)
+    assert {rows for _, _, rows in said} == {N}
+
+
+def test_batches_are_read_anew_in_every_epoch(data):
+    x, y = data
+    passes = []
+
+    def noisy():
+        passes.append(0)
+        buffer = np.empty((100, K))  # the generator's own, used again
+        for first in range(0, 1000, 100):
+            buffer[...] = x[first:first + 100] + len(passes)
+            yield buffer, y[first:first + 100]
+
+    for memory in ("1MB", "20KB"):
+        passes.clear()
+        network().SGD(streams.batches(noisy, rows=1000, memory=memory), 3, 10, 0.1)
+        assert len(passes) == 3 + 2  # the type of x, and some rows to know the targets
+    images = streams.batches([(x[:N - 3].reshape(-1, K, 1), y[:N - 3])])
+    assert (len(images), images.width) == (N - 3, K)
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ([([[1.0] * K], [0]), ([[1.0] * 6], [0])], "7 columns in every batch.* got 6 at row 1"),
+    ([(np.ones((2, K), "f4"), [0, 0]), (np.ones((3, K)), [0, 0, 0])],
+     "one type in all batches, float32 as in the first, got float64 from row 2 of the batches"),
+    ([([[1.0] * K], [0, 1])], r"y of a batch must have a row for each of the 1 rows.*\(2,\)"),
+    ([[1.0] * K], r"a batch must be \(x, y\), or .* a list of 7 at row 0"),
+    ([1.0], r"a batch must be \(x, y\).* got a float at row 0"),
+    ([(1.0, [0])], "x of a batch must have a row for each example, got 1.0 at row 0"),
+    ([([["a"] * K], [0])], "x must hold real numbers"),
+    ([], "at least one example, got none")])
+def test_bad_batches_are_refused(given, said):
+    with one_line((TypeError, ValueError), said):
+        network().SGD(streams.batches(given), 1, 1, 0.1)
+
+
+@pytest.mark.parametrize(("rows", "said"), [(9, "9 rows in every pass, got more"),
+                                            (11, "11 rows in every pass, got 10")])
+def test_the_number_of_rows_must_be_true(rows, said):
+    with one_line(ValueError, said):
+        network().SGD(streams.batches([(np.ones((10, K)), [0] * 10)], rows=rows), 1, 5, 0.1)
+
+
+@pytest.mark.parametrize("bounds", [[0, 50], [0, 30, 30], [5, 40], [0, 30, 20], [0.0, 40.0], [0]])
+def test_bounds_must_be_true(bounds):
+    class Wrong(Blocks):
+        bounds = property(lambda self: np.array(bounds))
+
+    with one_line(ValueError, "bounds"):
+        network().SGD(Wrong(np.ones((40, K)), np.zeros(40, int)), 1, 5, 0.1)
+
+
+@pytest.mark.parametrize(("call", "error", "said"), [
+    (lambda s: streams.batches(iter([])), TypeError, "source must be .* give the function"),
+    (lambda s: streams.batches(3), TypeError, "source must be an iterable .* got 3"),
+    (lambda s: streams.batches([], rows=0), ValueError, "rows must be .* got 0"),
+    (lambda s: streams.batches([], memory="much"), ValueError, "memory must be .* got 'much'"),
+    (lambda s: streams.batches([], memory="5TB"), ValueError, "memory must be .* got '5TB'"),
+    (lambda s: streams.batches([], memory=2.5), TypeError, "memory must be .* got 2.5"),
+    (lambda s: network().SGD(s, 1, 10, 0.1, sample_weight=np.ones(N)), TypeError,
+     "sample_weight and class_weight need .* own weights"),
+    (lambda s: network().SGD(s, 1, 10, 0.1, validation_split=0.1), TypeError,
+     r"validation_split needs .* rows\(\) makes two"),
+    (lambda s: network().SGD(s, 1, N + 1, 0.1), ValueError, "at most the 1003 examples"),
+    (lambda s: Network([K + 1, 3]).SGD(s, 1, 1, 0.1), ValueError,
+     r"x of training_data must have sizes\[0\] = 8 columns, got shape \(1003, 7\)"),
+    (lambda s: network().LBFGS(s, 3), TypeError, r"must be \(x, y\) arrays"),
+    (lambda s: network().SGD(Blocks(s.x, s.y, memory=1000), 1, 10, 0.1), ValueError,
+     "memory must hold two mini-batches of 10 rows of training_data, 1,829 bytes, got 1,000")])
+def test_bad_arguments_are_refused(call, error, said, data):
+    with one_line(error, said):
+        call(Blocks(*data))
+    assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize(("given", "error", "said"), [
+    (["x.npy"], TypeError, "target must be the index of a column, or y must name .* got None"),
+    (["x.npy", "few.npy"], ValueError, r"few.npy must have as many rows as .*x.npy, 10"),
+    (["x.npy", ["y.npy", "y.npy"]], ValueError, "y must be 1 files, as x, got 2"),
+    (["none.npy"], FileNotFoundError, "none.npy"),
+    (["empty"], FileNotFoundError, "x must be a folder with files, got .*empty"),
+    (["none*.npy"], FileNotFoundError, "x must match a file, got .*none"),
+    (["text.npy"], ValueError, "text.npy must be a file of .npy, .npz, Parquet"),
+    (["cut.npy", "y.npy"], ValueError, "cut.npy must be a whole file of NumPy, 688 bytes .*, got"),
+    (["fortran.npy", "y.npy"], ValueError, "fortran.npy must lie row by row, got an array in For"),
+    (["names.npy", "y.npy"], TypeError, "names.npy must hold real numbers, got dtype <U1"),
+    (["packed.npz"], ValueError, "'x' of .*packed.npz must not be compressed"),
+    (["other.npz"], ValueError, r"other.npz must have an array 'x', got \['a', 'b'\]"),
+    (["other.npz", "y.npy"], ValueError, "y must be None for .*other.npz"),
+    ([["x.npy", "wide.npy"], ["y.npy", "y.npy"]], ValueError,
+     "wide.npy must have the columns of .*x.npy, got 8 columns .* for 7 columns"),
+    ([["x.npy", "bytes.npy"], ["y.npy", "y.npy"]], ValueError,
+     "bytes.npy must .*, got 7 columns of uint8 in x for 7 columns of float64 in x"),
+    ([["x.npy", "other.npz"], ["y.npy", "y.npy"]], ValueError, "other.npz must be of the format"),
+    ([3], TypeError, "x must be a path, or a list of paths, got 3"),
+    ([[]], ValueError, "x must be a file, got 0")])
+def test_bad_files_are_refused_by_name(given, error, said, tmp_path):
+    x = np.ones((10, K))
+    (tmp_path / "empty").mkdir()
+    for name, values in {"x": x, "few": np.zeros(9), "y": np.zeros(10, int), "wide": np.ones(
+            (10, 8)), "bytes": x.astype("u1"), "names": np.full((10, K), "a")}.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    np.save(tmp_path / "fortran.npy", np.asfortranarray(np.ones((10, K))))
+    (tmp_path / "text.npy").write_text("a,b\n1,2\n")
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-9])
+    np.savez_compressed(tmp_path / "packed.npz", x=x, y=x[:, 0])
+    np.savez(tmp_path / "other.npz", a=x, b=x)
+
+    def there(name):
+        if isinstance(name, list):
+            return [there(each) for each in name]
+        return tmp_path / name if isinstance(name, str) else name
+
+    with one_line(error, said):
+        streams.open(*map(there, given))
+
+
+@pytest.mark.parametrize(("second", "given", "said"), [
+    ({"a": [1.0], "label": [1]}, {}, "second.parquet must have the columns of .*first.parquet, "
+                                     "got column 'label' of int64 for column 'b' of double"),
+    ({"a": [1.0], "b": [1], "label": [1]}, {}, "column 'b' of int64 for column 'b' of double"),
+    ({"a": [1.0], "b": [1.0], "c": [1.0], "label": [1]}, {}, "got column 'c' of double for colu"),
+    (None, {"target": "lable"}, "target must name columns of .*first.*; did you mean 'label'"),
+    (None, {"target": None}, r"target must name the column of .*\['a', 'b', 'label'\]"),
+    (None, {"columns": ["a", "z"]}, "columns must name columns of .*, got 'z'"),
+    (None, {"columns": []}, "columns must be at least one of"),
+    (None, {"sample_weight": "z"}, "sample_weight must name columns of .*, got 'z'"),
+    ({"a": ["u"], "b": [1.0], "label": [1]}, {}, "real numbers, got column 'a' of .*second.* of "
+                                                 "type string: columns= leaves it out")])
+@pytest.mark.parametrize("write", ["parquet", "feather"])
+def test_tables_that_do_not_fit_are_refused_by_file_and_column(
+    write, second, given, said, tmp_path
+):
+    pa = pytest.importorskip("pyarrow")
+    if write == "parquet":
+        write = pytest.importorskip("pyarrow.parquet").write_table
+    else:
+        write = pytest.importorskip("pyarrow.feather").write_feather
+    one = {"a": [1.0, 2.0], "b": [1.0, 2.0], "label": [0, 1]}
+    for name, columns in (("first", one), ("second", second or one)):
+        write(pa.table(columns), str(tmp_path / f"{name}.parquet"))
+    with one_line((TypeError, ValueError), said):
+        streams.open(tmp_path / "*.parquet", **({"target": "label"} | given))
+
+
+def test_columns_of_tables(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = pa.table({
+        "a": pa.array([1, 2, 3], pa.int16()), "b": pa.array([True, False, True]),
+        "d": pa.array([None, 1.0, 2.0]), "e": pa.array([1.5, 2.5, 3.5], pa.float16()),
+        "name": pa.array(["x", "y", "x"]).dictionary_encode(), "z": [0.0, 0.5, 1.0]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    path = tmp_path / "a.parquet"
+    stream = streams.open(path, target=["z", "a"], columns=["b", "a", "e"])
+    x, y = stream.read(0)
+    assert (x.dtype, x.tolist()) == ("float32", [[1, 1, 1.5], [0, 2, 2.5], [1, 3, 3.5]])
+    assert y.tolist() == [[0, 1], [0.5, 2], [1, 3]]
+    x, y = streams.open(path, target="name", columns="b").read(0)
+    assert y.tolist() == ["x", "y", "x"]
+    with one_line(TypeError, "y of training_data must hold real numbers, .*'x'.*in row 0 of "):
+        Network([1, 2]).SGD(streams.open(path, target="name", columns="b"), 1, 1, 0.1)
+    with one_line(ValueError, "^column 'd' must not have missing values, got one in row 0 of "):
+        Network([1, 1]).SGD(streams.open(path, target="z", columns="d"), 1, 1, 0.1)
+
+
+@pytest.mark.parametrize(("magic", "module", "extra"), [
+    (b"PAR1", "pyarrow", "arrow"), (b"ARROW1\0\0", "pyarrow", "arrow"),
+    (b"\x89HDF\r\n\x1a\n", "h5py", "hdf5")])
+def test_a_missing_library_is_named_with_its_extra(magic, module, extra, monkeypatch, tmp_path):
+    (tmp_path / "file").write_bytes(magic + bytes(100))
+    monkeypatch.setitem(sys.modules, module, None)
+    with one_line(ModuleNotFoundError, rf"streams.open needs {module}: "
+                                       rf"pip install 'cbackprop\[{extra}\]'"):
+        streams.open(tmp_path / "file", target="y")
+
+
+@pytest.mark.parametrize("magic", [b"\x93NUMPY\1\0", b"PK\3\4", b"PAR1", b"ARROW1\0\0",
+                                   b"\x89HDF\r\n\x1a\n"])
+def test_damaged_files_are_named(magic, tmp_path):
+    if magic[:3] in (b"PAR", b"ARR"):
+        pytest.importorskip("pyarrow")
+    if b"HDF" in magic:
+        pytest.importorskip("h5py")
+    (tmp_path / "file").write_bytes(magic + bytes(100))
+    with one_line(ValueError, r"file must be a whole file of (NumPy|Parquet|Arrow|HDF5), got "):
+        streams.open(tmp_path / "file", target="y")
+
+
+@pytest.mark.slow
+def test_two_gigabytes_are_trained_on_in_less_than_512_megabytes(tmp_path):
+    program = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, (2**29, 2**29))
+import numpy as np
+from cbackprop import Network, streams
+stream = streams.open(*sys.argv[1:3])
+net = Network([4096, 2], output_activation="softmax", cost="log_likelihood", seed=0)
+history = net.SGD(stream, 1, 1000, 0.1, test_data=stream.rows(0, 10**5))
+assert history.rows == 2**19
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.uint8, (2**19, 4096))  # sparse
+    assert x.nbytes == 2**31
+    del x
+    np.save(tmp_path / "y.npy", np.arange(2**19) % 2)
+    found = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "x.npy"), str(tmp_path / "y.npy")],
+        capture_output=True, text=True, timeout=600, check=False,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    assert found.returncode == 0, found.stderr
+    assert int(found.stdout) < 2**29

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ class Alone:
     rank, size : int
         The number of this process, and how many there are.
     waited : float
-        The seconds that the last `train` waited for other ranks.
+        The seconds that the last `train` waited, for rows or for other ranks.
     shared : dict
         What trainings must have in common beside the arguments, to go on from a checkpoint.
     """
@@ -87,9 +88,10 @@ class Alone:
             The rows; the mini-batches that were asked for, which a part of the data may not reach,
             and those that are done; `cost` with the costs of all ranks added.
         """
-        m, n = training.m, len(training.examples)
+        m, n, before = training.m, len(training.examples), time.perf_counter()
         rows, targets, order, begin, last = training.examples.part(
             order, done * m, min(n, until * m))
+        self.waited = time.perf_counter() - before  # for rows, which says nothing of the team
         end, cost = training.engine.train(
             rows, targets, order, m, etas[done:until], begin, last, cost, team)
         return rows, done + -(-(last - begin) // m), done + -(-(end - begin) // m), cost

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import arrays
+from cbackprop import _check, arrays
 from cbackprop.core import _runtime
-from cbackprop.sources import Examples, Part
+from cbackprop.sources import Examples, Part, checksum
 
 from .stream import Reader, Stream
 
@@ -132,7 +132,12 @@ class BufferedExamples(Examples):
         real: str,
     ) -> None:
         self.stream, self.admit, self.name, self.check = stream, admit, name, check
-        self.n = len(stream)
+        self.bounds = bounds = np.asarray(stream.bounds)
+        if (bounds.ndim != 1 or bounds.dtype.kind not in "iu" or len(bounds) < 2 or bounds[0] != 0
+                or (np.diff(bounds) < 0).any()):
+            raise ValueError(f"bounds of {name} must be integers that rise from 0 to the number "
+                             f"of rows, got {_check.shown(stream.bounds)}")
+        self.n = int(bounds[-1])
         if self.n == 0:
             raise ValueError(f"{name} must hold at least one example, got none")
         self.real, self.most = real, self.n
@@ -169,7 +174,7 @@ class BufferedExamples(Examples):
         return self._order(seed, -(-self.n // (buffers * m)) * m)
 
     def _order(self, seed: int | None, size: int) -> BlockOrder:
-        bounds = self.stream.bounds
+        bounds = self.bounds
         blocks = (np.arange(len(bounds) - 1) if seed is None else
                   _runtime.random_order(len(bounds) - 1, (seed + 2**63) % 2**64))
         return BlockOrder(seed, blocks, np.cumsum(np.diff(bounds)[blocks]), size)
@@ -266,9 +271,15 @@ class BufferedExamples(Examples):
         y: NDArray[Any] = self.some[1].y
         return y
 
+    def fingerprint(self) -> str:
+        """Return what an order depends on, and a checksum of some rows that are always the same."""
+        words = (f"{super().fingerprint()} in {len(self.bounds) - 1:,} blocks, read into "
+                 f"{self.stream.memory:,} bytes")
+        return f"{words}, {checksum(*self.some)}" if self.stream.keeps else words
+
     def _few(self) -> tuple[Any, Any]:
         """Read the rows of `few`, which must be finite."""
-        bounds = self.stream.bounds
+        bounds = self.bounds
         blocks = np.unique(np.linspace(0, len(bounds) - 2, FEW_BLOCKS).astype(np.intp))
         counts = np.minimum(np.diff(bounds)[blocks], -(-FEW // len(blocks)))
         order = BlockOrder(None, blocks, np.cumsum(counts), int(counts.sum()))

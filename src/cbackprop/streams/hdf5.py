@@ -30,8 +30,8 @@ class Dataset:
 class _DatasetReading:
     def __init__(self, of: Dataset) -> None:
         self.of = of
-        with of.file.reading():
-            self.file = _h5py().File(of.file.path, "r")
+        of.file.check()
+        self.file = _h5py().File(of.file.path, "r")
         self.close, self.found = self.file.close, self.file[of.key]
 
     def into(self, first: int, last: int, out: NDArray[Any]) -> None:

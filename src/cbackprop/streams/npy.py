@@ -53,8 +53,8 @@ class NpyMatrix:
 class _NpyReading:
     def __init__(self, of: NpyMatrix) -> None:
         self.of = of
-        with of.file.reading():
-            self.file = open(of.file.path, "rb", buffering=0)  # noqa: SIM115  the reader closes it
+        of.file.check()
+        self.file = open(of.file.path, "rb", buffering=0)  # noqa: SIM115  the reader closes it
         self.close = self.file.close
         self.row_bytes = math.prod(of.shape[1:]) * of.dtype.itemsize
 

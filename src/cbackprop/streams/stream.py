@@ -78,7 +78,7 @@ class Stream(ABC):
 
     def reader(self) -> Reader:
         """Return a reader of its own for each thread."""
-        return Sequential(self.batches, self.where_in)
+        return Sequential(self.batches, np.diff(self.bounds), self.where_in)
 
     def where(self, row: int) -> str:
         """Name a row for an error, such as "row 7 of part-3.npy"."""
@@ -128,7 +128,7 @@ class Stream(ABC):
         if not first < last <= n:
             raise ValueError(f"first and last must be rows of {n}, at least one, got {first} and "
                              f"{last}")
-        bounds = self.bounds
+        bounds = np.asarray(self.bounds)
         blocks = np.arange(np.searchsorted(bounds, first, "right") - 1,
                            np.searchsorted(bounds, last, "left"))
         begin = np.maximum(bounds[blocks], first) - bounds[blocks]
@@ -292,15 +292,17 @@ class Sequential:
     ----------
     batches : callable (block)
         Yields x, y and perhaps weights.
+    lengths : array of int
+        The rows of each block.
     where : callable (block, row)
         Names a row for an error.
     """
 
     def __init__(
-        self, batches: Callable[[int], Iterator[tuple[Any, ...]]],
+        self, batches: Callable[[int], Iterator[tuple[Any, ...]]], lengths: NDArray[np.intp],
         where: Callable[[int, int], str],
     ) -> None:
-        self.batches, self.where = batches, where
+        self.batches, self.lengths, self.where = batches, lengths, where
         self.block, self.at = -1, 0
         self.left: tuple[Any, ...] = ()  # of a batch
 
@@ -320,6 +322,9 @@ class Sequential:
                                  f"got {some.dtype} from {self.where(block, first + done)} on")
             x[done:done + len(some)] = some
             rest.append((y, weights))
+        if self.left and last == self.lengths[block]:
+            raise ValueError(f"a block must have as many rows as bounds say, got more than {last} "
+                             f"up to {self.where(block, last - 1)}")
         ys, weights = zip(*rest, strict=True)
         return _joined(ys), _joined(weights)
 
@@ -329,7 +334,8 @@ class Sequential:
             given = next(self.iterator, None)
             if given is None:
                 row = self.where(self.block, self.at)
-                raise ValueError(f"a block must have as many rows as bounds say, got none at {row}")
+                raise ValueError(f"a block must have as many rows as bounds say, got none for "
+                                 f"{row}")
             self.left = as_batch(given, width, self.where(self.block, self.at))
         batch, n = self.left, len(self.left[0])
         self.left = () if count >= n else _sliced(batch, slice(count, None))

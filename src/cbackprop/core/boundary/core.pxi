@@ -34,7 +34,8 @@ cdef class Core(Parameters):
         needs.sums = sums or training and (
             m > SLICE or optimizer is not None and optimizer.options.clip_norm < INFINITY)
         needs.drops = optimizer is not None and optimizer.drops
-        needs.expands = (rows == NULL or rows.columns == NULL or self.net.scales != NULL
+        needs.expands = (rows == NULL or rows.columns == NULL
+                         or self.net.scales != NULL and not rows.scaled
                          or optimizer is not None and optimizer.noisy
                          and corrupts_inputs(&optimizer.noise))
         with cython.critical_section(self):
@@ -46,6 +47,7 @@ cdef class Core(Parameters):
         for t in range(threads):
             workspace.passes[t].training = training
             workspace.passes[t].noise = NULL
+            workspace.passes[t].marks_touched = False
             if optimizer is not None and optimizer.noisy:
                 workspace.passes[t].own_noise = optimizer.noise
                 workspace.passes[t].noise = &workspace.passes[t].own_noise
