@@ -1,5 +1,5 @@
 """
-What every change must pass: `.ci/run` runs all of it, .github/workflows/ci.yml each step as a job.
+What every change must pass: `.ci/run` runs all of it but `ray`, .github/workflows/ci.yml each step.
 
 The core, minutes of compiling, is compiled once: in an unpacked sdist, by the first session that
 needs it. What comes after proves something about that one build. Later runs of nox on the same
@@ -16,7 +16,8 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 
 BENCHMARKS = ["peers", "threads", "kernels", "growth", "backprop_vs_differences", "sklearn_fit",
-              "sparse_fit", "one_row", "book", "first_hour", "streaming"]
+              "sparse_fit", "sparse_steps", "one_row", "book", "first_hour", "streaming",
+              "scaling"]
 CONSTRAINTS = ["-c", "benchmarks/constraints.txt"]
 AT_ONCE = ["-n", "auto", "--dist", "worksteal"]  # tests, by pytest-xdist
 
@@ -112,6 +113,28 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(requires=["wheel"])
+def ray(session: nox.Session) -> None:
+    """Sweeps and fits in Ray's workers. Ray is 70 MB and slow to start: CI alone runs this."""
+    session.install(f"{wheel_of(session)}[test,ray]")
+    session.run("pytest", "-q", "tests/estimators/test_clusters.py", "tests/project/"
+                "test_examples.py", "-k", "ray")
+
+
+@nox.session(requires=["wheel"])
+def browser(session: nox.Session) -> None:
+    """Try the page of `cbackprop watch` in a Chromium, and let axe-core look at it."""
+    if not any(map(shutil.which, ("chromium", "google-chrome"))):
+        session.skip("there is no Chromium: apt-get install chromium")
+    if not shutil.which("npm"):
+        session.skip("there is no npm, which brings axe-core")
+    session.install(f"{wheel_of(session)}[test]", "playwright>=1.50")
+    modules = session.create_tmp()
+    session.run("npm", "install", "--silent", "--prefix", modules, "axe-core@4", external=True)
+    axe = Path(modules, "node_modules", "axe-core", "axe.min.js").resolve()
+    session.run("pytest", "-q", "tests/watch/test_browser.py", env={"CBACKPROP_AXE": str(axe)})
+
+
+@nox.session(requires=["wheel"])
 def neighbours(session: nox.Session) -> None:
     """Every benchmark at a tiny size, and the tests that compare with other libraries."""
     wheel = wheel_of(session)
@@ -120,8 +143,10 @@ def neighbours(session: nox.Session) -> None:
         session.run("python", f"benchmarks/{name}.py", "--tiny")
     session.run("python", "benchmarks/learning.py", "--tiny", "--work", "8-16-16-1")
     optimizers = "tests/core/test_optimizers.py"
-    session.run("pytest", "-q", *AT_ONCE, "tests/project/test_docs.py", "tests/estimators",
-                "tests/convert", "tests/tables", "tests/first_hour", "tests/core/test_sparse.py",
+    session.run("pytest", "-q", *AT_ONCE, "tests/project/test_docs.py",
+                "tests/project/test_pages.py", "tests/estimators",
+                "tests/convert", "tests/tables", "tests/first_hour", "tests/streams", "tests/mpi",
+                "tests/core/test_sparse.py",
                 "tests/network/test_by_layer.py", "tests/network/test_frames.py",
                 "tests/network/test_files.py", "tests/network/test_loggers.py",
                 f"{optimizers}::test_optimizers_as_pytorchs",

@@ -38,8 +38,8 @@ numpydoc_show_class_members = False  # the template of a class lists them
 numpydoc_xref_param_type = False
 
 sphinx_gallery_conf = {
-    "examples_dirs": ["../examples/chapter2", "../examples/inside"],
-    "gallery_dirs": ["gallery/chapter2", "gallery/inside"],
+    "examples_dirs": ["../examples/chapter2", "../examples/inside", "../examples/sparse_text"],
+    "gallery_dirs": ["gallery/chapter2", "gallery/inside", "gallery/sparse_text"],
     "filename_pattern": r"\.py$",
     "download_all_examples": False,
     "write_computation_times": False,
@@ -80,7 +80,8 @@ def draw(translator: Any, node: nodes.Element) -> None:
 
 # Pages link to what a reader of the repository finds; here are the pages that say the same.
 SAME = {"../README.md": "index.md", "../examples/chapter2/README.md": "gallery/chapter2/index.rst",
-        "../examples/inside/README.md": "gallery/inside/index.rst"}
+        "../examples/inside/README.md": "gallery/inside/index.rst",
+        "../examples/sparse_text/README.md": "gallery/sparse_text/index.rst"}
 
 
 def read(app: Any, name: str, source: list[str]) -> None:

@@ -74,7 +74,8 @@ def rules() -> Iterator[str]:
     yield "| name | class, with its defaults | a step, and its paper | also |"
     yield "|---|---|---|---|"
     for name, kind in optimizers.KNOWN.items():
-        numbers = ", ".join(f"{each.name}={each.default:g}" for each in dataclasses.fields(kind))
+        numbers = ", ".join(f"{each.name}={each.default:g}" for each in dataclasses.fields(kind)
+                            if each.name != "lazy")
         summary = inspect.getdoc(kind).partition("\n\n")[0].removesuffix(".")
         yield (f"| `{name}` | `{kind.__name__}({numbers})` | {summary} | "
                f"{also(optimizers.ROWS[name])} |")

@@ -23,14 +23,16 @@ from cbackprop.network import Network
 from cbackprop.parallel_training import mean_output, train_many
 from cbackprop.sources import RowSource
 
-__all__ = ["Activation", "Cost", "DivergenceError", "History", "Network", "RowSource", "book",
-           "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "mean_output",
-           "metrics", "optimizers", "plot", "schedules", "show_config", "streams", "sweep",
-           "tables", "train_many", "train_table"]  # not sklearn, which not everybody can import
+__all__ = ["Activation", "Cost", "DivergenceError", "Ensemble", "History", "Network", "RowSource",
+           "book", "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers",
+           "mean_output", "metrics", "optimizers", "plot", "schedules", "show_config", "streams",
+           "sweep", "tables", "train_many",
+           "train_table"]  # not sklearn, which not everybody can import
 
 # Most trainings need none of these.
 LAZY = ("book", "chapter2", "convert", "inspect", "loggers", "plot", "sklearn")
-LAZY_FUNCTIONS = {"sweep": "cbackprop.sweeps", "train_table": "cbackprop.table_training"}
+LAZY_FUNCTIONS = {"Ensemble": "cbackprop.ensemble", "sweep": "cbackprop.sweeps",
+                  "train_table": "cbackprop.table_training"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,13 +11,13 @@ from cbackprop.optimizers import Optimizer
 
 
 def plot(history: History, ax: Any = None) -> Any:
-    """Draw it on `ax`, by default a new figure's."""
+    """Draw it in the place of `ax`, by default in a new figure; return the Axes of the costs."""
     from cbackprop.plot import learning_curves  # most who train do not need it
 
     warnings.warn("History.plot is deprecated, and will be removed in the next version: "
                   "cbackprop.plot.learning_curves(history) draws it", DeprecationWarning,
                   stacklevel=2)
-    return learning_curves(history, ax=ax)
+    return learning_curves(history, ax=ax)[0]
 
 
 def decays(optimizer: Optimizer) -> tuple[float, ...]:

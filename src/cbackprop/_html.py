@@ -10,11 +10,26 @@ COLOURS = "#3b82f6", "#e07b39", "#10a37f", "#c0508f"  # legible on white and on 
 
 def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table. The text of the cells is escaped."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
-                   for row in rows)
-    return (f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
+    columns = zip(*rows, strict=True) if rows else [("",)] * len(header)
+    numbers = [all(map(_is_number, filter(None, column))) for column in columns]
+
+    def row(cells: Sequence[str], kind: str) -> str:
+        return "".join(
+            f'<{kind} style="padding:1px 8px;text-align:{"right" if at_right else "left"}">'
+            f"{escape(cell)}</{kind}>" for cell, at_right in zip(cells, numbers, strict=True))
+
+    body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in rows)
+    return (f'<table><caption style="padding:6px 8px;text-align:left;width:max-content">'
+            f"{escape(caption)}</caption><thead><tr>{row(header, 'th')}</tr></thead>"
             f"<tbody>{body}</tbody></table>")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", ""))
+    except ValueError:
+        return False
+    return True
 
 
 def curves(series: Mapping[str, Sequence[float]]) -> str:

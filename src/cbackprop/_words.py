@@ -62,6 +62,24 @@ ARGUMENTS = {our: words.split() for our, words in {
     "n_iter_no_change": "patience",
     "validation_fraction": "validation_split",
 }.items()}
+# The names that they have for what a network does, and what does it here.
+METHODS = {word: ours for ours, words in {
+    "SGD trains, and cbackprop.sklearn.MLPClassifier and MLPRegressor have fit":
+        "fit partial_fit train fit_generator train_model learn",
+    "Network takes the cost, and SGD the optimizer and the metrics, as monitor": "compile",
+    "update_mini_batch takes one step": "train_on_batch train_step step partial_train",
+    "feedforward returns the outputs": "forward call apply predict_on_batch activate",
+    "backprop returns the gradient": "backward grad gradient zero_grad",
+    "evaluate, accuracy and measure say how good it is": "score test eval test_on_batch",
+    "weights and biases are lists of arrays, which may be assigned":
+        "parameters named_parameters params get_weights set_weights trainable_weights "
+        "trainable_variables coefs_ intercepts_ layers coef_ intercept_",
+    "save writes a file that load reads; weights and biases are lists of arrays":
+        "state_dict load_state_dict save_weights load_weights save_model load_model",
+    "predict returns classes, predict_proba probabilities": "predict_classes decision_function",
+    "sizes, dtype and threads are fixed or set when it is made": "to cuda cpu double half",
+    "history has the cost of each epoch": "loss loss_ losses loss_curve_",
+}.items() for word in words.split()}
 # Functions in which an argument is looked up first.
 SEARCHED_FIRST = "Network.SGD", "Model.__init__", "EarlyStopping.__init__"
 _functions: dict[str, Callable[..., Any]] = {}  # functions by their qualified names
@@ -103,6 +121,20 @@ def meant(word: object, known: Iterable[str]) -> str:
     """Return "; did you mean ...?", the end of an error, or "" if no known name is close."""
     name = nearest(word, known)
     return "" if name in (None, word) else f"; did you mean {name!r}?"
+
+
+def unknown_attribute(owner: object, name: str) -> AttributeError:
+    """
+    Return the error for an attribute that there is not; it says what does its work here.
+
+    Examples
+    --------
+    >>> print(unknown_attribute(3, "forward"))
+    'int' object has no attribute 'forward': feedforward returns the outputs
+    """
+    remedy = f": {METHODS[name]}" if name in METHODS else ""
+    return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{remedy}",
+                          name=name, obj=owner)
 
 
 def suggesting(*methods: str, **handing_on: str) -> Callable[[C], C]:

@@ -310,14 +310,25 @@ def examples(
     TypeError, ValueError
         If it is no data set, is empty, or has bad rows or targets.
     """
-    if isinstance(data, tuple) and len(data) == 2 and not all(map(_is_pair, data)):
-        x, y = data
-    else:
-        x, y = batches(data, name) if is_loader(data) else columns(data, name, sizes[0])
+    x, y = x_and_y(data, name, sizes[0])
     x = rows_or_sparse(x, sizes[0], part("x", name))
     if x.shape[0] == 0:
         raise ValueError(f"{name or 'x'} must hold at least one example, got none")
     return x, targets(y, x.shape[0], sizes[-1], real, part("y", name), admit)
+
+
+def x_and_y(data: Any, name: str, width: int) -> tuple[Any, Any]:
+    """
+    Return x and y of a data set, which `examples` describes, and read nothing of (x, y) itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `columns` and `batches`.
+    """
+    if isinstance(data, tuple) and len(data) == 2 and not all(map(_is_pair, data)):
+        return data
+    return batches(data, name) if is_loader(data) else columns(data, name, width)
 
 
 def part(of: str, name: str) -> str:
@@ -401,7 +412,7 @@ def _joined(given: Iterable[Any], name: str, rule: str) -> tuple[NDArray[Any], N
             came = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
             raise TypeError(f"{rule}, got a {type(batch).__name__}{came}")
         for values, of, kept in zip(batch, "xy", parts, strict=True):
-            array = numbers(values, part(of, name))
+            array = _numbers_or_names(values, part(of, name))
             if array.ndim == 0:
                 raise ValueError(f"{part(of, name)} must have one value or row for each example "
                                  "of a batch, got a single number")
@@ -418,6 +429,15 @@ def _joined(given: Iterable[Any], name: str, rule: str) -> tuple[NDArray[Any], N
     return np.concatenate(parts[0]), np.concatenate(parts[1])
 
 
+def _numbers_or_names(values: Any, name: str) -> NDArray[Any]:
+    """Return an array; names of classes are left to whoever knows the classes."""
+    if isinstance(values, (list, tuple)) and values and isinstance(values[0], str):
+        return np.array(values)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "U":
+        return values
+    return numbers(values, name)
+
+
 def _stack(items: tuple[Any, ...], name: str) -> NDArray[Any]:
     """Stack the values of single examples into rows, and labels into a vector."""
     types = set(map(type, items))
@@ -426,6 +446,8 @@ def _stack(items: tuple[Any, ...], name: str) -> NDArray[Any]:
         return numbers(np.concatenate(items), name).reshape(len(items), -1)
     if all(issubclass(kind, (int, np.integer)) for kind in types):
         return numbers(items, name)
+    if any(issubclass(kind, str) for kind in types):  # names of classes
+        return np.array(items, dtype=None if len(types) == 1 else object)
     arrays = [numbers(item, name) for item in items]
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:

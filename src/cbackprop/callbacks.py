@@ -529,6 +529,54 @@ class Checkpoint(Best):
         self._written = time.monotonic()
 
 
+class Snapshots(Callback):
+    """
+    Copies of the network from before the training and after its epochs, to look at them later.
+
+    Parameters
+    ----------
+    every : int
+        The number of epochs from one copy to the next.
+
+    Attributes
+    ----------
+    networks : list of Network
+    epochs : list of int
+        How many epochs of the history each of them has behind it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `every` is no positive integer.
+
+    Examples
+    --------
+    >>> seen = Snapshots(every=2)
+    >>> net = cbackprop.Network([2, 1], seed=0)
+    >>> history = net.SGD(([[0.0, 1.0]], [[1.0]]), 4, 1, 0.5, callbacks=[seen])
+    >>> seen.epochs, [network.feedforward([0.0, 1.0]).shape for network in seen.networks]
+    ([0, 2, 4], [(1,), (1,), (1,)])
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        self.every_epochs = _check.integer("every", every, 1)
+        self.networks: list[Any] = []
+        self.epochs: list[int] = []
+
+    def on_train_begin(self, network: Any, history: History) -> None:
+        """Keep the network as it is before the first epoch."""
+        self._keep(network, len(history))
+
+    def on_epoch_end(self, network: Any, history: History) -> None:
+        """Keep it after an epoch whose turn it is."""
+        if len(history) % self.every_epochs == 0:
+            self._keep(network, len(history))
+
+    def _keep(self, network: Any, epoch: int) -> None:
+        self.networks.append(network.copy())
+        self.epochs.append(epoch)
+
+
 class WeightAverage(Callback):
     """
     Keeps an exponential average of the parameters, with which the network is measured and saved.

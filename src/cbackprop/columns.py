@@ -25,8 +25,11 @@ FEATURES = frozenset(("income",))  # if they are numbers of many values
 INDICES = frozenset((
     "index", "idx", "id", "row", "rows", "row_id", "row_number", "rowid", "rownames", "row_names",
     "no", "nr", "num", "number", "sno", "s_no", "serial_no", "serno", "obs", "key"))
+TIMES = frozenset((
+    "year", "yr", "quarter", "month", "week", "day", "weekday", "date", "time", "datetime",
+    "timestamp", "hour", "minute", "second"))  # "survival_time" may well be a target
 NAMELESS = re.compile(r"(?:unnamed: \d+)?", re.I)
-MIN_PIXELS = 16  # columns
+MIN_BESIDE_LABEL = 16  # columns of pixels, for the first column to be their label
 MAX_CLASSES = 100
 
 
@@ -65,7 +68,7 @@ def are_labels_first(columns: Sequence[NDArray[Any]]) -> bool:
     True
     """
     first, *pixels = columns
-    if len(pixels) < MIN_PIXELS or not _are_labels(first) or _are_labels(pixels[-1]):
+    if len(pixels) < MIN_BESIDE_LABEL or not _are_labels(first) or _are_labels(pixels[-1]):
         return False
     if all(map(_are_bytes, pixels)) and max(float(column.max()) for column in pixels) > first.max():
         return True
@@ -105,6 +108,18 @@ def means_index(name: str) -> bool:
     """
     return (NAMELESS.fullmatch(name.strip()) is not None or normal(name) in INDICES
             or re.search(r"(?:[a-z]I[Dd]|[_\W][Ii][Dd])$", name.strip()) is not None)
+
+
+def means_time(name: str) -> bool:
+    """
+    Return whether a name means a point in time.
+
+    Examples
+    --------
+    >>> [means_time(name) for name in ("Year", "end_date", "survival time")]
+    [True, True, False]
+    """
+    return normal(name) in TIMES or normal(name).endswith(("_date", "_year", "_timestamp"))
 
 
 def _are_labels(column: NDArray[Any]) -> bool:

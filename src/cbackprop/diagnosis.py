@@ -31,6 +31,8 @@ FAR, NEAR = 60.0, 1e-3  # a root mean square of x outside these is far from 1: M
 FAR_TARGET = 10.0  # standard deviation of y: numbers that fit x of unit scale are near 1
 FAR_BYTES = 5.0  # the same for bytes, which are seldom anything but pixels
 DEAD = 0.9  # share of a layer's neurons
+RELUS = ("relu", "relu6")  # which are exactly 0, and learn nothing there
+WANTED = 3  # examples whose targets are not 0, before an output of 0 for all is dead
 SATURATED = 0.99  # share of a layer's activations
 AT_END = 1e-3  # share of the range of an activation that counts as its end
 UNMOVED = 0.99  # share of the first epoch's cost
@@ -160,11 +162,28 @@ def dead_neurons(sample: Sample) -> str | None:
     for at, (layer, a) in enumerate(hidden):
         for _, name, part in _parts(layer, a):
             dead, count = int((part == 0).all(axis=0).sum()), part.shape[1]
-            if name in ("relu", "relu6") and dead > DEAD * count:
+            if name in RELUS and dead > DEAD * count:
                 return (f"{dead} of {count} relus of layer {at} are 0 for all of {len(sample)} "
                         f"examples, and learn nothing: {sample.causes}; "
                         'activation="leaky_relu" does not die')
     return None
+
+
+def dead_outputs(sample: Sample) -> str | None:
+    """Look for relus among the outputs that are 0 for all examples, while their targets are not."""
+    if sample.wanted is None:
+        return None
+    first, dead = 0, 0
+    for _, name, part in _parts(sample.engine.activations[-1], sample.a[-1]):
+        wanted = sample.wanted[:, first:first + part.shape[1]]
+        first += part.shape[1]
+        if name in RELUS:
+            dead += int(((part == 0).all(axis=0) & ((wanted > 0).sum(axis=0) >= WANTED)).sum())
+    if not dead:
+        return None
+    better = "sigmoid" if ((sample.wanted >= 0) & (sample.wanted <= 1)).all() else "identity"
+    return (f"{dead} of {first} outputs are relus that are 0 for all of {len(sample)} examples, "
+            f'and learn nothing: output_activation="{better}" does not die')
 
 
 def saturated(sample: Sample) -> str | None:
@@ -214,7 +233,7 @@ def is_at_chance(sample: Sample) -> bool:
 
 
 Check: TypeAlias = Callable[[Sample], "str | None"]
-OF_OUTPUTS: tuple[Check, ...] = (far_targets, dead_neurons, saturated, stuck)
+OF_OUTPUTS: tuple[Check, ...] = (far_targets, dead_neurons, dead_outputs, saturated, stuck)
 
 
 class Diagnosis(Callback):

@@ -19,7 +19,7 @@ from cbackprop.arrays import Admit
 from cbackprop.core import _dispatch
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.optimizers import TrainingOptions
-from cbackprop.parameters import KINDS, Views, blocks
+from cbackprop.parameters import NAMES, Views, blocks
 from cbackprop.sources import (
     ArrayExamples,
     Examples,
@@ -106,7 +106,7 @@ class Engine:
         weights, biases = self.core.views(self.core.parameters)
         for b, has_any in zip(biases, self.biased, strict=True):
             b.flags.writeable = has_any
-        self.weights, self.biases = map(Views, KINDS, (weights, biases))
+        self.weights, self.biases = map(Views, NAMES, (weights, biases))
         self._in_training = threading.Lock()
         self._trained_by: int | None = None  # the number of a thread
 
@@ -220,7 +220,8 @@ class Engine:
     def rows(self, x: Any, name: str, skip_zeros: bool = False) -> Rows:
         """Return the core's rows for dense or sparse x, not checked for finite numbers."""
         if arrays.is_sparse(x):
-            rows: Rows = listed(self.build, x, name)
+            scales = np.asarray(self.input_scale, self.dtype)
+            rows: Rows = listed(self.build, x, name, scales if scales.ndim else None)
             return rows
         return self.build.Rows(x, skip_zeros)
 
@@ -293,10 +294,17 @@ class Engine:
         """Draw a seed."""
         return int(self.random.integers(2**64, dtype=np.uint64))
 
-    def snapshot(self) -> Snapshot:
-        """Return a copy of all that training changes."""
-        return (self.core.parameters.copy(), self.random.bit_generator.state,
-                self.optimizer_state and self.optimizer_state.copies())
+    def snapshot(self, last: Snapshot | None = None) -> Snapshot:
+        """
+        Return a copy of all that training changes.
+
+        It takes the memory of the last one, if given: for the wide layers of sparse rows, new
+        memory costs as much as an epoch.
+        """
+        parameters, _, state = last or (np.empty_like(self.core.parameters), None, None)
+        np.copyto(parameters, self.core.parameters)
+        return (parameters, self.random.bit_generator.state,
+                self.optimizer_state and self.optimizer_state.copies(state))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Restore what `snapshot` returned."""

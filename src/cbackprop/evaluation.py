@@ -12,6 +12,7 @@ from cbackprop import _words, metrics
 from cbackprop.metrics import CLASSES, LABELS
 from cbackprop.model import Model
 from cbackprop.sources import Examples
+from cbackprop.tables import given
 
 
 @_words.suggesting("total_cost")
@@ -62,7 +63,7 @@ class Evaluation(Model):
             row = int(np.argwhere(found < 0)[0, 0])
             raise ValueError(f"predict needs outputs that are numbers, got NaN for example {row}")
         if self.classes is not None and kind.name == CLASSES:
-            return np.asarray(self.classes)[found]
+            return given.array(self.classes)[found]
         if kind.name == LABELS or outputs.shape[1] == 1:
             pair = np.array([kind.low, kind.high])
             whole = (pair == np.rint(pair)).all()

@@ -13,6 +13,22 @@ MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
 SETS = ("training", "evaluation", "test")
 SHORT = {"test_accuracy": "accuracy"}  # entries with the book's names, which have no prefix
+PRINTED = {"r2": "R2", "mae": "MAE", "rmse": "RMSE", "f1": "F1 (macro)"}  # in lines for people
+
+
+def printed(name: str) -> str:
+    """
+    Return what people read for an entry or a metric.
+
+    Examples
+    --------
+    >>> printed("test_f1"), printed("log_loss")
+    ('test F1 (macro)', 'log loss')
+    """
+    of, _, metric = name.partition("_")
+    if of not in SETS:
+        of, metric = "", name
+    return f"{of} {PRINTED.get(metric, metric.replace('_', ' '))}".strip()
 
 
 @dataclass(repr=False)
@@ -92,17 +108,17 @@ class History:
 
     def __repr__(self) -> str:
         parts = [f"{len(self)} of {self.epochs} epochs"]
-        for name, _ in self._measured():
-            epoch, value = self._best(name)
+        for name, _ in self.measured():
+            epoch, value = self.best(name)
             parts.append(f"{name} {value:.4g}{f' in epoch {epoch}' * (epoch < len(self))}")
         return f"<History: {', '.join(parts)}>"
 
     def _repr_html_(self) -> str:
         rows = []
-        for name, values in self._measured():
-            epoch, value = self._best(name)
+        for name, values in self.measured():
+            epoch, value = self.best(name)
             rows.append([name, f"{values[0]:.4g}", f"{values[-1]:.4g}", f"{value:.4g}", str(epoch)])
-        drawn = [_html.curves({name: values for name, values in self._measured()
+        drawn = [_html.curves({name: values for name, values in self.measured()
                                if self.smaller_is_better(name) is falls})
                  for falls in (True, False)]
         caption = (f"{len(self)} of {self.epochs} epochs, mini-batches of {self.mini_batch_size} "
@@ -110,15 +126,31 @@ class History:
         header = ["", "first", "last", "best", "in epoch"]
         return f"<div>{_html.table(caption, header, rows)}{''.join(drawn)}</div>"
 
-    def _best(self, name: str) -> tuple[int, float]:
-        """Return the epoch of the best value, counted from 1, and the value; NaN is never best."""
+    def best(self, name: str) -> tuple[int, float]:
+        """
+        Return the epoch of an entry's best value, counted from 1, and the value.
+
+        NaN is never the best.
+
+        Raises
+        ------
+        ValueError
+            If this training does not record the entry.
+
+        Examples
+        --------
+        >>> net = cbackprop.Network([2, 3, 1], seed=0)
+        >>> history = net.SGD(([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]]), 3, 1, eta=0.5)
+        >>> history.best("cost") == (3, history.cost[2])
+        True
+        """
         values, falls = self.series(name), self.smaller_is_better(name)
         worst = math.inf if falls else -math.inf
         scores = [worst if math.isnan(value) else value for value in values]
         at = scores.index((min if falls else max)(scores))
         return at + 1, values[at]
 
-    def _measured(self) -> list[tuple[str, list[float]]]:
+    def measured(self) -> list[tuple[str, list[float]]]:
         """Return the entries that say how well training went."""
         return [(name, self.series(name)) for name in self.recorded
                 if name not in ("eta", "seconds", "rows_per_second") and self.series(name)]
@@ -174,9 +206,9 @@ class History:
     def line(self) -> str:
         """Return the last epoch in a line, as ``verbose=True`` and the command line print it."""
         parts = [f"epoch {len(self):>{len(str(self.epochs))}}"]
-        for name, values in self._measured():
+        for name, values in self.measured():
             value = values[-1]
-            parts.append(f"{name.replace('_', ' ')} " + (
+            parts.append(f"{printed(name)} " + (
                 f"{value * 100:5.2f} %" if name.endswith("accuracy") else f"{value:<7.4g}"))
         return "  ".join([*parts, f"{self.seconds[-1]:.2f} s"])
 

@@ -34,7 +34,7 @@ CLASSES, LABELS, NUMBERS, COUNTS = "classes", "labels", "numbers", "counts"
 WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNTS: "counts"}
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names
 RISING = "_score", "_accuracy"
-SAMPLE = 1000  # rows that stand for all
+KIND_ROWS = 1000  # rows that stand for all
 FEW = 10  # rows that may hold two values by chance
 
 
@@ -175,7 +175,7 @@ def _pair(values: Values, n: int, likely: bool, below_0: bool) -> tuple[float, f
 def _shares(y: NDArray[Any]) -> bool:
     """Return whether rows are shares of 1, the probabilities of classes."""
     return all(some.min() >= 0 and np.allclose(some.sum(axis=1), 1, rtol=0, atol=1e-4)
-               for some in (y[:1], y[:: max(1, len(y) // SAMPLE)]))
+               for some in (y[:1], y[:: max(1, len(y) // KIND_ROWS)]))
 
 
 # ---- decisions ----
@@ -598,18 +598,28 @@ def are_probabilities(engine: Engine) -> bool:
 
 
 def measure(
-    engine: Engine, examples: Examples, asked: Sequence[Metric], kind: Kind
+    engine: Engine, examples: Examples, asked: Sequence[Metric], kind: Kind,
+    merged: Callable[[Any, Callable[[Any, Any], Any]], Any] = lambda found, merge: found,
 ) -> dict[Metric, float]:
     """
     Return the values of these metrics for a set, which is read once.
 
     The core counts right examples and adds up the cost. The other metrics share one more pass.
+
+    Parameters
+    ----------
+    engine : Engine
+    examples : Examples
+    asked : sequence of Metric
+    kind : Kind
+    merged : callable (found, merge), optional
+        Returns what all processes found, if each has a part of the set.
     """
     in_core = [metric for metric in asked if metric is cost
                or (metric is accuracy and decides(engine, kind))]
     others = [metric for metric in asked if metric not in in_core]
-    n, correct, total = len(examples), 0, 0.0
-    said: dict[Metric, Sequence[Any]] = {}
+    correct, total = 0, 0.0
+    said: list[Sequence[Any]] = []
     for rows, targets in examples.all():
         if in_core:
             right, costs = engine.core.evaluate(rows, targets)
@@ -619,14 +629,23 @@ def measure(
             if outputs is None:
                 engine.not_finite(rows, "x")
             assert outputs is not None  # or that has raised
-            for metric in others:
-                part = metric.part(outputs, targets.y, kind)
-                said[metric] = metric.merged(said[metric], part) if metric in said else part
-            del outputs, part
+            parts = [metric.part(outputs, targets.y, kind) for metric in others]
+            said = _of_both(others, said, parts) if said else parts
+            del outputs, parts
         del rows, targets  # before a RowSource makes the next ones
+    n, correct, total, said = merged((len(examples), correct, total, said), lambda one, other: (
+        *(a + b for a, b in zip(one[:3], other[:3], strict=True)),
+        _of_both(others, one[3], other[3])))
+    values = {metric: metric.value(part) for metric, part in zip(others, said, strict=True)}
     return {metric: total / n if metric is cost else
-            correct / n if metric in in_core else metric.value(said[metric])
-            for metric in asked}
+            correct / n if metric in in_core else values[metric] for metric in asked}
+
+
+def _of_both(
+    asked: Sequence[Metric], one: Sequence[Any], other: Sequence[Any]
+) -> list[Sequence[Any]]:
+    """Return the statistics of two parts together, for each metric."""
+    return [metric.merged(*parts) for metric, *parts in zip(asked, one, other, strict=True)]
 
 
 def decides(engine: Engine, kind: Kind) -> bool:

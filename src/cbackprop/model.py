@@ -5,7 +5,7 @@ from __future__ import annotations  # naming numpy.random would import it, for 8
 import copy
 import functools
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -73,6 +73,11 @@ class Model:
         if name in FIXED and name in self.__dict__:
             raise AttributeError(f"{name} is fixed when a network is made: make another")
         super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # a type checker knows all names
+
+        def __getattr__(self, name: str) -> Any:
+            raise _words.unknown_attribute(self, name)
 
     def __repr__(self) -> str:
         return (f"Network({list(self.sizes)}, activation={self.activation!r}, "
@@ -145,7 +150,7 @@ class Model:
     ) -> None:
         neither = preprocessing is None and classes is None
         self.engine.as_arrays = None if neither else functools.partial(
-            given.examples, preprocessing, classes, self.dtype)
+            given.examples, preprocessing, classes, self.sizes[0], self.dtype)
 
     def inputs(self, x: Any) -> Any:
         """

@@ -43,7 +43,7 @@ class Network(Evaluation):
         docs/functions.md has all. With its parameters, ("huber", 0.5) or ("huber", {"delta": 0.5}),
         if it has any; or the user's own.
     dtype : {"float32", "float64"}
-        Of parameters and arithmetic.
+        The type of the parameters and of the arithmetic.
     input_scale : float or array of shape (sizes[0],)
         What inputs are multiplied by as they are read; 1/255 lets images train as they are.
     bias : bool, or sequence of bool
@@ -54,7 +54,7 @@ class Network(Evaluation):
         "he_normal", "lecun_uniform", "lecun_normal", "orthogonal", "zeros". Or a list of arrays
         each, shaped as the attributes.
     seed : int, numpy.random.Generator or None
-        Of the initial parameters and of the order of the examples.
+        It draws the initial parameters and the order of the examples.
     threads : int, optional
         The most threads to use. By default the environment variable CBACKPROP_NUM_THREADS, or the
         number of cores of this process. Fewer are used if that is faster: for small mini-batches,
@@ -241,7 +241,8 @@ class Network(Evaluation):
         sample_weight: ArrayLike | None = None, class_weight: str | dict[int, float] | None = None,
         threads: int | None = None, skip_zeros: bool = False,
         validation_split: float | None = None, shuffle: bool = True,
-        resume: bool | str | os.PathLike[str] = False,
+        resume: bool | str | os.PathLike[str] = False, comm: Any = None,
+        average_every: int | None = None, reduce_dtype: str | None = None,
     ) -> History:
         """
         Train by stochastic gradient descent on mini-batches, in a new random order each epoch.
@@ -251,13 +252,15 @@ class Network(Evaluation):
 
         Parameters
         ----------
-        training_data : (x, y), a list of pairs, a RowSource, or a DataLoader
+        training_data : (x, y), a list of pairs, a Stream, a RowSource, or a DataLoader
             x of shape (n, in); y one-hot or other targets (n, out), or labels (n,) or (n, 1), which
             may be 2.0. C-contiguous rows of uint8, float32 or float64 are used where they lie; so
             are SciPy's sparse matrices, in CSR: x is never made dense, y a few megabytes at a time.
             DataFrames and arrays of objects may hold numbers. Or the book's list of pairs of
             columns. Or an iterable of batches (x, y), such as a DataLoader of PyTorch: it is read
-            once, before training, and then divided into mini-batches anew in each epoch.
+            once, before training, and then divided into mini-batches anew in each epoch. What is
+            larger than memory is a Stream of `cbackprop.streams`: files, or batches that are read
+            anew in each epoch.
         epochs, mini_batch_size : int
             The latter at least 1 and at most n.
         eta : float, Schedule, or callable (step), optional
@@ -270,7 +273,8 @@ class Network(Evaluation):
         optimizer : str or cbackprop.optimizers.Optimizer
             The step for an average gradient g: a name in `cbackprop.optimizers.KNOWN`, such as
             "momentum" or "adam", or an object of such a class, with other numbers. Its state is
-            kept until a call with another optimizer, and is saved. docs/functions.md has all.
+            kept until a call with another optimizer, and is saved. docs/functions.md has all. With
+            "lazy_" before it, rows of the first w without an entry in sparse x stay.
         lmbda, l1, weight_decay, max_norm, clip_value, clip_norm, dropout, noise
             Regularisation: `cbackprop.optimizers.TrainingOptions` says what each of them does.
         eta_factors : sequence of float, optional
@@ -317,6 +321,17 @@ class Network(Evaluation):
             the call goes on where that one was, to the bit, with the checkpoint's parameters. All
             arguments must be the same; `threads` may differ. If that file is not there yet, and a
             callback is to write it, training begins.
+        comm : mpi4py.MPI.Intracomm, optional
+            The ranks that train this network together (extra ``mpi``), such as MPI.COMM_WORLD. Each
+            passes its own share of all data; `mini_batch_size` counts the rows of all ranks. They
+            begin with the parameters, the random state and the history of rank 0, whose callbacks
+            alone are called, and all end with the same network: docs/mpi.md.
+        average_every : int, optional
+            With comm: how many steps each rank takes by itself, with its own rows of each
+            mini-batch, before parameters and the optimizer's state are averaged (local SGD). They
+            are at the end of each epoch, too. By default, ranks take each step together.
+        reduce_dtype : "bfloat16", optional
+            With comm: gradients travel in this type, in half the bytes of float32.
 
         Returns
         -------

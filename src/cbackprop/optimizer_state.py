@@ -11,6 +11,8 @@ from cbackprop import _check, arrays
 from cbackprop.optimizers import KNOWN, ROWS, TrainingOptions
 from cbackprop.parameters import blocks
 
+Copies = tuple[int, list[NDArray[Any]]]
+
 
 class OptimizerState:
     """
@@ -19,10 +21,10 @@ class OptimizerState:
     Parameters
     ----------
     build : module
-        Of the core.
+        The build of the core that the network uses.
     core : Core
     optimizer : str
-        Its name.
+        The optimizer's name.
     """
 
     def __init__(self, build: Any, core: Any, optimizer: str) -> None:
@@ -51,7 +53,8 @@ class OptimizerState:
             eta_factors=None if np.all(factors == 1) else factors,
             nonnegative=np.array(options.nonnegative, np.uint8) if any(options.nonnegative)
             else None,
-            frozen_steps=frozen_steps if frozen_steps.any() else None)
+            frozen_steps=frozen_steps if frozen_steps.any() else None,
+            lazy=options.optimizer.lazy)
 
     @property
     def frozen_steps(self) -> NDArray[np.intp]:
@@ -63,11 +66,14 @@ class OptimizerState:
         self._core = core
         self.in_core.attach(core)
 
-    def copies(self) -> tuple[int, list[NDArray[Any]]]:
-        """Return steps and arenas, to put back with `restore`."""
-        return self.in_core.steps, [arena.copy() for arena in self.in_core.slots]
+    def copies(self, last: Copies | None = None) -> Copies:
+        """Return steps and arenas, to put back with `restore`; in the memory of the last ones."""
+        arenas = last[1] if last else [np.empty_like(arena) for arena in self.in_core.slots]
+        for arena, slot in zip(arenas, self.in_core.slots, strict=True):
+            np.copyto(arena, slot)
+        return self.in_core.steps, arenas
 
-    def restore(self, copies: tuple[int, list[NDArray[Any]]]) -> None:
+    def restore(self, copies: Copies) -> None:
         """Go back to what `copies` returned."""
         self.in_core.steps, arenas = copies
         for arena, saved in zip(self.in_core.slots, arenas, strict=True):

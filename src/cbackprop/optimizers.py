@@ -8,7 +8,7 @@ class here, which has the row's numbers with their defaults.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +19,10 @@ ROWS = {row.name: row for row in table.OPTIMIZERS}
 NAMES = {_words.plain(name): row.name for row in table.OPTIMIZERS
          for name in (row.name, *row.aliases)}
 OptimizerName = Literal[
-    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "rprop", "lion", "nadam"]
+    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "rprop", "lion", "nadam",
+    "lazy_sgd", "lazy_momentum", "lazy_nesterov", "lazy_adagrad", "lazy_rmsprop", "lazy_adam",
+    "lazy_rprop", "lazy_lion", "lazy_nadam"]
+LAZY = "lazy_"  # before a name
 KNOWN: dict[str, type[Optimizer]] = {}
 
 
@@ -28,6 +31,13 @@ class Optimizer:
     """
     Any of them: its numbers, each in the range that its row of the table gives.
 
+    Parameters
+    ----------
+    lazy : bool
+        Whether a step leaves rows of the first w alone, with what is remembered of them, where no
+        row of a mini-batch in a sparse matrix has an entry. Regularisation does not reach them
+        either. The name is then "lazy_adam", for example. Dense x touches every row.
+
     Raises
     ------
     TypeError, ValueError
@@ -35,6 +45,7 @@ class Optimizer:
     """
 
     NAME: ClassVar[str]
+    lazy: bool = field(default=False, kw_only=True)
 
     def __init_subclass__(cls) -> None:
         if "NAME" in vars(cls):
@@ -42,13 +53,20 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         ranges = {each.name: (each.low, each.below) for each in ROWS[self.NAME].numbers}
-        for field in fields(self):
-            checked = _check.number(field.name, getattr(self, field.name), *ranges[field.name])
-            object.__setattr__(self, field.name, checked)
+        object.__setattr__(self, "lazy", _check.boolean("lazy", self.lazy))
+        for each in fields(self):
+            if each.name in ranges:
+                checked = _check.number(each.name, getattr(self, each.name), *ranges[each.name])
+                object.__setattr__(self, each.name, checked)
+
+    @property
+    def name(self) -> str:
+        """As `Network.SGD` takes it: NAME, after "lazy_" if it is lazy."""
+        return LAZY * self.lazy + self.NAME
 
     def hyperparameters(self) -> dict[str, float]:
         """Return its numbers by name, as the core takes them."""
-        return asdict(self)
+        return {name: number for name, number in asdict(self).items() if name != "lazy"}
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,7 @@ class Rprop(Optimizer):
     """
     Steps that grow while a derivative keeps its sign (Riedmiller and Braun 1993).
 
-    For mini-batches of all examples. The first steps are eta.
+    It needs mini-batches of all examples. The first steps are eta.
     """
 
     NAME = "rprop"
@@ -172,7 +190,7 @@ class TrainingOptions:
     weight_decay : float
         Decoupled: w is scaled by 1 - eta weight_decay before the step ("adam": AdamW).
     max_norm : float, optional
-        The most that the weights of one neuron may measure together.
+        The most that the weights of one neuron may measure together; not for lazy optimizers.
     clip_value, clip_norm : float, optional
         The most that one derivative, or the whole gradient, may measure; before the former. A
         longer gradient is scaled to exactly `clip_norm`; PyTorch's ``clip_grad_norm_`` divides
@@ -209,7 +227,7 @@ class TrainingOptions:
     def asked(self) -> dict[str, Any]:
         """Return them by the names of `Network.SGD`'s arguments, with the optimizer's numbers."""
         others = {field.name: getattr(self, field.name) for field in fields(self)}
-        return others | {"optimizer": self.optimizer.NAME} | self.optimizer.hyperparameters()
+        return others | {"optimizer": self.optimizer.name} | self.optimizer.hyperparameters()
 
     @property
     def noisy(self) -> bool:
@@ -231,18 +249,20 @@ def training_options(
     TypeError, ValueError
         If one is of the wrong kind, or outside its range.
     """
-    if isinstance(optimizer, str) and optimizer not in KNOWN:
-        spelt = _words.plain(optimizer)
-        if spelt == "adamw" and not weight_decay:
+    if isinstance(optimizer, str):
+        if _words.plain(optimizer) == "adamw" and not weight_decay:
             raise ValueError("optimizer 'adamw' needs weight_decay, such as 0.01, PyTorch's; "
                              "without it, it is 'adam'")
-        optimizer = NAMES.get(spelt, optimizer)
-    if isinstance(optimizer, str) and optimizer in KNOWN:
-        optimizer = KNOWN[optimizer]()
+        optimizer = our_name(optimizer)
+    if isinstance(optimizer, str) and optimizer.removeprefix(LAZY) in KNOWN:
+        optimizer = KNOWN[optimizer.removeprefix(LAZY)](lazy=optimizer.startswith(LAZY))
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be one of {sorted(KNOWN)}, or made by a class of "
                          f"cbackprop.optimizers, got {_check.shown(optimizer)}"
-                         f"{_words.meant(optimizer, KNOWN)}")
+                         f"{_words.meant(optimizer, [*KNOWN, *map(LAZY.__add__, KNOWN)])}")
+    if optimizer.lazy and max_norm is not None:
+        raise ValueError(f"max_norm must be None with {optimizer.name}: it measures all weights of "
+                         f"a neuron, and shortens them all, got {_check.shown(max_norm)}")
     return TrainingOptions(
         optimizer, lmbda=_check.number("lmbda", lmbda, 0), l1=_check.number("l1", l1, 0),
         weight_decay=_check.number("weight_decay", weight_decay, 0),
@@ -250,6 +270,22 @@ def training_options(
         clip_norm=_most("clip_norm", clip_norm), dropout=_rates(dropout, n_layers),
         noise=_check.number("noise", noise, 0), eta_factors=_factors(eta_factors, n_layers),
         nonnegative=_check.booleans("nonnegative", nonnegative, n_layers))
+
+
+def our_name(name: str) -> str:
+    """
+    Return an optimizer's own name for another one or another spelling; an unknown name as it is.
+
+    Examples
+    --------
+    >>> our_name("AdamW"), our_name("LazyAdam"), our_name("adamant")
+    ('adam', 'lazy_adam', 'adamant')
+    """
+    spelt = _words.plain(name)
+    lazily = _words.plain(LAZY)
+    if spelt.startswith(lazily) and spelt.removeprefix(lazily) in NAMES:
+        return LAZY + NAMES[spelt.removeprefix(lazily)]
+    return NAMES.get(spelt, name)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, arrays, thread_choice
+from cbackprop import _check, arrays, lanes, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop._pool import Pool
 from cbackprop.callbacks import Callback
@@ -22,14 +22,16 @@ def train_many(
     jobs: Sequence[Network | tuple[Network, dict[str, Any]]],
     *args: Any,
     threads: int | None = None,
+    in_lanes: bool | None = None,
     **kwargs: Any,
 ) -> list[History | DivergenceError]:
     """
     Train independent networks at the same time: a sweep over learning rates, seeds, or sizes.
 
-    Each gets the same bits as from its own `SGD`. The arguments of all jobs are checked before the
-    first training; data that `SGD` converts are converted twice. If some threads cannot be started,
-    a RuntimeWarning says so, and the others do all the work.
+    Each gets the same bits as from its own `SGD`; or the same up to rounding, where equal small
+    networks are quicker as lanes of vectors, as in an `Ensemble` (docs/ensembles.md). The arguments
+    of all jobs are checked before the first training; data that `SGD` converts are converted twice.
+    If some threads cannot be started, a RuntimeWarning says so, and the others do all the work.
 
     Parameters
     ----------
@@ -40,6 +42,9 @@ def train_many(
     threads : int, optional
         The number of networks that are trained at a time, each by one thread; by default the number
         of cores of this process.
+    in_lanes : bool, optional
+        Whether networks that can be are trained as lanes; by default, where that is quicker. False
+        gives the bits of their own `SGD`.
 
     Returns
     -------
@@ -65,28 +70,43 @@ def train_many(
     [1, 1, 1]
     """
     chosen = _checked(jobs)
+    if in_lanes is not None:
+        in_lanes = _check.boolean("in_lanes", in_lanes)
+    kinds = lanes.Kinds()
     args, kwargs = tuple(map(again, args)), {name: again(kwargs[name], name) for name in kwargs}
     chosen = [(network, {**kwargs, **{name: again(own[name], name) for name in own}})
               for network, own in chosen]
-    pool = Pool(min(len(chosen), thread_choice.most(thread_choice.checked(threads))))
+    most = thread_choice.most(thread_choice.checked(threads))
+    pool = Pool(min(len(chosen), most))
 
-    def prepare(job: tuple[Network, dict[str, Any]]) -> Training:
-        network, own = job
+    def prepare(number: int) -> Training:
+        network, own = chosen[number]
         return network.prepare(*args, **own)
 
-    def check(job: tuple[Network, dict[str, Any]]) -> None:
-        prepare(job)  # not kept: the converted data of all jobs would fill the memory
+    def check(number: int) -> None:
+        training = prepare(number)
+        if in_lanes is not False:
+            kinds.add(number, training)
+        # else not kept: the converted data of all jobs would fill the memory
 
-    def train(job: tuple[Network, dict[str, Any]]) -> History | DivergenceError:
-        training = prepare(job)
+    def train(number: int) -> None:
+        training = prepare(number)
         training.callbacks.insert(0, _While(pool))
         try:
-            return training.run()
+            outcomes[number] = training.run()
         except DivergenceError as error:
-            return error
+            outcomes[number] = error
 
-    pool.map(check, chosen)
-    return pool.map(train, chosen)
+    pool.map(check, range(len(chosen)))
+    outcomes: dict[int, History | DivergenceError] = {}
+    for kind in kinds:
+        numbers, trainings = zip(*kind, strict=True)
+        taken = len(kind) if in_lanes else lanes.worthwhile(trainings, most)
+        if taken:
+            outcomes |= zip(numbers, lanes.run(trainings[:taken], threads), strict=False)
+    kinds.clear()  # the data that it keeps
+    pool.map(train, [number for number in range(len(chosen)) if number not in outcomes])
+    return [outcomes[number] for number in range(len(chosen))]
 
 
 def mean_output(networks: Sequence[Network], a: ArrayLike) -> NDArray[Any]:

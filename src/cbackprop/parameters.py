@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, arrays
 
-KINDS = ("weights", "biases")
+NAMES = ("weights", "biases")
 
 
 class Block(NamedTuple):
@@ -60,7 +60,7 @@ def blocks(core: Any) -> tuple[Block, ...]:
     return tuple(
         Block(kind, layer, view.shape, (view.ctypes.data - begin) // size,
               tuple(stride // size for stride in view.strides))
-        for kind, views in zip(KINDS, core.views(arena), strict=True)
+        for kind, views in zip(NAMES, core.views(arena), strict=True)
         for layer, view in enumerate(views) if kind == "weights" or core.biased[layer])
 
 

@@ -52,31 +52,34 @@ class RowSource(ABC):
         """Return x and y of these examples, as `SGD` takes them."""
 
 
-def listed(build: Any, x: Any, name: str) -> Any:
+def listed(build: Any, x: Any, name: str, scales: NDArray[Any] | None = None) -> Any:
     """
-    Return the core's rows for a matrix of scipy.sparse, as lists of its nonzeros.
+    Return the core's rows for a matrix of scipy.sparse, as lists of its stored numbers.
 
-    A CSR matrix with rising indices in each row is not copied.
+    A CSR matrix with rising indices in each row is not copied. Another is sorted, and entries that
+    it has more than once are summed, in a copy. `scales` are the network's, if each input has one.
 
     Raises
     ------
     ValueError
-        If an index is outside the matrix, or there are more columns than a C int holds.
+        If an index is outside the matrix, its arrays do not belong together, or there are more
+        columns than a C int holds.
     """
     if x.shape[1] > MAX_COLUMNS:
         raise ValueError(f"{name} must have at most {MAX_COLUMNS} columns where it is sparse, "
                          f"got {x.shape[1]}")
     x = x.tocsr()
     with np.errstate(over="ignore"):  # a later check finds infinities
-        rows = None if _are_long(x.indices, x.shape[1]) else build.Rows(x)
+        rows = None if _are_long(x.indices, x.shape[1]) else build.Rows(x, False, scales)
         if rows is None or not rows.is_sound():
-            x = x.copy()
+            _check_indices(x, name)
             try:
+                x = x.copy()
                 x.check_format()
             except ValueError as error:
                 raise ValueError(f"{name} must be a sound sparse matrix: {error}") from None
             x.sum_duplicates()
-            rows = build.Rows(x)
+            rows = build.Rows(x, False, scales)
     return rows
 
 
@@ -84,6 +87,16 @@ def _are_long(indices: NDArray[Any], columns: int) -> bool:
     """Return whether an index is outside the matrix, though maybe inside once cut to a C int."""
     return (indices.itemsize > 4 and indices.size > 0
             and int(indices.view(f"u{indices.itemsize}").max()) >= columns)  # negative: very large
+
+
+def _check_indices(x: Any, name: str) -> None:
+    """Raise ValueError if an index of a CSR matrix is outside it, and say where."""
+    indices = x.indices[:max(0, int(x.indptr[-1]))]
+    wrong = np.flatnonzero((indices < 0) | (indices >= x.shape[1]))
+    if wrong.size:
+        row = int(np.searchsorted(x.indptr, wrong[0], side="right")) - 1
+        raise ValueError(f"{name} must have column indices in 0..{x.shape[1] - 1}, "
+                         f"got {indices[wrong[0]]} in row {row}")
 
 
 class SparseTargets(RowSource):
@@ -207,7 +220,7 @@ class ArrayExamples(Examples):
     def take(self, indices: NDArray[Any]) -> tuple[Any, Any]:
         """Return a copy of some examples."""
         weights = self.targets.weights
-        return (type(self.rows)(self.rows.x[indices]), type(self.targets)(
+        return (type(self.rows)(self.rows.x[indices], False, self.rows.scales), type(self.targets)(
             self.targets.y[indices], None if weights is None else weights[indices]))
 
     @property
@@ -333,6 +346,12 @@ class SelectedExamples(Examples):
     def part(self, order: NDArray[Any], first: int, last: int) -> Part:
         """Return the examples order[first:last] of the selected, as the core takes them."""
         return self.of.part(self.numbers[order[first:last]], 0, last - first)
+
+    @property
+    def weights(self) -> NDArray[Any] | None:
+        """Weights of the selected examples."""
+        weights = self.of.weights
+        return None if weights is None else weights[self.numbers]
 
     def known_targets(self) -> NDArray[Any]:
         """Return the known targets of all examples, also before the selection."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from cbackprop import _check, _html, _joblib, _text, _words, arrays, metrics
 from cbackprop._endings import DivergenceError
-from cbackprop.callbacks import Callback, EarlyStopping, copies
+from cbackprop.callbacks import Callback, EarlyStopping, collected, copies
 from cbackprop.history import SETS, SHORT, History
 from cbackprop.network import Network
 from cbackprop.parallel_training import again, train_many
@@ -24,7 +24,7 @@ NETWORK = [name for name in inspect.signature(Network).parameters if name != "th
 TRAINING = [name for name in inspect.signature(Network.SGD).parameters if name not in (
     "self", "training_data", "evaluation_data", "validation_split", "threads", "callback",
     "resume")]
-SETTINGS = ["hidden", *NETWORK, *TRAINING]
+SETTINGS = [*NETWORK, "hidden", *TRAINING]
 # The others have a value for each example, or only watch.
 TRIED = [name for name in SETTINGS if name not in (
     "test_data", "sample_weight", "monitor", "progress", "verbose", "callbacks")]
@@ -66,6 +66,10 @@ class Sweep(Sequence[dict[str, Any]]):
     ) -> None:
         self.metric, self.maximize = metric, maximize
         names = dict.fromkeys(name for settings, _ in tried for name in settings)
+        if any(isinstance(settings.get("hidden"), list) for settings, _ in tried):
+            for settings, _ in tried:  # one type in a column, which polars needs
+                if isinstance(settings.get("hidden"), int):
+                    settings["hidden"] = [settings["hidden"]]
         found = []
         for settings, runs in tried:
             scores, reasons = zip(*(_score(run, metric) for run in runs), strict=True)
@@ -232,7 +236,7 @@ def sweep(
     if metric is not None:
         shared["monitor"] = [*_listed(settings.get("monitor")), _entry(metric)
                              if isinstance(metric, str) else metric]
-    callbacks = shared.pop("callbacks", ())
+    callbacks = collected(shared.pop("callbacks", ()), None, None)
     split_seed = int(_check.generator(combinations[0][1][0]).integers(2**63))
 
     jobs = []
@@ -248,7 +252,7 @@ def sweep(
     runs = iter(_trained(jobs, shared, threads))
     found = Sweep([(chosen, list(itertools.islice(runs, len(seeds))))
                    for chosen, seeds in combinations], name, maximize)
-    if found.rows[0]["note"]:
+    if found.rows[0]["note"] and not math.isnan(found.rows[0]["score"]):
         _words.warn(f"the first row of the sweep: {found.rows[0]['note']}")
     return found
 
@@ -293,7 +297,8 @@ def _check_names(given: Iterable[Any], known: list[str], where: str) -> None:
     for name in given:
         if name not in known:
             meant = _words.argument(name, known) if isinstance(name, str) else None
-            remedy = f"did you mean {meant!r}?" if meant else f"it takes {', '.join(known)}"
+            remedy = f"did you mean {meant!r}?" if meant else (
+                "it takes 'hidden', and arguments of Network and of Network.SGD")
             raise TypeError(f"sweep() got an unexpected keyword argument {name!r}{where}: "
                             f"{remedy}")
 
@@ -305,11 +310,8 @@ def _values(name: str, values: Any) -> list[Any]:
     found = _check.items(values, rule)
     if not found:
         raise ValueError(f"{rule}, got none")
-    # Numbers of NumPy would be shown as np.float64(0.5); polars wants one type in a column.
-    found = [value.item() if isinstance(value, np.generic) else value for value in found]
-    if name == "hidden" and not all(isinstance(value, int) for value in found):
-        return [[value] if isinstance(value, int) else value for value in found]
-    return found
+    # Numbers of NumPy would be shown as np.float64(0.5).
+    return [value.item() if isinstance(value, np.generic) else value for value in found]
 
 
 def _network(given: dict[str, Any], training_data: Any) -> Network:
@@ -359,12 +361,15 @@ class _Tried(Callback):
     def on_train_begin(self, network: Any, history: History) -> None:
         """Set the seed, which would be drawn otherwise."""
         history.seed = self.seed
-        self._before = _words.collected.set(self.warnings)
+        _words.collected.set(self.warnings)
+
+    def on_epoch_end(self, network: Any, history: History) -> None:
+        """Collect the warnings of this training: as lanes, many take turns in one thread."""
+        _words.collected.set(self.warnings)
 
     def on_train_end(self, network: Any, history: History) -> None:
-        """Let warnings go where they went before."""
-        _words.collected.reset(self._before)
-        del self._before  # it cannot be pickled
+        """Let warnings out again."""
+        _words.collected.set(None)
 
 
 def _listed(monitor: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check, _words, held_out
+from cbackprop import _check, _words, held_out, mpi
 from cbackprop.history import History
 from cbackprop.metrics import COUNTS, NUMBERS
 from cbackprop.network import Network
@@ -63,7 +63,8 @@ class TableTraining:
         callbacks : list of Callback
             Callbacks besides early stopping.
         **given
-            Further arguments of `Network.SGD`, such as dropout.
+            Further arguments of `Network.SGD`, such as dropout. With `comm`, each rank has read the
+            whole table, and trains on its share of the rows.
 
         Raises
         ------
@@ -71,19 +72,21 @@ class TableTraining:
             As `Network.SGD`.
         """
         network, y = self.network, self.target.y
-        training, validation = self.rows["training"], self.rows["validation"]
+        ranks = mpi.processes(given.get("comm"))
+        training, validation = map(ranks.share, (self.rows["training"], self.rows["validation"]))
         x = network.inputs(self.table.rows(training))
         if network.history is None:
             # An input that is always 0 in training, such as the slot for unknown words, must not
             # count.
-            network.weights[0][:, ~x.any(axis=0)] = 0
+            network.weights[0][:, ~ranks.merged(x.any(axis=0), np.logical_or)] = 0
         if len(validation):
             given["evaluation_data"] = network.inputs(self.table.rows(validation)), y[validation]
         network.classes = None  # y is labels already
         try:
             # Pixels and one-hot columns are mostly zeros: MNIST trains in half the time.
             return self.settings.train(
-                network, x, y[training], callbacks=list(callbacks), skip_zeros=True, **given)
+                network, x, y[training], callbacks=list(callbacks), skip_zeros=True,
+                all_y=y[self.rows["training"]], **given)
         finally:
             network.classes = self.target.classes
 

@@ -131,16 +131,16 @@ def most(asked: int | None = None) -> int:
 
 
 @contextmanager
-def running() -> Iterator[None]:
-    """Count a training while it runs, so that several of them share the cores."""
+def running(processes: int = 1) -> Iterator[None]:
+    """Count a training while it runs, so that several of them share the cores; also of others."""
     global _running
     with _lock:
-        _running += 1
+        _running += processes
     try:
         yield
     finally:
         with _lock:
-            _running -= 1
+            _running -= processes
 
 
 @cache

@@ -20,6 +20,7 @@ from cbackprop import (
     default_eta,
     held_out,
     metrics,
+    mpi,
     optimizers,
     schedules,
     storage,
@@ -29,9 +30,10 @@ from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.checkpoints import Position
 from cbackprop.diagnosis import Diagnosis
-from cbackprop.engine import Engine
+from cbackprop.engine import Engine, Snapshot
 from cbackprop.history import MEASURED, SETS, SHORT, History, in_order
 from cbackprop.model import Model
+from cbackprop.mpi.alone import Alone
 from cbackprop.sources import Examples
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
@@ -41,27 +43,31 @@ Monitors = dict[str, tuple[metrics.Metric, Examples]]
 
 
 def prepare(
-    network: Model, training_data: Any, epochs: int, mini_batch_size: int, eta: Any = None,
-    test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
-    progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (),
-    sample_weight: Any = None, class_weight: Any = None, threads: int | None = None,
-    skip_zeros: bool = False, validation_split: Any = None, shuffle: bool = True,
-    resume: bool | storage.Path_ = False, **options: Any,
+    network: Model, *args: Any, comm: Any = None, average_every: Any = None,
+    reduce_dtype: Any = None, **given: Any,
 ) -> Training:
     """
     Check the arguments of `Network.SGD`, and return the training; nothing is changed.
-
-    Parameters
-    ----------
-    **options
-        The optimizer and regularisation.
 
     Raises
     ------
     TypeError, ValueError
         If an argument or the data is bad.
     """
+    ranks = mpi.processes(comm, average_every, reduce_dtype)
+    return ranks.together(lambda: _prepared(network, ranks, *args, **given))
+
+
+def _prepared(
+    network: Model, ranks: Alone, training_data: Any, epochs: int, mini_batch_size: int,
+    eta: Any = None, test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
+    progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (),
+    sample_weight: Any = None, class_weight: Any = None, threads: int | None = None,
+    skip_zeros: bool = False, validation_split: Any = None, shuffle: bool = True,
+    resume: bool | storage.Path_ = False, **options: Any,
+) -> Training:
     engine = network.engine
+    ranks.check(class_weight)
     shuffle = _check.boolean("shuffle", shuffle)
     resume = bool(resume) if isinstance(resume, np.bool_) else resume
     if not isinstance(resume, (bool, str, bytes, os.PathLike)):
@@ -79,11 +85,11 @@ def prepare(
     split = held_out.Split(given, share, shuffle) if share else None
     examples = split.training if split else given
     epochs = _check.integer("epochs", epochs, 0)
-    m = _check.integer("mini_batch_size", mini_batch_size, 1, len(examples))
+    m = _check.integer("mini_batch_size", mini_batch_size, 1, ranks.rows(len(examples)))
     settings = optimizers.training_options(len(network.sizes) - 1, **options)
-    if eta is None:
-        eta = default_eta.for_training(engine, examples, settings.optimizer, m)
-    eta = schedules.schedule(eta)
+    chosen = ranks.first(lambda: None if eta is not None else default_eta.for_training(
+        engine, examples, settings.optimizer, m))
+    eta = schedules.schedule(chosen if eta is None else eta)
     evaluation, test = (
         None if data is None else engine.examples(
             data, name, admit=engine.target_values.measured)
@@ -95,12 +101,13 @@ def prepare(
         monitors=monitors(
             monitor, engine, kind, examples, split.held_out if split else evaluation, test),
         kind=kind,
-        callbacks=[*collected(callbacks, callback, progress, verbose), Diagnosis(given, epochs)],
+        callbacks=ranks.callbacks([
+            *collected(callbacks, callback, progress, verbose), Diagnosis(given, epochs)]),
         threads=engine.threads if threads is None else thread_choice.checked(threads),
         order=None if shuffle else itertools.repeat(examples.order(None, m)).__next__,
         split=split, resume=resume,
         asked={"shuffle": shuffle, "validation_split": share, "skip_zeros": skip_zeros},
-        given=given)
+        given=given, ranks=ranks)
     if callback is not None:
         _words.warn("callback is deprecated, and will be removed in the next version: "
                     "callbacks=[f] takes the same function", DeprecationWarning)
@@ -141,6 +148,8 @@ class Training:
         Other arguments of SGD that a checkpoint has to have in common.
     given : Examples, optional
         All examples, before the split.
+    ranks : Alone or Ranks, optional
+        What is common to all processes that train the network; by default there is one.
 
     Raises
     ------
@@ -158,18 +167,23 @@ class Training:
         threads: int | None = None, order: Callable[[], Any] | None = None,
         by_weight: float | None = None, split: held_out.Split | None = None,
         resume: bool | storage.Path_ = False, asked: Mapping[str, Any] | None = None,
-        given: Examples | None = None,
+        given: Examples | None = None, ranks: Alone | None = None,
     ) -> None:
+        self.ranks = ranks or Alone()
+        self.n = self.ranks.rows(len(examples))
         self.network, self.engine = network, network.engine
         self.examples, self.epochs, self.m = examples, epochs, mini_batch_size
         self.eta, self.options, self.threads = eta, options, threads
         self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
         self.order, self.by_weight, self.split = order, by_weight, split
+        self.steps = -(-self.n // self.m)  # of an epoch
         self.others, self.given = dict(asked or {}), given or examples
         self.resume, before = resume is True, network.history
         self.checkpoint: checkpoints.Point | None = None
-        if not isinstance(resume, bool) and checkpoints.is_begun(resume, self.callbacks):
-            self.checkpoint = checkpoints.read(resume, network, self.shared)
+        if not isinstance(resume, bool):
+            self.checkpoint = self.ranks.first(lambda: checkpoints.read(
+                resume, network, self.shared) if checkpoints.is_begun(resume, self.callbacks)
+                else None)
         if self.resume and before is not None and before.recorded != self.recorded():
             raise ValueError(f"resume must find in network.history the entries that are recorded, "
                              f"{list(self.recorded())}, got {list(before.recorded)}")
@@ -185,38 +199,52 @@ class Training:
         RuntimeError
             If another training of this network is running.
         """
+        return self.ranks.together(self._run)
+
+    def _run(self) -> History:
         with self.engine.exclusive():
-            self.tuner = self.engine.tuner(self.m)
-            self.steps = -(-len(self.examples) // self.m)  # of an epoch
+            self.ranks.agree(self)
+            self.tuner = self.engine.tuner(self.ranks.own(self.m))
             # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
-            self.position, self.stopped = Position(), False
+            self.saved: Snapshot | None = None  # from before the epoch
             point, self.checkpoint = self.checkpoint, None
             self.history = history = self.go_on(point) if point else self.first_history()
-            with suppress(StopTraining), thread_choice.running(), ExitStack() as ends:
-                ends.callback(self.forget, self.network.trained_on)
-                ends.callback(self.examples.close)
-                self.network.trained_on = self.kind or self.network.trained_on
-                for callback in self.callbacks:
-                    callback.asked, callback.training_state = self.asked, self.state
-                    callback.on_train_begin(self.network, history)
-                    ends.callback(callback.on_train_end, self.network, history)
-                if point:
-                    self.callbacks_go_on(point.callbacks)
-                for epoch in range(0 if self.stopped else history.epochs - len(history)):
-                    self.epoch(first=epoch == 0)
-                    self.call([callback.on_epoch_end for callback in self.callbacks])
+            with suppress(StopTraining), self.ranks.running(), ExitStack() as ends:
+                ends.callback(self.ranks.settle, self.engine)
+                self.ranks.together(lambda: self.train(ends, point))
             return history
 
+    def train(self, ends: ExitStack, point: checkpoints.Point | None) -> None:
+        """Train for all epochs that are left; `ends` has what follows, however that goes."""
+        self.enter(ends)
+        if point:
+            self.callbacks_go_on(self.ranks.callbacks(point.callbacks))
+        for epoch in range(0 if self.stopped else self.history.epochs - len(self.history)):
+            self.epoch(first=epoch == 0)
+            self.call([callback.on_epoch_end for callback in self.callbacks])
+            self.ranks.settle(self.engine)
+
+    def enter(self, ends: ExitStack) -> None:
+        """Begin with what the callbacks do first; `ends` calls what they do last."""
+        ends.callback(self.forget, self.network.trained_on)
+        ends.callback(self.examples.close)
+        self.network.trained_on = self.kind or self.network.trained_on
+        for callback in self.callbacks:
+            callback.asked, callback.training_state = self.asked, self.state
+            callback.on_train_begin(self.network, self.history)
+            ends.callback(callback.on_train_end, self.network, self.history)
+
     def first_history(self) -> History:
-        """Return the history that the training fills: a new one, or the network's."""
+        """Return the history that the training fills from its beginning: new, or the network's."""
+        self.position, self.stopped = Position(), False
         history = (self.resume and self.network.history) or History(
             metrics={name: [] for name in self.monitors if name not in MEASURED},
             minimized=tuple(name for name, (metric, _) in self.monitors.items()
                             if not metric.maximize))
         history.recorded, history.epochs = self.recorded(), len(history) + self.epochs
-        history.rows, history.mini_batch_size = len(self.examples), self.m
+        history.rows, history.mini_batch_size = self.n, self.m
         return history
 
     def go_on(self, point: checkpoints.Point) -> History:
@@ -240,7 +268,8 @@ class Training:
     @functools.cached_property
     def shared(self) -> dict[str, Any]:
         """What a training that goes on from a checkpoint of this one must have in common."""
-        arguments = self.asked() | self.others | {"entries of the history": self.recorded()}
+        arguments = self.asked() | self.others | self.ranks.shared | {
+            "entries of the history": self.recorded()}
         return checkpoints.asked(arguments, self.callbacks, self.given)
 
     def forget(self, trained_on: metrics.Kind | None) -> None:
@@ -255,7 +284,7 @@ class Training:
     def asked(self) -> dict[str, Any]:
         """Return the arguments of the training, by their names in SGD."""
         constant = isinstance(self.eta, schedules.Constant)
-        return {"epochs": self.epochs, "mini_batch_size": self.m, "rows": len(self.examples),
+        return {"epochs": self.epochs, "mini_batch_size": self.m, "rows": self.n,
                 "eta": self.eta.eta if constant else self.eta, **self.options.asked()}
 
     def begin(self, eta: float) -> None:
@@ -267,36 +296,33 @@ class Training:
             if self.split:
                 self.split.draw(history.seed)
         self.engine.prepare(
-            self.options, len(self.examples), eta, self.by_weight, history.seed)
+            self.options, self.n, eta, self.by_weight, history.seed)
 
     def epoch(self, first: bool) -> None:
         """Train one epoch, chunk by chunk, and add it to the history."""
-        engine, n = self.engine, len(self.examples)
+        engine, ranks, n = self.engine, self.ranks, self.n
         for callback in self.callbacks:
             callback.on_epoch_begin(self.network, self.history)
+        ranks.settle(engine)
         step, start = self.history.steps, time.perf_counter()
-        etas = schedules.rates(self.eta.watch(self.history), step, self.steps)
+        etas = ranks.first(
+            lambda: schedules.rates(self.eta.watch(self.history), step, self.steps))
         if first:
             self.begin(float(etas[0]))
-        saved = engine.snapshot()
+        saved = self.saved = engine.snapshot(self.saved)
         at = self.position  # the epoch's beginning, or where a checkpoint was written
         cost, done, seed = at.cost, at.done, at.seed
         if self.order is None and seed is None:
             seed = engine.seed()
-        order = self.examples.order(seed, self.m) if self.order is None else self.order()
+        order = (ranks.order(self.examples, seed, self.m) if self.order is None
+                 else self.order())
         seconds = at.seconds + time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
-            until = self.until(step + done) - step
+            until = ranks.first(functools.partial(self.until, step + done)) - step
             team = self.tuner.threads(self.threads)
             try:
-                rows, targets, order_, begin, last = self.examples.part(
-                    order, done * self.m, min(n, until * self.m))
-                waited = time.perf_counter() - before  # for rows, which says nothing of the team
-                end, cost = engine.train(
-                    rows, targets, order_, self.m, etas[done:until], begin, last, cost, team)
-                asked = done + -(-(last - begin) // self.m)  # a part may end before what was asked
-                until = done + -(-(end - begin) // self.m)
+                rows, asked, until, cost = ranks.train(self, order, etas, done, until, cost, team)
                 if not math.isfinite(cost) or (
                         until == self.steps and not engine.core.all_finite()):
                     self.examples.look_again()
@@ -306,7 +332,7 @@ class Training:
                 engine.restore(saved)
                 raise
             took = time.perf_counter() - before
-            self.tuner.record(team, until - done, took - waited, until < asked)
+            self.tuner.record(team, until - done, took - ranks.waited, until < asked)
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until
@@ -315,8 +341,14 @@ class Training:
                        if (step + done) % (callback.every or 1) == 0], step + done)
         for callback in self.callbacks:
             callback.on_measure(self.network, self.history)
-        self.history.add(cost=cost / n, eta=float(etas[-1]), seconds=seconds,
-                         rows_per_second=n / seconds, **self.monitored())
+        ranks.settle(engine)
+        self.record(cost, float(etas[-1]), ranks.first(lambda: seconds))
+
+    def record(self, cost: float, eta: float, seconds: float) -> None:
+        """Add an epoch to the history: its sum of costs, last learning rate and time."""
+        n = self.n
+        self.history.add(cost=cost / n, eta=eta, seconds=seconds, rows_per_second=n / seconds,
+                         **self.monitored())
         self.history.steps += self.steps
         self.position = Position()
         self.network.history = self.history
@@ -336,8 +368,8 @@ class Training:
             asked.setdefault(id(examples), []).append(metric)
         sets = {id(examples): examples for _, examples in self.monitors.values()}
         kind = self.kind or metrics.Kind(metrics.CLASSES)
-        found = {which: metrics.measure(self.engine, sets[which], asked[which], kind)
-                 for which in sets}
+        found = {which: metrics.measure(
+            self.engine, sets[which], asked[which], kind, self.ranks.merged) for which in sets}
         return {name: found[id(examples)][metric]
                 for name, (metric, examples) in self.monitors.items()}
 

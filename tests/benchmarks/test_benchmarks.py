@@ -29,9 +29,11 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
     "sklearn_fit.py": ("--tiny", "--work", "tabular-1000", "regression-10000"),
     "first_hour.py": ("--tiny", "--work", "iris", "diabetes", "covertype"),
     "sparse_fit.py": ("--tiny", "--work", "500-65536"),
+    "sparse_steps.py": ("--tiny", "--work", "sgd", "lazy_adam"),
     "one_row.py": ("--tiny",),
     "streaming.py": ("--tiny", "--work", "bytes, 784-30-10x10"),
     "book.py": ("--tiny",),
+    "ensembles.py": ("--tiny",),
     "learning.py": SMALLEST,
 }
 NUMPY = (*SMALLEST, "--opponents", "numpy")
@@ -82,8 +84,11 @@ def peers():
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_it_runs_and_says_where(name):
-    if name in {"sklearn_fit.py", "sparse_fit.py", "one_row.py", "first_hour.py"}:
+    if name in {"sklearn_fit.py", "sparse_fit.py", "sparse_steps.py", "one_row.py",
+                "first_hour.py"}:
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    if name == "sparse_steps.py":
+        pytest.importorskip("torch", reason="PyTorch is not installed")
     done, results = tiny(name)
     about = results["environment"]
     assert about["cbackprop"] == cbackprop.__version__
@@ -366,6 +371,17 @@ def test_sparse_fit_and_one_row_print_what_they_keep():
         assert "a tiny run says nothing about that" in done.stdout
 
 
+def test_ensembles_compares_all_contestants():
+    done, results = tiny("ensembles.py")
+    (one,) = results["works"].values()
+    assert one["work"] == 2 * 3 * 8 * (3 * 9 - 6)
+    times = {name: timing["best"] for name, timing in one["seconds"].items()}
+    others = [value for name, value in times.items() if not name.startswith("lanes")]
+    (bound,) = results["bounds"]
+    assert bound["measured"] == pytest.approx(min(others) / times["lanes, own order"])
+    assert "a tiny run says nothing about that" in done.stdout
+
+
 def test_sparse_fit_times_nothing_that_computes_something_else():
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     done = run_code(
@@ -390,6 +406,22 @@ def test_streaming_times_nothing_that_computes_something_else():
         "streaming.main(['--tiny', '--work', 'bytes, 784-30-10x10'])")
     assert done.returncode == 1
     assert "gives other weights than arrays: not timed" in done.stderr
+
+
+# ---- sparse_steps.py ----
+
+
+def test_sparse_steps_print_what_they_keep():
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    _, results = tiny("sparse_steps.py")
+    assert list(results["works"]) == ["sgd", "lazy_adam"]
+    assert len(results["bounds"]) == 6
+    for work in results["works"].values():
+        ours = work["found"]["cbackprop"]["best"]
+        for name, ratio in work["times"].items():
+            if "fit" not in name:
+                assert ratio == pytest.approx(work["found"][name]["best"] / ours)
 
 
 # ---- book.py ----

@@ -171,6 +171,63 @@ def test_a_mini_batch_of_many_slices(build, n):
         case.close(actual, expected, terms=n)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_steps_together_with_another_process(build, outputs, threads):
+    """The sums of this process's 20 rows, and another's 10, are the steps of one with all 30."""
+    case, other = (Case(build, [9, 7, outputs], n=30) for _ in range(2))
+    own = build.Rows(case.x[:20]), build.Targets(case.y[:20])
+    sums, calls = build.aligned(case.core.parameters.size), []
+
+    def exchange(layer):
+        calls.append(layer)
+        if layer == -1:
+            step = calls.count(-1) - 1
+            theirs = slice(20 + 2 * step, 22 + 2 * step)
+            other.core.parameters[...] = case.core.parameters
+            nabla = np.zeros_like(sums)
+            other.core.backprop(
+                build.Rows(other.x[theirs]), build.Targets(other.y[theirs]), nabla)
+            sums[...] += nabla * 2 / 6
+
+    optimizer = build.OptimizerState(case.core, "sgd")
+    optimizer.set({}, np.zeros(2, build.REAL))
+    done, cost = 0, 0.0
+    while done < 5:  # a team that waits too long leaves early
+        taken, cost = case.core.sgd_together(
+            *own, np.arange(20), np.arange(done, 6) * 4, np.zeros(5 - done, np.intp),
+            np.full(5 - done, 6.0), etas(0.5, 5 - done), optimizer, exchange, sums, cost, threads)
+        done += taken
+    assert calls == [1, 0, -1] * 5
+    assert optimizer.steps == 5
+    order = [row for k in range(5) for row in (*range(4 * k, 4 * k + 4), 20 + 2 * k, 21 + 2 * k)]
+    case.reference.epoch(case.x, case.y, np.array(order), 6, 0.5)
+    for actual, expected in zip(case.weights + case.biases,
+                                case.reference.weights + case.reference.biases, strict=True):
+        case.close(actual, expected, terms=30)
+
+
+def test_a_step_whose_sums_never_come_changes_nothing(build):
+    case = Case(build, [9, 7, 3], n=8)
+    before, sums = case.core.parameters.copy(), build.aligned(case.core.parameters.size)
+    optimizer = build.OptimizerState(case.core, "sgd")
+    optimizer.set({}, np.zeros(2, build.REAL))
+
+    def exchange(layer):
+        if layer == -1:
+            raise ConnectionError("the other process is gone")
+
+    with pytest.raises(ConnectionError, match="is gone"):
+        case.core.sgd_together(
+            case.rows, case.targets, np.arange(8), np.array([0, 8]), np.zeros(1, np.intp),
+            np.array([8.0]), etas(0.5, 1), optimizer, exchange, sums)
+    np.testing.assert_array_equal(case.core.parameters, before)
+    with pytest.raises(ValueError, match="starts must not fall"):
+        case.core.sgd_together(
+            case.rows, case.targets, np.arange(8), np.array([0, 4, 2]), np.zeros(2, np.intp),
+            np.full(2, 4.0), etas(0.5, 2), optimizer)
+
+
 @pytest.mark.parametrize(("cost", "activation"), SOME_PAIRS)
 def test_narrow_outputs(build, cost, activation):
     """Examples are the lanes of a last layer of few neurons: all of it, against the reference."""

@@ -142,6 +142,21 @@ def test_parameters(build):
     assert np.array_equal(big.feedforward(build.Rows(x)), small.feedforward(build.Rows(near)))
 
 
+def test_stored_numbers(build, holes):
+    """Of a CSR matrix there may be more than 2^31; the first row has nearly all, and is left out."""
+    k, count = 40, 12
+    x = Lists(holes(BEYOND + count, build.REAL), holes(BEYOND + count, np.intc),
+              np.r_[0, BEYOND + np.arange(0, count + 1, 3)], k)
+    x.data[-count:], x.indices[-count:] = some(count, build.REAL), np.arange(count) * 3
+    near = Lists(x.data[-count:].copy(), x.indices[-count:].copy(), np.arange(0, count + 1, 3), k)
+    y = some((5, 2), build.REAL)
+    big, small = core_of(build, (k, 3, 2)), core_of(build, (k, 3, 2))
+    assert train(build, big, x, y, np.arange(1, 5)) == train(
+        build, small, near, y[1:], np.arange(4))
+    assert np.array_equal(big.parameters, small.parameters)
+    assert not np.array_equal(big.parameters, core_of(build, (k, 3, 2)).parameters)
+
+
 def test_examples(holes):
     """Parts, and numbers of rows as a split has them."""
     from cbackprop import Network

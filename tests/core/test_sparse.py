@@ -12,7 +12,7 @@ from cbackprop import optimizers, sources
 sparse = pytest.importorskip("scipy.sparse")
 
 SHAPES = [((3, 1), 1), ((64, 5, 3), 7), ((65, 8, 2), 10), ((784, 30, 10), 10), ((150, 60, 3), 32),
-          ((784, 100, 10), 65), ((200, 77, 4), 600)]
+          ((784, 100, 10), 65), ((200, 77, 4), 600), ((130, 261, 3), 9)]
 
 
 def core(build, sizes, scale=1.0, cost="quadratic", hidden="sigmoid"):
@@ -261,7 +261,8 @@ def test_long_indices_are_not_cut_down(index):
     x.indices = np.array([0, index, 2])
     x.indptr = x.indptr.astype(np.int64)
     net = cbackprop.Network([4, 3], seed=0)
-    with pytest.raises(ValueError, match=r"^a must be a sound sparse matrix: indices must be"):
+    with pytest.raises(ValueError, match=rf"^a must have column indices in 0\.\.3, got {index} in "
+                                         "row 0$"):
         net.feedforward(x)
     x.indices = np.array([0, 1, 2])
     assert np.array_equal(net.feedforward(x), net.feedforward(x.toarray()))
@@ -300,6 +301,170 @@ class Source(cbackprop.RowSource):
 
     def take(self, indices):
         return self.x[indices], self.y[indices]
+
+
+# ---- lazy steps: rows of w without a stored number of the mini-batch stay ----
+
+
+def few_rows(n, width, share=0.01):
+    """Return CSR rows of which some are empty, and one is full."""
+    x = sparse_rows(n, width, "float64", share, seed=4)
+    x[1], x[2] = 0, 0.25
+    return x, csr(x)
+
+
+def lazily(build, net, optimizer, numbers=None, **options):
+    state = build.OptimizerState(net, optimizer)
+    numbers = numbers or optimizers.KNOWN[optimizer]().hyperparameters()
+    layers = len(net.views(net.parameters)[0])
+    state.set(numbers, np.zeros(layers, build.REAL), **options)
+    return state
+
+
+@pytest.mark.parametrize("optimizer", optimizers.KNOWN)
+@pytest.mark.parametrize(("sizes", "m", "options"), [
+    ((300, 77, 4), 5, {"l2": 0.1, "weight_decay": 0.01}), ((70, 3), 3, {"l1": 0.01}),
+    ((1500, 5, 2), 600, {}), ((300, 9, 4), 5, {"clip_norm": 0.01, "clip_value": 0.005}),
+    ((64, 300, 2), 4, {})], ids=str)
+def test_a_lazy_step_is_the_exact_one_where_a_number_is_stored(build, optimizer, sizes, m, options):
+    n = 3 * m
+    x, _ = few_rows(n, sizes[0], 0.001 if m == 600 else 0.01)
+    x[1 if m > 5 else 0::m] = 0  # the full row
+    rows = build.Rows(csr(x))
+    targets = build.Targets(np.random.default_rng(2).random((n, sizes[-1])).astype(build.REAL))
+    nets = [core(build, sizes) for _ in range(2)]
+    states = [lazily(build, net, optimizer, lazy=lazy, **options)
+              for net, lazy in zip(nets, (True, False), strict=True)]
+    moved = 0
+    for step in range(3):
+        arenas = [nets[1].parameters, *states[1].slots]
+        before = [arena.copy() for arena in arenas]
+        for net, state in zip(nets, states, strict=True):
+            net.sgd(rows, targets, np.arange(n), m, np.array([0.01]), step * m, step * m + 1, state)
+        still = ~x[step * m:step * m + m].any(axis=0)
+        for arena, old in zip(arenas, before, strict=True):
+            for of, was in zip(nets[1].views(arena)[0][:1], nets[1].views(old)[0], strict=False):
+                of[:, still] = was[:, still]
+        moved += np.sum(~still)
+        for lazy, exact in zip([nets[0].parameters, *states[0].slots], arenas, strict=True):
+            np.testing.assert_allclose(lazy, exact, **(
+                {"rtol": 1e-12} if build.REAL == "float64" else {"rtol": 1e-5, "atol": 1e-7}))
+            assert np.array_equal(nets[0].views(lazy)[0][0][:, still],
+                                  nets[1].views(exact)[0][0][:, still])
+    assert 0 < moved < 3 * sizes[0]
+
+
+@pytest.mark.parametrize("m", [30, 600])
+def test_threads_leave_the_bits_of_lazy_steps_alone(build, m):
+    n, sizes, found = 2 * m, (784, 77, 10), []
+    rows = build.Rows(few_rows(n, sizes[0], 0.002)[1])
+    targets = build.Targets(np.zeros(n, np.intc))
+    for threads in (1, 2, 3):
+        net, first = core(build, sizes), 0
+        state = lazily(build, net, "adam", lazy=True)
+        while first < n:
+            first, _ = net.sgd(rows, targets, np.arange(n), m, np.full(2, 0.1), first, n, state,
+                               0.0, threads)
+        found.append(net.parameters)
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize(("m", "options"), [(8, {}), (600, {}), (8, {"clip_norm": 0.02})], ids=str)
+def test_lazy_adam_is_the_sparse_adam_of_pytorch(m, options):
+    torch = pytest.importorskip("torch")
+    n = 3 * m
+    x, given = few_rows(n, 900, 0.0005 if m == 600 else 0.004)
+    y = np.random.default_rng(5).integers(0, 3, n)
+    net = network((900, 7, 3), activation="tanh", cost="log_likelihood")
+    w, *others = [torch.tensor(each.copy(), requires_grad=True) for each in (
+        net.weights[0].T, net.biases[0].ravel(), net.weights[1], net.biases[1].ravel())]
+    before = w.detach().numpy().copy()
+    steps = [torch.optim.SparseAdam([w], 0.01), torch.optim.SGD(others, 0.01)]
+    for first in range(0, n, m):
+        part = given[first:first + m]
+        indices, starts, values = (torch.tensor(each) for each in (
+            part.indices.astype(np.int64), part.indptr[:-1].astype(np.int64), part.data))
+        z = torch.nn.functional.embedding_bag(
+            indices, w, starts, mode="sum", sparse=True, per_sample_weights=values)
+        out = torch.tanh(z + others[0]) @ others[1].T + others[2]
+        for step in steps:
+            step.zero_grad()
+        torch.nn.functional.cross_entropy(out, torch.tensor(y[first:first + m])).backward()
+        gradients = [w.grad.coalesce().values(), *(each.grad for each in others)]
+        norm = float(sum((each**2).sum() for each in gradients))**0.5
+        shorter = min(1, options.get("clip_norm", np.inf) / norm)
+        w.grad = w.grad * shorter
+        steps[0].step()
+        # the other layers follow, so that the next gradient of w is the same
+        net.SGD((given[first:first + m], y[first:first + m]), 1, m, 0.01, shuffle=False,
+                optimizer=optimizers.Adam(epsilon=0, epsilon_hat=1e-8, lazy=True), **options)
+        with torch.no_grad():
+            for one, ours in zip(others, (net.biases[0].ravel(), net.weights[1],
+                                          net.biases[1].ravel()), strict=True):
+                one[...] = torch.tensor(ours.copy())
+    moved = (before != net.weights[0].T).any(axis=1)
+    assert np.array_equal(moved, x.any(axis=0))
+    np.testing.assert_allclose(net.weights[0].T, w.detach().numpy(), rtol=1e-11)
+    assert abs(before - net.weights[0].T).max() > 0.01
+
+
+@pytest.mark.parametrize("form", [csr, np.asarray], ids=["sparse", "dense"])
+@pytest.mark.parametrize("settings", [
+    {"optimizer": "lazy_adam", "clip_norm": 1.0}, {"optimizer": "lazy_adam"}, {}], ids=str)
+def test_a_gradient_that_is_not_finite_leaves_nothing_behind(form, settings):
+    x, _ = few_rows(600, 900, 0.002)
+    y = np.arange(600) % 3
+    bad = x.copy()
+    bad[5] *= 1e300
+    nets = [network((900, 7, 3), activation="identity", cost="log_likelihood") for _ in range(2)]
+    with pytest.raises(cbackprop.DivergenceError):
+        nets[0].SGD((form(bad), y), 4, 600, 1e300, **settings)
+    for net in nets:
+        net.engine.random = np.random.default_rng(7)
+        net.weights = network((900, 7, 3)).weights
+        net.biases = network((900, 7, 3)).biases
+        net.engine.optimizer_state = None
+        net.SGD((form(x), y), 2, 600, 0.1, **settings)
+    assert all(map(np.array_equal, nets[0].weights, nets[1].weights))
+
+
+def test_what_is_exact_and_lazy_at_once():
+    x, given = few_rows(60, 900)
+    y = np.random.default_rng(5).integers(0, 3, 60)
+    for optimizer in ("sgd", "adagrad"):  # 0 does not move what they have
+        nets = network((900, 7, 3)), network((900, 7, 3))
+        for net, name in zip(nets, (optimizer, f"lazy_{optimizer}"), strict=True):
+            net.SGD((given, y), 2, 8, 0.1, optimizer=name)
+        assert all(map(np.array_equal, nets[0].weights, nets[1].weights))
+    nets = network((900, 7, 3)), network((900, 7, 3))
+    for net, name in zip(nets, ("adam", "LazyAdam"), strict=True):  # dense rows touch every row
+        net.SGD((x, y), 2, 8, 0.1, optimizer=name)
+    assert all(map(np.array_equal, nets[0].weights, nets[1].weights))
+
+
+def test_laziness_is_asked_for_by_name():
+    x, y = labelled()
+    asked = optimizers.training_options(2, "lazy_adam").optimizer
+    assert asked == optimizers.Adam(lazy=True) != optimizers.Adam()
+    assert asked.name == "lazy_adam"
+    assert optimizers.training_options(2, optimizers.Momentum(0.5, lazy=True)).asked() == {
+        **optimizers.training_options(2).asked(), "optimizer": "lazy_momentum", "momentum": 0.5}
+    net = network()
+    net.SGD((csr(x), y), 1, 8, 0.01, optimizer="lazy_adam")
+    state = net.engine.optimizer_state
+    net.SGD((csr(x), y), 1, 8, 0.01, optimizer="adam")  # goes on with the same means
+    assert net.engine.optimizer_state is state
+    for call, error, match in [
+        (lambda: net.SGD((csr(x), y), 1, 8, 0.01, optimizer="lazy_adm"), ValueError,
+         "got 'lazy_adm'; did you mean 'lazy_adam'\\?$"),
+        (lambda: optimizers.Adam(lazy=1), TypeError, "^lazy must be True or False, got 1$"),
+        (lambda: net.SGD((csr(x), y), 1, 8, 0.01, optimizer="lazy_adam", max_norm=2), ValueError,
+         "^max_norm must be None with lazy_adam: it measures all weights of a neuron, and shortens "
+         "them all, got 2$"),
+    ]:
+        with pytest.raises(error, match=match):
+            call()
 
 
 # ---- sparse x and y of a Network ----
@@ -358,6 +523,21 @@ def test_noise_and_dropout_of_sparse_inputs_are_those_of_dense_ones():
         net.SGD((sparse.csr_array(x), y), 2, 8, 0.3, **settings)
         twin.SGD((x, y), 2, 8, 0.3, **settings)
         close(net, twin)
+
+
+def test_a_scale_for_each_input_multiplies_the_entries():
+    x, y = labelled()
+    scale = np.linspace(0.5, 2, 90)
+    net, twin, dense = network(input_scale=scale), network(), network(input_scale=scale)
+    net.SGD((csr(x), y), 2, 8, 0.3, validation_split=0.2, optimizer="adam")
+    twin.SGD((csr(x * scale), y), 2, 8, 0.3, validation_split=0.2, optimizer="adam")
+    assert all(map(np.array_equal, net.weights, twin.weights))  # to the bit: not made dense
+    dense.SGD((x, y), 2, 8, 0.3, validation_split=0.2, optimizer="adam")
+    close(net, dense)
+    assert np.array_equal(net.feedforward(csr(x)), twin.feedforward(csr(x * scale)))
+    huge = csr(np.where(x, 1e200, 0))  # scaled, it overflows; but a sigmoid takes what is infinite
+    steep = network(input_scale=np.full(90, 1e200))
+    assert np.array_equal(steep.feedforward(huge), steep.feedforward(huge.toarray()))
 
 
 def test_one_sparse_example():
@@ -435,6 +615,18 @@ def test_sparse_data_are_never_made_dense():
     assert peak < 16e6
 
 
+@pytest.mark.parametrize("index_type", [np.int32, np.int64])
+def test_entries_in_any_order_and_more_than_once(index_type):
+    x = sparse.csr_matrix(([1.0, 2.0, 3.0, 4.0, 5.0], [3, 0, 2, 2, 3], [0, 2, 2, 5]), (3, 4))
+    x.indices, x.indptr = x.indices.astype(index_type), x.indptr.astype(index_type)
+    dense, given = x.toarray(), (x.data.copy(), x.indices.copy(), x.indptr.copy())
+    net, twin = network((4, 3)), network((4, 3))
+    net.SGD((x, [0, 1, 2]), 2, 2, 0.5)
+    twin.SGD((dense, [0, 1, 2]), 2, 2, 0.5)
+    close(net, twin)
+    assert all(map(np.array_equal, given, (x.data, x.indices, x.indptr)))  # the caller's
+
+
 def test_bad_sparse_data():
     x, y = labelled()
     s, net = sparse.csr_matrix(x), network()
@@ -444,6 +636,8 @@ def test_bad_sparse_data():
              for wrong in (np.isnan(nan.toarray()), huge.toarray() > 1e9)]
     broken = s.copy()
     broken.indices = np.where(broken.indices == broken.indices[9], 91, broken.indices)
+    short = s.copy()
+    short.data = short.data[:-1]
     small = network(dtype="float32")
     before = [w.copy() for w in net.weights]
     for call, error, match in [
@@ -458,7 +652,9 @@ def test_bad_sparse_data():
          f"^x of training_data must be finite, got nan at {where[0]}$"),
         (lambda: small.feedforward(huge), ValueError,
          f"^a must be finite, got 1e.300 at {where[1]}, beyond float32$"),
-        (lambda: net.feedforward(broken), ValueError, "^a must be a sound sparse matrix: "),
+        (lambda: net.feedforward(broken), ValueError,
+         r"^a must have column indices in 0\.\.89, got 91 in row \d+$"),
+        (lambda: net.feedforward(short), ValueError, "^a must be a sound sparse matrix: .* size$"),
         (lambda: net.SGD((s[:0], y[:0]), 1, 1, 0.1), ValueError, "must hold at least one example"),
         (lambda: net.SGD((s, y[:-1]), 1, 1, 0.1), ValueError, "^y of training_data must be 61 lab"),
         (lambda: net.SGD((s, sparse.csr_matrix((61, 4))), 1, 1, 0.1), ValueError,

@@ -305,8 +305,23 @@ def test_sparse_rows_in_any_order(monkeypatch):
     np.testing.assert_array_equal(x.indices, before)  # the caller's
     x = sparse.csr_matrix(x.toarray())
     x.indices[-1] = 9
-    with pytest.raises(ValueError, match="X must be a sound sparse matrix"):
+    with pytest.raises(ValueError, match=r"^X must have column indices in 0\.\.3, got 9 in row 2$"):
         net.predict(x)
+
+
+def test_lazy_adam_leaves_rows_of_absent_columns_alone():
+    x = sparse.random(60, 40, 0.1, "csr", random_state=0).tolil()
+    x[:, :10] = 0
+    x, y = x.tocsr(), np.arange(60) % 3
+    begin, lazy, exact = (
+        MLPClassifier((5,), solver=solver, alpha=alpha, max_iter=3, random_state=0).fit(x, y)
+        for solver, alpha in (("adam", 0.0), ("lazy_adam", 0.5), ("adam", 0.5)))
+    assert np.array_equal(begin.coefs_[0][:10], lazy.coefs_[0][:10])  # neither has moved them
+    assert (exact.coefs_[0][:10] != lazy.coefs_[0][:10]).all()
+    assert (begin.coefs_[0][10:] != lazy.coefs_[0][10:]).all()
+    assert abs(exact.coefs_[0] - lazy.coefs_[0]).max() < 0.01
+    with one_line(ValueError, "The 'solver' parameter of MLPClassifier must be a str among "):
+        MLPClassifier(solver="lazy_sgd").fit(x, y)
 
 
 def test_float32_trains_in_float32():

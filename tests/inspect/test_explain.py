@@ -256,6 +256,13 @@ def test_the_sum_over_k_has_the_jacobian():
         str(explain(by_hand(), [1, 1], [1])).split())
 
 
+def test_a_last_layer_without_biases_is_measured():
+    net = Network([2, 3, 1], bias=[True, False], seed=0)
+    explained = explain(net, [0.5, 1.0], [1.0])
+    assert explained["dC/dz^3_1"].value == pytest.approx(explained["delta^3_1"].value, rel=1e-6)
+    assert not net.biases[1].any()
+
+
 def test_terms_that_overflow_are_not_written():
     """Where sigma' is 0 and dC/da infinite, their product is not what the core computes."""
     net = Network([1, 2], cost="cross_entropy", dtype="float64",

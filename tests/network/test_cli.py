@@ -853,3 +853,14 @@ def test_a_failed_training_keeps_the_file_that_was_there(cli, saved):
     with open(saved, "rb") as file:
         assert file.read() == before
     assert os.listdir() == [saved]
+
+
+@pytest.mark.skipif(not hasattr(os, "sysconf"), reason="the system does not say its memory")
+def test_a_file_larger_than_the_machines_memory_is_refused_at_once(cli):
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with open("large.csv", "wb") as file:
+        file.truncate(memory + 1)  # a hole
+    status, out, err = cli("train", "--data", "large.csv")
+    assert (status, out) == (1, "")
+    assert re.fullmatch(r".*large\.csv must fit in the memory of this machine, [\d.]+ GB, got "
+                        r"[\d.]+ GB: in Python, streams\.open reads it block by block .*\n", err)

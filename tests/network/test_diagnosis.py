@@ -95,6 +95,28 @@ def test_dead_relus(dtype):
     assert of("relus", said(net, (x, y), 300, 10, 1e-9)) == []
 
 
+@pytest.mark.parametrize("scale", [1 / 16, 1])  # far from unit scale, more of them die
+def test_outputs_that_died(digits, scale):
+    """A network of relus, the last layer too: its accuracy stays below 0.7."""
+    x, y = digits[0].reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4)).reshape(-1, 49) / 16, digits[1]
+    for optimizer in ("sgd", "adam"):
+        net = Network([49, 30, 10], activation="relu", seed=0)
+        assert_said(said(net, (scale * x, y), 20, 10, optimizer=optimizer),
+                    'outputs are relus that are 0 for all of .* output_activation="sigmoid"')
+        net = Network([49, 30, 10], activation="relu", output_activation="sigmoid", seed=0)
+        assert said(net, (scale * x, y), 5, 10, optimizer=optimizer) == []
+
+
+def test_an_output_that_should_be_zero_is_not_dead():
+    x, _ = classes()
+    y = np.stack([np.maximum(x[:, 0], 0), np.zeros(len(x))], axis=1)
+    net = Network([5, 2], activation="relu", initializer="zeros")
+    net.weights[0], net.biases[0] = np.eye(2, 5), np.array([[0.0], [-50.0]])
+    assert said(net, (x, y), 300, 10, 1e-6) == []
+    assert_said(said(net, (x, y + np.array([0, 1])), 300, 10, 1e-6),
+                '^1 of 2 outputs .* output_activation="identity" does not die')
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_outputs_at_their_ends(digits, optimizer):
     net = Network([784, 200, 10], input_scale=1 / 255, seed=0)  # the book's rate is too large here

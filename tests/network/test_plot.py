@@ -11,6 +11,7 @@ import pytest
 
 from cbackprop import History, Network, RowSource, inspect, plot
 from cbackprop.history import MONITORS
+from cbackprop.plot import _axes
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "pictures.md"
@@ -65,8 +66,16 @@ EVERY = {  # each picture, in the forms that look different
     "saturation of many": lambda **ax: plot.saturation(
         trained(inspect.Saturation(*examples()), (64, *[9] * 8, 4), epochs=30), **ax),
     "gradient_check": lambda **ax: plot.gradient_check(check(), **ax),
+    "network": lambda **ax: plot.network(network((3, *[2] * 7)), **ax),
+    "network of a trace": lambda **ax: plot.network(
+        TRACES[64, 30, 4], edges="nabla_w", **ax),
+    "decision_boundary": lambda **ax: plot.decision_boundary(
+        network((2, 9, 4)), examples(inputs=2), **ax),
+    "decision_boundary of numbers": lambda **ax: plot.decision_boundary(
+        network((2, 9, 1), output_activation="identity"), PLANE, **ax),
     "gradient_check of many": lambda **ax: plot.gradient_check(check((64, *[9] * 8, 4)), **ax),
 }
+PLANE = (examples(inputs=2)[0], examples(inputs=2)[0].sum(axis=1))
 every = pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY)
 
 
@@ -78,7 +87,7 @@ def figure_of(result):
 
 
 def test_every_function_is_drawn():
-    assert {name.split()[0] for name in EVERY} == set(plot.__all__)
+    assert {name.split()[0] for name in EVERY} | {"animate"} == set(plot.__all__)
 
 
 @every
@@ -122,13 +131,44 @@ def test_without_matplotlib(draw, monkeypatch):
         draw()
 
 
-@pytest.mark.parametrize("name", ["cividis", "Greys"])
-def test_maps_of_images_are_readable_without_colour(name, pyplot):
-    colours = pyplot.get_cmap(name)(np.linspace(0, 1, 256))[:, :3]
-    lightness = colours**2.2 @ (0.2126, 0.7152, 0.0722)
-    steps = np.diff(lightness)
+def lightness(colours):
+    return np.asarray(colours)[:, :3] ** 2.2 @ (0.2126, 0.7152, 0.0722)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+@pytest.mark.parametrize("name", ["cividis", "greys"])
+def test_maps_of_images_are_readable_without_colour(name, style, pyplot):
+    with pyplot.style.context(style):
+        shades = pyplot.get_cmap(name) if name == "cividis" else _axes.greys()
+        found = lightness(shades(np.linspace(0, 1, 256)))
+    steps = np.diff(found)
     assert (steps <= 1e-3).all() or (steps >= -1e-3).all()
-    assert abs(lightness[-1] - lightness[0]) > 0.6
+    assert abs(found[-1] - found[0]) > 0.6
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background", "tableau-colorblind10"])
+def test_lines_stand_out_from_the_background(style, pyplot):
+    from matplotlib import colors
+
+    with pyplot.style.context(style):
+        back, *tones = lightness(list(map(colors.to_rgb, [
+            pyplot.rcParams["axes.facecolor"], _axes.ink(), *_axes.colors(6)])))
+    contrasts = [(max(back, tone) + 0.05) / (min(back, tone) + 0.05) for tone in tones]
+    assert min(contrasts) > (2 if style == "tableau-colorblind10" else 2.5)  # the style's own
+    assert contrasts[0] > 15
+
+
+@every
+def test_no_ink_is_lost_on_a_dark_page(draw, pyplot):
+    """All text and lines are drawn in what the style in use calls text, or in its colours."""
+    from matplotlib import colors, text
+
+    with pyplot.style.context("dark_background"):
+        figure = figure_of(draw())
+        figure.canvas.draw()
+        for one in figure.findobj(lambda each: isinstance(each, text.Text) and each.get_text()):
+            on_dark = one.axes is None or not one.axes.images
+            assert not on_dark or lightness([colors.to_rgb(one.get_color())])[0] > 0.3
 
 
 @pytest.mark.parametrize(("call", "what"), [
@@ -146,32 +186,129 @@ def test_something_else(call, what):
 # ---- learning curves ----
 
 
+def is_ring(line):
+    return line.get_markersize() == 12
+
+
 def test_learning_curves():
     given = history()
-    ax = plot.learning_curves(given)
-    lines = [line for one in ax.figure.axes for line in one.lines]
-    found = {line.get_label().replace(" ", "_"): list(line.get_ydata()) for line in lines}
-    assert found == {
+    panels = plot.learning_curves(given)
+    assert [panel.get_ylabel() for panel in panels] == ["cost", "accuracy"]
+    curves = {}
+    for panel in panels:
+        for line in panel.lines:
+            if not is_ring(line):
+                name = line.get_label().partition(":")[0].replace(" ", "_")
+                curves[name] = line
+                assert name.endswith(panel.get_ylabel())
+                assert list(line.get_xdata()) == [1, 2, 3, 4]
+    assert {name: list(line.get_ydata()) for name, line in curves.items()} == {
         name: given.series(name) for name in ("cost", "accuracy", *MONITORS, "test_cost")}
-    assert all(list(line.get_xdata()) == [1, 2, 3, 4] for line in lines)
-    assert {one.get_ylabel() for one in ax.figure.axes} == {"cost", "accuracy"}
-    for line in lines:
-        assert line.axes.get_ylabel() == line.get_label().split()[-1]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        name.replace("_", " ") for name in given.recorded if name.endswith(("cost", "accuracy"))]
     # Without colour:
-    assert len({(str(line._dash_pattern), line.get_marker()) for line in lines}) == len(lines)
-    assert len({line.get_marker() for line in lines}) == len(lines)
+    assert len({(str(one._dash_pattern), one.get_marker()) for one in curves.values()}) == 7
+
+
+def test_the_best_epoch_is_marked():
+    given = history()
+    for panel in plot.learning_curves(given):
+        said = [text.get_text() for text in panel.get_legend().get_texts()]
+        rings = [tuple(np.ravel(line.get_data())) for line in panel.lines
+                 if is_ring(line)]
+        kind = panel.get_ylabel()
+        names = [name for name in given.recorded
+                 if name in (f"evaluation_{kind}", f"test_{kind}") or name == kind == "accuracy"]
+        assert rings == [given.best(name) for name in names]
+        for name in names:
+            epoch, best = given.best(name)
+            assert f"{name.replace('_', ' ')}: {best:.4g} in epoch {epoch}" in said
+
+
+def test_metrics_of_one_unit_share_a_panel():
+    net = network((2, 5, 1), output_activation="identity")
+    given = net.SGD(PLANE, 3, 10, 0.01, PLANE)
+    assert [panel.get_ylabel() for panel in plot.learning_curves(given)] == [
+        "cost", "r2", "mae and rmse"]
 
 
 def test_learning_curves_of_costs_alone():
-    ax = plot.learning_curves(network().SGD(examples(), 2, 10, 0.5))
-    assert len(ax.figure.axes) == 1
+    assert len(plot.learning_curves(network().SGD(examples(), 2, 10, 0.5))) == 1
 
 
 @pytest.mark.parametrize("given", [History(), network().SGD(examples(), 0, 10, 0.5)])
 def test_learning_curves_of_nothing(given):
-    plot.learning_curves(given).figure.canvas.draw()
+    plot.learning_curves(given)[0].figure.canvas.draw()
+
+
+# ---- networks and planes ----
+
+
+@pytest.mark.parametrize("given", [network((3, 5, 2)), TRACES[3, 1]])
+def test_edges_of_a_network(given):
+    ax = plot.network(given)
+    w = given.w if isinstance(given, inspect.Trace) else given.weights
+    edges = ax.collections[0]
+    largest = [abs(matrix).max() for matrix in w]
+    wanted = [(value, limit) for matrix, limit in zip(w, largest, strict=True)
+              for value in np.ravel(matrix) if abs(value) >= 0.02 * limit]
+    assert np.allclose(edges.get_linewidths(), [3 * abs(v) / limit for v, limit in wanted])
+    dashed = [pattern is not None for _, pattern in edges.get_linestyles()]
+    assert dashed == [value < 0 for value, _ in wanted]
+    sizes = [w[0].shape[1], *map(len, w)]
+    assert [len(dots.get_offsets()) for dots in ax.collections[1:]] == sizes
+
+
+def test_a_wide_layer_shows_its_largest_edges():
+    net = network()
+    net.weights[0][:, 7] = 100
+    ax = plot.network(net, most=3)
+    assert [len(dots.get_offsets()) for dots in ax.collections[1:]] == [3, 3, 3]
+    words = [text.get_text() for text in ax.texts]
+    assert words == ["inputs\n3 of 64", "layer 2\n3 of 30", "layer 3\n3 of 4"]
+    thick = ax.collections[0].get_linewidths() > 2.9
+    starts = {segment[0][1] for segment in np.array(ax.collections[0].get_segments())[thick]
+              if segment[0][0] == 0}
+    assert len(starts) == 1  # input 7
+
+
+def test_neurons_have_their_activations():
+    trace = TRACES[3, 1]
+    words = [text.get_text() for text in plot.network(trace, example=2).texts]
+    assert words[:3] == [f"{value:.2g}" for value in trace.x[2]]
+    assert words[4] == f"{trace.a[0][2, 0]:.2g}"
+
+
+@pytest.mark.parametrize(("call", "what"), [
+    (lambda: plot.network(network(), edges="nabla_w"),
+     r"edges must be 'w' without a trace, got 'nabla_w': inspect\.trace"),
+    (lambda: plot.network(network(), edges="b"), "edges must be "),
+    (lambda: plot.network(TRACES[3, 1], example=3), "example must be an integer"),
+    (lambda: plot.network(network(), most=1), "most must be an integer"),
+    (lambda: plot.decision_boundary(network(), examples()), "net must have two inputs, got 64"),
+    (lambda: plot.animate(print, []), "networks must be a sequence of at least one network"),
+    (lambda: plot.animate(print, [network()], titles=[]), "titles must be 1, as the networks"),
+    (lambda: plot.animate(3, [network()]), r"draw must be a callable \(network, ax\), got 3")])
+def test_bad_networks_and_planes(call, what):
+    with pytest.raises((TypeError, ValueError), match=f"^{what}"):
+        call()
+
+
+def test_the_boundary_is_where_the_answer_changes():
+    net = network((2, 2), output_activation="identity")
+    net.weights, net.biases = [[[1.0, 0.0], [-1.0, 0.0]]], [[[-0.5], [0.5]]]  # class 0: x[0] > 1/2
+    ax = plot.decision_boundary(net, examples(40, 2, 2), points=101)
+    (border,) = ax.collections[1].get_paths()
+    assert np.allclose(border.vertices[:, 0], 0.5, atol=0.01)
+    marks = {tuple(np.round(dots.get_offsets(), 6)[0]) for dots in ax.collections[2:]}
+    assert len(marks) == 2
+
+
+def test_a_film_has_a_picture_of_each_network():
+    drawn_ones = []
+    nets = [network(), network((3, 1))]
+    film = plot.animate(lambda net, ax: drawn_ones.append((net, ax.get_title())), nets,
+                        titles=["a", "b"])
+    assert film.to_jshtml().count("frames[") >= 2
+    assert [net for net, _ in drawn_ones[-2:]] == nets
 
 
 # ---- weights ----
@@ -280,14 +417,14 @@ def bars(ax):
 def test_flow(sizes, example):
     trace = TRACES[sizes]
     panels = plot.flow(trace, example)
-    assert panels.shape == (2, len(sizes))
-    x, last = panels[0, 0], panels[0, -1]
+    assert panels.shape == (5, len(sizes))
+    x, last = panels[2, 0], panels[2, -1]
     assert x.get_title(loc="left") == f"x[{example}]"
     if sizes[0] == 64:
         assert np.array_equal(x.images[0].get_array(), trace.x[example].reshape(8, 8))
     else:
         assert np.array_equal(bars(x), trace.x[example])
-    for name, row in (("a", panels[0, 1:]), ("delta", panels[1, 1:])):
+    for name, row in (("z", panels[1, 1:]), ("a", panels[2, 1:]), ("delta", panels[3, 1:])):
         for layer, (ax, values) in enumerate(zip(row, getattr(trace, name), strict=True)):
             assert np.array_equal(bars(ax), values[example])
             assert ax.get_title(loc="left") == f"{name}[{layer}]"
@@ -295,11 +432,22 @@ def test_flow(sizes, example):
             assert low <= values[example].min() <= values[example].max() <= high
     assert np.array_equal(last.lines[0].get_xdata(), trace.y[example])
     length = np.linalg.norm(trace.delta[0][example])
-    assert panels[1, 1].get_xlabel() == f"length {length:.2g}"
+    assert panels[3, 1].get_xlabel() == f"length {length:.2g}"
+    alone = inspect.trace(network(sizes), trace.x[example], trace.y[example])
+    for layer in range(len(trace.a)):
+        assert np.array_equal(panels[0, layer + 1].images[0].get_array(), trace.w[layer])
+        assert np.allclose(panels[4, layer + 1].images[0].get_array(), alone.nabla_w[layer])
+
+
+def test_the_gradient_of_flow_has_the_scale_of_inputs():
+    net = network(input_scale=1 / 255)
+    x, y = examples(1)
+    panels = plot.flow(inspect.trace(net, 255 * x, y))
+    assert np.allclose(panels[4, 1].images[0].get_array(), net.backprop(255 * x, y)[1][0])
 
 
 def words(trace, **arguments):
-    return plot.flow(trace, **arguments)[1, 0].texts[0].get_text().splitlines()
+    return plot.flow(trace, **arguments)[3, 0].texts[0].get_text().splitlines()
 
 
 def test_words_of_flow():
@@ -317,15 +465,15 @@ def test_words_of_flow():
 
 
 def test_flow_of_the_callers_shape():
-    assert plot.flow(TRACES[64, 30, 4], shape=(4, 16))[0, 0].images[0].get_array().shape == (4, 16)
-    assert plot.flow(TRACES[3, 1], shape=(3, 1))[0, 0].images[0].get_array().shape == (3, 1)
+    assert plot.flow(TRACES[64, 30, 4], shape=(4, 16))[2, 0].images[0].get_array().shape == (4, 16)
+    assert plot.flow(TRACES[3, 1], shape=(3, 1))[2, 0].images[0].get_array().shape == (3, 1)
 
 
 def test_flow_where_nothing_flows():
     net = network(activation="relu", output_activation="identity", initializer="zeros")
     panels = plot.flow(inspect.trace(net, np.zeros(64), np.zeros(4)))
     panels[0, 0].figure.canvas.draw()
-    assert panels[1, 1].get_xlim() == (-1, 1)
+    assert panels[3, 1].get_xlim() == (-1, 1)
 
 
 @pytest.mark.parametrize(("value", "bound"), [
@@ -333,7 +481,7 @@ def test_flow_where_nothing_flows():
 def test_bound_of_errors(value, bound):
     trace = TRACES[3, 1]
     changed = replace(trace, delta=[np.full((3, 1), -value)])
-    assert plot.flow(changed)[1, 1].get_xlim() == pytest.approx((-bound, bound))
+    assert plot.flow(changed)[3, 1].get_xlim() == pytest.approx((-bound, bound))
 
 
 @pytest.mark.parametrize(("arguments", "error", "rule"), [
@@ -391,7 +539,9 @@ def test_confusion(form):
     assert np.array_equal(written(matrix), counts)
     assert counts.trace() == net.evaluate(given)
     assert matrix.get_title(loc="center") == f"{counts.trace()} of 300 right"
-    assert np.allclose(matrix.images[0].get_array(), counts / counts.sum(axis=1, keepdims=True))
+    shares = counts / counts.sum(axis=1, keepdims=True) * (1 - np.eye(4))
+    assert np.allclose(matrix.images[0].get_array(), shares)
+    assert matrix.images[0].get_clim() == (0, shares.max())  # the mistakes have the whole scale
     assert (matrix.get_xlabel(), matrix.get_ylabel()) == ("class that the network sees", "class")
     assert len(spots) == 12
     a = net.feedforward(x)
@@ -591,7 +741,7 @@ def test_one_output_is_judged_against_the_middle(cost, low):
     history = net.SGD((x, y), 1, 7, 0.0, (x, y))
     assert history.accuracy == [right / 7]
     matrix, *_ = plot.confusion(net, (x, y))
-    shares = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
+    shares = np.array(counts) / np.sum(counts, axis=1, keepdims=True) * (1 - np.eye(2))
     np.testing.assert_allclose(matrix.images[0].get_array(), shares)
     assert matrix.get_title() == f"{right} of 7 right"
 

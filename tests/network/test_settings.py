@@ -8,9 +8,8 @@ import pytest
 from refusals import one_line
 
 import cbackprop
-from cbackprop import Network, RowSource, default_eta, inspect, optimizers
-from cbackprop.core import table
-from cbackprop.tables import settings
+from cbackprop import Network, RowSource, default_eta, initializers, inspect, optimizers
+from cbackprop.core import _dispatch, table
 from cbackprop.tables.settings import decide
 
 ACTIVATIONS = [row.name for row in table.ACTIVATIONS]
@@ -334,8 +333,18 @@ def test_what_cannot_be_decided(arguments, given, error, line):
         decide(*arguments, **given)
 
 
-def test_initializers_are_of_activations_that_there_are():
-    assert set(settings.RELUS) < set(ACTIVATIONS)
+@pytest.mark.parametrize("row", table.ACTIVATIONS, ids=lambda row: row.name)
+def test_what_is_like_relu_begins_as_relu(row):
+    """It is 0 at 0, the identity far above it and not far below it, up to a ceiling."""
+    assert row.initializer in initializers.KNOWN
+    if row.whole_layer:
+        return
+    core = _dispatch.load("float64").Core((1, 1), [row.name], "quadratic", 1.0)
+    core.views(core.parameters)[0][0][...] = 1
+    core.views(core.parameters)[1][0][...] = 0
+    low, zero, high = core.feedforward(np.array([[-5.0], [0.0], [5.0]]))[:, 0]
+    is_like_relu = zero == 0 and abs(high - 5) < 0.1 and abs(low) < 1
+    assert (row.initializer == "he_normal") == is_like_relu
 
 
 # ---- training ----

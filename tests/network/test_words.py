@@ -32,6 +32,29 @@ def trained(x=X, y=LABELS, **arguments):
     return network().SGD((x, y), 2, 7, 0.5, **arguments)
 
 
+# ---- methods ----
+
+
+@pytest.mark.parametrize("name", _words.METHODS)
+def test_habits_are_answered(name):
+    net = network()
+    assert not hasattr(Network, name)
+    with one_line(AttributeError, match=f"'Network' object has no attribute '{name}': "):
+        getattr(net, name)
+
+
+def test_an_answer_names_what_there_is():
+    for answer in set(_words.METHODS.values()):
+        first = answer.split()[0].rstrip(",")
+        assert hasattr(network(), first) or hasattr(cbackprop, first), answer
+
+
+def test_other_attributes_are_as_ever():
+    with one_line(AttributeError, match="^'Network' object has no attribute 'fitted'$"):
+        _ = network().fitted
+    assert not hasattr(pickle.loads(pickle.dumps(network())), "fit")
+
+
 # ---- keywords ----
 
 
@@ -215,7 +238,8 @@ def test_nothing_is_made_up():
 def test_types_have_the_names_that_there_are():
     assert list(get_args(layers.ActivationName)) == [row.name for row in table.ACTIVATIONS]
     assert list(get_args(layers.CostName)) == [row.name for row in table.COSTS]
-    assert list(get_args(optimizers.OptimizerName)) == [row.name for row in table.OPTIMIZERS]
+    assert list(get_args(optimizers.OptimizerName)) == [
+        f"{of}{row.name}" for of in ("", "lazy_") for row in table.OPTIMIZERS]
     assert list(get_args(initializers.InitializerName)) == list(initializers.KNOWN)
     assert list(get_args(metrics.MonitorName)) == [
         f"{of}{name}" for name in metrics.TABLE

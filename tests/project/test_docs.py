@@ -47,11 +47,12 @@ def test_every_format_of_files_is_in_their_page():
 
 
 CALL = re.compile(r"^(?:\$ |    |.* && |.*\| )?cbackprop "
-                  r"((?:train|evaluate|predict|bench|info|gradcheck)(?=[ \n])[^|&\n]*)", re.M)
+                  r"((?:train|evaluate|predict|bench|info|gradcheck|watch)(?=[ \n])[^|&\n]*)", re.M)
 
 
 @pytest.mark.skipif(not README.exists(), reason="docs/ is not beside the tests")
-@pytest.mark.parametrize("page", ["README.md", "docs/first_hour.md", "docs/command_line.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/first_hour.md", "docs/command_line.md",
+                                  "docs/watch.md"])
 def test_commands_of_a_page_exist(page, capsys):
     """They are taken as usage, but for those that a page shows being refused."""
     text = (README.parent / page).read_text("utf-8")

@@ -53,6 +53,12 @@ def test_chapter2(name, capsys):
     prints_what_its_readme_says("chapter2", name, capsys)
 
 
+@pytest.mark.skipif(not FOLDER.exists(), reason="the examples are not beside the tests")
+def test_sparse_text(capsys):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    prints_what_its_readme_says("sparse_text", "hashed_columns", capsys)
+
+
 def prints_what_its_readme_says(folder, name, capsys):
     """Times, and how they compare, may differ."""
     readme = (FOLDER / folder / "README.md").read_text(encoding="utf-8")
@@ -65,3 +71,20 @@ def prints_what_its_readme_says(folder, name, capsys):
     out, shown = (re.sub(r" *[\d.,e+-]+ (us|s|times)\b", r" # \1", text)
                   for text in (printed.out, shown))
     assert out == shown
+
+
+@pytest.mark.skipif(not FOLDER.exists(), reason="the examples are not beside the tests")
+@pytest.mark.parametrize(("name", "library"), [("on_dask", "distributed"), ("on_ray", "ray")])
+def test_clusters(name, library):
+    """Accuracies may differ by an image or two, for sums depend on the instruction set."""
+    pytest.importorskip(library, reason=f"{library} is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    readme = (FOLDER / "clusters" / "README.md").read_text(encoding="utf-8")
+    shown = re.search(rf"{name}\.py\n\n```text\n(.*?)```", readme, re.DOTALL).group(1)
+    done = subprocess.run([sys.executable, str(FOLDER / "clusters" / f"{name}.py")],
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    accuracy = re.compile(r"0\.\d{3}$", re.MULTILINE)
+    assert accuracy.sub("", done.stdout) == accuracy.sub("", shown)
+    assert [*map(float, accuracy.findall(done.stdout))] == pytest.approx(
+        [*map(float, accuracy.findall(shown))], abs=0.01)

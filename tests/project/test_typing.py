@@ -1,5 +1,6 @@
 """The stubs say what the compiled modules have; the public names are typed for callers."""
 
+import json
 import subprocess
 import sys
 
@@ -34,7 +35,7 @@ net.fit(x, y)
 cbackprop.Network([4, 2, 2], activation=["relu", ("leaky_relu", 0.1)], cost=("huber", 0.5))
 cbackprop.Network([4, 2, 2], activation=[{"relu": 1, "tanh": 1}, "softmax"], initializer="zeros")
 cbackprop.Network([4, 2, 2], activation=[["relu", "tanh"], "softmax"], cost="log_likelihood")
-cbackprop.Network([4, 2], output_activation="softmax", cost=("log_likelihood", {"floor": 0.1}))
+cbackprop.Network([4, 2], output_activation="softmax", cost=("log_likelihood", {"a_min": 0.1}))
 net.SGD((x, y), 2, 4, 0.1, optimizer="adam", monitor=["training_cost"], verbose=True)
 net.weights = [w * 2 for w in net.weights]
 """
@@ -80,3 +81,19 @@ def test_a_caller(tmp_path):
         ('Argument "cost" to "Network"', "[arg-type]"),
         ('Argument "initializer" to "Network"', "[arg-type]"),
         ('"Network"', "[attr-defined]")]
+
+
+def test_pyright_finds_the_same_errors(tmp_path):
+    """It brings Node.js, and fetches itself at its first run: it is no part of the extras."""
+    pytest.importorskip("pyright", reason="pyright is not installed")
+    (tmp_path / "caller.py").write_text(CALLER)
+    done = subprocess.run(
+        [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable,
+         "caller.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    found = [one for one in json.loads(done.stdout)["generalDiagnostics"]
+             if one["severity"] == "error"]
+    lines = CALLER.splitlines()
+    last = lines.index("net.fit(x, y)")
+    wrong = [at for at, line in enumerate(lines[:last + 1])
+             if line.startswith(("net.SGD", "cbackprop.", "net.fit"))]
+    assert [one["range"]["start"]["line"] for one in found] == wrong

@@ -3,9 +3,11 @@
 import itertools
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import nullcontext
 
 import numpy as np
@@ -77,7 +79,8 @@ def parquet(folder, x, y, w, **given):
     pq = pytest.importorskip("pyarrow.parquet")
     pq.write_table(made[:600], folder / "part-0.parquet", row_group_size=250)
     pq.write_table(made[600:], folder / "part-1.parquet", row_group_size=N)
-    return streams.open(folder / "part-*.parquet", target="label", sample_weight="w", **given)
+    (folder / "_SUCCESS").touch()
+    return streams.open(folder, target="label", sample_weight="w", **given)
 
 
 def feather(folder, x, y, w, **given):
@@ -276,6 +279,35 @@ def test_however_a_training_ends_no_thread_is_left(data, error):
     stops = isinstance(error, callbacks.StopTraining)
     with nullcontext() if stops else pytest.raises(type(error)):
         network().SGD(Blocks(*data, memory=30_000), 3, 10, 0.1, callbacks=[Ends(error)])
+    assert threading.active_count() == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a lock there waits, whatever comes")
+def test_ctrl_c_ends_a_training_that_waits_for_its_reader(data):
+    began = threading.Event()
+
+    class Slow(Blocks):
+        def read(self, block):
+            if began.is_set():
+                time.sleep(0.01)
+            return super().read(block)
+
+    class Begins(callbacks.Callback):
+        def on_epoch_begin(self, network, history):
+            began.set()
+
+    def interrupt():
+        began.wait(30)
+        time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
+    stream = Slow(*data, rows=1, memory=60_000)  # 10 s in an epoch
+    thread, start = threading.Thread(target=interrupt), time.monotonic()
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        network().SGD(stream, 10, 10, 0.1, callbacks=[Begins()])
+    thread.join()
+    assert time.monotonic() - start < 30
     assert threading.active_count() == 1
 
 
@@ -515,6 +547,7 @@ def test_bad_arguments_are_refused(call, error, said, data):
     (["x.npy", "few.npy"], ValueError, r"few.npy must have as many rows as .*x.npy, 10"),
     (["x.npy", ["y.npy", "y.npy"]], ValueError, "y must be 1 files, as x, got 2"),
     (["none.npy"], FileNotFoundError, "none.npy"),
+    (["empty"], FileNotFoundError, "x must be a folder with files, got .*empty"),
     (["none*.npy"], FileNotFoundError, "x must match a file, got .*none"),
     (["text.npy"], ValueError, "text.npy must be a file of .npy, .npz, Parquet"),
     (["cut.npy", "y.npy"], ValueError, "cut.npy must be a whole file of NumPy, 688 bytes .*, got"),
@@ -532,6 +565,7 @@ def test_bad_arguments_are_refused(call, error, said, data):
     ([[]], ValueError, "x must be a file, got 0")])
 def test_bad_files_are_refused_by_name(given, error, said, tmp_path):
     x = np.ones((10, K))
+    (tmp_path / "empty").mkdir()
     for name, values in {"x": x, "few": np.zeros(9), "y": np.zeros(10, int), "wide": np.ones(
             (10, 8)), "bytes": x.astype("u1"), "names": np.full((10, K), "a")}.items():
         np.save(tmp_path / f"{name}.npy", values)

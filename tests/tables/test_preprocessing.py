@@ -344,7 +344,9 @@ def test_labels_are_classes():
     one_hot = [[0, 0, 1], [1, 0, 0]]
     assert net.total_cost((x, one_hot)) == plain.total_cost((x, one_hot))
     assert net.total_cost((x[0], one_hot[1])) == plain.total_cost((x[0], 0))
-    assert net.total_cost((x[0], 1)) == plain.total_cost((x[0], 0))
+    for y in (1, [1], [0, 0, 1]):
+        for one in (x[0], x[0][:, None]):
+            assert net.total_cost((one, y)) == plain.total_cost((x[0], 2 if y == [0, 0, 1] else 0))
     for wrong in (3, "a", None, NAN):
         with pytest.raises(ValueError, match=r"^y of test_data must hold classes of the network, "
                                              r"\[1, 2, 7\], got .* at 1$"):
@@ -357,6 +359,36 @@ def test_labels_are_classes():
     cost = binary.total_cost((x, [0, 1]))
     binary.classes = ("no", "yes")
     assert binary.total_cost((x, ["no", "yes"])) == cost
+
+
+@pytest.mark.parametrize(("classes", "y"), [
+    (("a", "b", "c"), ["c", "b"]), ((3, 6, 9), [9, 6]), ((3, 6, 9), np.array([9, 6])),
+])
+def test_classes_in_pairs(classes, y):
+    net, x = Network([2, 3], cost="log_likelihood", seed=0), np.eye(2)
+    cost = net.total_cost((x, [2, 1]))
+    net.classes = classes
+    pairs = list(zip(x, y, strict=True))
+    for given in (pairs, tuple(pairs), iter(pairs), [(row[:, None], one) for row, one in pairs]):
+        assert net.total_cost(given) == cost
+    assert net.total_cost([(x, y), (x, y)][:1]) == cost  # a batch
+    with pytest.raises(ValueError, match=r"must hold classes of the network, .* got 'd' at [02]$"):
+        net.total_cost([*pairs, (x[0], "d")])
+    net.classes = None
+    if isinstance(y[0], str):
+        with pytest.raises(TypeError, match=r"np.unique\(y, return_inverse=True\)"):
+            net.total_cost(pairs)
+
+
+@pytest.mark.parametrize("classes", [
+    (True, False, 2), ("a", 1, 2.5), (True, "a", "b"), ("a", "b", "c"), (3, 6, 9),
+])
+def test_predicted_classes_are_what_they_were(classes):
+    net = Network([3, 3], cost="log_likelihood", initializer="zeros")
+    net.weights[0], net.classes = np.eye(3), classes
+    found = net.predict(np.eye(3)).tolist()
+    assert found == list(classes)
+    assert [type(one) for one in found] == [type(one) for one in classes]
 
 
 def test_without_preprocessing_a_frame_is_numbers():

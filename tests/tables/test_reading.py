@@ -1,13 +1,16 @@
 """Files and frames as tables: every dialect, written by the standard library, with known values."""
 
+import base64
 import csv
 import datetime
 import decimal
 import gzip
+import importlib.util
 import io
 import random
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -542,6 +545,38 @@ def test_excel():
     same(read(workbook()), {"age": [31.0, 40.5], "town": ["Ulm", None]})
     with refusals.one_line(ValueError, "must unpack to at most max_bytes = 50,000 bytes, got 10"):
         read(workbook(), max_bytes=50_000)
+
+
+XLS = zlib.decompress(base64.b64decode(  # age, town, born: 31, Ulm, nothing; 40.5, nothing, nothing
+    "eNrtWE1oE0EU/maTND+0aVJToRVKKFi19iJevNRVQXsQSxVEEUGTGkQaE4kF0UOt1hwFwZPipdCLl6oXf9CDevIgVP"
+    "QgCEKiR0+Cgoc265tvd9tEPTSgQWW+Zd68efPezNudN29n99VCsjJ7r7eKH7AdAdScKNrqZEpK1G8kIP2Oo1m/jkhx"
+    "DP4pRCOykG0hPO54GdZrqNe7Cgt3g8+EAh+kHMUZjBYLuXQLsYs+ZJT2YViowi2RxNFDr7pIx0nXkN6h5hPSHZRcJR"
+    "0W3Yo6ggV7dHCbF8WHrX72xaHHfUCbd5RsQTde6Ci+eE25uiHsLJ3K5P/Ojr5gO+Yg6zaSK+RKmXwFKVnAOXx10sAX"
+    "f6c+TRt5a+UKIv/WKA//Qn7dCgLTcI4zwMuSXJ8H3AU+u4h+SCeLyDInc8JNFs8VpMoWSwWRHcyfjumMzB2caNjBHY"
+    "zsdqEn0Ek+yfhOSI5evP359b7smH2MkmlmbTe3r9fuwMElbSHGcfYElukgLTaTXuao68j3kqYkKqUeGOv2mD0z1LnC"
+    "3gGZZyvxxt5Qx28Uvvxp/8O+8kd7k/DzI9ULqfm39qzcf1S8V7xmMKSG1M0bGo9sv1ZeHnhP2vNTTohYCc93x3uBdW"
+    "IJMbJJUreln45ablnes9LWiu0V6ykrRlkSU56+onXA07c4WqO+Rf29trxTrS7c103JUCuIwcDAwMDAwMDAwKBVcE+4"
+    "7vlen/5D3hdE2PuvsySlZn6T/Lc4gKJck/JhuhsFqUs431T8rEVI+WOpVdr4/ws1DsnsJUwgSz8mmo5f+QJU9fezas"
+    "PE79tCzc5fa8bPPzz/d6jww6A="))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_excel_of_before_2004(packed, monkeypatch):
+    pytest.importorskip("polars")
+    content = gzip.compress(XLS) if packed else XLS
+    with monkeypatch.context() as without:  # openpyxl does not read it
+        without.setitem(sys.modules, "fastexcel", None)
+        without.setattr(importlib.util, "find_spec", {"openpyxl": True}.get)
+        with refusals.one_line(ModuleNotFoundError, "to read Excel needs fastexcel: pip install"):
+            read(content)
+    pytest.importorskip("fastexcel")
+    same(read(content), {"age": [31.0, 40.5], "town": ["Ulm", None], "born": [np.nan, np.nan]})
+
+
+def test_packed_excel():
+    pytest.importorskip("polars")
+    pytest.importorskip("fastexcel")
+    same(read(gzip.compress(workbook())), {"age": [31.0, 40.5], "town": ["Ulm", None]})
 
 
 def test_excel_without_its_library(monkeypatch):

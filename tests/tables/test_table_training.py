@@ -115,6 +115,24 @@ def test_numbers_come_out_in_their_own_unit(dtype):
         ((found - wanted)**2).mean() / 2, 1e-3)
 
 
+def test_no_memory_of_standardised_targets_is_left():
+    """With it, a step of SGD would be by gradients of another unit."""
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    table = {"a": x[:, 0], "b": x[:, 1], "price": 3e6 + 1e5 * x[:, 0]}
+    trained = train_table(table, seed=0, epochs=3, hidden=[5])
+    net = trained.network
+    fresh = Network(**net.settings(), initializer=(net.weights, net.biases), seed=0)
+    net.engine.random = np.random.default_rng(0)
+    fresh.engine.random = np.random.default_rng(0)
+    data = net.inputs(trained.table), trained.target.y
+    for one in (net, fresh):
+        one.SGD(data, 1, 10, 1e-3, optimizer="adam")
+    assert all(map(np.array_equal, net.weights, fresh.weights))
+    before = net.measure(data)["r2"]
+    trained.run()
+    assert net.measure(data)["r2"] > before - 0.1
+
+
 def test_counts_and_several_labels():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 2))

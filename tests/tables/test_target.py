@@ -128,6 +128,27 @@ def test_the_last_otherwise():
     assert (found.name, list(found.left_out)) == ("a", ["id"])
 
 
+@pytest.mark.parametrize(("last", "why"), [
+    (["year"], "'c', the last before 'year', whose name means a time or an identity,"),
+    (["End Date"], "'c', the last before 'End Date', whose name means"),
+    (["month", "Year"], "'c', the last before 'month', 'Year', whose names mean a time or an"),
+    (["id"], "'c', the last, "),  # which is left out
+    (["user_id"], "'c', the last before 'user_id', whose name means"),
+    (["survival_time"], "'survival_time', the last, "),
+])
+def test_times_and_identities_are_no_targets(last, why):
+    rng = np.random.default_rng(0)
+    table = Table({name: rng.normal(size=30) for name in ("a", "c")}, "f.csv")
+    for name in last:
+        whole = np.arange(30) if name == "id" else rng.integers(2000, 2009, 30)
+        table.columns[name] = whole.astype(float)
+    assert choose(table).why.startswith(f"target: column {why}")
+    only = Table({name: table.columns[name] for name in [*last, *last]} | {
+        "month": table.columns["a"]}, "f.csv")
+    if last == ["year"]:  # where there is nothing else, the last it is
+        assert choose(only).name == "month"
+
+
 @pytest.mark.parametrize(("target", "name"), [
     ("b", "b"), ("B", "b"), (0, "a"), (-1, "c"), ("-2", "b"), ("2", "c"), (np.int64(1), "b"),
 ])

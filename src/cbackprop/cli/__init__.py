@@ -5,11 +5,13 @@ A command is a file here. It reads arguments, calls the library and prints; what
 value, the library says.
 """
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
+from cbackprop import mpi
 from cbackprop._endings import DivergenceError
 from cbackprop.cli.output import Output
 from cbackprop.cli.parser import in_options, parse
@@ -36,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         try:
-            args = parse(argv)
+            words = sys.argv[1:] if argv is None else list(argv)
+            if "--distributed" in words and mpi.world("--distributed").rank:
+                _be_silent()  # rank 0 speaks for all
+            args = parse(words)
             with warnings.catch_warnings():
                 warnings.filterwarnings("always", category=UserWarning)
                 warnings.showwarning = _warn
@@ -54,6 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cbackprop: error: {_described(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _be_silent() -> None:
+    """Print nothing from now on."""
+    sys.stdout = sys.stderr = io.StringIO()
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

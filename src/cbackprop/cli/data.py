@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ def load(source: str, text: Sequence[str] = (), images: bool = True) -> Data:
     ValueError, OSError, ModuleNotFoundError
         As `datasets.load` and `tables.read`.
     """
+    _check_size(source)
     if not _comes_in_sets(source):
         return Data(source, table=tables.read(source, text=text))
     (x, y), test = datasets.load(source)
@@ -131,6 +133,24 @@ def _numbers(net: Network, table: Table) -> tuple[NDArray[Any], NDArray[Any] | N
             raise ValueError(f"{table.where(0, name)}: must hold numbers, for the network was not "
                              f"trained on a table, got {table.columns[name][0]!r}")
     return np.stack([table.columns[name].astype(np.float64) for name in names], axis=1), y
+
+
+def _check_size(source: str) -> None:
+    """Refuse, before hours of reading, a file that the machine's memory cannot hold."""
+    most = _memory()
+    size = Path(source).stat().st_size if most and Path(source).is_file() else 0
+    if most and size > most:
+        raise ValueError(f"{source} must fit in the memory of this machine, {most / 1e9:,.1f} GB, "
+                         f"got {size / 1e9:,.1f} GB: in Python, streams.open reads it block by "
+                         f"block (docs/streams.md)")
+
+
+def _memory() -> int | None:
+    """Return the bytes of the machine's memory, if the system says it."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _comes_in_sets(source: str) -> bool:

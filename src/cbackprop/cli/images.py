@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import History, Network, _check
+from cbackprop import History, Network, _check, mpi
 from cbackprop.cli.data import Data
 from cbackprop.tables import settings
 
@@ -28,7 +28,7 @@ class ImageTraining:
     book : bool
         Whether what is not given is the book's, and not decided.
     seed, dtype, threads
-        Of the network.
+        What `Network` takes.
     test_split : float
         The share of rows that becomes the test set if none came with the data.
     **given
@@ -93,10 +93,15 @@ class ImageTraining:
 
     def run(self, callbacks: Sequence[Any] = (), **given: Any) -> History:
         """Train it as decided, or as the book does, which measures the test set every epoch."""
-        x, y = self.part("training")
+        assert self.data.x is not None
+        assert self.data.y is not None
+        ranks = mpi.processes(given.get("comm"))
+        rows, test = map(ranks.share, (self.rows["training"], self.rows["test"]))
+        x, y = self.data.x[rows], self.data.y[rows]
         given |= {"callbacks": list(callbacks), "skip_zeros": True}
         if not self.book:
             return self.decided.train(self.network, x, y, **given)
         options = {name: self.values[name] for name in settings.TRAINING if name != "patience"}
         options["validation_split"] = options["validation_split"] or None
-        return self.network.SGD((x, y), test_data=self.part("test"), **options, **given)
+        return self.network.SGD((x, y), test_data=(self.data.x[test], self.data.y[test]),
+                                **options, **given)

@@ -45,9 +45,10 @@ class Output:
         self.facts |= facts
 
     def end(self) -> None:
-        """Print the object."""
-        if self.as_json:
-            print(json.dumps(plain(self.facts), allow_nan=False))
+        """Print the object, once."""
+        if self.as_json and self.facts:
+            print(json.dumps(plain(self.facts), allow_nan=False), flush=True)
+            self.facts = {}
 
 
 def plain(value: Any) -> Any:

@@ -15,9 +15,10 @@ from cbackprop.cli import saved
 from cbackprop.cli.bench import bench
 from cbackprop.cli.data import NAMES
 from cbackprop.cli.train import train
+from cbackprop.cli.watch import watch
 from cbackprop.core import _dispatch, table
 from cbackprop.tables.settings import FLAGS, NETWORK, TRAINING
-from cbackprop.tables.target import KINDS
+from cbackprop.tables.target import KIND_BY_NAME
 
 ARGUMENTS = (*NETWORK, *TRAINING, "hidden", "target", "kind", "left_out", "test_split", "text",
              "dropout", "threads", "dtype", "seed")  # that errors and warnings speak of
@@ -133,7 +134,7 @@ def _name(known: Iterable[str], ours: Callable[[str], str]) -> Callable[[str], s
 # ---- commands ----
 
 
-def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def _parser() -> tuple[Parser, dict[str, Parser]]:
     """Return the parser, and those of the commands."""
     parser = Parser(
         prog="cbackprop", formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -216,6 +217,24 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
                          help="parameters to look at, drawn at random (default: all)")
     command.add_argument("--seed", type=seed, default=0, metavar="N",
                          help="of what is drawn (default: %(default)s)")
+
+    command = add(
+        "watch", watch, "show a network in the browser, number by number, while it trains",
+        "Serve a page to this machine alone: the network drawn, one example forwards and back\n"
+        "through every equation, and live training. Ctrl-C ends it.",
+        "", "--data people.csv", "net.npz people.csv")
+    command.add_argument("file", nargs="?", metavar="NETWORK",
+                         help="a network that train --save wrote (default: a small one for the "
+                              "data)")
+    _add_data(command, "XOR; mnist, for networks of 784 inputs", None)
+    command.add_argument("--target", action="append", metavar="NAME|INDEX",
+                         help="column to learn; may be given several times (default: found out)")
+    command.add_argument("--port", type=int, default=0, metavar="N",
+                         help="of this machine (default: a free one)")
+    command.add_argument("--no-browser", dest="browser", action="store_false",
+                         help="do not open the page, whose address is printed (default: open it)")
+    command.add_argument("--seed", type=seed, default=0, metavar="N",
+                         help="of everything drawn at random (default: %(default)s)")
     return parser, commands.choices
 
 
@@ -237,8 +256,8 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
                        help="the target is numbers to come close to (default: found out)")
     kinds.add_argument("--classification", action="store_const", dest="kind",
                        const="classification", help="the target is classes (default: found out)")
-    kinds.add_argument("--kind", choices=list(KINDS), metavar="KIND",
-                       help=f"what the target is: {', '.join(KINDS)} (default: found out)")
+    kinds.add_argument("--kind", choices=list(KIND_BY_NAME), metavar="KIND",
+                       help=f"what the target is: {', '.join(KIND_BY_NAME)} (default: found out)")
     group.add_argument("--left-out", action="append", metavar="NAME",
                        help="column that the network is not to see; may be given several times "
                             "(default: none)")
@@ -271,7 +290,7 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
 
     group = command.add_argument_group("the training")
     group.add_argument("--optimizer", type=_name(
-        optimizers.KNOWN, lambda text: optimizers.NAMES.get(_words.plain(text), text)),
+        optimizers.KNOWN, optimizers.our_name),
         metavar="NAME", help=f"one of {', '.join(optimizers.KNOWN)} (default: adam)")
     group.add_argument("--eta", type=float, metavar="X",
                        help="learning rate, by which a step is multiplied (default: what fits "
@@ -291,6 +310,9 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
     group.add_argument("--patience", type=int, metavar="N",
                        help="epochs without progress before it stops (default: a tenth of the "
                             "epochs, 5 at least)")
+    group.add_argument("--distributed", action="store_true",
+                       help="train together with all processes that mpiexec has started: "
+                            "mpiexec -n 4 cbackprop train --distributed people.csv")
     group.add_argument("--book", action="store_true",
                        help="the book's network and numbers for whatever is not given, on images: "
                             "sigmoid, quadratic cost, eta 3, mini-batches of 10, 10 epochs")

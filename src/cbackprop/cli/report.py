@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from cbackprop import Network, metrics
 from cbackprop._text import table as aligned
+from cbackprop.history import printed
 from cbackprop.metrics import CLASSES, LABELS
 
 WORST = 3  # mistakes, after training
 MOST = 10  # in a whole report
 MOST_CLASSES = 20  # of a confusion that fits on a screen
-SHORT = {"r2": "R2", "mae": "MAE", "rmse": "RMSE"}
 
 
 class Report:
@@ -34,7 +34,7 @@ class Report:
     metrics : dict of str to float
         As `Network.measure` has them.
     kind : metrics.Kind
-        Of the targets.
+        The kind of the targets.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class Report:
         """Return all metrics in a line."""
         parts = []
         for name, value in self.metrics.items():
-            word = SHORT.get(name, name.replace("_", " "))
+            word = printed(name)
             parts.append(f"{word} {value * 100:.2f} %" if name.endswith("accuracy")
                          else f"{word} {value:.4g}")
         if self.kind.name in (CLASSES, LABELS):

@@ -22,7 +22,7 @@ IMAGES = 784  # inputs of what is meant for MNIST
 
 def evaluate(args: argparse.Namespace, output: Output) -> None:
     """Print how well a saved network does."""
-    net, loaded = _loaded(args)
+    net, loaded = named(args)
     x, y, rows = data.for_network(net, loaded)
     if y is None:
         raise ValueError(f"{loaded.source} must hold targets to be evaluated, got none: "
@@ -36,7 +36,7 @@ def predict(args: argparse.Namespace, output: Output) -> None:
     """Print what a saved network makes of each row, or write it to a file."""
     if args.output is not None:
         storage.destination(args.output)
-    net, loaded = _loaded(args)
+    net, loaded = named(args)
     x, _, _ = data.for_network(net, loaded)
     predictions = net.predict(x)
     columns = {name: predictions if predictions.ndim == 1 else predictions[:, at]
@@ -118,7 +118,8 @@ def _network(args: argparse.Namespace) -> Network:
                          f"{args.file}") from None
 
 
-def _loaded(args: argparse.Namespace) -> tuple[Network, data.Data]:
+def named(args: argparse.Namespace) -> tuple[Network, data.Data]:
+    """Return the network that was named and its data: MNIST's, if they fit and none were."""
     net = _network(args)
     source = args.data
     if source is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cbackprop import History, Network, _check, storage
+from cbackprop import History, Network, _check, mpi, storage
 from cbackprop.callbacks import Checkpoint
 from cbackprop.cli import data, progress
 from cbackprop.cli.images import ImageTraining
@@ -25,6 +25,12 @@ FEWEST = 10  # rows, of which some can be spared for a test
 
 def train(args: argparse.Namespace, output: Output) -> None:
     """Train a network, say how each epoch went, and save it if asked to."""
+    comm = mpi.world("--distributed") if args.distributed else None
+    ranks = mpi.processes(comm)
+    ranks.together(lambda: _train(args, output, comm, ranks.rank))
+
+
+def _train(args: argparse.Namespace, output: Output, comm: Any, rank: int) -> None:
     if args.save is not None:
         _check_destination(args.save)
     if args.resume and args.checkpoint is None:
@@ -35,7 +41,9 @@ def train(args: argparse.Namespace, output: Output) -> None:
         output.line(line)
     net = training.network
     output.line(f"{net} on {len(training.rows['training'])} examples")
-    given: dict[str, Any] = {} if args.dropout is None else {"dropout": args.dropout}
+    given: dict[str, Any] = {"comm": comm}
+    if args.dropout is not None:
+        given["dropout"] = args.dropout
     calls, interrupted = progress.shown(output), False
     if args.checkpoint is not None:
         calls.append(Checkpoint(last=args.checkpoint, every_seconds=CHECKPOINT_SECONDS))
@@ -47,6 +55,10 @@ def train(args: argparse.Namespace, output: Output) -> None:
         training.run(calls, **given)
     except KeyboardInterrupt:
         interrupted = True
+    if rank:  # rank 0 alone reports and saves
+        if interrupted:
+            raise KeyboardInterrupt
+        return
     history = net.history
     _say_how_it_went(history, interrupted, output)
     rows = "test" if len(training.rows["test"]) else "training"

@@ -57,6 +57,7 @@ class Activation(NamedTuple):
     whole_layer: bool  # whether an output depends on every z of its layer
     from_z: tuple[str, ...] | None  # further forms for outputs; None if a is enough
     default_cost: str  # the cost for this output if a network has none
+    initializer: str  # the one that suits it in hidden layers
     torch: tuple[Torch, ...]  # all are read, the first is written
     keras: tuple[Keras, ...]
     onnx: Onnx | None  # None if there is no operator, only a formula in convert/onnx.py
@@ -104,7 +105,7 @@ ACTIVATIONS = [
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=("compare", "slope", "slope_of_log", "slope_of_log_below", "log_of_output",
                 "log_below_output"),
-        default_cost="cross_entropy",
+        default_cost="cross_entropy", initializer="glorot_uniform",
         torch=(Torch("Sigmoid", {}, "sigmoid", ()),), keras=(Keras("sigmoid", None, None, {}),),
         onnx=Onnx("Sigmoid", {}, True, 6), sklearn=("logistic", "logistic"),
         aliases=("logistic", "expit")),
@@ -113,14 +114,14 @@ ACTIVATIONS = [
         ends=between(-1, 1),
         prime_from="a", kinks=False, curved=True, whole_layer=False,
         from_z=("compare", "slope", "slope_of_log_below", "log_below_output"),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="glorot_uniform",
         torch=(Torch("Tanh", {}, "tanh", ()),), keras=(Keras("tanh", None, None, {}),),
         onnx=Onnx("Tanh", {}, True, 6), sklearn=("tanh", None), aliases=()),
     Activation(
         "relu", (), "max(z, 0)",
         ends=between(0, INFINITY),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="he_normal",
         torch=(Torch("ReLU", {}, "relu", INPLACE),),
         keras=(Keras("relu", None, "ReLU", {
             "max_value": (None,), "negative_slope": (0,), "threshold": (0,)}),),
@@ -129,7 +130,7 @@ ACTIVATIONS = [
         "relu6", (Parameter("ceiling", 6.0, "positive"),), "min(max(z, 0), ceiling)",
         ends=lambda ceiling: (0, ceiling),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=(),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="he_normal",
         torch=(Torch("Hardtanh", {"min_val": (0.0,), "max_val": PARAMETER}, "hardtanh",
                      ("min_val", "max_val", "inplace")),
                Torch("ReLU6", {}, "relu6", INPLACE)),
@@ -141,7 +142,7 @@ ACTIVATIONS = [
         "z for z > 0, else alpha z",
         ends=lambda alpha: (-INFINITY if alpha else 0, INFINITY),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="he_normal",
         torch=(Torch("LeakyReLU", {"negative_slope": PARAMETER}, "leaky_relu",
                      ("negative_slope", "inplace")),),
         keras=(Keras("leaky_relu", 0.2, "LeakyReLU", {"negative_slope": PARAMETER}),
@@ -154,7 +155,7 @@ ACTIVATIONS = [
         "z for z > 0, else alpha (e^z - 1)",
         ends=lambda alpha: (-alpha, INFINITY),
         prime_from="a", kinks=False, curved=True, whole_layer=False, from_z=(BELOW, "slope"),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="he_normal",
         torch=(Torch("ELU", {"alpha": PARAMETER}, "elu", ("alpha", "inplace")),
                Torch("CELU", {"alpha": (1,)}, "celu", ("alpha", "inplace"))),
         keras=(Keras("elu", 1.0, "ELU", {"alpha": PARAMETER}),),
@@ -163,42 +164,43 @@ ACTIVATIONS = [
         "selu", (), "1.0507... z for z > 0, else 1.0507... 1.6732... (e^z - 1)",
         ends=between(-1.7580993408473766, INFINITY),
         prime_from="a", kinks=True, curved=True, whole_layer=False, from_z=("slope",),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="lecun_normal",
         torch=(Torch("SELU", {}, "selu", INPLACE),), keras=(Keras("selu", None, None, {}),),
         onnx=Onnx("Selu", {}, False, 6), sklearn=(None, None), aliases=()),
     Activation(
         "gelu", (), "z P(normal < z)",
         ends=between(-0.16997120747990369, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="he_normal",
         torch=(Torch("GELU", {"approximate": ("none",)}, "gelu", ("approximate",)),),
         keras=(Keras("gelu", None, None, {}),), onnx=None, sklearn=(None, None), aliases=()),
     Activation(
         "gelu_tanh", (), "z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))) / 2",
         ends=between(-0.17004075057125412, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="he_normal",
         torch=(Torch("GELU", {"approximate": ("tanh",)}, "gelu", ("approximate",)),),
         keras=(), onnx=None, sklearn=(None, None), aliases=()),
     Activation(
         "silu", (), "z / (1 + e^-z)",
         ends=between(-0.27846454276107380, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="he_normal",
         torch=(Torch("SiLU", {}, "silu", INPLACE),), keras=(Keras("silu", None, None, {}),),
         onnx=None, sklearn=(None, None), aliases=("swish",)),
     Activation(
         "mish", (), "z tanh(ln(1 + e^z))",
         ends=between(-0.30884341301725041, INFINITY),
         prime_from="z", kinks=False, curved=True, whole_layer=False, from_z=(),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="he_normal",
         torch=(Torch("Mish", {}, "mish", INPLACE),), keras=(Keras("mish", None, None, {}),),
         onnx=Onnx("Mish", {}, False, 18), sklearn=(None, None), aliases=()),
     Activation(
         "softplus", (), "ln(1 + e^z)",
         ends=between(0, INFINITY),
         prime_from="a", kinks=False, curved=True, whole_layer=False,
-        from_z=("slope_of_log", "log_of_output"), default_cost="quadratic",
+        from_z=("slope_of_log", "log_of_output"),
+        default_cost="quadratic", initializer="glorot_uniform",
         # 20 is torch's default; the difference is below 2e-9
         torch=(Torch("Softplus", {"beta": (1,), "threshold": (40, 20)}, "softplus",
                      ("beta", "threshold")),),
@@ -208,14 +210,14 @@ ACTIVATIONS = [
         "softsign", (), "z / (1 + abs(z))",
         ends=between(-1, 1),
         prime_from="a", kinks=False, curved=True, whole_layer=False, from_z=(BELOW, "slope"),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="glorot_uniform",
         torch=(Torch("Softsign", {}, "softsign", ()),), keras=(Keras("softsign", None, None, {}),),
         onnx=Onnx("Softsign", {}, False, 1), sklearn=(None, None), aliases=()),
     Activation(
         "hard_sigmoid", (), "min(max(z + 3, 0), 6) / 6",
         ends=between(0, 1),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=(BELOW,),
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="glorot_uniform",
         torch=(Torch("Hardsigmoid", {}, "hardsigmoid", INPLACE),),
         keras=(Keras("hard_sigmoid", None, None, {}),),
         onnx=Onnx("HardSigmoid", {"alpha": (1 / 6,), "beta": (0.5,)}, False, 6),
@@ -224,7 +226,7 @@ ACTIVATIONS = [
         "hard_tanh", (), "min(max(z, -1), 1)",
         ends=between(-1, 1),
         prime_from="a", kinks=True, curved=False, whole_layer=False, from_z=None,
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="glorot_uniform",
         torch=(Torch("Hardtanh", {"min_val": (-1.0,), "max_val": (1.0,)}, "hardtanh",
                      ("min_val", "max_val", "inplace")),),
         keras=(Keras("hard_tanh", None, None, {}),), onnx=None, sklearn=(None, None), aliases=()),
@@ -232,7 +234,8 @@ ACTIVATIONS = [
         "exponential", (), "e^z",
         ends=between(0, INFINITY),
         prime_from="a", kinks=False, curved=True, whole_layer=False,
-        from_z=(BELOW, "slope", "slope_of_log", "log_of_output"), default_cost="quadratic",
+        from_z=(BELOW, "slope", "slope_of_log", "log_of_output"),
+        default_cost="quadratic", initializer="glorot_uniform",
         torch=(Torch(None, {}, "exp", ()),), keras=(Keras("exponential", None, None, {}),),
         onnx=Onnx("Exp", {}, True, 6), sklearn=(None, "exp"), aliases=("exp",)),
     Activation(
@@ -240,19 +243,21 @@ ACTIVATIONS = [
         ends=between(0, 1),
         prime_from="z", kinks=False, curved=True, whole_layer=False,
         from_z=(BELOW, "slope_of_log", "slope_of_log_below", "log_of_output", "log_below_output"),
-        default_cost="quadratic", torch=(), keras=(), onnx=None, sklearn=(None, None), aliases=()),
+        default_cost="quadratic", initializer="glorot_uniform",
+        torch=(), keras=(), onnx=None, sklearn=(None, None), aliases=()),
     Activation(
         "sine", (), "sin z",
         ends=between(-1, 1),
         prime_from="z", kinks=False, curved=True, whole_layer=False,
-        from_z=(BELOW, "slope_of_log_below"), default_cost="quadratic",
+        from_z=(BELOW, "slope_of_log_below"),
+        default_cost="quadratic", initializer="glorot_uniform",
         torch=(Torch(None, {}, "sin", ()),), keras=(),
         onnx=Onnx("Sin", {}, True, 7), sklearn=(None, None), aliases=("sin",)),
     Activation(
         "identity", (), "z",
         ends=between(-INFINITY, INFINITY),
         prime_from="1", kinks=False, curved=False, whole_layer=False, from_z=None,
-        default_cost="quadratic",
+        default_cost="quadratic", initializer="glorot_uniform",
         torch=(Torch("Identity", {}, None, ()),),
         keras=(Keras("linear", None, "Identity", {}),), onnx=Onnx("Identity", {}, True, 1),
         sklearn=("identity", "identity"), aliases=("linear",)),
@@ -260,7 +265,7 @@ ACTIVATIONS = [
         "softmax", (), "e^z_j / sum_k e^z_k, over the whole layer",
         ends=between(0, 1),
         prime_from="a", kinks=False, curved=True, whole_layer=True, from_z=("compare",),
-        default_cost="log_likelihood",
+        default_cost="log_likelihood", initializer="glorot_uniform",
         torch=(Torch("Softmax", {"dim": (-1, 1, None)}, "softmax",
                      ("dim", "_stacklevel", "dtype")),),
         keras=(Keras("softmax", None, "Softmax", {"axis": (-1, 1)}),),
@@ -300,7 +305,7 @@ class Cost(NamedTuple):
 
 
 ANY = (-INFINITY, INFINITY)
-FLOOR = Parameter("floor", 0.0, "not negative")
+A_MIN = Parameter("a_min", 0.0, "not negative")
 SMOOTHING = Parameter("label_smoothing", 0.0, "from 0 to below 1")  # applied when targets are read
 COSTS = [
     Cost("quadratic", (), "(a - y)^2 / 2", "any",
@@ -309,8 +314,8 @@ COSTS = [
          pairs=("sigmoid", "tanh"), with_softmax=None,
          of_classes=False, torch="MSELoss", keras="MeanSquaredError",
          aliases=("mse", "mse_loss", "mean_squared_error", "squared_error", "l2_loss")),
-    Cost("cross_entropy", (FLOOR, SMOOTHING),
-         "-y ln a - (1 - y) ln(1 - a), logarithms of at least floor, for y (1 - label_smoothing) + "
+    Cost("cross_entropy", (A_MIN, SMOOTHING),
+         "-y ln a - (1 - y) ln(1 - a), logarithms of at least a_min, for y (1 - label_smoothing) + "
          "label_smoothing / 2", "0 to 1, or labels",
          takes=(0, 1), by_sign=False,
          default_output="sigmoid", threshold=0.5, kinks=False, logarithms=2, by_output=True,
@@ -318,7 +323,7 @@ COSTS = [
          with_softmax="two classes", of_classes=False,
          torch="BCELoss", keras="BinaryCrossentropy",
          aliases=("bce", "bce_loss", "binary_cross_entropy", "bce_with_logits_loss")),
-    Cost("log_likelihood", (FLOOR, SMOOTHING),
+    Cost("log_likelihood", (A_MIN, SMOOTHING),
          "-y ln a, likewise, for y (1 - label_smoothing) + label_smoothing / outputs",
          "0 to 1, or labels",
          takes=(0, 1), by_sign=False,

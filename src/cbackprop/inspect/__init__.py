@@ -16,6 +16,7 @@ from cbackprop.inspect.derivatives import hessian_vector, input_gradient, jacobi
 from cbackprop.inspect.explain import Explanation, explain
 from cbackprop.inspect.find_eta import FoundEta, find_eta
 from cbackprop.inspect.gradient_check import GradientCheck, Place, gradient_check
+from cbackprop.inspect.page import page
 from cbackprop.inspect.paths import Paths, paths
 from cbackprop.inspect.saturation import Saturated, Saturation, saturation
 from cbackprop.inspect.trace import Trace, trace
@@ -23,6 +24,6 @@ from cbackprop.summary import Summary
 
 __all__ = ["Demon", "Explanation", "FoundEta", "GradientCheck", "Paths", "Place", "Saturated",
            "Saturation", "Summary", "Trace", "demon", "explain", "find_eta", "gradient_check",
-           "hessian_vector", "input_gradient", "jacobian", "paths", "saturation", "trace"]
+           "hessian_vector", "input_gradient", "jacobian", "page", "paths", "saturation", "trace"]
 
 _renamed.install(__name__)

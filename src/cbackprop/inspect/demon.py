@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
@@ -68,12 +69,24 @@ def demon(
     >>> abs(measured - predicted) < 1e-8
     True
     """
+    (found,) = demons(net, x, y, layer, neuron, [dz])
+    return found
+
+
+def demons(
+    net: Any, x: ArrayLike, y: ArrayLike, layer: int, neuron: int, dzs: Iterable[float]
+) -> list[Demon]:
+    """Return what `demon` does for each dz; one pass measures delta for all."""
     copy, rows, targets = _arguments.one_example(net, x, y)
     layer = _arguments.layer(copy, layer)
     neuron = _arguments.neuron(copy, "neuron", layer, neuron)
-    dz = number("dz", dz)
+    dzs = [number("dz", dz) for dz in dzs]
     traced = trace(copy, rows, targets)
-    core = copy.engine.core
-    core.views(core.parameters)[1][layer][neuron] += dz  # though the layer may have no biases
-    cost = copy.engine.mean_cost(copy.engine.examples((rows, targets), ""))
-    return Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz))
+    core, example = copy.engine.core, copy.engine.examples((rows, targets), "")
+    b = core.views(core.parameters)[1][layer][neuron]  # though the layer may have no biases
+    before, found = b.copy(), []
+    for dz in dzs:
+        b[...] = before + dz
+        cost = copy.engine.mean_cost(example)
+        found.append(Demon(cost - traced.cost, float(traced.delta[layer][0, neuron] * dz)))
+    return found

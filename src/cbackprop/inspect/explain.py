@@ -339,10 +339,12 @@ class _Writer:
     def measured(self, rows: NDArray[Any], targets: NDArray[Any], j: int) -> Step:
         """Return the difference quotient of the cost by z_j of the last layer, as in (46)."""
         b, costs = float(self.trace.b[-1][j, 0]), []
+        core = self.net.engine.core
+        biases = core.views(core.parameters)[1][-1]  # though the layer may have none
         for h in (H, -H):
-            self.net.biases[-1][j, 0] = b + h
+            biases[j, 0] = b + h
             costs.append(self.net.engine.mean_cost(self.net.engine.examples((rows, targets), "")))
-        self.net.biases[-1][j, 0] = b
+        biases[j, 0] = b
         value = (costs[0] - costs[1]) / (2 * H)
         quotient = f"({costs[0]:.12g} - {costs[1]:.12g}) / {2 * H:g}"
         return stepped("(29)", _at("dC/dz", self.last, j), [

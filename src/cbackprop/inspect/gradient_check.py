@@ -172,6 +172,41 @@ def gradient_check(
         at_kink.astype(bool))
 
 
+def quotient(
+    net: Any, x: ArrayLike, y: ArrayLike, layer: int, j: int, k: int, *, eps: float = EPS
+) -> tuple[float, tuple[float, float], float]:
+    """
+    Measure dC/dw of the weight weights[layer][j, k] by (46).
+
+    Returns
+    -------
+    quotient : float
+    costs : (float, float)
+        Those of w + eps and w - eps.
+    eps : float
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        If x and y do not fit the network, or there is no such weight.
+
+    Examples
+    --------
+    >>> net = cbackprop.Network([2, 3, 1], seed=0)
+    >>> measured, _, _ = quotient(net, [0.0, 1.0], [1.0], layer=0, j=2, k=1)
+    >>> bool(abs(measured - trace(net, [0.0, 1.0], [1.0]).nabla_w[0][2, 1]) < 1e-6)
+    True
+    """
+    copy, rows, targets = _arguments.copy_and_examples(net, x, y)
+    cost, w = _Cost(copy, rows, targets, eps, TOLERANCE), copy.weights[layer]
+    kept = w[j, k]
+    w[j, k] = kept + eps
+    above = cost()
+    w[j, k] = kept - eps
+    below = cost()
+    return (above - below) / (2 * eps), (above, below), eps
+
+
 class _Cost:
     """The mean cost of a network, as a function of one parameter."""
 

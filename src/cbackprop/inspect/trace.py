@@ -47,6 +47,8 @@ class Trace:
     cost : float
         The mean over the examples.
     activations : list of str
+    input_scale : float or array of shape (in,)
+        The network's; the first layer's a is x times it.
     labels : list of str
         What the book calls each layer: "2", "3", ...; the last is "L".
     """
@@ -64,6 +66,7 @@ class Trace:
     nabla_b: list[NDArray[Any]]
     cost: float
     activations: list[str]
+    input_scale: float | NDArray[Any]
     labels: list[str]
 
     def __len__(self) -> int:
@@ -157,7 +160,7 @@ def trace(net: Any, x: ArrayLike, y: ArrayLike) -> Trace:
         rows, targets, **whole, nabla_a=nabla_a, w=w, b=b,
         nabla_w=weights, nabla_b=biases, cost=cost / len(rows),
         activations=[described(activation) for activation in net.engine.activations],
-        labels=[*map(str, range(2, net.num_layers)), "L"])
+        input_scale=net.input_scale, labels=[*map(str, range(2, net.num_layers)), "L"])
 
 
 def slices(

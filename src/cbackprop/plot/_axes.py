@@ -1,4 +1,4 @@
-"""Shared by all pictures: matplotlib, the Axes to draw on, and markers that need no colour."""
+"""Shared by all pictures: matplotlib, the Axes to draw on, colours, and what needs no colour."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from cbackprop import _check
 LINE_STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = "osD^vPX"
 SIGNED_COLORMAP = "cividis"  # dark blue, grey, yellow: lightness shows the sign, too
-COLORMAP = "Greys"
 MAX_MARKERS = 12  # on a line
 MIN_IMAGE_INPUTS = 64  # fewer inputs are drawn as an image only if the caller gives a shape
 
@@ -70,9 +69,28 @@ def grid(ax: Any, rows: int, columns: int, size: tuple[float, float], **ratios: 
                     top=box.y1, **ratios)
 
 
+def ink() -> Any:
+    """Return the colour of text in the style in use."""
+    return pyplot().rcParams["text.color"]
+
+
+def greys() -> Any:
+    """Return the map from the background of the style in use to the colour of its text."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list(
+        "greys", [pyplot().rcParams["axes.facecolor"], ink()])
+
+
 def colors(number: int) -> list[Any]:
-    """Return this many colours, from dark to one that is still visible on white."""
-    return list(pyplot().get_cmap("viridis")([0.7 * at / max(1, number - 1)
+    """Return this many colours: the style's own; or, as matplotlib's default is pale, darker ones."""
+    import matplotlib
+
+    cycle = matplotlib.rcParams["axes.prop_cycle"]
+    own = [one["color"] for one in cycle if "color" in one]
+    if own and cycle != matplotlib.rcParamsDefault["axes.prop_cycle"]:
+        return [own[at % len(own)] for at in range(number)]
+    return list(pyplot().get_cmap("viridis")([0.65 * at / max(1, number - 1)
                                               for at in range(number)]))
 
 
@@ -85,9 +103,10 @@ def line(ax: Any, first: int, values: Sequence[float], which: int, tone: Any, la
         markersize=5, markevery=max(1, -(-len(values) // MAX_MARKERS)), label=label, **style)[0]
 
 
-def legend(ax: Any, handles: Sequence[Any]) -> None:
+def legend(ax: Any, handles: Sequence[Any], ncols: int = 2) -> None:
     """Put the legend above the Axes, where it hides no line."""
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=ncols,
+              frameon=False)
 
 
 def epoch_axis(ax: Any) -> None:

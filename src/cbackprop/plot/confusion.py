@@ -26,8 +26,10 @@ def confusion(
     """
     Draw the confusion matrix, and beside it the mistakes that the network was most certain of.
 
-    A cell is darker, the larger its share of the row, which has the examples of one class. Mistakes
-    are sorted by the output for the wrong class, which is written below its name.
+    A row has the examples of one class. Off the diagonal, a cell is darker, the larger its share of
+    the row; the scale ends at the most frequent mistake, so that those of a good network are seen,
+    too. The diagonal has the right answers, and stands aside of this scale. Mistakes are sorted by
+    the output for the wrong class, which is written below its name.
 
     Parameters
     ----------
@@ -62,8 +64,8 @@ def confusion(
     >>> _, test_data = cbackprop.datasets.load_mnist()
     >>> net = cbackprop.Network([784, 10], input_scale=1 / 255, seed=0)
     >>> matrix, *mistakes = cbackprop.plot.confusion(net, test_data)
-    >>> int(matrix.images[0].get_array().sum()), len(mistakes)
-    (10, 12)
+    >>> matrix.get_title()[-5:], len(mistakes)
+    ('right', 12)
     """
     if names is None:
         names = getattr(net, "classes_", None)
@@ -97,7 +99,7 @@ def confusion(
         images = images.toarray() if arrays.is_sparse(images) else images
         for spot, image, caption in zip(spots, images, captions, strict=True):
             _axes.hide_frame(spot)
-            spot.imshow(image.reshape(pixels), cmap=_axes.COLORMAP, interpolation="nearest")
+            spot.imshow(image.reshape(pixels), cmap=_axes.greys(), interpolation="nearest")
             spot.set_xlabel(caption, fontsize="small", labelpad=2)
     return np.array([matrix, *spots], dtype=object)
 
@@ -147,23 +149,26 @@ def _places(ax: Any, captions: list[str], names: list[str]) -> tuple[Any, list[A
 
 
 def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
-    from matplotlib.colors import PowerNorm
     from matplotlib.ticker import MaxNLocator
 
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    # The square root, since the few mistakes of a good network would otherwise be white.
-    drawn = ax.imshow(shares, cmap=_axes.COLORMAP, norm=PowerNorm(0.5, 0, 1),
-                      interpolation="nearest")
+    mistakes = np.where(np.eye(len(counts), dtype=bool), 0, shares)
+    most = float(mistakes.max()) or 1.0
+    drawn = ax.imshow(mistakes, cmap=_axes.greys(), vmin=0, vmax=most, interpolation="nearest")
     ax.set(xlabel="class that the network sees", ylabel="class",
            title=f"{counts.trace():,} of {counts.sum():,} right")
     if len(counts) <= MOST_COUNTED:
         ax.set_xticks(range(len(names)), names, rotation=90 * (max(map(len, names)) > 3))
         ax.set_yticks(range(len(names)), names)
+        ax.plot([-0.5, len(counts) - 0.5], [-0.5, len(counts) - 0.5], color=_axes.ink(),
+                linewidth=12, alpha=0.12, solid_capstyle="butt", zorder=0.5)
         for (actual, seen), count in np.ndenumerate(counts):
             if count:
+                dark = mistakes[actual, seen] > most / 2
                 ax.text(seen, actual, f"{count}", ha="center", va="center", fontsize="small",
-                        color="white" if shares[actual, seen] > 0.3 else "black")
+                        weight="bold" if actual == seen else "normal",
+                        color=ax.get_facecolor() if dark else _axes.ink())
     else:
-        _axes.colorbar(ax, drawn, "share of the class")
+        _axes.colorbar(ax, drawn, "share of the class that is taken for another")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))

@@ -1,4 +1,4 @@
-"""One example on its way through a network, and its errors on their way back."""
+"""One example on its way through a network, its errors on their way back, and the gradient."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cbackprop._check import index, instance
 from cbackprop.inspect import Trace
 from cbackprop.plot import _axes
 
+ROWS = ("w", "z", "a", "delta", "nabla_w")
 MAX_NUMBERED = 12  # neurons: more get a few round numbers
 
 
@@ -19,7 +20,11 @@ def flow(
     trace: Trace, example: int = 0, *, shape: tuple[int, int] | None = None, ax: Any = None
 ) -> Any:
     """
-    Draw the activations of one example, layer by layer, and below them its errors.
+    Draw each layer's w, z and a, and below them its delta and the gradient of the example.
+
+    The first three rows are read from left to right, as (25) goes, and the last two from right to
+    left, as BP2 does. w and its gradient are images: a row is a neuron, a column is an input. Zero
+    has the middle colour, and the darkest is the most negative.
 
     Parameters
     ----------
@@ -35,9 +40,9 @@ def flow(
 
     Returns
     -------
-    array of matplotlib Axes, of shape (2, layers)
-        The upper row has x and each `trace.a`, with y as circles in the last. The lower row has a
-        text with the outputs and the cost, and each `trace.delta`.
+    array of matplotlib Axes, of shape (5, layers)
+        The rows are `w`, `z`, `a`, `delta` and `nabla_w`, and a column is a layer. The first column
+        is the inputs': x, and a text with the outputs and the cost. In the last, y are circles.
 
     Raises
     ------
@@ -51,39 +56,58 @@ def flow(
     >>> import cbackprop
     >>> net = cbackprop.Network([2, 3, 1], seed=0)
     >>> panels = cbackprop.plot.flow(cbackprop.inspect.trace(net, [0.0, 1.0], [1.0]))
-    >>> panels.shape, panels[1, 2].get_title(loc="left")
-    ((2, 3), 'delta[1]')
+    >>> panels.shape, panels[3, 2].get_title(loc="left")
+    ((5, 3), 'delta[1]')
     """
     instance("trace", trace, Trace)
     i = index("example", example, len(trace), f"there are {len(trace)} examples")
     pixels = _axes.image_shape(shape, trace.x.shape[1], _axes.MIN_IMAGE_INPUTS)
     layers = len(trace.a)
-    panels = _axes.grid(ax, 2, layers + 1, (1.9 * layers + 2, 4.8)).subplots(squeeze=False)
-    first, words = panels[:, 0]
+    panels = _axes.grid(ax, len(ROWS), layers + 1, (2.3 * layers + 2, 9.0)).subplots(squeeze=False)
+    first, words = panels[2, 0], panels[3, 0]
+    for panel in (*panels[:2, 0], *panels[3:, 0]):
+        panel.set_axis_off()
     if pixels:
         _axes.hide_frame(first)
-        first.imshow(trace.x[i].reshape(pixels), cmap=_axes.COLORMAP, interpolation="nearest")
+        first.imshow(trace.x[i].reshape(pixels), cmap=_axes.greys(), interpolation="nearest")
     else:
         _bars(first, trace.x[i])
     first.set_title(f"x[{i}]", loc="left")
-    words.set_axis_off()
     words.text(0, 0.95, _about(trace, i), va="top", transform=words.transAxes)
-    for layer, (above, below) in enumerate(panels[:, 1:].T):
+    before = [trace.x * trace.input_scale, *trace.a]
+    for layer, column in enumerate(panels[:, 1:].T):
         delta = trace.delta[layer][i]
-        _bars(above, trace.a[layer][i])
-        _bars(below, delta, signed=True)
-        above.set_title(f"a[{layer}]", loc="left")
-        below.set_title(f"delta[{layer}]", loc="left")
-        below.set_xlabel(f"length {np.linalg.norm(delta):.2g}")
-    above.plot(trace.y[i], range(trace.y.shape[1]), "o", color="black", markerfacecolor="none",
-               markersize=5, clip_on=False)
+        nabla_w = np.outer(delta, before[layer][i])     # BP4, of this example alone
+        for name, panel in zip(ROWS, column, strict=True):
+            panel.set_title(f"{name}[{layer}]", loc="left")
+        _image(column[0], trace.w[layer])
+        _bars(column[1], trace.z[layer][i], signed=True)
+        _bars(column[2], trace.a[layer][i])
+        _bars(column[3], delta, signed=True)
+        _image(column[4], nabla_w)
+        column[3].set_xlabel(f"length {np.linalg.norm(delta):.2g}")
+    panels[2, -1].plot(trace.y[i], range(trace.y.shape[1]), "o", color=_axes.ink(),
+                       markerfacecolor="none", markersize=5, clip_on=False)
     for panel in panels[:, 1]:
         panel.set_ylabel("neuron")
-    for way, style in ((panels[0, :-1], "->"), (panels[1, 1:-1], "<-")):
+    for way, style in ((panels[2, :-1], "->"), (panels[3, 1:-1], "<-")):
         for panel in way:
             panel.annotate("", (1, 1.06), (0.65, 1.06), xycoords="axes fraction",
-                           arrowprops={"arrowstyle": style, "linewidth": 1.2})
+                           arrowprops={"arrowstyle": style, "linewidth": 1.2,
+                                       "color": _axes.ink()})
     return panels
+
+
+def _image(ax: Any, values: NDArray[Any]) -> None:
+    """Draw a matrix (neurons, inputs), with a scale that is the same for both signs."""
+    from matplotlib.ticker import MaxNLocator
+
+    limit = float(np.abs(values).max()) or 1.0
+    ax.imshow(values, cmap=_axes.SIGNED_COLORMAP, vmin=-limit, vmax=limit, aspect="auto",
+              interpolation="nearest")
+    ax.set_xlabel(f"\N{PLUS-MINUS SIGN}{limit:.2g}")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(5, integer=True))
 
 
 def _about(trace: Trace, i: int) -> str:
@@ -107,7 +131,7 @@ def _bars(ax: Any, values: NDArray[Any], signed: bool = False) -> None:
     edges = np.stack((neurons - 0.4, neurons + 0.4), axis=1).ravel()
     heights = np.full(2 * len(values) - 1, np.nan)  # nothing between bars
     heights[::2] = values
-    ax.stairs(heights, edges, orientation="horizontal", fill=True, color="0.35")
+    ax.stairs(heights, edges, orientation="horizontal", fill=True, color=_axes.ink(), alpha=0.7)
     ax.set_ylim(len(values) - 0.4, -0.6)
     if len(values) <= MAX_NUMBERED:
         ax.set_yticks(neurons)
@@ -117,7 +141,7 @@ def _bars(ax: Any, values: NDArray[Any], signed: bool = False) -> None:
         end = _one_digit(float(abs(values).max()))
         ax.set_xlim(-end, end)
         ax.set_xticks([-end, 0, end], ["\N{MINUS SIGN}" + f"{end:g}", "0", f"{end:g}"])
-        ax.axvline(0, color="black", linewidth=0.8)
+        ax.axvline(0, color=_axes.ink(), linewidth=0.8)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(3))
 

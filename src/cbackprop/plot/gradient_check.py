@@ -61,14 +61,14 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
         left.plot(result.differences[of], result.backprop[of], **style)
         right.plot(sizes[drawn], result.errors[drawn], **style)
     worst = int(result.errors.argmax())
-    ring = {"linestyle": "none", "marker": "o", "color": "black", "markerfacecolor": "none",
+    ring = {"linestyle": "none", "marker": "o", "color": _axes.ink(), "markerfacecolor": "none",
             "markersize": 12, "markeredgewidth": 1.5,
             "label": f"worst: {result.where}, {result.worst:.1e}"}
     left.plot(result.differences[worst], result.backprop[worst], **ring)
     right.plot(*((sizes[worst], result.worst) if result.worst > 0 else ([], [])), **ring)
     left.axline((0, 0), slope=1, color="0.6", linewidth=0.8, zorder=0)
     left.set(xlabel="by differences, (46)", ylabel="by backpropagation")
-    right.axhline(result.tolerance, color="black", linewidth=1, linestyle="--",
+    right.axhline(result.tolerance, color=_axes.ink(), linewidth=1, linestyle="--",
                   label=f"tolerance {result.tolerance:g}")
     none = int((result.errors == 0).sum())
     if result.worst > 0:  # otherwise nothing has a logarithm

@@ -1,29 +1,38 @@
-"""Costs and accuracies over the epochs."""
+"""Costs and other metrics over the epochs."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cbackprop._check import instance
-from cbackprop.history import History
+from cbackprop.history import SETS, History
 from cbackprop.plot import _axes
+
+SIZE = (4.6, 3.8)  # of a panel, in inches
+TOGETHER = {  # metrics of one unit share a panel; others have one of their own
+    "accuracy": "share", "balanced_accuracy": "share", "label_accuracy": "share",
+    "top_5_accuracy": "share", "f1": "share", "mae": "error", "rmse": "error"}
 
 
 def learning_curves(history: History, ax: Any = None) -> Any:
     """
-    Draw costs (left axis, filled markers) and accuracies (right axis, hollow markers).
+    Draw costs and other metrics over the epochs, each unit in a panel, and mark the best epoch.
+
+    A ring is around the best value of each curve of held-out or test data.
 
     Parameters
     ----------
     history : History
-        The result of `Network.SGD`; every cost and accuracy in it is drawn.
+        The result of `Network.SGD`; every cost and metric in it is drawn.
     ax : matplotlib Axes, optional
-        The Axes to draw on; by default those of a new figure.
+        The Axes whose place the picture takes; by default a new figure.
 
     Returns
     -------
-    matplotlib Axes
-        The Axes of the costs.
+    array of matplotlib Axes
+        The panel of the costs, then the others.
 
     Raises
     ------
@@ -38,26 +47,44 @@ def learning_curves(history: History, ax: Any = None) -> Any:
     >>> training_data, test_data = cbackprop.datasets.load_mnist()
     >>> net = cbackprop.Network([784, 10], input_scale=1 / 255, seed=0)
     >>> history = net.SGD(training_data, 2, 10, eta=0.5, test_data=test_data)
-    >>> ax = cbackprop.plot.learning_curves(history)
-    >>> ax.get_xlabel(), ax.get_ylabel()
-    ('epoch', 'cost')
+    >>> costs, accuracies = cbackprop.plot.learning_curves(history)
+    >>> costs.get_xlabel(), accuracies.get_ylabel()
+    ('epoch', 'accuracy')
     """
     instance("history", history, History)
-    ax = _axes.axes(ax)
-    names = [name for name in history.recorded if name.endswith(("cost", "accuracy"))]
-    sides, lines = {"cost": ax}, []
-    for which, (name, tone) in enumerate(
-            zip(names, _axes.colors(len(names)), strict=True)):
-        kind = "cost" if name.endswith("cost") else "accuracy"
-        if kind not in sides:
-            sides[kind] = ax.twinx()
-            sides[kind].spines["right"].set_visible(True)
-        lines.append(_axes.line(
-            sides[kind], 1, history.series(name), which, tone, name.replace("_", " "),
-            markerfacecolor=tone if kind == "cost" else "white"))
-    for kind, side in sides.items():
-        side.set_ylabel(kind)
-    _axes.epoch_axis(ax)
-    # Two columns are as wide as the Axes of a usual figure.
-    _axes.legend(ax, lines)
-    return ax
+    names = [name for name, _ in history.measured()] or ["cost"]
+    units: dict[str, list[str]] = {"cost": []}
+    for name in names:
+        metric = _metric(name)
+        units.setdefault(TOGETHER.get(metric, metric), []).append(name)
+    panels = _axes.grid(ax, 1, len(units), (SIZE[0] * len(units), SIZE[1])).subplots(
+        squeeze=False)[0]
+    tones = dict(zip(names, _axes.colors(len(names)), strict=True))
+    for panel, of_unit in zip(panels, units.values(), strict=True):
+        lines = []
+        for name in of_unit:
+            which, values = names.index(name), history.measured() and history.series(name)
+            lines.append(_axes.line(
+                panel, 1, values, which, tones[name], name.replace("_", " ")))
+            if values and _set(name) not in ("", "training"):
+                epoch, best = history.best(name)
+                lines[-1].set_label(f"{lines[-1].get_label()}: {best:.4g} in epoch {epoch}")
+                panel.plot(epoch, best, "o", color=_axes.ink(), markerfacecolor="none",
+                           markersize=12, markeredgewidth=1.5, clip_on=False)
+        panel.set_ylabel(" and ".join(dict.fromkeys(
+            _metric(name).replace("_", " ") for name in of_unit)))
+        _axes.epoch_axis(panel)
+        _axes.legend(panel, lines, ncols=1)
+    return np.array(panels, dtype=object)
+
+
+def _set(name: str) -> str:
+    """Return the set of examples that an entry of the history is about; "" for the mini-batches."""
+    of = name.partition("_")[0]
+    return of if of in SETS else "" if name == "cost" else "test"
+
+
+def _metric(name: str) -> str:
+    """Return the entry's name without its set."""
+    of, _, metric = name.partition("_")
+    return metric if of in SETS else name

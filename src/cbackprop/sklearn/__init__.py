@@ -63,7 +63,7 @@ class MLPClassifier(Classification, Perceptron):
     ----------
     hidden_layer_sizes, ..., max_fun
         As in scikit-learn. `activation` may also be any activation of `Network`, or a list with one
-        for each hidden layer.
+        for each hidden layer; `solver` may also be "lazy_adam", for sparse X: docs/sparse.md.
     loss : str, (str, float), or Cost
         "log_loss", or a cost of `Network`, on the same outputs. Hinges take the weighted inputs as
         outputs, and have `decision_function` instead of `predict_proba`.
@@ -222,7 +222,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         `Network`.
     hidden_layer_sizes, ..., max_fun
         As in scikit-learn. `activation` may also be any activation of `Network`, or a list with one
-        for each hidden layer, and perhaps one for the outputs.
+        for each hidden layer, and perhaps one for the outputs; `solver` may also be "lazy_adam".
     dropout, callbacks
         As for `MLPClassifier`.
 

@@ -25,6 +25,7 @@ from cbackprop.sklearn._compat import (
     ClassifierMixin,
     ConvergenceWarning,
     RegressorMixin,
+    StrOptions,
     UndefinedMetricWarning,
     check_is_fitted,
     check_random_state,
@@ -43,6 +44,7 @@ from cbackprop.training import Training
 
 OURS = {theirs: row.name for row in table.ACTIVATIONS  # if scikit-learn has another name
         for theirs in row.sklearn if theirs not in (None, row.name)}
+ADAMS = {each.name: each for each in (optimizers.Adam(), optimizers.Adam(lazy=True))}
 TIMES = ("seconds", "rows_per_second")  # columns of a history
 NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may contain large "
               "values and need to be preprocessed.")
@@ -84,7 +86,8 @@ class Perceptron(Estimator, ABC):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {  # ours are checked elsewhere
-        **neural_network.MLPClassifier._parameter_constraints, "activation": "no_validation"}
+        **neural_network.MLPClassifier._parameter_constraints, "activation": "no_validation",
+        "solver": [StrOptions({"lbfgs", "sgd", *ADAMS})]}
     _LOSSES: ClassVar[tuple[str, ...]]  # besides the network's costs
     _best: list[NDArray[Any]] | None = None
     loss: Any
@@ -427,8 +430,10 @@ class Perceptron(Estimator, ABC):
 
     def _rules(self) -> optimizers.TrainingOptions:
         optimizer: optimizers.Optimizer
-        if self.solver == "adam":
-            optimizer = optimizers.Adam(self.beta_1, self.beta_2, 0.0, self.epsilon)
+        if self.solver in ADAMS:
+            optimizer = dataclasses.replace(
+                ADAMS[self.solver], beta1=self.beta_1, beta2=self.beta_2, epsilon=0.0,
+                epsilon_hat=self.epsilon)
         else:
             kind = optimizers.Nesterov if self.nesterovs_momentum else optimizers.Momentum
             optimizer = kind(min(self.momentum, math.nextafter(1, 0)))

@@ -45,7 +45,8 @@ def open(
     x : path, or sequence of paths
         Files of one format: .npy, an uncompressed .npz, Parquet (row groups are blocks), Arrow or
         Feather (record batches are), HDF5. A name with ``*``, ``?`` or ``[...]`` stands for all
-        files that match, by name.
+        files that match, in the order of their names; a folder for those in it whose names begin
+        neither with a dot nor with an underscore.
     y : path, or sequence of paths, optional
         Targets of a .npy: labels (n,) or rows (n, out), as many files as x.
     target : int, str or list of str, optional
@@ -127,7 +128,12 @@ def _paths(argument: str, given: Any, count: int | None = None) -> list[str]:
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"{rule}, got {_check.shown(path)}")
         name = os.path.expanduser(os.fsdecode(path))
-        if glob.has_magic(name) and not os.path.exists(name):
+        if os.path.isdir(name):
+            inside = sorted(each for each in os.listdir(name) if not each.startswith((".", "_")))
+            if not inside:
+                raise FileNotFoundError(f"{argument} must be a folder with files, got {name!r}")
+            found += [os.path.join(name, each) for each in inside]
+        elif glob.has_magic(name) and not os.path.exists(name):
             matches = sorted(glob.glob(name))
             if not matches:
                 raise FileNotFoundError(f"{argument} must match a file, got {name!r}")

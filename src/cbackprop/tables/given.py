@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cbackprop import _check, arrays
+from cbackprop.sources import RowSource
 from cbackprop.tables.frame import from_frame
 from cbackprop.tables.preprocessing import Preprocessing, is_table
 
@@ -35,8 +37,23 @@ def checked_classes(classes: Any, outputs: int) -> Classes | None:
     return found
 
 
+def array(classes: Classes) -> NDArray[Any]:
+    """
+    Return classes as an array in which each is what it was: NumPy turns True beside 2 into 1.
+
+    Examples
+    --------
+    >>> array((True, False, 2)), array((3, 6))
+    (array([True, False, 2], dtype=object), array([3, 6]))
+    """
+    kinds = {bool if isinstance(one, bool) else str if isinstance(one, str) else float
+             for one in classes}
+    return np.array(classes, dtype=object if len(kinds) > 1 else None)
+
+
 def examples(
-    preprocessing: Preprocessing | None, classes: Classes | None, real: str, data: Any, name: str
+    preprocessing: Preprocessing | None, classes: Classes | None, width: int, real: str, data: Any,
+    name: str,
 ) -> Any:
     """
     Return a data set with tables as arrays, and classes as labels 0, 1, 2, ...
@@ -47,6 +64,8 @@ def examples(
         It transforms tables. Without it, tables stay as they are: `arrays` reads their numbers.
     classes : tuple, optional
         The classes that y holds, if y has one value for each example.
+    width : int
+        The number of columns of x.
     real : str
         The dtype of x.
     data : as `Network.SGD` takes it, or a table that includes the target
@@ -65,17 +84,23 @@ def examples(
             raise ValueError(f"{name or 'the table'} must hold the target, "
                              f"{_check.shown(list(preprocessing.target))}, or be (x, y)")
         data = table, y
-    if not (isinstance(data, tuple) and len(data) == 2):
+    if isinstance(data, RowSource) or (classes is None and not _is_pair(data)):
         return data
-    x, y = data
+    x, y = arrays.x_and_y(data, name, width)
     if preprocessing is not None:
         if is_table(x):
             x = preprocessing.transform(x, real)
         else:
             preprocessing.look_at(x)
-    if classes is not None and not (_is_vector(x) and _is_vector(y)):  # a single example
+    outputs = _is_vector(y) and len(y) > 1 and (  # of a single example
+        _is_vector(x) or getattr(x, "shape", ()) == (width, 1) != (len(y), 1))
+    if classes is not None and not outputs:
         y = labels(y, classes, arrays.part("y", name))
     return x, y
+
+
+def _is_pair(data: Any) -> bool:
+    return isinstance(data, tuple) and len(data) == 2
 
 
 def _is_vector(values: Any) -> bool:

@@ -20,7 +20,7 @@ from cbackprop.tables.table import Table
 COLUMN_KINDS = ("number", "constant", "pixel", "boolean", "category")
 MAX_CATEGORIES = 100  # of a column; rarer ones share the slot for unknown values
 FEW_CATEGORIES = 10  # up to so many different words are categories in any number of rows
-MIN_PIXELS = 48  # columns
+MIN_IMAGE = 48  # columns of a table that is divided by 255
 LOOKED_AT = 100  # rows of an array that may be the table itself
 LIKELIER = 3.0  # how much larger its logarithm of the likelihood has to be
 TRUTHS = {"true": 1.0, "false": 0.0}
@@ -485,7 +485,7 @@ def _categories(name: str, values: NDArray[Any]) -> Column | str:
 
 def _are_pixels(columns: Collection[NDArray[Any]]) -> bool:
     """Return whether columns are pixels: many, whole numbers in 0..255, and half of them 0."""
-    if len(columns) < MIN_PIXELS:
+    if len(columns) < MIN_IMAGE:
         return False
     zeros = most = 0.0
     for values in columns:

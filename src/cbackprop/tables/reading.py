@@ -25,6 +25,7 @@ Y_NAMES = ("y", "target", "targets", "labels", "label", "classes", "class", "out
            "arr_1")
 PARTS = ("", "_train", "train_", "training_", "_training")  # prefixes and suffixes of a name
 STREAM = b"\xff\xff\xff\xff"  # the first bytes of Arrow's stream format
+XLS = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the first bytes of Excel until 2003
 EXCEL = ("xl/workbook.xml", "xl/workbook.bin")
 
 
@@ -92,7 +93,7 @@ def read(
         return _by_polars("parquet", content, name, most)
     if content.startswith((b"ARROW1", STREAM)):
         return _by_polars("ipc", content, name, most)
-    if content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+    if content.startswith(XLS):
         return _excel(content, name)
     if content.startswith(b"PK\3\4"):
         return _of_zip(content, name, most)
@@ -199,7 +200,8 @@ def _by_polars(kind: str, content: bytes, name: str, most: int) -> Table:
 def _excel(content: bytes, name: str) -> Table:
     """Read the first sheet."""
     polars = _extras.library("polars", f"{name}: to read Excel", "tables")
-    engine = "openpyxl" if (importlib.util.find_spec("fastexcel") is None and
+    is_old = content.startswith(XLS)  # which openpyxl does not read
+    engine = "openpyxl" if (not is_old and importlib.util.find_spec("fastexcel") is None and
                             importlib.util.find_spec("openpyxl") is not None) else "calamine"
     if engine == "calamine":
         _extras.library("fastexcel", f"{name}: to read Excel", "tables")

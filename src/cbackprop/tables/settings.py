@@ -19,10 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop import _check, _words, layers, metrics, optimizers
 from cbackprop.callbacks import EarlyStopping
+from cbackprop.core import table
 from cbackprop.default_eta import default_eta
 from cbackprop.history import History
 
-KINDS = ("classes", "numbers", "counts", "labels")
 NETWORK = ("sizes", "activation", "cost", "output_activation", "initializer")
 TRAINING = ("optimizer", "validation_split", "mini_batch_size", "eta", "epochs", "patience",
             "lmbda")
@@ -41,10 +41,8 @@ EPOCHS = 10, 300  # least and most
 COSTS = {"classes": "log_likelihood", "numbers": "quadratic", "counts": "poisson",
          "labels": "cross_entropy"}
 OUTPUTS = {"numbers": "identity", "counts": "exponential"}  # for costs that go with any output
+SMALLEST = "glorot_uniform"  # the initializer with the smallest weights but zeros
 LMBDA = 0.05  # times the root of the number of rows, n; SGD divides lmbda by n
-
-RELUS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish")
-
 
 class Decision(NamedTuple):
     """A choice and its reason; its text is a flag that can be typed the next time."""
@@ -108,19 +106,23 @@ class Settings:
         """Whether `train` standardises the targets: numbers, with an identity as the output."""
         return self.kind == "numbers" and self.values["output_activation"] == "identity"
 
-    def train(self, net: Any, x: Any, y: ArrayLike, **given: Any) -> History:
+    def train(
+        self, net: Any, x: Any, y: ArrayLike, all_y: ArrayLike | None = None, **given: Any
+    ) -> History:
         """
         Train a network as decided.
 
         Targets that are numbers are standardised while the network trains, since the size of most
         optimizers' steps does not depend on the targets. Their scale is then multiplied into the
-        last layer, so that outputs are in the target's unit. Costs in the history are those of
-        standardised targets.
+        last layer, so that outputs are in the target's unit, and the optimizer begins anew in the
+        next training. Costs in the history are those of standardised targets.
 
         Parameters
         ----------
         net : Network
         x, y : arrays
+        all_y : array, optional
+            The targets of all rows, if x and y are a part of them.
         **given
             Further arguments of `Network.SGD`. `evaluation_data` replaces the rows that would be
             held out.
@@ -140,7 +142,7 @@ class Settings:
             net.trained_on = metrics.Kind(self.kind, middle=layers.threshold(net.engine.cost))
         if not self.scales_targets:
             return net.SGD((x, y), **options, evaluation_data=evaluation, **given)
-        scale = TargetScale.of(np.asarray(y, float))
+        scale = TargetScale.of(np.asarray(y if all_y is None else all_y, float))
         if not net.biases[-1].flags.writeable:  # none that could have the mean
             scale = replace(scale, mean=np.zeros_like(scale.mean))
         if evaluation is not None:
@@ -151,6 +153,7 @@ class Settings:
             return net.SGD((x, scale.scaled(y)), **options, evaluation_data=evaluation, **given)
         finally:
             scale.enter(net)
+            net.engine.optimizer_state = None  # it is of gradients for standardised targets
 
 
 @dataclass(frozen=True)
@@ -219,19 +222,19 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     --------
     >>> for line in decide("classes", 150, 4, 3, activation="tanh").lines:
     ...     print(line)
-    --sizes 4,100,3: 4 columns, 100 hidden neurons, and 3 for classes
-    --cost log_likelihood: what fits classes
-    --output-activation softmax: what goes with log_likelihood
-    --initializer glorot_uniform: what suits tanh
+    --sizes 4,100,3: there are 4 inputs and 3 outputs, and 100 neurons between suit 150 rows
+    --cost log_likelihood: it fits classes
+    --output-activation softmax: it goes with log_likelihood
+    --initializer glorot_uniform: it suits tanh
     --optimizer adam: it needs the least care
-    --validation-split 0.2: of 150 rows, to see when to stop
-    --batch 16: for 120 rows
-    --eta 0.001: for adam, tanh, and batches of 16
-    --epochs 300: at most
-    --patience 30: epochs without progress, and the best weights are taken
-    --lmbda 0.5: enough to keep weights small
+    --validation-split 0.2: this share of 150 rows shows when to stop
+    --batch 16: it suits 120 rows
+    --eta 0.001: it suits adam, tanh, and batches of 16
+    --epochs 300: it may end earlier
+    --patience 30: training ends after so many epochs without progress
+    --lmbda 0.5: it keeps weights small
     """
-    _check.choice("kind", kind, KINDS)
+    _check.choice("kind", kind, COSTS)
     check_known(given, "decide")
     values = {name: value for name, value in given.items() if value is not None}
     decisions: list[Decision] = []
@@ -245,7 +248,8 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     hidden = HIDDEN if rows < MANY else MORE_HIDDEN
     sizes = guess("sizes", lambda: (
         [columns, hidden, outputs],
-        f"{columns} columns, {hidden} hidden neurons, and {outputs} for {kind}"))
+        f"there are {columns} inputs and {outputs} outputs, and {hidden} neurons between suit "
+        f"{rows} rows"))
     _check_sizes(sizes, columns, outputs, kind)
     activation = guess("activation", lambda: ("relu", "it learns fastest in most networks"))
     cost = guess("cost", lambda: _cost(kind, values.get("output_activation")))
@@ -260,14 +264,14 @@ def decide(kind: str, rows: int, columns: int, outputs: int, **given: Any) -> Se
     guess("eta", lambda: (
         default_eta(sizes, layers.resolve_layers(activation, output, cost, sizes)[0], cost, kept,
                     m),
-        f"for {kept.NAME}, {layers.described(first)}, and batches of {m}"))
-    epochs = guess("epochs", lambda: (_epochs(n, sizes), "at most" if share else
-                                      "as many as rows, and a few seconds, allow"))
+        f"it suits {kept.NAME}, {layers.described(first)}, and batches of {m}"))
+    epochs = guess("epochs", lambda: (_epochs(n, sizes), "it may end earlier" if share else
+                                      "more would take too long"))
     if share:
         guess("patience", lambda: (max(5, epochs // 10),
-                                   "epochs without progress, and the best weights are taken"))
+                                   "training ends after so many epochs without progress"))
     guess("lmbda", lambda: (float(f"{LMBDA * math.sqrt(n):.0e}"),
-                            "enough to keep weights small"))
+                            "it keeps weights small"))
     return Settings(kind, values, tuple(decisions))
 
 
@@ -298,21 +302,21 @@ def _check_sizes(sizes: Any, columns: int, outputs: int, kind: str) -> None:
 def _cost(kind: str, output: Any) -> tuple[str, str]:
     """Choose the cost, to go with the caller's output if there is one."""
     if output is None or kind == "numbers":
-        return COSTS[kind], f"what fits {kind}"
+        return COSTS[kind], f"it fits {kind}"
     cost = COSTS[kind] if kind == "counts" else layers.default_cost(output)
-    return cost, f"what goes with {layers.described(output)}"
+    return cost, f"it goes with {layers.described(output)}"
 
 
 def _output(kind: str, cost: Any, activation: Any) -> tuple[Any, str]:
     """Choose the output's activation."""
     if isinstance(activation, (list, np.ndarray)):
-        return activation[-1], "the last of the activations"
+        return activation[-1], "it is the last of the activations"
     if kind in OUTPUTS and cost == COSTS[kind]:
-        return OUTPUTS[kind], f"what fits {kind}"
+        return OUTPUTS[kind], f"it fits {kind}"
     default = layers.default_output(cost)
     if default is not None:
-        return default, f"what goes with {layers.described(cost)}"
-    return OUTPUTS.get(kind, "sigmoid"), f"what fits {kind}"
+        return default, f"it goes with {layers.described(cost)}"
+    return OUTPUTS.get(kind, "sigmoid"), f"it fits {kind}"
 
 
 def _first(activation: Any) -> Any:
@@ -324,14 +328,10 @@ def _first(activation: Any) -> Any:
 
 def _initializer(kind: str, activation: Any) -> tuple[str, str]:
     name = activation[0] if isinstance(activation, tuple) else activation
-    suits = f"what suits {layers.described(activation)}"
-    if name == "selu":
-        return "lecun_normal", suits
-    if name not in RELUS:
-        return "glorot_uniform", suits
-    if kind in OUTPUTS:
-        return "glorot_uniform", f"smaller than what suits {name}, to begin near the mean"
-    return "he_normal", suits
+    suiting = next((row.initializer for row in table.ACTIVATIONS if row.name == name), SMALLEST)
+    if suiting == "he_normal" and kind in OUTPUTS:
+        return SMALLEST, f"it is smaller than what suits {name}, and begins near the mean"
+    return suiting, f"it suits {layers.described(activation)}"
 
 
 def _optimizer(optimizer: Any) -> optimizers.Optimizer:
@@ -342,14 +342,14 @@ def validation_split(rows: int) -> tuple[float, str]:
     """Choose the share of rows that is held out, and say why."""
     if rows < MIN_SPLIT:
         return 0.0, f"none of {rows} rows can be spared"
-    return (0.2 if rows < SMALL else 0.1), f"of {rows} rows, to see when to stop"
+    return (0.2 if rows < SMALL else 0.1), f"this share of {rows} rows shows when to stop"
 
 
 def _mini_batch_size(n: int, optimizer: optimizers.Optimizer) -> tuple[int, str]:
     if optimizer.NAME == "rprop":
         return min(n, MAX_RPROP), "rprop wants all rows at once"
     low, high = BATCHES
-    return min(n, max(low, min(high, 2**round(math.log2(max(1, n / STEPS)))))), f"for {n} rows"
+    return min(n, max(low, min(high, 2**round(math.log2(max(1, n / STEPS)))))), f"it suits {n} rows"
 
 
 def _epochs(n: int, sizes: Sequence[int]) -> int:

@@ -15,8 +15,8 @@ from cbackprop import _check, columns
 
 from .table import Table
 
-KINDS = {"classes": "classes", "classification": "classes", "numbers": "numbers",
-         "regression": "numbers", "counts": "counts", "labels": "labels"}
+KIND_BY_NAME = {"classes": "classes", "classification": "classes", "numbers": "numbers",
+                "regression": "numbers", "counts": "counts", "labels": "labels"}
 COUNTS = re.compile(r"(?:^(?:num|nb|number_of)_)|"
                     r"(?:^|_)(?:counts?|cnt|visits|claims|purchases|arrivals|accidents)(?:_|$)")
 FEW = 20  # up to so many different whole numbers are classes
@@ -74,7 +74,7 @@ def choose(
 
     If it is not given, it is the first of these that the table has: what the file itself separates
     as y; a column whose name means target; the first column, if it alone is integers of few values
-    and all others are pixels; the last column.
+    and all others are pixels; the last column whose name means neither a time nor an identity.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def choose(
     left out: the first column, without a name, which counts the rows
     """
     if kind is not None:
-        kind = KINDS[_check.choice("kind", kind, KINDS)]
+        kind = KIND_BY_NAME[_check.choice("kind", kind, KIND_BY_NAME)]
     names, why, left_out = find(table, target)
     if len(names) + len(left_out) == len(table.columns):
         raise ValueError(f"{table.source} must have a column beside the target {names[0]!r}"
@@ -209,9 +209,16 @@ def _found(table: Table) -> tuple[list[str], str]:
         called = repr(features[0]) if table.named else "1"
         return features[:1], (f"column {called}, the first, since it alone is integers of few "
                               f"values and all others are pixels")
-    name = features[-1]
-    reason = "since no column's name means target" if table.named else "since columns have no names"
-    return [name], f"{_called(table, name)}, the last, {reason}"
+    if not table.named:
+        return features[-1:], f"{features[-1]}, the last, since columns have no names"
+    likely = [name for name in features if not (
+        columns.means_time(name) or columns.means_index(name)
+        or table.columns[name].dtype.kind == "M")] or features
+    later = features[features.index(likely[-1]) + 1:]
+    last = "the last" if not later else (
+        f"the last before {', '.join(map(repr, later))}, whose name"
+        f"{'s mean' if len(later) > 1 else ' means'} a time or an identity")
+    return likely[-1:], f"column {likely[-1]!r}, {last}, since no column's name means target"
 
 
 def _called(table: Table, name: str) -> str:

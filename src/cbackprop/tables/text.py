@@ -38,7 +38,7 @@ OTHERS = (  # other formats of text
     (re.compile(r"\s*(?:\{\s*\"|\[\s*[{[])"), "JSON: pandas.read_json makes a table of it"))
 STATED = re.compile(r"sep=(.)\n")  # Excel's first line
 HEAD = 2**16  # characters from which quotes are guessed
-SAMPLE = 200  # rows from which separator and header are guessed
+GUESS_ROWS = 200  # rows from which separator and header are guessed
 LARGE = 2**20  # characters; below it, polars is not worth its import
 
 
@@ -78,7 +78,7 @@ def read_text(
     if separator is None:
         separator = stated[1] if stated else guessed_separator(written)
     lines = Lines(written, source, separator)
-    sample = list(itertools.islice(lines.rows(), SAMPLE))
+    sample = list(itertools.islice(lines.rows(), GUESS_ROWS))
     if not sample:
         raise ValueError(f"{source}: must hold rows of values, got "
                          f"{'nothing but comments' if written.strip() else 'an empty file'}")
@@ -177,7 +177,7 @@ class Lines:
         """Return the first rows, up to one that cannot be read."""
         rows = []
         with suppress(ValueError):
-            for _, row in itertools.islice(self.rows(), SAMPLE):
+            for _, row in itertools.islice(self.rows(), GUESS_ROWS):
                 rows.append(row)
         return rows
 

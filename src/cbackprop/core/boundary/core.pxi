@@ -21,7 +21,7 @@ cdef class Core(Parameters):
 
     cdef Workspace workspace(
         self, Py_ssize_t m, bint training, OptimizerState optimizer=None, int threads=1,
-        const RowArray* rows=NULL,
+        const RowArray* rows=NULL, bint sums=False,
     ):
         # Reuse a workspace of the pool if it is large enough. Taking one removes it from the pool,
         # so two callers never share one. CSR rows may be far too wide to be made dense: room for
@@ -31,10 +31,11 @@ cdef class Core(Parameters):
         cdef int t
         memset(&needs, 0, sizeof(needs))
         needs.rows, needs.threads, needs.training = min(m, <Py_ssize_t>SLICE), threads, training
-        needs.sums = training and (
+        needs.sums = sums or training and (
             m > SLICE or optimizer is not None and optimizer.options.clip_norm < INFINITY)
         needs.drops = optimizer is not None and optimizer.drops
-        needs.expands = (rows == NULL or rows.columns == NULL or self.net.scales != NULL
+        needs.expands = (rows == NULL or rows.columns == NULL
+                         or self.net.scales != NULL and not rows.scaled
                          or optimizer is not None and optimizer.noisy
                          and corrupts_inputs(&optimizer.noise))
         with cython.critical_section(self):
@@ -46,6 +47,7 @@ cdef class Core(Parameters):
         for t in range(threads):
             workspace.passes[t].training = training
             workspace.passes[t].noise = NULL
+            workspace.passes[t].marks_touched = False
             if optimizer is not None and optimizer.noisy:
                 workspace.passes[t].own_noise = optimizer.noise
                 workspace.passes[t].noise = &workspace.passes[t].own_noise
@@ -232,15 +234,87 @@ cdef class Core(Parameters):
         cost = self.train(&task, optimizer, cost, threads)
         return task.batch.first, cost
 
+    def sgd_together(
+        self, Rows rows not None, Targets targets not None, order, starts, before, weights, etas,
+        OptimizerState optimizer not None, exchange=None, sums=None, double cost=0,
+        int threads=1,
+    ):
+        """
+        Train on this process's rows of some mini-batches, together with other processes.
+
+        Parameters
+        ----------
+        order : array (rows,) of intp
+        starts : array (steps + 1,) of intp
+            Where the rows of each mini-batch begin in the order.
+        before : array (steps,) of intp
+            How many rows of each mini-batch are in other processes, before these.
+        weights : array (steps,) of float64
+            What the sums of each whole mini-batch are divided by. With 0, it takes no step.
+        etas : array (steps,) of float64
+        exchange : callable (l), optional
+            It is called when the sums of layer l are complete, from the last layer to the first.
+            Called with -1, it returns when `sums` has those of all processes. Without it, the
+            process takes steps by itself: each divides by its own rows.
+        sums : arena, for `exchange`
+            The gradient of this process's rows; then that of all processes.
+
+        Returns
+        -------
+        steps, cost
+            How many steps were taken: fewer if threads waited too long for each other. And `cost`
+            plus the costs of this process's rows.
+        """
+        cdef TrainingTask task
+        cdef Share share
+        cdef const Py_ssize_t[::1] which = numeric_array(order)
+        cdef const Py_ssize_t[::1] begins = numeric_array(starts)
+        cdef const Py_ssize_t[::1] others = numeric_array(before)
+        cdef const double[::1] divisors = numeric_array(weights)
+        cdef const double[::1] each = numeric_array(etas)
+        cdef real[::1] arena
+        cdef Py_ssize_t k, most = 1, steps = each.shape[0]
+        self.check_examples(rows, targets)
+        if optimizer.network is not self:
+            raise ValueError("optimizer must be of this core, got another's")
+        if not (steps >= 1 and begins.shape[0] == steps + 1 and others.shape[0] == steps
+                and divisors.shape[0] == steps and 0 <= begins[0]
+                and begins[steps] <= which.shape[0]):
+            raise ValueError(f"starts, before, weights and etas must be of the same steps, got "
+                             f"{begins.shape[0]}, {others.shape[0]}, {divisors.shape[0]} and "
+                             f"{steps}")
+        for k in range(steps):
+            if begins[k + 1] < begins[k]:
+                raise ValueError("starts must not fall")
+            most = max(most, begins[k + 1] - begins[k])
+        if which.shape[0] and not all_below(rows.array.n, &which[0], which.shape[0]):
+            raise ValueError(f"order must be of row numbers below {rows.array.n}, got others")
+        memset(&task, 0, sizeof(task))
+        memset(&share, 0, sizeof(share))
+        share.rows, share.before, share.weights = &begins[0], &others[0], &divisors[0]
+        share.steps = steps
+        if exchange is not None:
+            arena = numeric_array(sums)
+            self.check_arena(arena)
+            share.exchange, share.sums = <void*>exchange, &arena[0]
+        task.batch.rows, task.batch.targets, task.etas = &rows.array, &targets.array, &each[0]
+        task.batch.order, task.batch.n = &which[0], which.shape[0]
+        task.mini_batch_size, task.options, task.share = most, &optimizer.options, &share
+        cost = self.train(&task, optimizer, cost, threads)
+        return share.done, cost
+
     cdef double train(
         self, TrainingTask* task, OptimizerState optimizer, double cost, int threads,
     ) except? -1:
         # Returns `cost` plus the cost of all examples.
         task.needs_subnormals = self.needs_gil      # the user's functions may need them
         threads = 1 if self.needs_gil else max(1, min(threads, <int>MAX_THREADS))
+        cdef bint exchanges = task.share != NULL and task.share.exchange != NULL
         cdef Workspace workspace = self.workspace(
-            task.mini_batch_size, True, optimizer, threads, task.batch.rows)
+            task.mini_batch_size, True, optimizer, threads, task.batch.rows, exchanges)
         task.passes = workspace.passes
+        if exchanges:
+            workspace.sum_into(task.share.sums)
         workspace.passes.cost = cost
         if threads == 1:
             with nogil:
@@ -252,6 +326,8 @@ cdef class Core(Parameters):
             if errors:
                 raise errors[0]
         cost = workspace.passes.cost
+        if exchanges:
+            workspace.sum_into(NULL)
         self.release(workspace)         # another caller may take it now
         return cost
 

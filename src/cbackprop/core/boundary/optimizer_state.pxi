@@ -42,7 +42,7 @@ cdef class OptimizerState:
     def set(self, dict numbers not None, dropout, *, double l2=0, double l1=0,
             double weight_decay=0, double clip_value=INFINITY, double clip_norm=INFINITY,
             double max_norm=INFINITY, uint64_t seed=0, double noise=0, eta_factors=None,
-            nonnegative=None, frozen_steps=None):
+            nonnegative=None, frozen_steps=None, bint lazy=False):
         """
         Set everything except the state.
 
@@ -60,6 +60,9 @@ cdef class OptimizerState:
             Whether the layer's weights are kept from being negative.
         frozen_steps : array (layers of weights,) of intp, optional
             How many of the steps so far each layer was frozen for.
+        lazy : bool
+            Whether rows of the first w are left alone where no CSR row of the mini-batch has a
+            stored number.
         """
         cdef Py_ssize_t l
         cdef const real[::1] rates = numeric_array(dropout)
@@ -70,7 +73,7 @@ cdef class OptimizerState:
         set_numbers(&options.numbers, options.kind, numbers)
         options.l2, options.l1, options.weight_decay = l2, l1, weight_decay
         options.clip_value, options.clip_norm, options.max_norm = clip_value, clip_norm, max_norm
-        options.by_weight, options.penalty = False, 0
+        options.by_weight, options.penalty, options.lazy = False, 0, lazy
         self.eta_factors, self.nonnegative = eta_factors, nonnegative
         self.frozen_steps = frozen_steps
         options.eta_factors, options.nonnegative, options.frozen_steps = NULL, NULL, NULL

@@ -18,20 +18,21 @@ cdef class Rows:
 
     With `skip_zeros`, zeros are skipped if there are enough of them; the nonzero values are then
     copied. x may also be a matrix in SciPy's CSR format, which is never made dense. Its values and
-    indices are not copied if they have the core's real type and are C ints. Use it only if
-    `is_sound` returns True.
+    indices are not copied if they have the core's real type and are C ints, unless the values are
+    multiplied by `scales`, those of the network. Use it only if `is_sound` returns True.
     """
 
     cdef const uint8_t[:, ::1] uint8_rows
     cdef const float[:, ::1] float32_rows
     cdef const double[:, ::1] float64_rows
     cdef RowArray array
-    cdef readonly object x
+    cdef readonly object x, scales
     cdef object nonzeros, starts, values, columns
 
-    def __init__(self, x, bint skip_zeros=False):
+    def __init__(self, x, bint skip_zeros=False, scales=None):
         cdef RowArray* array = &self.array
-        array.nonzeros, array.columns = NULL, NULL
+        array.nonzeros, array.columns, array.scaled = NULL, NULL, False
+        self.scales = scales
         if hasattr(x, "indptr"):
             self.x, (array.n, array.K) = x, x.shape
             self.list_nonzeros()
@@ -83,6 +84,11 @@ cdef class Rows:
                               casting="unsafe")
         self.columns = np.ascontiguousarray(indices, np.intc)
         self.values = np.ascontiguousarray(self.x.data, REAL)
+        if self.scales is not None and len(self.columns) == len(self.values):
+            with np.errstate(over="ignore"):
+                scaled = self.values * np.take(self.scales, self.columns, mode="clip")
+            if np.isfinite(scaled).all():       # else the sums may be finite all the same
+                self.values, array.scaled = scaled, True
         array.data, array.type, array.itemsize = NULL, real_rows(), REAL_BYTES
         array.starts = <Py_ssize_t*>cnp.PyArray_DATA(self.starts)
         array.columns = <int*>cnp.PyArray_DATA(self.columns)
@@ -286,7 +292,7 @@ cdef bint needs_no_conversion(RowArray* rows, object x, Py_ssize_t K):
     rows.data = <const char*>cnp.PyArray_DATA(x)
     rows.type, rows.itemsize = row_type_of(x), cnp.PyArray_ITEMSIZE(x)
     rows.K, rows.nonzeros = K, NULL
-    rows.columns = NULL
+    rows.columns, rows.scaled = NULL, False
     return True
 
 

@@ -9,6 +9,7 @@ cdef struct TrainingTask:       # the mini-batches of an epoch, or one gradient
     const double* etas          # one for each mini-batch
     Py_ssize_t last             # the row of the order at which to stop
     real* nabla                 # OUT the gradient of all rows, without a step; or NULL, to train
+    Share* share                # of mini-batches that are trained on together; or NULL
     bint needs_subnormals       # False: subnormal numbers are zero, because they are slow
     void* errors                # a Python list
 
@@ -18,7 +19,9 @@ cdef int run_training(TrainingTask* task, Pass* p, OptimizerOptions* options) ex
     cdef Sink average
     cdef uint64_t before = 0 if task.needs_subnormals else flush_subnormals()
     try:
-        if task.nabla == NULL:
+        if task.share != NULL:
+            sgd_together(p, &batch, options, task.share, task.etas)
+        elif task.nabla == NULL:
             sgd(p, &batch, options, task.mini_batch_size, task.etas, task.last)
         else:
             write_gradient(&average, task.nabla, <real>(1.0 / batch.n))

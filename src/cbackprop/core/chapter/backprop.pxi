@@ -101,17 +101,29 @@ cdef int update_mini_batch(Pass* p, const MiniBatch* batch, double eta) except -
 
 
 cdef int sum_gradients(Pass* p, const MiniBatch* batch, const Sink* into) except -1 nogil:
-    # SLICE rows at a time, so that memory does not grow with the data. Each slice prefetches the
-    # rows of the next slice or mini-batch.
-    cdef Py_ssize_t first = batch.first, end = batch.first + batch.m, max_rows = SLICE
-    if batch.m > SLICE:
-        max_rows = rows_per_slice(p.net, batch.rows)
+    # SLICE rows at a time, so that memory does not grow with the data.
+    cdef Py_ssize_t first = batch.first, end = batch.first + batch.m
+    cdef Py_ssize_t max_rows = most_rows(p, batch)
     while first < end:
-        share_examples(p, min(max_rows, end - first))
-        gather_examples(p, batch, first)
-        first += p.m
-        plan_prefetch(&p.prefetcher, batch, first, min(batch.n, first + p.m))
-        if not barrier(p):
+        if not gather_slice(p, batch, first, min(max_rows, end - first)):
             return 0
+        first += p.m
         backprop(p, into)
     return 0
+
+
+cdef inline Py_ssize_t most_rows(const Pass* p, const MiniBatch* batch) noexcept nogil:
+    # The most rows of a slice of this mini-batch.
+    return rows_per_slice(p.net, batch.rows) if batch.m > SLICE else SLICE
+
+
+cdef inline bint gather_slice(
+    Pass* p, const MiniBatch* batch, Py_ssize_t first, Py_ssize_t m,
+) noexcept nogil:
+    # The slice of m rows from `first` on. Each slice prefetches the rows of the next slice or
+    # mini-batch. False if another thread has stopped.
+    share_examples(p, m)
+    gather_examples(p, batch, first)
+    first += m
+    plan_prefetch(&p.prefetcher, batch, first, min(batch.n, first + m))
+    return barrier(p)

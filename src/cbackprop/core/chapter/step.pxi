@@ -29,24 +29,27 @@ cdef int take_step(
 cdef int sum_into_arena(
     Pass* p, const MiniBatch* batch, const OptimizerOptions* options, real step,
 ) except -1 nogil:
-    # The complete gradient times `step`, in an arena of its own; 0 for frozen layers.
+    # The complete gradient times `step`, in an arena of its own; 0 for frozen layers. The arena is 0
+    # before, and again once the step has been taken. Where only rows of the first w that CSR rows
+    # touch can move, only those are read and cleared.
     cdef Sink arena
-    cdef Range own = part_of_arena(p)
     write_gradient(&arena, p.sums, step)
     if options != NULL:
         leave_frozen_out(&arena, options, p.net.n_layers)
-    if not barrier(p):          # another thread may still read the previous gradient
+    p.marks_touched = batch.rows.columns != NULL and (options == NULL or options.lazy)
+    if p.marks_touched:
+        memset(p.touched, 0, words_of(p.net.layers[0].K) * sizeof(uint64_t))
+    if not barrier(p):          # another thread may still clear the previous gradient
         return 0
-    memset(p.sums + own.first, 0, (own.last - own.first) * sizeof(real))
     return sum_gradients(p, batch, &arena)
 
 
 cdef int add_sums(Pass* p, const MiniBatch* batch, real step) except -1 nogil:
     # As update_mini_batch, for more rows than a slice has.
-    cdef Range own = part_of_arena(p)
+    cdef int l
     sum_into_arena(p, batch, NULL, step)
-    if not is_set(&p.team.barrier.stopped):
-        add_arena(p.net.parameters + own.first, p.sums + own.first, own.last - own.first)
+    for l in range(0 if is_set(&p.team.barrier.stopped) else p.net.n_layers):
+        update_layer(p, l, NULL, NULL)
     return 0
 
 
@@ -57,7 +60,6 @@ cdef int optimize_mini_batch(
     # product, or, if the gradient must be complete first, from an arena.
     cdef Sink step
     cdef Step w_step, b_step
-    cdef int l
     cdef double weight = batch.m, before = p.cost
     if options.by_weight:
         weight = total_weight(batch)
@@ -73,16 +75,7 @@ cdef int optimize_mini_batch(
         sum_gradients(p, batch, &step)
     else:
         sum_into_arena(p, batch, options, <real>(1 / weight))
-        if options.clip_norm < INFINITY:
-            clip_to_norm(p, options.clip_norm)
-        if is_set(&p.team.barrier.stopped):
-            return 0
-        for l in range(p.net.n_layers):
-            if has_rules(options):
-                if is_frozen(options, l):
-                    continue
-                next_step_of_layer(options, l, eta, weight, &w_step, &b_step)
-            update_layer(p, l, &w_step, &b_step)
+        step_from_arena(p, options, eta, weight, &w_step, &b_step)
     if options.max_norm < INFINITY and barrier(p):
         limit_norms(p, options)
     if options.by_weight:
@@ -90,19 +83,56 @@ cdef int optimize_mini_batch(
     return 0
 
 
+cdef int step_from_arena(
+    Pass* p, const OptimizerOptions* options, double eta, double weight,
+    Step* w_step, Step* b_step,     # IN, OUT of the mini-batch; then of the last layer
+) except -1 nogil:
+    # An optimizer's step from the complete average gradient.
+    cdef int l
+    if options.clip_norm < INFINITY:
+        clip_to_norm(p, options.clip_norm)
+    if is_set(&p.team.barrier.stopped):
+        return 0
+    for l in range(p.net.n_layers):
+        if has_rules(options):
+            if is_frozen(options, l):
+                continue
+            next_step_of_layer(options, l, eta, weight, w_step, b_step)
+        update_layer(p, l, w_step, b_step)
+    return 0
+
+
 cdef void update_layer(Pass* p, int l, const Step* w_step, const Step* b_step) noexcept nogil:
+    # Take the steps from the sums, or add the sums if the steps are NULL.
     cdef const Layer* layer = &p.net.layers[l]
-    update_part(w_step, p.net.parameters + layer.w, p.sums + layer.w,
-                part(size_of_w(layer), LINE_BYTES // sizeof(real), p))
+    if l == 0 and p.marks_touched:
+        update_touched_rows(p, w_step)
+    else:
+        update_part(w_step, p.net.parameters + layer.w, p.sums + layer.w,
+                    part(size_of_w(layer), LINE_BYTES // sizeof(real), p))
     if layer.biased:
         update_part(b_step, p.net.parameters + layer.b, p.sums + layer.b,
                     part(layer.J, LINE_BYTES // sizeof(real), p))
 
 
+cdef void update_touched_rows(Pass* p, const Step* w_step) noexcept nogil:
+    cdef const Layer* layer = &p.net.layers[0]
+    cdef Range own = part(layer.K, 1, p), row
+    cdef Py_ssize_t k
+    for k in range(own.first, own.last):
+        if p.touched[k // WORD] >> (k % WORD) & 1:
+            row.first, row.last = k * layer.ld, (k + 1) * layer.ld
+            update_part(w_step, p.net.parameters + layer.w, p.sums + layer.w, row)
+
+
 cdef inline void update_part(
-    const Step* step, real* w, const real* g, Range own,
+    const Step* step, real* w, real* g, Range own,
 ) noexcept nogil:
-    update(step, w + own.first, 0, g + own.first, 0, 1, own.last - own.first)
+    if step == NULL:
+        add_arena(w + own.first, g + own.first, own.last - own.first)
+    else:
+        update(step, w + own.first, 0, g + own.first, 0, 1, own.last - own.first)
+    memset(g + own.first, 0, (own.last - own.first) * sizeof(real))
 
 
 cdef bint is_weightless(const MiniBatch* batch) noexcept nogil:

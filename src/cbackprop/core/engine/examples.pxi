@@ -30,7 +30,7 @@ cdef void expand_row(
     memset(out, 0, rows.K * sizeof(real))
     for at in range(rows.starts[which], rows.starts[which + 1]):
         k = rows.columns[at]
-        out[k] = rows.values[at] if scale == NULL else rows.values[at] * scale[k]
+        out[k] = rows.values[at] if scale == NULL or rows.scaled else rows.values[at] * scale[k]
 
 
 cdef void gather(
@@ -124,7 +124,7 @@ cdef void gather_examples(
 ) noexcept nogil:
     gather_rows(p, batch.rows, batch.order, first + p.first_own, batch.n)
     if p.noise != NULL:
-        p.noise.first = first - batch.first + p.first_own
+        p.noise.first = p.noise.before + first - batch.first + p.first_own
         corrupt_inputs(p)
     gather_own_targets(p, batch.targets, batch.order, first)
 
@@ -135,15 +135,25 @@ cdef void gather_rows(
 ) noexcept nogil:
     cdef const real* scales = p.net.scales
     p.sparse = ((p.noise == NULL or rows.columns != NULL and not corrupts_inputs(p.noise))
-                and scales == NULL and worth_skipping(rows, p.m, p.net.layers[0].J))
+                and (scales == NULL or rows.scaled) and worth_skipping(rows, p.m, p.net.layers[0].J))
     if p.sparse:                # the whole slice, because threads share the neurons
         p.values = rows.values
         first -= p.first_own
         p.following = min(<Py_ssize_t>PREFETCH_DISTANCE, n - first - p.m)
         gather_nonzeros(p.nonzeros, rows, order, first, p.m + p.following)
-    else:
+    if p.marks_touched:
+        mark_touched(p)
+    if not p.sparse:
         gather(p.own[0].a_prev, p.x + p.first_own * p.ld_x, p.ld_x, rows, order, first, p.m_own,
                scales, p.noise != NULL)
+
+
+cdef void mark_touched(Pass* p) noexcept nogil:
+    # Dense rows touch all columns.
+    if p.sparse and p.nonzeros.columns != NULL:
+        mark_columns(p.touched, p.nonzeros, p.m)
+    else:
+        memset(p.touched, 0xFF, words_of(p.net.layers[0].K) * sizeof(uint64_t))
 
 
 cdef void gather_own_targets(

@@ -81,6 +81,9 @@ cdef struct Pass:           # one thread's pass over a slice of a mini-batch
     Py_ssize_t following    # rows after the slice whose nonzeros are listed, to be prefetched
     const real* values      # if sparse: the nonzero values of all rows
     Py_ssize_t* cursor      # (m) if sparse: the next nonzero of each row in BP4
+    Calendar calendar       # the same for CSR rows
+    uint64_t* touched       # (words_of(K)) bitmap of the columns of x that have a stored number
+    bint marks_touched      # whether the examples add theirs to it
     real* y                 # targets, laid out as the last layer's a
     real* weights           # (m) weights of the examples
     bint weighted           # False if every example counts once
@@ -88,7 +91,7 @@ cdef struct Pass:           # one thread's pass over a slice of a mini-batch
     stored* panel           # workspace for the packed panel of b
     stored* packed_a        # workspace for the packed micro-panels of a
     real* tile              # workspace for a tile of BP4's sums, for an optimizer
-    real* sums              # an arena for gradients that must be complete before the step
+    real* sums              # an arena for gradients that must be complete before the step; else 0
     double* squares         # the squared norm of each block of `sums`
     Noise* noise            # &own_noise, or NULL
     Noise own_noise

@@ -23,6 +23,7 @@ cdef void clip_to_norm(Pass* p, double max_norm) noexcept nogil:
         root = root_of_scale(p.sums, size, 1, max_norm)
         if not barrier(p):      # the other threads still read the sums
             return
+        p.marks_touched = False     # if the root is NaN, all sums are
         for _ in range(2):
             scale_rows(p.sums + own.first, <real>root, 1, own.last - own.first, 0)
     elif sqrt(square) > max_norm:

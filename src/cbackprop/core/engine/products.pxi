@@ -4,16 +4,18 @@
 from libc.math cimport INFINITY
 
 cdef enum ProductForm:
-    TILES, TILES_WITH_EPILOGUE, DOTS, ZEROS_SKIPPED, ZEROS_SKIPPED_TRANSPOSED
+    TILES, TILES_WITH_EPILOGUE, DOTS
+    ZEROS_SKIPPED, ZEROS_SKIPPED_TRANSPOSED, LISTED, LISTED_TRANSPOSED
 
 
 cdef struct LayerProduct:
     Product dense
     ProductForm form
-    const Pass* p               # ZEROS_SKIPPED: lists the nonzeros of x
+    const Pass* p               # ZEROS_SKIPPED, LISTED: has the nonzeros of x
     const real* a               # DOTS: (n_rows, depth)
     Py_ssize_t lda              # DOTS: the row stride of a
-    real lower_bound            # ZEROS_SKIPPED: smaller sums are raised to it
+    real lower_bound            # ZEROS_SKIPPED, LISTED: smaller sums are raised to it
+    bint touched_only           # LISTED_TRANSPOSED: leave out rows of w without a nonzero of x
     Step step                   # the optimizer's, if it differs from layer to layer
     bint clears_padding         # True if the padding of b is not zero, so that of c must be cleared
 
@@ -28,6 +30,7 @@ cdef struct Sink:
     const OptimizerOptions* by_layer    # NULL; or they say which layers are trained, and give each
     double eta, weight                  # a step from the learning rate and the mini-batch's weight
     int lowest                  # the lowest layer that is trained
+    bint lazy                   # rows of the first w that no listed nonzero touches are left alone
 
 
 cdef inline void write_gradient(
@@ -37,6 +40,7 @@ cdef inline void write_gradient(
     # Add to an arena; no optimizer.
     into.to, into.step = to, step
     into.w_step, into.b_step, into.by_layer, into.lowest = NULL, NULL, NULL, 0
+    into.lazy = False
 
 
 cdef inline void leave_frozen_out(
@@ -57,6 +61,7 @@ cdef inline void take_steps(
     # Pass the average gradient on to an optimizer.
     write_gradient(into, options.parameters, <real>(1 / weight))
     into.w_step, into.b_step, into.eta, into.weight = w_step, b_step, eta, weight
+    into.lazy = options.lazy
     leave_frozen_out(into, options, n_layers)
 
 
@@ -76,8 +81,14 @@ cdef inline void compute(LayerProduct* product) noexcept nogil:
     elif product.form == ZEROS_SKIPPED:
         multiply_nonzeros(dense, product.p.nonzeros, product.p.values, product.p.following,
                           product.lower_bound)
-    else:
+    elif product.form == ZEROS_SKIPPED_TRANSPOSED:
         multiply_nonzeros_transposed(dense, product.p.nonzeros, product.p.values, product.p.cursor)
+    elif product.form == LISTED:
+        multiply_listed(dense, product.p.nonzeros, product.p.values, product.p.following,
+                        product.lower_bound)
+    else:
+        multiply_listed_transposed(dense, product.p.nonzeros, product.p.values,
+                                   &product.p.calendar, product.touched_only)
     if product.clears_padding:
         clear_padding(dense.c, dense.n_rows, dense.columns, dense.ldc)
 
@@ -119,7 +130,7 @@ cdef inline void weighted_input_operands(
     if l == 0:
         dense.alpha, dense.streams = p.net.scale, not p.training
         if p.sparse:
-            product.form = ZEROS_SKIPPED
+            product.form = LISTED if p.nonzeros.columns != NULL else ZEROS_SKIPPED
             product.lower_bound = 0 if product_rectifies(p, at, l) else -INFINITY
 
 
@@ -180,6 +191,8 @@ cdef inline void weight_gradient_operands(
             dense.epilogue_operands[k] = step.slots[k] + (w - step.w)
     if p.sparse and l == 0:
         product.form = ZEROS_SKIPPED_TRANSPOSED
+        if p.nonzeros.columns != NULL:
+            product.form, product.touched_only = LISTED_TRANSPOSED, into.lazy
 
 
 cdef inline void add_deltas(

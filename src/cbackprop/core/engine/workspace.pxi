@@ -43,6 +43,13 @@ cdef class Workspace:
             memset(self.team, 0, sizeof(Team))
             self.team.began = now()
 
+    cdef void sum_into(self, real* arena) noexcept:
+        # The arena for complete gradients: the caller's, or with NULL the workspace's own.
+        cdef real[::1] own = self.sums
+        cdef int t
+        for t in range(self.has.threads):
+            self.passes[t].sums = &own[0] if arena == NULL else arena
+
     cdef void* reserve(self, char* base, Py_ssize_t size) noexcept:
         cdef Py_ssize_t at = self.reserved
         self.reserved += (size + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
@@ -90,10 +97,17 @@ cdef class Workspace:
             shared.panel = <stored*>self.reserve(
                 base, max(<Py_ssize_t>SLICE * NR_VECTORS * LANES, widest) * sizeof(real))
             shared.tile = <real*>self.reserve(
-                base, WORD * VECTORS_PER_PASS * LANES * sizeof(real))   # the larger of its two uses
+                base, WORD * TILE_VECTORS * LANES * sizeof(real))   # the largest of its uses
             shared.nonzeros = <Nonzeros*>self.reserve(
                 base, (m + PREFETCH_DISTANCE) * sizeof(Nonzeros))
             shared.cursor = <Py_ssize_t*>self.reserve(base, m * sizeof(Py_ssize_t))
+            shared.calendar.cursor = shared.cursor
+            shared.calendar.runs = <Run*>self.reserve(base, m * sizeof(Run))
+            shared.calendar.next_of = <int*>self.reserve(base, m * sizeof(int))
+            shared.calendar.first_of = <int*>self.reserve(
+                base, words_of(net.layers[0].K) * sizeof(int))
+            shared.touched = <uint64_t*>self.reserve(
+                base, words_of(net.layers[0].K) * sizeof(uint64_t))
             shared.packed_a = <stored*>self.reserve(base, (m * KC + LANES) * sizeof(stored))
             shared.prefetcher.rows = <const char**>self.reserve(base, m * sizeof(char*))
             if base != NULL:

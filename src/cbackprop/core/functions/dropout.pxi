@@ -6,13 +6,14 @@ cdef struct Noise:
     uint64_t seed
     Py_ssize_t step         # the number of the mini-batch, from 1 on
     Py_ssize_t first        # the slice's first example in the mini-batch
+    Py_ssize_t before       # the mini-batch's examples in other processes, before these
     const real* rates       # (n_layers) dropout rates of x, then of the hidden layers
     real deviation          # the standard deviation of the noise added to x
 
 
-cdef inline uint64_t key_of(const Noise* noise, int layer) noexcept nogil:
-    cdef uint64_t step = <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>noise.step
-    return splitmix64(splitmix64(noise.seed + step) + <uint64_t>layer)
+cdef inline uint64_t key_of(const Noise* noise, Py_ssize_t step, int layer) noexcept nogil:
+    cdef uint64_t shift = <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>step
+    return splitmix64(splitmix64(noise.seed + shift) + <uint64_t>layer)
 
 
 cdef void apply_dropout(
@@ -24,7 +25,7 @@ cdef void apply_dropout(
     # Inverted dropout (Srivastava et al., JMLR 2014): inference needs no factor.
     cdef real rate = noise.rates[layer]
     cdef vec scale = splat(1 / (1 - rate)), limit = splat(rate * 16777216)
-    cdef uint64_t key = key_of(noise, layer)
+    cdef uint64_t key = key_of(noise, noise.step, layer)
     cdef Py_ssize_t i, v, at
     for i in range(m):
         for v in range(vectors(J)):
@@ -39,21 +40,27 @@ cdef void add_noise(
     const Noise* noise, real deviation,
     Py_ssize_t m, Py_ssize_t K, Py_ssize_t ld,
 ) noexcept nogil:
-    # The inverse of the normal distribution function: M. Giles' erfinv (GPU Computing Gems, 2011).
-    cdef uint64_t key = key_of(noise, -1)
+    cdef uint64_t key = key_of(noise, noise.step, -1)
     cdef Py_ssize_t i, v, at
-    cdef vec u, w, centre, tail
+    cdef vec u
     for i in range(m):
         for v in range(vectors(K)):
             at = i * ld + v * LANES
-            u = uniform(key, <uint64_t>((noise.first + i) * K + v * LANES)) + splat(<real>0.5)
-            u = u * splat(<real>(1.0 / 8388608)) - splat(1)         # in (-1, 1)
-            w = -log((1 - u) * (1 + u))
-            centre, tail = w - splat(<real>2.5), square_root(w) - splat(3)
-            centre = polynomial(centre, CENTRE)
-            tail = polynomial(tail, TAIL)
-            u = u * select_lanes(less(w, splat(5)), centre, tail)
+            u = normal_of(uniform(key, <uint64_t>((noise.first + i) * K + v * LANES)))
             store(x + at, load(x + at) + splat(deviation * <real>1.4142135623730951) * u)
+
+
+cdef inline vec normal_of(vec u) noexcept nogil:
+    # N(0, 1/2) of uniform integers below 2^24, by the inverse of the normal distribution function:
+    # M. Giles' erfinv (GPU Computing Gems, 2011).
+    cdef vec w, centre, tail
+    u = u + splat(<real>0.5)
+    u = u * splat(<real>(1.0 / 8388608)) - splat(1)         # in (-1, 1)
+    w = -log((1 - u) * (1 + u))
+    centre, tail = w - splat(<real>2.5), square_root(w) - splat(3)
+    centre = polynomial(centre, CENTRE)
+    tail = polynomial(tail, TAIL)
+    return u * select_lanes(less(w, splat(5)), centre, tail)
 
 
 cdef double[9] CENTRE = [

@@ -79,9 +79,9 @@ cdef void clear_padding(
 
 
 cdef void add_arena(real* to, const real* step, Py_ssize_t size) noexcept nogil:
-    # Arenas are whole cache lines.
+    # Arenas are whole cache lines, and so is what they consist of.
     cdef Py_ssize_t v
-    for v in range(size // LANES):
+    for v in range(vectors(size)):
         store(to + v * LANES, load(to + v * LANES) + load(step + v * LANES))
 
 

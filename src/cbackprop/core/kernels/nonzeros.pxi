@@ -91,6 +91,16 @@ cdef int copy_nonzeros(
     return 0
 
 
+cdef void mark_columns(
+    uint64_t* touched,          # IN, OUT (words_of(K)) bitmap of columns
+    const Nonzeros* x, Py_ssize_t m,    # IN  of a CSR matrix
+) noexcept nogil:
+    cdef Py_ssize_t i, at
+    for i in range(m):
+        for at in range(x[i].first, x[i].last):
+            touched[x[i].columns[at] // WORD] |= <uint64_t>1 << (x[i].columns[at] % WORD)
+
+
 cdef void gather_nonzeros(
     Nonzeros* x, const RowArray* rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t m,
 ) noexcept nogil:

@@ -17,3 +17,10 @@ cdef inline vec uniform(uint64_t key, uint64_t counter) noexcept nogil:
     # LANES integers below 2^24, for counter, counter + 1, ...
     cdef vec_uint32 x = lowbias32(count_from(<uint32_t>counter) ^ <uint32_t>key)
     return to_real(lowbias32(x ^ <uint32_t>(key >> 32)) >> 8)
+
+
+cdef inline vec uniform_of_keys(
+    vec_uint32 low, vec_uint32 high, uint64_t counter,      # the halves of LANES keys
+) noexcept nogil:
+    # The integer of the counter for each key.
+    return to_real(lowbias32(lowbias32(low ^ <uint32_t>counter) ^ high) >> 8)

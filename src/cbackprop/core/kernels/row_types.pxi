@@ -13,6 +13,7 @@ cdef struct RowArray:           # rows of x: C-contiguous, or a CSR matrix
     const uint64_t* nonzeros    # (n, words_of(K)) bitmaps of the nonzeros; NULL if not searched for
     const Py_ssize_t* starts    # (n + 1) the first nonzero of each row in `values`
     const real* values          # the nonzeros, row by row
+    bint scaled                 # whether they are multiplied by the network's scales already
     bint very_sparse            # whether skipping zeros pays for mini-batches of any size
 
 

@@ -12,16 +12,12 @@
 #     registers while the rows of x with a nonzero in that column are added; the transposed bits of
 #     a word tell which. Nothing is multiplied by zero, and each row is stored once per block of 64
 #     examples, whose errors stay in the L1 cache.
-# (d) CSR rows are far sparser, and have a list of columns instead of a bitmap. They are processed
-#     one by one. The rows of w are prefetched, because the CPU cannot predict the next. Without an
-#     epilogue, a gradient is added in place.
 
 cdef enum:
     PAIR = 2
     VECTORS_PER_PASS = 7    # the most vectors of columns of w at a time
     PREFETCH_DISTANCE = 8   # rows of x between a prefetch and its use
     COLUMNWISE_FROM = 32    # the fewest rows for (c); else mispredicted column ends cost too much
-    PREFETCH_NUMBERS = 6    # numbers of a list between the prefetch of a row of w and its use
 
 
 cdef inline Py_ssize_t groups_of(Py_ssize_t J) noexcept nogil:
@@ -33,12 +29,8 @@ cdef inline void fetch_nonzeros(
     const Nonzeros* x, const real* values, Py_ssize_t K,
 ) noexcept nogil:
     cdef Py_ssize_t at
-    if x.columns != NULL:
-        for at in range((x.last - x.first) * <Py_ssize_t>sizeof(int) // LINE_BYTES + 1):
-            prefetch(<const char*>(x.columns + x.first) + at * LINE_BYTES)
-    else:
-        for at in range(words_of(K) * WORD // (8 * LINE_BYTES) + 1):
-            prefetch(<const char*>x.bits + at * LINE_BYTES)
+    for at in range(words_of(K) * WORD // (8 * LINE_BYTES) + 1):
+        prefetch(<const char*>x.bits + at * LINE_BYTES)
     for at in range((x.last - x.first) * REAL_BYTES // LINE_BYTES + 1):
         prefetch(<const char*>(values + x.first) + at * LINE_BYTES)
 
@@ -87,54 +79,6 @@ cdef inline void sparse_sum(
                 load(b + v * LANES) + splat(alpha) * acc[r][v], splat(lower_bound)))
 
 
-cdef inline void fetch_row_of_w(const real* w, const int V) noexcept nogil:
-    cdef int at
-    for at in range((V * LANES * REAL_BYTES + LINE_BYTES - 1) // LINE_BYTES):
-        prefetch(<const char*>w + at * LINE_BYTES)
-
-
-cdef inline void listed_sum(
-    real* z, const real* b, const real* w, Py_ssize_t ld, real alpha, real lower_bound,
-    const Nonzeros* x, const real* values, const int V,
-) noexcept nogil:
-    cdef vec acc[VECTORS_PER_PASS]
-    cdef vec x_k
-    cdef const real* w_k
-    cdef const int* columns = x.columns
-    cdef Py_ssize_t at, last = x.last
-    cdef int v
-    for v in range(V):
-        acc[v] = splat(0)
-    for at in range(x.first, last):
-        fetch_row_of_w(w + columns[min(at + PREFETCH_NUMBERS, last - 1)] * ld, V)
-        x_k, w_k = splat(values[at]), w + columns[at] * ld
-        for v in range(V):
-            acc[v] = acc[v] + x_k * load(w_k + v * LANES)
-    for v in range(V):
-        store(z + v * LANES, at_least(
-            load(b + v * LANES) + splat(alpha) * acc[v], splat(lower_bound)))
-
-
-cdef inline void listed_sums(
-    real* z, const real* b, const real* w, Py_ssize_t ld, real alpha, real lower_bound,
-    const Nonzeros* x, const real* values, Py_ssize_t V,
-) noexcept nogil:
-    if V == 7:
-        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 7)
-    elif V == 6:
-        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 6)
-    elif V == 5:
-        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 5)
-    elif V == 4:
-        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 4)
-    elif V == 3:
-        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 3)
-    elif V == 2:
-        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 2)
-    else:
-        listed_sum(z, b, w, ld, alpha, lower_bound, x, values, 1)
-
-
 cdef void multiply_nonzeros(
     const Product* product,                 # as for A_ROWS
     const Nonzeros* x, const real* values,  # IN  (n_rows + following) instead of its rows
@@ -148,9 +92,6 @@ cdef void multiply_nonzeros(
     cdef real* c
     cdef const real* initial
     cdef const real* b
-    if x.columns != NULL:
-        multiply_listed(product, x, values, following, lower_bound)
-        return
     for i in range(0, product.n_rows, 2):
         for j in range(i + PREFETCH_DISTANCE,
                        min(i + PREFETCH_DISTANCE + PAIR, product.n_rows + following)):
@@ -163,22 +104,6 @@ cdef void multiply_nonzeros(
                 sparse_sums(c, ldc, start, b, ldb, alpha, lower_bound, x + i, values, words, 2, V)
             else:
                 sparse_sums(c, ldc, start, b, ldb, alpha, lower_bound, x + i, values, words, 1, V)
-
-
-cdef void multiply_listed(
-    const Product* product, const Nonzeros* x, const real* values, Py_ssize_t following,
-    real lower_bound,
-) noexcept nogil:
-    cdef Py_ssize_t i, j, group, V
-    cdef Py_ssize_t n_vectors = vectors(product.columns), n_groups = groups_of(product.columns)
-    for i in range(product.n_rows):
-        if i + PREFETCH_DISTANCE < product.n_rows + following:
-            fetch_nonzeros(x + i + PREFETCH_DISTANCE, values, product.depth)
-        for group in range(n_groups):
-            V = n_vectors * group // n_groups
-            j, V = V * LANES, n_vectors * (group + 1) // n_groups - V
-            listed_sums(product.c + i * product.ldc + j, product.initial + j, product.b + j,
-                        product.ldb, product.alpha, lower_bound, x + i, values, V)
 
 
 cdef inline void sparse_sums(
@@ -341,64 +266,12 @@ cdef void add_by_columns(
         x, delta, cursor = x + WORD, delta + WORD * ld_delta, cursor + WORD
 
 
-cdef inline void add_listed(
-    real* w, Py_ssize_t ld, const real* delta,
-    const Nonzeros* x, const real* values, Py_ssize_t k_first, Py_ssize_t k_last,
-    Py_ssize_t* cursor,
-    const int V,
-) noexcept nogil:
-    # Add to rows k_first to k_last of the gradient; w points to row k_first.
-    cdef vec d[VECTORS_PER_PASS]
-    cdef vec x_k
-    cdef real* w_k
-    cdef const int* columns = x.columns
-    cdef Py_ssize_t at = cursor[0], last = x.last
-    cdef int v
-    for v in range(V):
-        d[v] = load(delta + v * LANES)
-    while at < last and columns[at] < k_last:
-        fetch_row_of_w(w + (columns[min(at + PREFETCH_NUMBERS, last - 1)] - k_first) * ld, V)
-        x_k, w_k = splat(values[at]), w + (columns[at] - k_first) * ld
-        for v in range(V):
-            store(w_k + v * LANES, load(w_k + v * LANES) + x_k * d[v])
-        at += 1
-    cursor[0] = at
-
-
-cdef void add_from_lists(
-    real* w, Py_ssize_t ld, const real* delta, Py_ssize_t ld_delta,
-    const Nonzeros* x, const real* values, Py_ssize_t k_first, Py_ssize_t k_last,
-    Py_ssize_t* cursor,
-    Py_ssize_t m, Py_ssize_t V,
-) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(m):
-        if cursor[i] < x[i].last and x[i].columns[cursor[i]] < k_last:
-            if V == 7:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 7)
-            elif V == 6:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 6)
-            elif V == 5:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 5)
-            elif V == 4:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 4)
-            elif V == 3:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 3)
-            elif V == 2:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 2)
-            else:
-                add_listed(w, ld, delta, x + i, values, k_first, k_last, cursor + i, 1)
-        delta += ld_delta
-
-
 cdef void multiply_nonzeros_transposed(
     const Product* product,                 # as for A_TRANSPOSED; `initial` is c, or zeros
     const Nonzeros* x, const real* values,  # IN  (depth) instead of its rows
     Py_ssize_t* cursor,                     # (depth) the next nonzero of each row
 ) noexcept nogil:
     cdef Py_ssize_t i, j, group, V, k_first, k_last, ld, ldb = product.ldb, m = product.depth
-    cdef bint listed = x.columns != NULL
-    cdef Py_ssize_t height = product.n_rows if listed and product.epilogue == NULL else WORD
     cdef Py_ssize_t n_vectors = vectors(product.columns), n_groups = groups_of(product.columns)
     cdef const real* b
     cdef real* c
@@ -411,15 +284,13 @@ cdef void multiply_nonzeros_transposed(
             cursor[i] = x[i].first
         k_first = 0
         while k_first < product.n_rows:
-            k_last = min(k_first + height, product.n_rows)
+            k_last = min(k_first + WORD, product.n_rows)
             c = product.c + k_first * product.ldc + j
             to, ld = c, product.ldc
             if product.epilogue != NULL:
                 to, ld = product.tile, V * LANES
                 memset(to, 0, WORD * ld * sizeof(real))
-            if listed:
-                add_from_lists(to, ld, b, ldb, x, values, k_first, k_last, cursor, m, V)
-            elif m < COLUMNWISE_FROM:
+            if m < COLUMNWISE_FROM:
                 add_by_pairs(to, ld, b, ldb, x, values, k_first // WORD, cursor, m, V)
             else:
                 add_by_columns(to, ld, b, ldb, x, values, k_first // WORD, cursor, m, V)

@@ -79,10 +79,24 @@ typedef double vec_double_at UNALIGNED_VECTOR_OF(double);
 /* ---- memory ---- */
 
 INLINE vec splat(real x) { return x - (vec){0}; }
+INLINE vec as_it_is(vec x) { return x; }
+/* x in every lane, where x is a real; or a vector as it is */
+#define spread(x) _Generic((x), vec: as_it_is, default: splat)(x)
 INLINE vec load(const real *p) { return *(const vec_at *)p; }
 INLINE void store(real *p, vec x) { *(vec_at *)p = x; }
 INLINE vec load_float32(const float *p) { return __builtin_convertvector(*(const vec_float_at *)p, vec); }
 INLINE vec load_float64(const double *p) { return __builtin_convertvector(*(const vec_double_at *)p, vec); }
+/* x, but no longer the memory that it was loaded from */
+INLINE vec in_register(vec x) {
+#if defined(__AVX512F__)
+    __asm__("" : "+v"(x));
+#elif defined(__x86_64__)
+    __asm__("" : "+x"(x));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(x));
+#endif
+    return x;
+}
 INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); } /* into the L2 cache */
 
 /* LANES bytes, widened in two steps. In one step, GCC 12 would load each byte on its own. */
@@ -131,6 +145,72 @@ INLINE vec load_uint8(const uint8_t *p) {
 INLINE vec lower_lanes(vec a, vec b) { return SHUFFLE(a, b, LOWER); }
 INLINE vec upper_lanes(vec a, vec b) { return SHUFFLE(a, b, UPPER); }
 INLINE real lane(vec x, int i) { return x[i]; }
+
+/* Four numbers of each of LANES rows: out[k] has the k-th number of every row. Blocks of four rows
+ * are transposed where they lie, in parts of 128 or 256 bits. */
+#if defined(__x86_64__) && VEC_BYTES >= 4 * REAL_BYTES
+#ifdef CBP_DOUBLE
+INLINE void transpose_block(__m256d *out, const double *const *rows) {
+    __m256d a = _mm256_loadu_pd(rows[0]), b = _mm256_loadu_pd(rows[1]);
+    __m256d c = _mm256_loadu_pd(rows[2]), d = _mm256_loadu_pd(rows[3]);
+    __m256d ab = _mm256_unpacklo_pd(a, b), cd = _mm256_unpacklo_pd(c, d);
+    out[0] = _mm256_permute2f128_pd(ab, cd, 0x20);
+    out[2] = _mm256_permute2f128_pd(ab, cd, 0x31);
+    ab = _mm256_unpackhi_pd(a, b), cd = _mm256_unpackhi_pd(c, d);
+    out[1] = _mm256_permute2f128_pd(ab, cd, 0x20);
+    out[3] = _mm256_permute2f128_pd(ab, cd, 0x31);
+}
+INLINE void four_of_each(vec *out, const real *const *rows) {
+    __m256d low[4];
+    transpose_block(low, rows);
+#if LANES == 8
+    __m256d high[4];
+    transpose_block(high, rows + 4);
+    for (int k = 0; k < 4; k++) out[k] = _mm512_insertf64x4(_mm512_castpd256_pd512(low[k]), high[k], 1);
+#else
+    for (int k = 0; k < 4; k++) out[k] = low[k];
+#endif
+}
+#else
+#if LANES == 16
+typedef __m512d vec_pairs;
+#define PAIRS(half) _mm512_unpack##half##_pd
+#define NUMBERS(half) _mm512_unpack##half##_ps
+INLINE vec four_rows(const real *const *rows) {
+    vec x = _mm512_castps128_ps512(_mm_loadu_ps(rows[0]));
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(rows[4]), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(rows[8]), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps(rows[12]), 3);
+}
+#elif LANES == 8
+typedef __m256d vec_pairs;
+#define PAIRS(half) _mm256_unpack##half##_pd
+#define NUMBERS(half) _mm256_unpack##half##_ps
+INLINE vec four_rows(const real *const *rows) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(rows[0])), _mm_loadu_ps(rows[4]), 1);
+}
+#else
+typedef __m128d vec_pairs;
+#define PAIRS(half) _mm_unpack##half##_pd
+#define NUMBERS(half) _mm_unpack##half##_ps
+INLINE vec four_rows(const real *const *rows) { return _mm_loadu_ps(rows[0]); }
+#endif
+INLINE void four_of_each(vec *out, const real *const *rows) {
+    vec a = four_rows(rows), b = four_rows(rows + 1), c = four_rows(rows + 2), d = four_rows(rows + 3);
+    vec_pairs ab = (vec_pairs)NUMBERS(lo)(a, b), cd = (vec_pairs)NUMBERS(lo)(c, d);
+    out[0] = (vec)PAIRS(lo)(ab, cd);
+    out[1] = (vec)PAIRS(hi)(ab, cd);
+    ab = (vec_pairs)NUMBERS(hi)(a, b), cd = (vec_pairs)NUMBERS(hi)(c, d);
+    out[2] = (vec)PAIRS(lo)(ab, cd);
+    out[3] = (vec)PAIRS(hi)(ab, cd);
+}
+#endif
+#else
+INLINE void four_of_each(vec *out, const real *const *rows) {
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < LANES; i++) out[k][i] = rows[i][k];
+}
+#endif
 
 /* ---- selection: a comparison's mask selects lanes of two vectors ---- */
 

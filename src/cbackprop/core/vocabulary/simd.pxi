@@ -12,15 +12,18 @@ cdef extern from "simd.h":
     const real SMALLEST, LARGEST, MAX_SQUARABLE, SILU_TAIL, GELU_TAIL
     const real LN_SMALLEST, LN_LARGEST_POWER, ROUND_TO_INT
     vec splat(real x) noexcept nogil
+    vec spread(real x) noexcept nogil
     vec load(const real* p) noexcept nogil
     vec load_uint8(const uint8_t* p) noexcept nogil
     vec load_float32(const float* p) noexcept nogil
     vec load_float64(const double* p) noexcept nogil
+    vec in_register(vec x) noexcept nogil
     void store(real* p, vec x) noexcept nogil
     void prefetch(const void* p) noexcept nogil
     vec lower_lanes(vec a, vec b) noexcept nogil
     vec upper_lanes(vec a, vec b) noexcept nogil
     real lane(vec x, int i) noexcept nogil
+    void four_of_each(vec* out, const real* const* rows) noexcept nogil
     mask first_lanes(Py_ssize_t n) noexcept nogil
     mask less(vec a, vec b) noexcept nogil
     vec select_lanes(mask m, vec yes, vec no) noexcept nogil

@@ -1,0 +1,358 @@
+"""Equal networks that are trained and asked together, one in each lane of the core's vectors."""
+
+from __future__ import annotations
+
+import copy
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cbackprop import _check, _words, arrays, lanes, layers, metrics, storage, thread_choice
+from cbackprop._endings import DivergenceError
+from cbackprop.history import History
+from cbackprop.network import Network
+from cbackprop.parallel_training import again
+from cbackprop.sources import ArrayExamples
+from cbackprop.training import Training
+
+# Arguments of SGD of which a list has one value for each network.
+EACH = ("epochs", "eta", "optimizer", "lmbda", "l1", "weight_decay", "max_norm", "clip_value",
+        "clip_norm", "noise")
+OUTPUTS = ("mean", "all", "vote")
+
+
+class Ensemble:
+    """
+    Networks of the same sizes, activations and cost, which differ in their parameters.
+
+    A vector of the core has a number of eight networks (AVX2; four in float64; AVX-512 has twice as
+    many), so that tiny networks train several times as fast as one after another. docs/ensembles.md
+    says when that pays.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        They stay the caller's own: training changes them.
+
+    Attributes
+    ----------
+    networks : tuple of Network
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are none, one is there twice, they are not equal, or a function is the user's own.
+
+    Examples
+    --------
+    >>> networks = [cbackprop.Network([2, 8, 1], seed=seed) for seed in range(20)]
+    >>> ensemble = cbackprop.Ensemble(networks)
+    >>> x, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [1], [1], [0]]
+    >>> histories = ensemble.SGD((x, y), epochs=2000, mini_batch_size=4, eta=3.0)
+    >>> ensemble.feedforward(x).round().ravel()
+    array([0., 1., 1., 0.], dtype=float32)
+    """
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        rule = "networks must be a list of networks of the same sizes, activations and cost"
+        given = _check.items(networks, rule)
+        if not given or not all(isinstance(each, Network) for each in given):
+            raise TypeError(f"{rule}, got {_check.shown(networks)}")
+        if len(set(map(id, given))) < len(given):
+            raise ValueError(f"{rule}, each of them once, got one twice")
+        for at, each in enumerate(given):
+            if lanes.kind(each) != lanes.kind(given[0]):
+                raise ValueError(f"{rule}, dtype, input_scale and bias, got {given[0]!r} and, in "
+                                 f"networks[{at}], {each!r}")
+        found = lanes.obstacle(given[0])
+        if found:
+            raise ValueError("functions of an Ensemble must be known by name, got "
+                             f"{found}; train_many takes them")
+        self.networks: tuple[Network, ...] = tuple(given)
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    def __getitem__(self, at: int) -> Network:
+        return self.networks[at]
+
+    def __iter__(self) -> Iterator[Network]:
+        return iter(self.networks)
+
+    def __repr__(self) -> str:
+        return f"<Ensemble of {len(self)}: {self.networks[0]!r}>"
+
+    def SGD(  # noqa: N802  the book's name
+        self, training_data: Any, epochs: int | Sequence[int], mini_batch_size: int,
+        eta: Any = None, test_data: Any = None, *, same_order: bool = False,
+        sample_weight: ArrayLike | None = None, callbacks: Any = (), threads: int | None = None,
+        **others: Any,
+    ) -> list[History | DivergenceError]:
+        """
+        Train all networks on the same examples.
+
+        Each gets what `Network.SGD` would give it, up to rounding: sums have another order. It has
+        its own order of the examples, its own dropout, its own history.
+
+        Parameters
+        ----------
+        training_data, mini_batch_size, test_data
+            As for `Network.SGD`; in dense arrays.
+        epochs, eta
+            As for `Network.SGD`, or a list with one for each network.
+        same_order : bool
+            Whether all networks see the examples in the order that the first one draws.
+        sample_weight : array of shape (n,) or (networks, n), optional
+            The examples' weights; a row for each network makes bags of examples.
+        callbacks : list
+            As for `Network.SGD`. Each network gets copies of its own. One that returns True stops
+            its network, and the others go on.
+        threads : int, optional
+            The most threads; each trains a group of networks at a time.
+        **others
+            Other arguments of `Network.SGD`. Those that are one number or one optimizer may be a
+            list with one for each network: optimizer, lmbda, l1, weight_decay, max_norm,
+            clip_value, clip_norm, noise.
+
+        Returns
+        -------
+        list of History
+            A network that diverged has its DivergenceError in the list, and the parameters from
+            before that epoch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is bad, or one that networks in lanes cannot follow; nothing is changed.
+        RuntimeError
+            If one of the networks is being trained.
+
+        Examples
+        --------
+        >>> networks = [cbackprop.Network([2, 8, 1], seed=seed) for seed in range(3)]
+        >>> histories = cbackprop.Ensemble(networks).SGD(
+        ...     ([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]]), 5, 1, eta=[0.1, 0.5, 1.0])
+        >>> [history.eta[-1] for history in histories]
+        [0.1, 0.5, 1.0]
+        """
+        given = {"epochs": epochs, "eta": eta, **others}
+        own = [{} for _ in self.networks]  # type: list[dict[str, Any]]
+        for name in EACH:
+            if isinstance(given.get(name), (list, tuple, np.ndarray)):
+                values = _check.items(given.pop(name), name)
+                if len(values) != len(self):
+                    raise ValueError(f"{name} must be one value, or one for each of {len(self)} "
+                                     f"networks, got {len(values)}")
+                for arguments, value in zip(own, values, strict=True):
+                    arguments[name] = value
+        for arguments, weights in zip(own, self._weights(sample_weight), strict=True):
+            arguments["sample_weight"] = weights
+        same_order = _check.boolean("same_order", same_order)
+        threads = thread_choice.checked(threads)
+        data, called = again(training_data), _check.items(callbacks, "callbacks must be a list")
+        trainings: list[Training] = []
+        for network, arguments in zip(self.networks, own, strict=True):
+            trainings.append(network.prepare(
+                data, mini_batch_size=mini_batch_size, test_data=test_data,
+                callbacks=list(map(copy.copy, called)), **given, **arguments))
+            self._check(trainings[0], trainings[-1], same_order)
+        return lanes.run(trainings, threads, same_order)
+
+    def _weights(self, sample_weight: Any) -> list[Any]:
+        """Return the weights of the examples for each network."""
+        if sample_weight is None or np.ndim(sample_weight) != 2:
+            return [sample_weight] * len(self)
+        if len(sample_weight) != len(self):
+            raise ValueError(f"sample_weight must be (n,), or ({len(self)}, n) for {len(self)} "
+                             f"networks, got {np.shape(sample_weight)}")
+        return list(sample_weight)
+
+    def _check(self, first: Training, training: Training, same_order: bool) -> None:
+        found = lanes.obstacle_in_training(training)
+        if found:
+            raise ValueError(f"an Ensemble cannot train with {found}; train_many can")
+        if lanes.kind_of_training(training) != lanes.kind_of_training(first):
+            raise ValueError("an Ensemble must have one optimizer, perhaps with numbers of each "
+                             f"network, got {first.options.optimizer!r} and "
+                             f"{training.options.optimizer!r}")
+        if same_order and training.split:
+            raise ValueError("same_order must be False where each network holds out examples of "
+                             "its own (validation_split), got True")
+
+    def feedforward(
+        self, a: ArrayLike, output: str | float | Sequence[float] = "mean", *,
+        threads: int | None = None,
+    ) -> NDArray[Any]:
+        """
+        Return what the networks say together.
+
+        Parameters
+        ----------
+        a : array
+            As `Network.feedforward` takes it.
+        output : {"mean", "all", "vote"}, float, or sequence of float
+            The mean output; all of them; the share of the networks that choose each class; or
+            quantiles of the outputs, such as 0.5 for the median.
+        threads : int, optional
+            The most threads.
+
+        Returns
+        -------
+        array
+            Shaped as by `Network.feedforward`; before that, with "all" the networks, with several
+            quantiles these.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is bad, or `a` is not finite.
+
+        Examples
+        --------
+        >>> ensemble = cbackprop.Ensemble([cbackprop.Network([2, 3], seed=s) for s in range(9)])
+        >>> ensemble.feedforward([[0.0, 1.0]], "all").shape
+        (9, 1, 3)
+        >>> ensemble.feedforward([[0.0, 1.0]], [0.1, 0.9]).shape
+        (2, 1, 3)
+        """
+        how = _output(output)
+        first = self.networks[0]
+        given: Any = first.inputs(a)
+        if not arrays.is_sparse(given):
+            given = arrays.numbers(given, "a")
+        rows = first.engine.rows(arrays.rows_or_sparse(given, first.sizes[0], "a"), "a")
+        first.engine.check_finite(rows, "a")
+        core = first.engine.build.Lanes([each.engine.core for each in self.networks])
+        most = thread_choice.most(thread_choice.checked(threads))
+        out = _combined(core.feedforward(core.examples(rows), most), how, first)
+        if given.ndim == 1:
+            return out.reshape(*out.shape[:-2], -1)
+        return out if given.shape[1] == first.sizes[0] else np.swapaxes(out, -1, -2)
+
+    def measure(self, test_data: Any) -> dict[str, float]:
+        """
+        Return every metric that fits the targets, by name, of the mean output.
+
+        Parameters
+        ----------
+        test_data : (x, y)
+            As for `Network.measure`, in arrays.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the data does not fit the networks.
+
+        Examples
+        --------
+        >>> (x, y), test_data = cbackprop.datasets.load_mnist()
+        >>> networks = [cbackprop.Network([784, 10], input_scale=1 / 255, seed=s) for s in range(3)]
+        >>> ensemble = cbackprop.Ensemble(networks)
+        >>> histories = ensemble.SGD((x, y), 2, 10, 0.5)
+        >>> ensemble.measure(test_data)["accuracy"] > 0.8
+        True
+        """
+        first = self.networks[0]
+        engine = first.engine
+        rows, targets = engine.arrays(test_data, "test_data", admit=engine.target_values.measured)
+        kind = metrics.kind_for(engine, ArrayExamples(rows, targets), first.trained_on)
+        outputs = self.feedforward(rows.x)
+        return {metric.name: metric.value(metric.part(outputs, targets.y, kind))
+                for metric in metrics.fitting(kind, engine) if metric is not metrics.cost}
+
+    def save(self, path: storage.Target) -> None:
+        """
+        Write all networks to one file, whole or not at all: a zip of what `Network.save` writes.
+
+        Parameters
+        ----------
+        path : str, path-like or binary file object
+
+        Raises
+        ------
+        OSError, TypeError, ValueError
+            As `Network.save`.
+
+        See Also
+        --------
+        load
+        """
+        with storage.replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+            for at, network in enumerate(self.networks):
+                content = io.BytesIO()
+                network.save(content)
+                archive.writestr(f"{at}.npz", content.getbuffer())
+
+    @classmethod
+    def load(cls, path: storage.Target, *, max_bytes: int = storage.MAX_BYTES) -> Ensemble:
+        """
+        Read an ensemble that `save` wrote.
+
+        Parameters
+        ----------
+        path : str, path-like or binary file object
+        max_bytes : int
+            What the file may unpack to, unless it is larger itself.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not such a file, or is damaged.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "ensemble.zip")
+        >>> cbackprop.Ensemble([cbackprop.Network([2, 1], seed=s) for s in range(3)]).save(path)
+        >>> len(cbackprop.Ensemble.load(path))
+        3
+        """
+        max_bytes = _check.integer("max_bytes", max_bytes, 0)
+        with (storage.opened(path, max_bytes) as file,
+              storage.damaged(f"{storage.named(path)} is not a usable ensemble: "),
+              zipfile.ZipFile(file) as archive):
+            if sum(info.file_size for info in archive.infolist()) > max_bytes:
+                raise ValueError(f"more than max_bytes = {max_bytes:,} bytes; give a larger "
+                                 "max_bytes to read it")
+            names = [f"{at}.npz" for at in range(len(archive.infolist()))]
+            return cls([Network.load(io.BytesIO(archive.read(name)), max_bytes=max_bytes)
+                        for name in names])
+
+
+def _output(output: Any) -> str | NDArray[np.float64]:
+    rule = f"output must be one of {list(OUTPUTS)}, or quantiles between 0 and 1"
+    if isinstance(output, str):
+        if output not in OUTPUTS:
+            raise ValueError(f"{rule}, got {output!r}{_words.meant(output, OUTPUTS)}")
+        return output
+    quantiles = arrays.numbers(output, "output").astype(np.float64)
+    if quantiles.ndim > 1 or not ((quantiles >= 0) & (quantiles <= 1)).all():
+        raise ValueError(f"{rule}, got {_check.shown(output)}")
+    return quantiles
+
+
+def _combined(
+    outputs: NDArray[Any], how: str | NDArray[np.float64], network: Network
+) -> NDArray[Any]:
+    """Return one array for the outputs of all networks, (networks, n, out)."""
+    if not isinstance(how, str):
+        return np.quantile(outputs, how, axis=0).astype(outputs.dtype)
+    if how == "all":
+        return outputs
+    if how == "mean":
+        return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
+    if outputs.shape[-1] == 1:
+        return (outputs > _middle(network)).mean(axis=0).astype(outputs.dtype)
+    chosen = outputs.argmax(axis=-1)[..., None] == np.arange(outputs.shape[-1])
+    return chosen.mean(axis=0).astype(outputs.dtype)
+
+
+def _middle(network: Network) -> float:
+    """Return what a single output is compared with."""
+    return layers.threshold(network.cost)

@@ -1,0 +1,167 @@
+// A closer look at one neuron, with its demon, or at one weight, with its paths.
+
+import { el, show, button, choice, labelled, plural } from "./dom.js";
+import { equation } from "./equations.js";
+import { curves } from "./plots.js";
+import { ask, live } from "./core.js";
+
+const line = (words, step) => (step ? el("div", { class: "line" }, el("span", { class: "why", text: words }), equation(step)) : null);
+
+const pair = (name, value) => [el("dt", { text: name }), el("dd", { text: value })];
+
+export class Details {
+  constructor(place, { equations, onEdge, onNeuron, onPath, onActivation, asked }) {
+    Object.assign(this, { place, equations, onEdge, onNeuron, onPath, onActivation, asked });
+    this.dz = 26; // the demon's place on its scale
+    this.turn = 0;
+    this.opened = new Set(); // lists of weights that a refresh must not close
+  }
+
+  // Only the last of several answers that are under way is shown.
+  async answer(what, details, then) {
+    this.turn += 1;
+    const turn = this.turn;
+    try {
+      const found = await ask(what, { ...this.asked(), ...details });
+      if (turn === this.turn) then(found);
+    } catch (error) {
+      if (turn === this.turn) then(null, error.message);
+    }
+  }
+
+  show(selected, example, state) {
+    this.example = example;
+    this.state = state;
+    if (selected === null) {
+      this.turn += 1;
+      this.place.replaceChildren(el("p", { class: "muted", text: "Choose a neuron or a weight in the network: click it, or press Enter on a neuron." }));
+    } else if (selected.length === 2) this.neuron(...selected);
+    else this.edge(...selected);
+  }
+
+  neuron(layer, j) {
+    const step = (name, ...neurons) => this.equations.find(name, layer, ...neurons);
+    const last = this.example.layers.length;
+    if (layer === 1) {
+      this.turn += 1;
+      this.place.replaceChildren(el("h3", { text: `Input ${j}` }), line("its activation", step("a", j)) ?? "",
+        this.outgoing(layer, j));
+      return;
+    }
+    this.demonPlace = el("div", { class: "demon" });
+    const softmax = !step("sigma'", j);
+    this.place.replaceChildren(...[
+      el("h3", { text: `Neuron ${j} of layer ${layer}${layer === last ? " = L" : ""}` }),
+      this.activation(layer, j),
+      line("z is a sum", step("z", j)), line("(25)", step("a", j)),
+      line(layer === last ? "BP1: the cost's rate" : "BP2: the errors behind it, through its weights", step("dC/da", j)),
+      line("times the slope", step("sigma'", j)), line(softmax ? "(37): delta is a sum" : "is delta", step("delta", j)),
+      line("BP3", step("dC/db", j)), this.incoming(layer, j), this.outgoing(layer, j),
+      el("h4", { text: "The demon at this neuron" }), this.demonPlace,
+    ].filter(Boolean));
+    this.answer("demon", { layer, j }, (found, error) => this.demon(layer, j, found, error));
+  }
+
+  activation(layer, j) {
+    const now = this.state.activations[layer - 2][j - 1];
+    if (!live) return el("p", { class: "muted", text: `Activation: ${now}` });
+    const names = [...new Set([now, ...this.state.choices.neurons])];
+    const control = choice(names.map((name) => [name, name]), now, (value) => this.onActivation(layer, j, value));
+    if (this.state.activations[layer - 2][0] === "softmax") control.disabled = true;
+    return labelled("Activation of this neuron alone", control);
+  }
+
+  weights(way, buttons) {
+    if (!buttons.length) return null;
+    const list = el("details", { open: this.opened.has(way) },
+      el("summary", { text: `${plural(buttons.length, "weight")} ${way} it` }), el("div", { class: "weights" }, buttons));
+    list.addEventListener("toggle", () => this.opened[list.open ? "add" : "delete"](way));
+    return list;
+  }
+
+  incoming(layer, j) {
+    const here = this.example.layers[layer - 1];
+    const row = here.drawn.indexOf(j);
+    const before = this.example.layers[layer - 2].drawn;
+    return this.weights("into", before.map((k, column) =>
+      button(`from ${k}: ${show(here.w[row][column])}`, () => this.onEdge(layer, j, k))));
+  }
+
+  outgoing(layer, k) {
+    const next = this.example.layers[layer];
+    if (!next) return "";
+    const column = this.example.layers[layer - 1].drawn.indexOf(k);
+    return this.weights("out of", next.drawn.map((j, row) =>
+      button(`to ${j}: ${show(next.w[row][column])}`, () => this.onEdge(layer + 1, j, k))));
+  }
+
+  demon(layer, j, found, error) {
+    if (error) {
+      this.demonPlace.replaceChildren(el("p", { class: "error", text: error }));
+      return;
+    }
+    const picture = el("div");
+    const numbers = el("dl", { class: "numbers" });
+    const slider = el("input", { type: "range", min: 0, max: found.dz.length - 1, value: this.dz, on: { input: () => draw() } });
+    const draw = () => {
+      this.dz = Number(slider.value);
+      const at = this.dz;
+      const [dz, measured, predicted] = [found.dz[at], found.measured[at], found.predicted[at]];
+      slider.setAttribute("aria-valuetext", `dz = ${show(dz)}, the cost changes by ${show(measured)}`);
+      picture.replaceChildren(curves(
+        `The change of the cost over dz, and the line delta dz. At dz = ${show(dz)}: measured ${show(measured)}, delta dz ${show(predicted)}.`,
+        [{ name: "measured", points: found.dz.map((x, i) => ({ x, y: found.measured[i] })) },
+          { name: "predicted", points: found.dz.map((x, i) => ({ x, y: found.predicted[i] })) }],
+        { xName: "dz", yName: "change of C", zero: true,
+          marks: [{ x: dz, y: predicted, name: "predicted" }, { x: dz, y: measured, name: "measured" }] }));
+      numbers.replaceChildren(...pair("dz", show(dz)), ...pair("● C(z + dz) − C(z), measured", show(measured, 5)),
+        ...pair("■ delta · dz, predicted (29)", show(predicted, 5)));
+    };
+    this.demonPlace.replaceChildren(
+      el("p", { class: "prose", text: "The demon adds dz to z. Near 0, the cost changes by delta dz: this is what delta means." }),
+      labelled(`Drag z of neuron ${j} of layer ${layer}: dz`, slider), picture, numbers);
+    draw();
+  }
+
+  edge(layer, j, k) {
+    const step = (name, ...neurons) => this.equations.find(name, layer, ...neurons);
+    const checks = el("div");
+    this.place.replaceChildren(...[
+      el("h3", { text: `The weight from neuron ${k} to neuron ${j} of layer ${layer}` }),
+      line("BP4: a times delta", step("dC/dw", j, k)), line("the update", step("w", j, k)),
+      el("p", {}, button(`Neuron ${k} of layer ${layer - 1}`, () => this.onNeuron(layer - 1, k)), " ",
+        button(`Neuron ${j} of layer ${layer}`, () => this.onNeuron(layer, j))),
+      checks,
+    ].filter(Boolean));
+    this.answer("edge", { layer, j, k }, (found, error) => this.checks(checks, layer, j, k, found, error));
+  }
+
+  checks(place, layer, j, k, found, error) {
+    if (error) {
+      place.replaceChildren(el("p", { class: "error", text: error }));
+      return;
+    }
+    place.replaceChildren(
+      el("h4", { text: "Beside it, (46) measured" }),
+      el("dl", { class: "numbers" },
+        pair(`C(w + ${show(found.h)})`, String(found.costs[0]).replace("-", "−")),
+        pair(`C(w − ${show(found.h)})`, String(found.costs[1]).replace("-", "−")),
+        pair("(46): their difference over 2ε", show(found.measured, 6)), pair("BP4: a · delta", show(found.bp4, 6))),
+      el("h4", { text: "(53): every path from the weight to the cost" }), this.paths(layer, j, k, found));
+  }
+
+  paths(layer, j, k, found) {
+    const sum = el("p", { class: "prose", text: `Their rates add up to ${show(found.total, 6)}; BP4 says ${show(found.bp4, 6)}.` });
+    if (!found.paths.length) {
+      return el("div", {}, el("p", { class: "prose", text: `There are ${found.count.toLocaleString("en")} paths: too many to be listed. They are summed layer by layer.` }), sum);
+    }
+    const rest = found.count - found.paths.length;
+    return el("div", {},
+      el("p", { class: "prose", text: `${plural(found.count, "path")}${rest ? `, of which the ${found.paths.length} largest are listed` : ""}. Choose one, and it is lit.` }),
+      el("ul", { class: "paths" }, found.paths.map((path) => el("li", {}, button(
+        `${found.steps.map((name, at) => `${name[0]}${sup(Number(name.slice(2, -1)) + 2)} ${path.neurons[at]}`).join(" → ")} → C:  ${show(path.factor)}`,
+        () => this.onPath(layer, j, k, found.steps.map((name, at) => [Number(name.slice(2, -1)) + 2, path.neurons[at]])))))), sum);
+  }
+}
+
+const sup = (number) => String(number).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]);

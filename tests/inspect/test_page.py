@@ -1,0 +1,172 @@
+"""The page as a file: it has every number that may be asked of it, and its formulas are MathML."""
+
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from refusals import one_line
+
+from cbackprop import Cost, Network, inspect
+from cbackprop.inspect import _equations
+from cbackprop.inspect._mathml import mathml
+from cbackprop.inspect.gradient_check import quotient
+from cbackprop.inspect.page import answers
+from cbackprop.inspect.page.document import SCRIPTS, document
+
+FOURTH = Cost(lambda a, y: ((a - y)**4).sum(axis=1), lambda a, y: 4 * (a - y)**3)
+
+
+def told(net, x, y, **given):
+    """Return what a page was told: the state, and the answer to each question."""
+    file = io.BytesIO()
+    inspect.page(net, x, y, file, **given)
+    found = re.search(r'id="told">(.*?)</script>', file.getvalue().decode(), re.S)
+    return json.loads(found[1])
+
+
+def test_every_question_has_its_answer():
+    net = Network([2, 3, 2], activation="tanh", cost="log_likelihood", dtype="float64", seed=1)
+    x, y = np.array([[0.5, -1.0], [2.0, 0.25]]), np.array([1, 0])
+    found = told(net, x, y, eta=0.5)
+    asked = {f"example {row}" for row in range(2)} | {"plane"}
+    asked |= {f"demon {row} {layer} {j}" for row in range(2)
+              for layer, size in ((2, 3), (3, 2)) for j in range(1, size + 1)}
+    asked |= {f"edge {row} {layer} {j} {k}" for row in range(2)
+              for layer, (out, into) in ((2, (3, 2)), (3, (2, 3)))
+              for j in range(1, out + 1) for k in range(1, into + 1)}
+    assert set(found["answers"]) == asked
+    traced = inspect.trace(net, x[1], np.array([[1.0, 0.0]]))
+    edge = found["answers"]["edge 1 2 3 1"]
+    for name in ("bp4", "measured", "total"):
+        assert edge[name] == pytest.approx(traced.nabla_w[0][2, 0], rel=1e-5)
+    assert edge["count"] == len(edge["paths"]) == 4  # softmax: every z leads to every a
+    assert found["answers"]["example 1"]["cost"] == pytest.approx(traced.cost, rel=1e-5)
+    assert found["state"]["eta"] == 0.5
+
+
+def test_wide_layers_fold():
+    net = Network([100, 40, 12], input_scale=0.1, seed=0)
+    x = np.random.default_rng(0).random((1, 100))
+    found = told(net, x, [3], most=4)
+    example = found["answers"]["example 0"]
+    assert [layer["size"] for layer in example["layers"]] == [100, 40, 12]
+    assert [len(layer["drawn"]) for layer in example["layers"]] == [4, 4, 4]
+    traced = inspect.trace(net, x, [3])
+    largest = np.argsort(-np.abs(traced.delta[0][0]), kind="stable")[:4]
+    assert example["layers"][1]["drawn"] == sorted(int(j) + 1 for j in largest)
+    np.testing.assert_allclose(example["layers"][1]["delta"], traced.delta[0][0][
+        np.sort(largest)], rtol=1e-4)
+    j, k = example["layers"][1]["drawn"][2], example["layers"][0]["drawn"][1]
+    assert example["layers"][1]["nabla_w"][2][1] == pytest.approx(
+        traced.nabla_w[0][j - 1, k - 1], rel=1e-4)
+    assert found["state"]["side"] == 10
+    assert len(found["answers"]["pixels 0"]["gradient"]) == 100
+    edges = [key for key in found["answers"] if key.startswith("edge")]
+    assert len(edges) == 32
+
+
+@pytest.mark.parametrize("settings", [
+    {"sizes": [2, 3, 3], "cost": "log_likelihood"},
+    {"sizes": [3, 4, 2], "activation": [["relu", "tanh", "relu", "silu"], "sigmoid"],
+     "cost": "cross_entropy"},
+    {"sizes": [1, 3, 1], "activation": "softmax", "output_activation": "identity"},
+    {"sizes": [2, 9, 2], "cost": FOURTH, "output_activation": "sigmoid"},
+    {"sizes": [2, 3, 1], "input_scale": [1e-9, 1e9], "bias": False},
+])
+def test_all_formulas_are_mathml(settings):
+    """What explain writes is known to the converter, and is well-formed."""
+    sizes = settings["sizes"]
+    net = Network(**settings, seed=3)
+    y = np.eye(sizes[-1])[:1]
+    found = answers.example(net, np.ones((1, sizes[0])), y, eta=1e-12, most=5)
+    formulas = re.findall(r"<math>.*?</math>", json.dumps(found, ensure_ascii=False).replace(
+        '\\"', '"'))
+    assert len(formulas) > 100
+    for formula in formulas:
+        ET.fromstring(formula)
+
+
+@pytest.mark.parametrize(("latex", "expected"), [
+    ("a^1 = x", "<msup><mi>a</mi><mn>1</mn></msup><mo>=</mo><mi>x</mi>"),
+    (r"w^{l+1}_{kj}", "<msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mrow><mi>l</mi>"
+     "<mo>+</mo><mn>1</mn></mrow></msubsup>"),
+    (r"\frac{\partial C}{\partial b}", "<mfrac><mrow><mo>∂</mo><mi>C</mi></mrow><mrow><mo>∂</mo>"
+     "<mi>b</mi></mrow></mfrac>"),
+    (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}",
+     "<mrow><mo>(</mo><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr><mtr><mtd>"
+     "<mn>3</mn></mtd><mtd><mn>4</mn></mtd></mtr></mtable><mo>)</mo></mrow>"),
+    (r"\underbrace{0.4}_{\text{779 others}}",
+     "<munder><munder><mrow><mn>0.4</mn></mrow><mo>⏟</mo></munder><mrow><mtext>779 others</mtext>"
+     "</mrow></munder>"),
+    (rf"\text{{{_equations.escaped('a_{x} & <b> ^ ~ #1 $2 50 %')}}}",
+     "<mtext>a_{x} &amp; &lt;b&gt; ^ ~ #1 $2 50 %</mtext>"),
+    (r"2.5 \times 10^{-3}", "<mn>2.5</mn><mo>\N{MULTIPLICATION SIGN}</mo><msup><mn>10</mn><mrow>"
+     "<mo>\N{MINUS SIGN}</mo><mn>3</mn></mrow></msup>"),
+])
+def test_mathml_by_hand(latex, expected):
+    assert mathml(latex) == f"<math>{expected}</math>"
+
+
+def test_an_unknown_command_is_no_silence():
+    with one_line(ValueError, r"no MathML is known for \\gamma"):
+        mathml(r"\gamma^l")
+
+
+def test_numbers_that_json_has_not():
+    net = Network([1, 1], cost="cross_entropy", initializer=([[[900.0]]], [[[0.0]]]))
+    found = told(net, [[1.0]], [[0.0]])  # dC/da is infinite
+    assert found["answers"]["example 0"]["layers"][1]["a"] == [1.0]
+    assert answers.numbers([np.nan, np.inf, 1 / 3]) == [None, None, 0.333333]
+
+
+@pytest.mark.parametrize(("args", "rule"), [
+    (([[0.0, 1.0]] * 21, [[1.0]] * 21), "x must be at most 20 examples, got 21"),
+    (([[0.0]], [[1.0]]), "x must have"),
+    (([[0.0, np.nan]], [[1.0]]), "must be finite"),
+])
+def test_what_a_page_refuses(args, rule, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("mine")
+    with one_line(ValueError, rule):
+        inspect.page(Network([2, 1], seed=0), *args, path)
+    assert path.read_text() == "mine"
+    with one_line(ValueError, "most must be an integer of at least 2"):
+        inspect.page(Network([2, 1], seed=0), [[0.0, 1.0]], [[1.0]], path, most=1)
+    with pytest.raises(OSError, match="nowhere"):
+        inspect.page(Network([2, 1], seed=0), [[0.0, 1.0]], [[1.0]], tmp_path / "nowhere" / "p")
+
+
+def test_the_assets_are_small_and_all_are_used():
+    folder = Path(inspect.__file__).parent / "page" / "assets"
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"page.html", "page.css", *(f"{name}.js" for name in SCRIPTS)}
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 100_000
+
+
+def test_one_script_of_all_modules():
+    """Modules share one scope: no name is declared twice, and no import is left."""
+    html, _ = document({}, connects=False)
+    script = re.search(r'<script type="module">(.*?)</script>', html, re.S)[1]
+    names = re.findall(r"^(?:async )?(?:const|let|class|function) (\w+)", script, re.M)
+    names += re.findall(r"^const \[([\w, ]+)\]", script, re.M)[0].split(", ")
+    assert len(names) == len(set(names)) > 20
+    assert not re.search(r"^(import|export) ", script, re.M)
+    assert "{{" not in html
+
+
+def test_a_quotient_is_the_gradient():
+    net = Network([3, 4, 2], activation="tanh", seed=4)
+    x, y = [0.3, -0.2, 0.9], [1.0, 0.0]
+    gradient = inspect.trace(net, x, y).nabla_w
+    before = [w.copy() for w in net.weights]
+    for layer, j, k in ((0, 3, 1), (1, 0, 2)):
+        measured, (above, below), eps = quotient(
+            net, x, y, layer, j, k)
+        assert measured == (above - below) / (2 * eps)
+        assert measured == pytest.approx(float(gradient[layer][j, k]), rel=1e-4)
+    for now, then in zip(net.weights, before, strict=True):
+        np.testing.assert_array_equal(now, then)
