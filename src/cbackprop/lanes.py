@@ -20,6 +20,7 @@ from cbackprop.diagnosis import Diagnosis
 from cbackprop.functions import Function
 from cbackprop.history import History
 from cbackprop.model import Model
+from cbackprop.mpi.alone import Alone
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.sources import ArrayExamples, SelectedExamples
 from cbackprop.training import Training
@@ -28,7 +29,7 @@ CALL_SECONDS = 0.3  # about how long one call of the core may take, in epochs
 MOST_BYTES = 2**24  # of x; networks that are small enough for lanes have no more
 # A step of a full group takes that of one network times its lanes times this times log2(weights):
 # docs/ensembles.md has the measurements.
-SHARE_OF_SINGLE = 0.08
+SHARE_OF_SINGLE = 0.06
 BY_EPOCH = ("on_epoch_begin", "on_measure", "on_epoch_end")
 
 Outcome = History | DivergenceError
@@ -56,6 +57,8 @@ def obstacle_in_training(training: Training) -> str | None:
         return "eta_factors"
     if any(options.nonnegative):
         return "nonnegative"
+    if type(training.ranks) is not Alone:
+        return "comm"
     if training.by_weight is not None or training.checkpoint is not None:
         return "a training that goes on from a checkpoint"
     if any(each.every is not None or overrides(each, "on_batches") for each in training.callbacks):
@@ -234,7 +237,7 @@ class _Lockstep:
             seconds = (time.perf_counter() - start) / epochs
             share = seconds / len(self.trainings)
             for at in _indices(before):
-                self.settle(at, costs[:, at], float(etas[at, -1]), share)
+                self.settle(at, costs[:, at].tolist(), float(etas[at, -1]), share)
         return self.outcomes
 
     def left(self, at: int) -> int:
@@ -324,17 +327,19 @@ class _Lockstep:
     def settle(self, at: int, costs: Iterable[float], eta: float, seconds: float) -> None:
         """Record the epochs of one network, and ask its callbacks whether to go on."""
         training = self.trainings[at]
+        measure, end = ([getattr(each, method) for each in training.callbacks
+                         if overrides(each, method)] for method in ("on_measure", "on_epoch_end"))
         for cost in costs:
-            if not np.isfinite(cost):
+            if not math.isfinite(cost):
                 self.outcomes[at] = training.engine.diverged(
                     f"training diverged in epoch {len(training.history) + 1}", eta,
                     whole(training).rows)
                 return
-            for callback in training.callbacks:
-                callback.on_measure(training.network, training.history)
+            for method in measure:
+                method(training.network, training.history)
             training.record(cost, eta, seconds)
             try:
-                training.call([callback.on_epoch_end for callback in training.callbacks])
+                training.call(end)
             except StopTraining:
                 self.active[at] = 0
                 return

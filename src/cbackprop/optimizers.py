@@ -61,7 +61,7 @@ class Optimizer:
 
     @property
     def name(self) -> str:
-        """As `Network.SGD` takes it: NAME, after "lazy_" if it is lazy."""
+        """As `Network.SGD` takes it: NAME, after ``lazy_`` if it is lazy."""
         return LAZY * self.lazy + self.NAME
 
     def hyperparameters(self) -> dict[str, float]:
@@ -130,7 +130,7 @@ class Rprop(Optimizer):
     """
     Steps that grow while a derivative keeps its sign (Riedmiller and Braun 1993).
 
-    For mini-batches of all examples. The first steps are eta.
+    It needs mini-batches of all examples. The first steps are eta.
     """
 
     NAME = "rprop"
