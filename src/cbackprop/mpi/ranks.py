@@ -185,7 +185,7 @@ class Ranks(Alone):
                                      f"{facts[0].get(name)} on rank 0 and {fact} on rank {rank}")
         optimizer = training.options.optimizer
         if optimizer.lazy and self.average_every is None:  # each rank touches other rows of w
-            raise ValueError(f"optimizer must not be lazy with comm, unless average_every is given, "
+            raise ValueError("optimizer must not be lazy with comm, unless average_every is given, "
                              f"got {optimizer.name!r}")
         deal = Deal(self.shared["rows of each rank"], training.m)
         self._starts, self._before = deal.of(self.rank)
