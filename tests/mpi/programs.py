@@ -403,6 +403,8 @@ def errors():
             eta=1e300, net=network(sizes, activation="identity", output_activation="identity"))),
         (ValueError, "class_weight must be a dict of labels with comm",
          sgd((x, np.arange(40) % 2), class_weight="balanced")),
+        (ValueError, "optimizer must not be lazy with comm, unless average_every is given",
+         sgd(optimizer="lazy_adam")),
         (ValueError, "reduce_dtype must be one of", sgd(reduce_dtype="float16")),
         (ValueError, "average_every must be", sgd(average_every=0)),
         (ValueError, "at most the", sgd(m=40 * SIZE + 1)),

@@ -132,7 +132,8 @@ cdef inline void update_part(
         add_arena(w + own.first, g + own.first, own.last - own.first)
     else:
         update(step, w + own.first, 0, g + own.first, 0, 1, own.last - own.first)
-    memset(g + own.first, 0, (own.last - own.first) * sizeof(real))
+    # The padding, too: after a divergence it may be NaN.
+    memset(g + own.first, 0, vectors(own.last - own.first) * LANES * sizeof(real))
 
 
 cdef bint is_weightless(const MiniBatch* batch) noexcept nogil:
