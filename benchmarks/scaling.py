@@ -6,12 +6,13 @@ mini-batch, strong scaling those of all. Each step is timed with the exchange an
 rank then steps by itself), which tells the share of communication. The exchange alone is timed for
 1 to 2^22 numbers; latency and bandwidth are fitted to that. A step should take what its arithmetic
 and a latency and the bytes of each piece do: the model beside the measurement. `--carry-on` prints
-what the same model says of up to 1,000 machines, for docs/mpi.md; it measures nothing but one core.
+what the same model says of up to 1,000 machines, for docs/mpi.md; it measures nothing.
 
     python benchmarks/scaling.py [--ranks N] [--repeat N] [--carry-on] [--tiny] [--json FILE]
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -45,7 +46,8 @@ WORKS = {  # sizes, and the rows of a rank in a mini-batch
     "784-512-512-10": ((784, 512, 512, 10), 64),
     "784-2048-2048-10": ((784, 2048, 2048, 10), 128),
 }
-ETA, STEPS, BYTES = 0.01, 32, 4
+ETA, BYTES = 0.01, 4
+STEPS, FLOPS = 256, 2e10  # of an epoch, at most; but two steps
 NUMBERS = tuple(2**k for k in range(0, 23, 2))
 OFF = 2.0  # how many times longer or shorter than its model a step may take
 
@@ -64,8 +66,7 @@ NETWORKS = (
     Network("InfiniBand HDR, 200 Gbit/s", 200e9 / 8, 1.6e-6),
 )
 RANKS = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
-MACHINE = 32  # cores of a machine in the model: each rank is one machine
-OF_ITS_CORES = 0.8  # share of their speed that they keep together
+MACHINE = 32 * 0.8 * 70e9  # operations in a second: 32 cores at 80 % of the speed of one of them
 
 
 # ---- the model ----
@@ -97,7 +98,7 @@ def allreduce(ranks: int, network: Network) -> tuple[float, float]:
 
 def flops(sizes: tuple[int, ...], rows: float) -> float:
     """Return the arithmetic of a step: three products, but two in the first layer."""
-    weights = [k * j for k, j in zip(sizes, sizes[1:], strict=False)]
+    weights = [k * j for k, j in itertools.pairwise(sizes)]
     return 2 * rows * (3 * sum(weights) - weights[0])
 
 
@@ -129,7 +130,7 @@ def step_seconds(
     comm: Any, sizes: tuple[int, ...], m: int, repeat: int, tiny: bool
 ) -> dict[str, float]:
     """Return the seconds of a step of m rows in all: together, and each rank by itself."""
-    steps = 4 if tiny else STEPS
+    steps = 2 if tiny else max(2, min(STEPS, int(FLOPS / flops(sizes, m))))
     n = steps * m // comm.size
     rng = np.random.default_rng(comm.rank)
     data = rng.random((n, sizes[0]), np.float32), rng.random((n, sizes[-1]), np.float32)
@@ -185,10 +186,12 @@ def launch(ranks: int, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def measure(arguments: argparse.Namespace) -> Results:
     if arguments.carry_on:
-        return {"carried_on": carry_on(arguments)}
+        return {"carried_on": carry_on(arguments.work)}
     print(f"{'data':<10} synthetic: uniform rows, random targets, float32")
     print(f"{'cores':<10} {len(CORES)}: more ranks than that share them, and show what that costs")
     print(f"{'MPI':<10} {mpi_library()}\n")
+    if CORES:  # this process measures nothing: the ranks may have all of them
+        os.sched_setaffinity(0, CORES)
     measured, sums_of = [], {}
     for ranks in range(1, arguments.ranks + 1):
         found = launch(ranks, arguments)
@@ -239,17 +242,15 @@ def print_measured(measured: list[dict[str, Any]]) -> None:
 # ---- carried on ----
 
 
-def carry_on(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def carry_on(works: list[str]) -> list[dict[str, Any]]:
     """Print the efficiency of up to 1,000 machines, by the model."""
     found, lines = [], []
-    for name in arguments.work:
+    for name in works:
         sizes, _ = WORKS[name]
         for rows in (64, 512, 4096):
-            rate = MACHINE * OF_ITS_CORES * flops(sizes, 512) / core_seconds(sizes, arguments)
-            seconds = flops(sizes, rows) / rate
             for network in NETWORKS:
-                shares = [efficiency(sizes, seconds, ranks, network) for ranks in RANKS]
-                strong = most_ranks(sizes, rate, network, 8 * rows)
+                shares = [efficiency(sizes, rows, ranks, network) for ranks in RANKS]
+                strong = most_ranks(sizes, network, 8 * rows)
                 found.append({"work": name, "rows": rows, "network": network.name,
                               "weak": dict(zip(RANKS, shares, strict=True)), "strong": strong})
                 lines.append((name, str(rows), network.name, *(
@@ -259,26 +260,16 @@ def carry_on(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
-def core_seconds(sizes: tuple[int, ...], arguments: argparse.Namespace) -> float:
-    """Return the seconds of a step of 512 rows on one core."""
-    rng = np.random.default_rng(0)
-    data = rng.random((1024, sizes[0]), np.float32), rng.random((1024, sizes[-1]), np.float32)
-    net = cbackprop.Network(sizes, seed=0, threads=1)
-    history = net.SGD(data, 1 + arguments.repeat, 512, ETA)
-    return min(history.seconds) / 2
-
-
-def efficiency(
-    sizes: tuple[int, ...], seconds: float, ranks: int, network: Network
-) -> float:
-    """Return the share of its time that a rank computes, if nothing overlaps."""
+def efficiency(sizes: tuple[int, ...], rows: float, ranks: int, network: Network) -> float:
+    """Return the share of its time that a machine with so many rows computes; nothing overlaps."""
+    seconds = flops(sizes, rows) / MACHINE
     return seconds / (seconds + exchange_seconds(sizes, *allreduce(ranks, network)))
 
 
-def most_ranks(sizes: tuple[int, ...], rate: float, network: Network, rows: int) -> int:
+def most_ranks(sizes: tuple[int, ...], network: Network, rows: int) -> int:
     """Return how many ranks can share so many rows, and compute half of the time."""
-    fitting = [ranks for ranks in range(2, min(rows, RANKS[-1]) + 1) if efficiency(
-        sizes, flops(sizes, rows / ranks) / rate, ranks, network) >= 0.5]
+    fitting = [ranks for ranks in range(2, min(rows, RANKS[-1]) + 1)
+               if efficiency(sizes, rows / ranks, ranks, network) >= 0.5]
     return max(fitting, default=1)
 
 

@@ -4,7 +4,7 @@ Usage: python tools/run_pages.py [--write] [PAGE ...]
 
 The blocks of a page are one program, from top to bottom. A block ```text below a block ```python is
 what that block prints; `...` in it stands for anything, as in a doctest. A block below the comment
-`needs LIBRARY` is run if that is installed. `--write` puts what a block prints now in the place of
+`needs LIBRARY` is run if that is installed, or set in the environment. `--write` puts what a block prints now in the place of
 what does not fit.
 """
 
@@ -23,6 +23,11 @@ BLOCK = re.compile(r"(?:^<!-- needs (?P<needs>.*?) -->\n)?^```python\n(?P<code>.
                    r"(?:\n\n```text\n(?P<printed>.*?)^```$)?", re.S | re.M)
 
 
+def has(needed: str) -> bool:
+    """Return whether a library is installed, or an environment variable is set."""
+    return needed in os.environ if needed.isupper() else find_spec(needed) is not None
+
+
 def pages() -> list[Path]:
     """Return all pages, but for those that Sphinx makes."""
     return sorted([*FOLDER.glob("*.md"), *FOLDER.glob("how_to/*.md")])
@@ -35,7 +40,7 @@ def run(page: Path) -> tuple[str, list[str]]:
     for found in BLOCK.finditer(text):
         line = text.count("\n", 0, found.start("code"))
         code, wanted = found["code"], found["printed"]
-        if any(find_spec(each) is None for each in (found["needs"] or "").split()):
+        if not all(map(has, (found["needs"] or "").split())):
             continue
         with contextlib.redirect_stdout(io.StringIO()) as out:
             if code.startswith(">>> "):

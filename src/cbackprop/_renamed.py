@@ -74,7 +74,6 @@ NAMES = {
     },
     "cbackprop.plot.canvas": {
         "DASHES": "cbackprop.plot._axes.LINE_STYLES",
-        "INK": "cbackprop.plot._axes.COLORMAP",
         "LEAST_IMAGE": "cbackprop.plot._axes.MIN_IMAGE_INPUTS",
         "MARKS": "cbackprop.plot._axes.MARKERS",
         "MOST_MARKS": "cbackprop.plot._axes.MAX_MARKERS",

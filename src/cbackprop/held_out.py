@@ -26,7 +26,7 @@ class Split:
     ----------
     examples : Examples
     share : float
-        Of them all that is held out.
+        The share of the examples that is held out.
     shuffle : bool
         Whether it is drawn, from every class alike; else it is the last rows.
 

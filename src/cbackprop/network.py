@@ -43,7 +43,7 @@ class Network(Evaluation):
         docs/functions.md has all. With its parameters, ("huber", 0.5) or ("huber", {"delta": 0.5}),
         if it has any; or the user's own.
     dtype : {"float32", "float64"}
-        Of parameters and arithmetic.
+        The type of the parameters and of the arithmetic.
     input_scale : float or array of shape (sizes[0],)
         What inputs are multiplied by as they are read; 1/255 lets images train as they are.
     bias : bool, or sequence of bool
@@ -54,7 +54,7 @@ class Network(Evaluation):
         "he_normal", "lecun_uniform", "lecun_normal", "orthogonal", "zeros". Or a list of arrays
         each, shaped as the attributes.
     seed : int, numpy.random.Generator or None
-        Of the initial parameters and of the order of the examples.
+        It draws the initial parameters and the order of the examples.
     threads : int, optional
         The most threads to use. By default the environment variable CBACKPROP_NUM_THREADS, or the
         number of cores of this process. Fewer are used if that is faster: for small mini-batches,

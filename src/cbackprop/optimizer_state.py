@@ -21,10 +21,10 @@ class OptimizerState:
     Parameters
     ----------
     build : module
-        Of the core.
+        The build of the core that the network uses.
     core : Core
     optimizer : str
-        Its name.
+        The optimizer's name.
     """
 
     def __init__(self, build: Any, core: Any, optimizer: str) -> None:

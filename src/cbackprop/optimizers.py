@@ -130,7 +130,7 @@ class Rprop(Optimizer):
     """
     Steps that grow while a derivative keeps its sign (Riedmiller and Braun 1993).
 
-    For mini-batches of all examples. The first steps are eta.
+    It needs mini-batches of all examples. The first steps are eta.
     """
 
     NAME = "rprop"

@@ -42,9 +42,9 @@ class Summary:
     ----------
     layers : list of LayerSummary
     parameters, forward, training : int
-        Of all layers.
+        The number for all layers.
     bytes : int
-        Of all parameters as they are stored, padding included.
+        The size of all parameters as they are stored, padding included.
     """
 
     def __init__(self, net: Any) -> None:

@@ -213,10 +213,10 @@ class Training:
             self.history = history = self.go_on(point) if point else self.first_history()
             with suppress(StopTraining), self.ranks.running(), ExitStack() as ends:
                 ends.callback(self.ranks.settle, self.engine)
-                self.ranks.together(lambda: self.train(ends, point))
+                self.ranks.together(lambda: self.train_epochs(ends, point))
             return history
 
-    def train(self, ends: ExitStack, point: checkpoints.Point | None) -> None:
+    def train_epochs(self, ends: ExitStack, point: checkpoints.Point | None) -> None:
         """Train for all epochs that are left; `ends` has what follows, however that goes."""
         self.enter(ends)
         if point:

@@ -577,7 +577,8 @@ def test_help_has_defaults_and_two_examples(command, output):
     assert len([line for line in lines if line.startswith(f"  cbackprop {command}")]) >= 2
     options = re.split(r"^  (?=-)", "\n".join(lines), flags=re.M)[1:]
     without = {option.split()[0].rstrip(",") for option in options if "default:" not in option}
-    assert without <= {"-h", "--json", "--data", "--proba", "--book", "--hidden"}
+    assert without <= {"-h", "--json", "--data", "--proba", "--book", "--hidden", "--resume",
+                       "--distributed"}
 
 
 # ---- pipes ----

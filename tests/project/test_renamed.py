@@ -29,6 +29,7 @@ WITHOUT_SUCCESSOR = {
     # Names of columns, and of what should fall, are of tables and of metrics now.
     "cbackprop.datasets.readers": {"LABEL_NAMES"}, "cbackprop.history": {"smaller_is_better"},
     "cbackprop.functions": {"plain"},
+    "cbackprop.plot.canvas": {"INK"},  # the style in use decides
 }
 
 

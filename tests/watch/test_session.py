@@ -259,15 +259,21 @@ def test_frames_are_thinned_and_the_ends_stay(session, monkeypatch):
 
 
 def test_two_pages_hear_the_same_and_a_slow_one_is_not_waited_for(session, monkeypatch):
-    monkeypatch.setattr(sessions, "QUEUED", 3)
+    monkeypatch.setattr(sessions, "QUEUED", 4)
+    settings = {"eta": 1.0, "batch": 4, "pace": 0}
     with session.listener() as fast, session.listener() as slow:
         for _ in range(5):
-            ask(session, "network")
-            while fast.qsize():
-                last = fast.get_nowait()
-        assert last == {"event": "changed"}
-        assert slow.qsize() == 3
+            ask(session, "settings", **settings)
+            assert fast.get_nowait() == {"event": "settings", "settings": settings}
         assert session.listeners == 2
+        # What it has missed is not told one by one: it has to look at everything.
+        assert slow.get_nowait() == {"event": "changed"}
+        assert slow.get_nowait()["event"] == "settings"
+        assert slow.empty()
+        for _ in range(4):
+            ask(session, "settings", **settings)
+        session.close()  # though its queue is full
+        assert [slow.get_nowait() for _ in range(2)] == [{"event": "changed"}, None]
     assert session.listeners == 0
 
 

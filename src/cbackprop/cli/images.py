@@ -28,7 +28,7 @@ class ImageTraining:
     book : bool
         Whether what is not given is the book's, and not decided.
     seed, dtype, threads
-        Of the network.
+        What `Network` takes.
     test_split : float
         The share of rows that becomes the test set if none came with the data.
     **given

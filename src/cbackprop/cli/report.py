@@ -34,7 +34,7 @@ class Report:
     metrics : dict of str to float
         As `Network.measure` has them.
     kind : metrics.Kind
-        Of the targets.
+        The kind of the targets.
 
     Raises
     ------

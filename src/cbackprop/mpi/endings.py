@@ -47,18 +47,18 @@ class Interrupts:
 
 def of_all_ranks(error: BaseException, rank: int) -> BaseException:
     """Remember of an error that all ranks raise it, and which one this is."""
-    error._rank = rank  # type: ignore[attr-defined]
+    error.of_rank = rank  # type: ignore[attr-defined]
     return error
 
 
 def is_of_all_ranks(error: BaseException) -> bool:
     """Tell whether all ranks raise this error."""
-    return hasattr(error, "_rank")
+    return hasattr(error, "of_rank")
 
 
 def is_said_by_another(error: BaseException) -> bool:
     """Tell whether this error is for rank 0 to print."""
-    return getattr(error, "_rank", 0) > 0
+    return getattr(error, "of_rank", 0) > 0
 
 
 def watch(comm: Any) -> None:

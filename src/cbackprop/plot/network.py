@@ -58,8 +58,8 @@ def network(
     >>> import cbackprop
     >>> net = cbackprop.Network([2, 3, 1], seed=0)
     >>> ax = cbackprop.plot.network(net)
-    >>> len(ax.collections[0].get_segments())  # w^2 has 6, and w^3 has 3
-    9
+    >>> [text.get_text() for text in ax.texts]
+    ['inputs', 'layer 2', 'layer 3']
     """
     edges = _check.choice("edges", edges, EDGES)
     most = _check.integer("most", most, 2)

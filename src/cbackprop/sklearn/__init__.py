@@ -381,7 +381,7 @@ class MLPEnsembleClassifier(Classification, Ensemble):
     --------
     >>> from sklearn.datasets import load_digits
     >>> x, y = load_digits(return_X_y=True)
-    >>> ensemble = MLPEnsembleClassifier((30,), max_iter=20, n_estimators=5, random_state=0)
+    >>> ensemble = MLPEnsembleClassifier((30,), tol=0.01, n_estimators=5, random_state=0)
     >>> mean, std = ensemble.fit(x / 16, y).predict_proba(x / 16, return_std=True)
     >>> mean.shape, std.shape
     ((1797, 10), (1797, 10))
@@ -510,7 +510,7 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
     --------
     >>> from sklearn.datasets import make_regression
     >>> x, y = make_regression(200, 20, random_state=1)
-    >>> ensemble = MLPEnsembleRegressor(max_iter=50, n_estimators=5, bootstrap=True, random_state=1)
+    >>> ensemble = MLPEnsembleRegressor(tol=0.01, n_estimators=5, bootstrap=True, random_state=1)
     >>> mean, std = ensemble.fit(x, y / y.std()).predict(x, return_std=True)
     >>> mean.shape, std.shape
     ((200,), (200,))

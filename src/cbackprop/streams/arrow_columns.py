@@ -120,17 +120,17 @@ class ArrowColumns(FileStream):
 
     def _arrays(self, batch: Any, row: int) -> tuple[Any, ...]:
         x = np.empty((batch.num_rows, self.width), self.dtype)
-        at = 0
+        pa, at = pyarrow(), 0
         for name, width in zip(self.names, self.widths, strict=True):
-            x[:, at:at + width] = self._values(batch, name, row).reshape(-1, width)
+            x[:, at:at + width] = self._values(pa, batch, name, row).reshape(-1, width)
             at += width
-        y = [self._values(batch, name, row) for name in self.targets]
-        weights = self._values(batch, self.weights[0], row) if self.weights else None
+        y = [self._values(pa, batch, name, row) for name in self.targets]
+        weights = self._values(pa, batch, self.weights[0], row) if self.weights else None
         return x, y[0] if len(y) == 1 else np.stack(y, axis=1), weights
 
-    def _values(self, batch: Any, name: str, row: int) -> NDArray[Any]:
+    def _values(self, pa: Any, batch: Any, name: str, row: int) -> NDArray[Any]:
         """Return a column, of which no value may be missing."""
-        pa, column = pyarrow(), batch.column(batch.schema.get_field_index(name))
+        column = batch.column(batch.schema.get_field_index(name))
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         if column.null_count:

@@ -253,9 +253,8 @@ class Session:
         """End the training, and all that listen."""
         self._stop()
         with self._lock:
-            for listener in self._listeners:
-                with suppress(queue.Full):
-                    listener.put_nowait(None)
+            for events in self._listeners:
+                _put(events, None)
 
     def _stop(self) -> None:
         thread = self._thread
@@ -317,10 +316,7 @@ class Session:
     def _publish(self, event: str, **details: Any) -> None:
         with self._lock:
             for events in self._listeners:
-                if events.full():  # a page that does not read: what is old is of no use to it
-                    with suppress(queue.Empty):
-                        events.get_nowait()
-                events.put_nowait({"event": event, **details})
+                _put(events, {"event": event, **details})
 
     # ---- the network and its frames ----
 
@@ -460,6 +456,16 @@ class _Watching(Callback):
             self.due = max(self.due + 1 / session.pace, now - FRAME_SECONDS)
             session.wait(self.due - time.monotonic())
         return session.ending or session.alone()
+
+
+def _put(events: queue.Queue[Event | None], event: Event | None) -> None:
+    """Hand over an event. A page that has not read for long is told to look at everything anew."""
+    if events.full():
+        with suppress(queue.Empty):
+            while True:
+                events.get_nowait()
+        events.put_nowait({"event": "changed"})
+    events.put_nowait(event)
 
 
 def _like(network: Network) -> Network:
