@@ -274,7 +274,7 @@ class Network(Evaluation):
             The step for an average gradient g: a name in `cbackprop.optimizers.KNOWN`, such as
             "momentum" or "adam", or an object of such a class, with other numbers. Its state is
             kept until a call with another optimizer, and is saved. docs/functions.md has all. With
-            "lazy_" before it, rows of the first w without an entry in sparse x stay.
+            ``lazy_`` before it, rows of the first w without an entry in sparse x stay.
         lmbda, l1, weight_decay, max_norm, clip_value, clip_norm, dropout, noise
             Regularisation: `cbackprop.optimizers.TrainingOptions` says what each of them does.
         eta_factors : sequence of float, optional

@@ -61,7 +61,7 @@ class Optimizer:
 
     @property
     def name(self) -> str:
-        """As `Network.SGD` takes it: NAME, after "lazy_" if it is lazy."""
+        """As `Network.SGD` takes it: NAME, after ``lazy_`` if it is lazy."""
         return LAZY * self.lazy + self.NAME
 
     def hyperparameters(self) -> dict[str, float]:
