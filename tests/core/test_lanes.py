@@ -124,7 +124,7 @@ def test_every_activation(build, name):
         group.agree(8)
 
 
-@pytest.mark.parametrize("output", ["sigmoid", "softmax", "tanh", "softplus"])
+@pytest.mark.parametrize("output", ["softplus", "softmax"])
 @pytest.mark.parametrize("name", COSTS)
 def test_every_cost(build, name, output):
     signs = np.where(np.random.default_rng(0).random((29, 3)) > 0.5, 1, -1).astype(build.REAL)

@@ -529,7 +529,8 @@ def test_train_many_is_training_one_after_another():
     jobs = [(Network(sizes, seed=seed), {"eta": eta})
             for seed, eta in enumerate((0.1, 0.5, 1.0, 2.0, 3.0))]
     twins = [(net.copy(), own) for net, own in jobs]
-    histories = train_many(jobs, training_data, 3, 10, test_data=test_data, threads=2)
+    histories = train_many(jobs, training_data, 3, 10, test_data=test_data, threads=2,
+                           in_lanes=False)
     for (net, _), (twin, own), history in zip(jobs, twins, histories, strict=True):
         expected = twin.SGD(training_data, 3, 10, **own, test_data=test_data)
         assert history.cost == expected.cost
@@ -552,7 +553,7 @@ def test_one_that_diverges_does_not_end_the_sweep():
     training_data = x, np.eye(3)[y] * 10
     found = train_many(
         [(net, {"eta": eta}) for net, eta in zip(nets, (0.01, 1e30, 0.02), strict=True)],
-        training_data, 4, 8)
+        training_data, 4, 8, in_lanes=False)
     assert isinstance(found[1], DivergenceError)
     with pytest.raises(DivergenceError, match=re.escape(str(found[1]))):
         twin.SGD(training_data, 4, 8, 1e30)

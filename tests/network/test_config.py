@@ -216,10 +216,9 @@ def test_version():
 def test_public_names():
     assert set(cbackprop.__all__) == {
         "Activation", "Cost", "DivergenceError", "Ensemble", "History", "Network", "RowSource",
-        "book",
-        "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers", "mean_output",
-        "metrics", "optimizers", "plot", "schedules", "show_config", "streams", "sweep", "tables",
-        "train_many", "train_table"}
+        "book", "callbacks", "chapter2", "convert", "datasets", "inspect", "loggers",
+        "mean_output", "metrics", "optimizers", "plot", "schedules", "show_config", "streams",
+        "sweep", "tables", "train_many", "train_table"}
     assert all(hasattr(cbackprop, name) for name in cbackprop.__all__)
 
 
