@@ -29,7 +29,7 @@ cdef int take_step(
 cdef int sum_into_arena(
     Pass* p, const MiniBatch* batch, const OptimizerOptions* options, real step,
 ) except -1 nogil:
-    # The complete gradient times `step`, in an arena of its own; 0 for frozen layers. The arena is 0
+    # The complete gradient times `step`, in its own arena; 0 for frozen layers. The arena is 0
     # before, and again once the step has been taken. Where only rows of the first w that CSR rows
     # touch can move, only those are read and cleared.
     cdef Sink arena
