@@ -207,8 +207,11 @@ INLINE void four_of_each(vec *out, const real *const *rows) {
 #endif
 #else
 INLINE void four_of_each(vec *out, const real *const *rows) {
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < LANES; i++) out[k][i] = rows[i][k];
+    for (int k = 0; k < 4; k++) {
+        vec column = {0};
+        for (int i = 0; i < LANES; i++) column[i] = rows[i][k];
+        out[k] = column;
+    }
 }
 #endif
 
