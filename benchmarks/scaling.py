@@ -47,7 +47,7 @@ WORKS = {  # sizes, and the rows of a rank in a mini-batch
     "784-2048-2048-10": ((784, 2048, 2048, 10), 128),
 }
 ETA, BYTES = 0.01, 4
-STEPS, FLOPS = 256, 2e10  # of an epoch, at most; but two steps
+STEPS, FLOPS = 256, 4e9  # of an epoch, at most; but two steps
 NUMBERS = tuple(2**k for k in range(0, 23, 2))
 OFF = 2.0  # how many times longer or shorter than its model a step may take
 

@@ -94,7 +94,7 @@ def read(app: Any, name: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> None:
-    """Register the formulas and the links, and fetch the notebooks, which Sphinx finds only here."""
+    """Register the formulas and links, and fetch the notebooks, which Sphinx finds only here."""
     shutil.copytree(HERE.parent / "examples" / "notebooks", HERE / "notebooks", dirs_exist_ok=True)
     app.add_html_math_renderer("mathml", (draw, None), (draw, None))
     app.connect("source-read", read)

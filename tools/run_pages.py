@@ -4,8 +4,8 @@ Usage: python tools/run_pages.py [--write] [PAGE ...]
 
 The blocks of a page are one program, from top to bottom. A block ```text below a block ```python is
 what that block prints; `...` in it stands for anything, as in a doctest. A block below the comment
-`needs LIBRARY` is run if that is installed, or set in the environment. `--write` puts what a block prints now in the place of
-what does not fit.
+`needs NAME` is run if that library is installed, or if that variable is set. `--write` puts what a
+block prints now in the place of what does not fit.
 """
 
 import contextlib

@@ -23,7 +23,7 @@ MAX_ROWS = 20  # that are shown as text
 NETWORK = [name for name in inspect.signature(Network).parameters if name != "threads"]
 TRAINING = [name for name in inspect.signature(Network.SGD).parameters if name not in (
     "self", "training_data", "evaluation_data", "validation_split", "threads", "callback",
-    "resume")]
+    "resume", "comm", "average_every", "reduce_dtype")]  # the last three: one training, many ranks
 SETTINGS = [*NETWORK, "hidden", *TRAINING]
 # The others have a value for each example, or only watch.
 TRIED = [name for name in SETTINGS if name not in (

@@ -300,7 +300,7 @@ class Training:
 
     def epoch(self, first: bool) -> None:
         """Train one epoch, chunk by chunk, and add it to the history."""
-        engine, ranks, n = self.engine, self.ranks, self.n
+        engine, ranks = self.engine, self.ranks
         for callback in self.callbacks:
             callback.on_epoch_begin(self.network, self.history)
         ranks.settle(engine)

@@ -143,7 +143,7 @@ def test_parameters(build):
 
 
 def test_stored_numbers(build, holes):
-    """Of a CSR matrix there may be more than 2^31; the first row has nearly all, and is left out."""
+    """Of a CSR matrix there may be more than 2^31; the first row has most, and is left out."""
     k, count = 40, 12
     x = Lists(holes(BEYOND + count, build.REAL), holes(BEYOND + count, np.intc),
               np.r_[0, BEYOND + np.arange(0, count + 1, 3)], k)

@@ -19,6 +19,7 @@ from mpi4py import MPI
 import cbackprop
 from cbackprop import callbacks, mpi, streams
 from cbackprop.core import _runtime
+from cbackprop.mpi import ranks
 
 COMM = MPI.COMM_WORLD
 RANK, SIZE = COMM.rank, COMM.size
@@ -223,7 +224,7 @@ def from_a_checkpoint():
 
 
 def from_streams():
-    """A stream gives each rank its part; mini-batches are whole where a buffer ends within one."""
+    """A stream gives each rank its part; a mini-batch is whole, although a buffer ends within it."""
     rows, width = 100 * SIZE + 1, 3
     x = np.random.default_rng(0).normal(size=(rows, width))
 
@@ -235,10 +236,14 @@ def from_streams():
             part = x[self.bounds[block]:self.bounds[block + 1]]
             return part, part[:, :1]
 
+    cut, copied = [], ranks._copied
+    ranks._copied = lambda *part: cut.append(part) or copied(*part)
     net = network((width, 4, 1), output_activation="identity")
-    source = mpi.share(Blocks(), RANK, SIZE)
+    source = mpi.share(Blocks().rows(66, rows), RANK - 1, LAST) if RANK else Blocks().rows(0, 66)
     history = net.SGD(source, 3, 7, 0.1, comm=COMM, shuffle=False)
+    ranks._copied = copied
     assert history.rows == rows
+    assert COMM.allreduce(len(cut)) > 0
     parts = COMM.allgather(len(source))
     ends = np.cumsum([0, *parts])
     alike = network((width, 4, 1), output_activation="identity")
@@ -403,6 +408,8 @@ def errors():
             eta=1e300, net=network(sizes, activation="identity", output_activation="identity"))),
         (ValueError, "class_weight must be a dict of labels with comm",
          sgd((x, np.arange(40) % 2), class_weight="balanced")),
+        (ValueError, "optimizer must not be lazy with comm, unless average_every is given",
+         sgd(optimizer="lazy_adam")),
         (ValueError, "reduce_dtype must be one of", sgd(reduce_dtype="float16")),
         (ValueError, "average_every must be", sgd(average_every=0)),
         (ValueError, "at most the", sgd(m=40 * SIZE + 1)),

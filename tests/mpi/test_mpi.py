@@ -17,7 +17,7 @@ from cbackprop.mpi.exchange import rounded, widened
 from cbackprop.mpi.shares import Deal
 
 PROGRAMS = Path(__file__).with_name("programs.py")
-SECONDS = 120  # far beyond what any takes: one that hangs is ended
+SECONDS = 240  # far beyond what any takes: one that hangs is ended
 ENVIRONMENT = os.environ | {
     "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",  # in a container
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
@@ -142,7 +142,8 @@ def test_rounds_to_bfloat16_by_hand():
 # ---- over MPI ----
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("ranks", [
+    1, 2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
 def test_ranks_take_the_weights_of_one_process(mpiexec, ranks):
     passes(mpiexec(ranks, "-m", "mpi4py", PROGRAMS, "same_weights"))
 
@@ -167,7 +168,7 @@ def test_a_rank_that_is_killed_ends_the_job(mpiexec):
     # The launcher may be quicker than rank 0, and end it before it says which rank it was.
     said = r"cbackprop: error: rank 2 has died, process \d+ on .*: the job ends|[Kk]ill"
     assert re.search(said, done.stderr), done.stderr
-    assert done.seconds < SECONDS / 2
+    assert done.seconds < SECONDS / 3
 
 
 def test_ctrl_c_on_one_rank_interrupts_all(mpiexec):
@@ -175,6 +176,20 @@ def test_ctrl_c_on_one_rank_interrupts_all(mpiexec):
     assert done.returncode != 0
     assert done.stderr.count("KeyboardInterrupt") >= 1
     assert done.stderr.count("Traceback") == 1
+
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "slurm" / "train.py"
+
+
+@pytest.mark.skipif(not EXAMPLE.exists(), reason="the examples are not beside the tests")
+def test_the_example_for_slurm_goes_on_from_its_checkpoint(mpiexec, tmp_path):
+    (x, y), _ = cbackprop.datasets.load_mnist()
+    np.save(tmp_path / "x.npy", x[:600])
+    np.save(tmp_path / "y.npy", y[:600])
+    for _ in range(2):  # the second has nothing left to do
+        done = mpiexec(2, "-m", "mpi4py", EXAMPLE, tmp_path, 1, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert len(cbackprop.Network.load(tmp_path / "net.npz").history) == 1
 
 
 # ---- the command line ----

@@ -231,6 +231,8 @@ def test_frames(library):
     ({"eta": [0.1]}, {"batch_size": 3}, TypeError, "'batch_size': did you mean 'mini_batch_size'"),
     ({"eta": [0.1]}, {"nonsense": 3}, TypeError, "'nonsense': it takes 'hidden', and arg"),
     ({"callbacks": [[]]}, {}, TypeError, "argument 'callbacks' in the grid: it takes 'hidden', "),
+    ({"eta": [0.1]}, {"resume": True}, TypeError, "argument 'resume': "),
+    ({"comm": [None]}, {}, TypeError, "argument 'comm' in the grid: "),
     ({3: [0.1]}, {}, TypeError, "argument 3 in the grid: it takes"),
     ({"eta": 0.1}, {}, TypeError, r"^grid\['eta'\] must be a list of values, got 0.1$"),
     ({"optimizer": "adam"}, {}, TypeError, "must be a list of values, got 'adam'$"),

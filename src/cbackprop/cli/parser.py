@@ -325,7 +325,7 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
                             "(default: nowhere)")
     group.add_argument("--resume", action="store_true",
                        help="go on from the file of --checkpoint, if it is there, as if nothing "
-                            "had happened; all other options have to be the same")
+                            "had happened; all other options have to be the same (default: begin)")
 
 
 def _add_made(group: Any, threads: bool) -> None:

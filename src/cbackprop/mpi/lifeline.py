@@ -86,16 +86,16 @@ def _watch(rank: int, ends: dict[socket.socket, int], names: list[str]) -> None:
         selector.register(end, selectors.EVENT_READ)
     while selector.get_map():
         for key, _ in selector.select():
-            end: Any = key.fileobj
+            closing: Any = key.fileobj
             try:
-                said = end.recv(1)
+                said = closing.recv(1)
             except OSError:
                 said = b""
-            selector.unregister(end)
+            selector.unregister(closing)
             if said == LEAVES:
                 continue
             if said != DIES and rank < 2:  # rank 1 speaks for rank 0
-                dead = ends[end]
+                dead = ends[closing]
                 line = f"cbackprop: error: rank {dead} has died, {names[dead]}: the job ends\n"
                 os.write(2, line.encode())
             time.sleep(GRACE)

@@ -174,7 +174,8 @@ class Ranks(Alone):
         Raises
         ------
         ValueError
-            If an argument differs. The error names it, and the ranks.
+            If an argument differs; the error names it, and the ranks. If the optimizer is lazy, and
+            the ranks take each step together.
         """
         facts = self._gather("the arguments", self._facts(training))
         for rank, theirs in enumerate(facts):
@@ -182,6 +183,10 @@ class Ranks(Alone):
                 if fact != facts[0].get(name):
                     raise ValueError(f"{name} must be the same on all ranks, got "
                                      f"{facts[0].get(name)} on rank 0 and {fact} on rank {rank}")
+        optimizer = training.options.optimizer
+        if optimizer.lazy and self.average_every is None:  # each rank touches other rows of w
+            raise ValueError("optimizer must not be lazy with comm, unless average_every is given, "
+                             f"got {optimizer.name!r}")
         deal = Deal(self.shared["rows of each rank"], training.m)
         self._starts, self._before = deal.of(self.rank)
         self._ends, self._order = deal.ends, None

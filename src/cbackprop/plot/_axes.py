@@ -83,7 +83,7 @@ def greys() -> Any:
 
 
 def colors(number: int) -> list[Any]:
-    """Return this many colours: the style's own; or, as matplotlib's default is pale, darker ones."""
+    """Return the style's own colours; or, since matplotlib's default ones are pale, darker ones."""
     import matplotlib
 
     cycle = matplotlib.rcParams["axes.prop_cycle"]

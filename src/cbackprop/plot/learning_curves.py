@@ -52,7 +52,8 @@ def learning_curves(history: History, ax: Any = None) -> Any:
     ('epoch', 'accuracy')
     """
     instance("history", history, History)
-    names = [name for name, _ in history.measured()] or ["cost"]
+    measured = dict(history.measured())
+    names = list(measured) or ["cost"]
     units: dict[str, list[str]] = {"cost": []}
     for name in names:
         metric = _metric(name)
@@ -63,9 +64,9 @@ def learning_curves(history: History, ax: Any = None) -> Any:
     for panel, of_unit in zip(panels, units.values(), strict=True):
         lines = []
         for name in of_unit:
-            which, values = names.index(name), history.measured() and history.series(name)
+            values = measured.get(name, [])
             lines.append(_axes.line(
-                panel, 1, values, which, tones[name], name.replace("_", " ")))
+                panel, 1, values, names.index(name), tones[name], name.replace("_", " ")))
             if values and _set(name) not in ("", "training"):
                 epoch, best = history.best(name)
                 lines[-1].set_label(f"{lines[-1].get_label()}: {best:.4g} in epoch {epoch}")

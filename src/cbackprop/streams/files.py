@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .stream import Stream
 
 BLOCK = 2**20  # bytes of rows that are read at once, where a file does not decide it
-BLOCKS = 256  # that the memory should hold, for the sake of the shuffle
+BLOCKS = 128  # that the memory should hold, for the sake of the shuffle
 
 
 class Asked(NamedTuple):

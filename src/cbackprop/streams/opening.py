@@ -62,7 +62,7 @@ def open(
         other half is filled.
     block : int or str, optional
         About how many bytes are read at once, where the file does not decide it. By default 1 MiB,
-        or a 256th of `memory`: larger blocks suit slow disks, smaller ones shuffle better.
+        or a 128th of `memory`: larger blocks suit slow disks, smaller ones shuffle better.
 
     Returns
     -------

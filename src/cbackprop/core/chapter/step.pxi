@@ -29,7 +29,7 @@ cdef int take_step(
 cdef int sum_into_arena(
     Pass* p, const MiniBatch* batch, const OptimizerOptions* options, real step,
 ) except -1 nogil:
-    # The complete gradient times `step`, in an arena of its own; 0 for frozen layers. The arena is 0
+    # The complete gradient times `step`, in its own arena; 0 for frozen layers. The arena is 0
     # before, and again once the step has been taken. Where only rows of the first w that CSR rows
     # touch can move, only those are read and cleared.
     cdef Sink arena
@@ -132,7 +132,8 @@ cdef inline void update_part(
         add_arena(w + own.first, g + own.first, own.last - own.first)
     else:
         update(step, w + own.first, 0, g + own.first, 0, 1, own.last - own.first)
-    memset(g + own.first, 0, (own.last - own.first) * sizeof(real))
+    # The padding, too: after a divergence it may be NaN.
+    memset(g + own.first, 0, vectors(own.last - own.first) * LANES * sizeof(real))
 
 
 cdef bint is_weightless(const MiniBatch* batch) noexcept nogil:

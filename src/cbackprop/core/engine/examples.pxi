@@ -135,7 +135,8 @@ cdef void gather_rows(
 ) noexcept nogil:
     cdef const real* scales = p.net.scales
     p.sparse = ((p.noise == NULL or rows.columns != NULL and not corrupts_inputs(p.noise))
-                and (scales == NULL or rows.scaled) and worth_skipping(rows, p.m, p.net.layers[0].J))
+                and (scales == NULL or rows.scaled)
+                and worth_skipping(rows, p.m, p.net.layers[0].J))
     if p.sparse:                # the whole slice, because threads share the neurons
         p.values = rows.values
         first -= p.first_own

@@ -7,7 +7,7 @@
 #     the next.
 # (b) Without an epilogue, a gradient is added in place, row by row of x.
 # (c) With an epilogue, the product goes through w once, WORD rows at a time: their sums stay in the
-#     L1 cache, and the epilogue reads and writes w, and whatever is laid out as w, in the order of
+#     L2 cache, and the epilogue reads and writes w, and whatever is laid out as w, in the order of
 #     memory. A calendar has the rows of x with a nonzero in these columns.
 # (d) `touched_only` leaves out the rows of w whose column has no nonzero. They are not even read,
 #     and neither are those of x: in a text, a mini-batch has a tenth of all words.

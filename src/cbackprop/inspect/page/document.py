@@ -17,6 +17,7 @@ from typing import Any
 ASSETS = Path(__file__).with_name("assets")
 # In the order of their imports: they become one script, since a file on a disk cannot import.
 SCRIPTS = ("dom", "core", "drawing", "equations", "plots", "details", "inputs", "training", "main")
+NONE, SELF = "'none'", "'self'"
 IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 
 
@@ -35,9 +36,9 @@ def document(told: dict[str, Any], *, connects: bool) -> tuple[str, str]:
         re.sub(r"^export ", "", IMPORT.sub("", _asset(f"{name}.js")), flags=re.MULTILINE)
         for name in SCRIPTS)
     policy = "; ".join((
-        "default-src 'none'", f"style-src {_hash(style)}", f"script-src {_hash(script)}",
-        f"connect-src {chr(39)}{'self' if connects else 'none'}{chr(39)}", "img-src data:",
-        "base-uri 'none'", "form-action 'none'"))
+        f"default-src {NONE}", f"style-src {_hash(style)}", f"script-src {_hash(script)}",
+        f"connect-src {SELF if connects else NONE}", "img-src data:",
+        f"base-uri {NONE}", f"form-action {NONE}"))
     # "</script>" in a name of a class would end the element.
     data = json.dumps(told, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     parts = {"style": style, "script": script, "policy": policy, "told": data}
