@@ -224,7 +224,7 @@ def from_a_checkpoint():
 
 
 def from_streams():
-    """A stream gives each rank its part; a mini-batch is whole, although a buffer ends within it."""
+    """A stream gives each rank its part; mini-batches are whole although buffers cut them."""
     rows, width = 100 * SIZE + 1, 3
     x = np.random.default_rng(0).normal(size=(rows, width))
 
