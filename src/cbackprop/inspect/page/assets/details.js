@@ -159,9 +159,10 @@ export class Details {
     return el("div", {},
       el("p", { class: "prose", text: `${plural(found.count, "path")}${rest ? `, of which the ${found.paths.length} largest are listed` : ""}. Choose one, and it is lit.` }),
       el("ul", { class: "paths" }, found.paths.map((path) => el("li", {}, button(
-        `${found.steps.map((name, at) => `${name[0]}${sup(Number(name.slice(2, -1)) + 2)} ${path.neurons[at]}`).join(" → ")} → C:  ${show(path.factor)}`,
+        `${found.steps.map((name, at) => `${name[0]}${raised(Number(name.slice(2, -1)) + 2)}${lowered(path.neurons[at])}`).join(" → ")} → C:  ${show(path.factor)}`,
         () => this.onPath(layer, j, k, found.steps.map((name, at) => [Number(name.slice(2, -1)) + 2, path.neurons[at]])))))), sum);
   }
 }
 
-const sup = (number) => String(number).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]);
+const raised = (number) => String(number).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]);
+const lowered = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);

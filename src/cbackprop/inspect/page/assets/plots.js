@@ -13,7 +13,8 @@ export function curves(label, lines, { marks = [], xName, yName, log = false, ze
     const [low, high] = [Math.min(...values), Math.max(...values)];
     return high > low ? [low, high] : [low - 0.5 * (Math.abs(low) || 1), high + 0.5 * (Math.abs(high) || 1)];
   };
-  const [x0, x1] = ends(points.map(({ x }) => x));
+  const places = points.map(({ x }) => x);
+  const [x0, x1] = points.length > 1 ? ends(places) : [places[0], places[0] + 1];
   const [y0, y1] = ends([...points.map(({ y }) => up(y)), ...(zero ? [0] : [])]);
   const across = (x) => LEFT + ((x - x0) / (x1 - x0)) * (WIDTH - LEFT - PAD);
   const above = (y) => HEIGHT - BOTTOM - ((up(y) - y0) / (y1 - y0)) * (HEIGHT - BOTTOM - TOP);
