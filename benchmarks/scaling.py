@@ -118,7 +118,7 @@ def work_of_ranks(arguments: argparse.Namespace) -> None:
     comm, tiny, repeat = MPI.COMM_WORLD, arguments.tiny, arguments.repeat
     found: dict[str, Any] = {"steps": {}, "sums": sums(comm, repeat, tiny)}
     for name in arguments.work:
-        sizes, rows = WORKS[name]
+        sizes, rows = WORKS[name][0], 2 if tiny else WORKS[name][1]
         found["steps"][name] = {
             "weak": step_seconds(comm, sizes, rows * comm.size, repeat, tiny),
             "strong": step_seconds(comm, sizes, 4 * rows, repeat, tiny)}
@@ -149,7 +149,7 @@ def sums(comm: Any, repeat: int, tiny: bool) -> list[float]:
     from cbackprop.mpi.exchange import Exchange, Sum
 
     found = []
-    for size in NUMBERS:
+    for size in NUMBERS[:4] if tiny else NUMBERS:
         exchange = Exchange(comm, _dispatch.load("float32").aligned, [(0, size)], Sum)
         times = 2 if tiny else max(3, min(200, 2**24 // size))
         best = math.inf
@@ -193,9 +193,9 @@ def measure(arguments: argparse.Namespace) -> Results:
     if CORES:  # this process measures nothing: the ranks may have all of them
         os.sched_setaffinity(0, CORES)
     measured, sums_of = [], {}
-    for ranks in range(1, arguments.ranks + 1):
+    for ranks in range(1, (2 if arguments.tiny else arguments.ranks) + 1):
         found = launch(ranks, arguments)
-        latency, per_byte = sums_of[ranks] = fit(list(NUMBERS), found["sums"])
+        latency, per_byte = sums_of[ranks] = fit(list(NUMBERS)[:len(found["sums"])], found["sums"])
         for name, kinds in found["steps"].items():
             for kind, seconds in kinds.items():
                 measured.append({
