@@ -476,6 +476,9 @@ class Checkpoint(Best):
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
         self.last = None if last is None else _path(last)
         self.path = None if last is not None and path is None else _path(path)
+        if None not in (self.path, self.last) and (
+                os.path.realpath(str(self.path)) == os.path.realpath(str(self.last))):
+            raise ValueError(f"last must be another file than path, got {self.last}")
         if every_steps is not None:
             self.every = _check.integer("every_steps", every_steps, 1)
         self.every_seconds = (None if every_seconds is None

@@ -78,6 +78,8 @@ class Ensemble:
         return len(self.networks)
 
     def __getitem__(self, at: int) -> Network:
+        if not -len(self) <= at < len(self):
+            raise IndexError(f"there are {len(self)} networks, got the index {at}")
         return self.networks[at]
 
     def __iter__(self) -> Iterator[Network]:
@@ -321,6 +323,8 @@ class Ensemble:
                 raise ValueError(f"more than max_bytes = {max_bytes:,} bytes; give a larger "
                                  "max_bytes to read it")
             names = [f"{at}.npz" for at in range(len(archive.infolist()))]
+            if not names or {*archive.namelist()} != {*names}:
+                raise ValueError(f"its parts must be 0.npz, 1.npz, ..., got {archive.namelist()}")
             return cls([Network.load(io.BytesIO(archive.read(name)), max_bytes=max_bytes)
                         for name in names])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import _check, arrays, lanes, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop._pool import Pool
-from cbackprop.callbacks import Callback
+from cbackprop.callbacks import Callback, Checkpoint
 from cbackprop.history import History
 from cbackprop.network import Network
 from cbackprop.training import Training
@@ -76,6 +77,7 @@ def train_many(
     args, kwargs = tuple(map(again, args)), {name: again(kwargs[name], name) for name in kwargs}
     chosen = [(network, {**kwargs, **{name: again(own[name], name) for name in own}})
               for network, own in chosen]
+    _check_files(chosen)
     most = thread_choice.most(thread_choice.checked(threads))
     pool = Pool(min(len(chosen), most))
 
@@ -107,6 +109,24 @@ def train_many(
     kinds.clear()  # the data that it keeps
     pool.map(train, [number for number in range(len(chosen)) if number not in outcomes])
     return [outcomes[number] for number in range(len(chosen))]
+
+
+def _check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
+    """Check that no two trainings write the same file, or go on from the same one."""
+    taken: set[str] = set()
+    for _, own in chosen:
+        given = own.get("callbacks") or ()
+        given = list(given) if isinstance(given, (list, tuple)) else []
+        files = [path for each in given if isinstance(each, Checkpoint)
+                 for path in (each.path, each.last)]
+        if not isinstance(own.get("resume", False), (bool, np.bool_)):
+            files.append(own["resume"])
+        mine = {os.path.realpath(os.fspath(path)) for path in files if path is not None}
+        if mine & taken:
+            raise ValueError("callbacks and resume must name files of each network's own, got "
+                             f"{_check.shown(min(mine & taken))} twice: give them in the jobs' "
+                             "dicts")
+        taken |= mine
 
 
 def mean_output(networks: Sequence[Network], a: ArrayLike) -> NDArray[Any]:

@@ -230,6 +230,9 @@ def sweep(
     shared = {"training_data": again(training_data), "validation_split": validation_split}
     if evaluation_data is not None:
         shared["evaluation_data"] = again(evaluation_data, "evaluation_data")
+    elif validation_split is not None and not validation_split:
+        raise ValueError("validation_split must be above 0 where there is no evaluation_data, "
+                         f"got {_check.shown(validation_split)}")
     elif validation_split is None:
         shared["validation_split"] = VALIDATION_SPLIT
     shared |= {name: settings[name] for name in TRAINING if name in settings}

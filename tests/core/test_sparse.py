@@ -668,3 +668,18 @@ def test_bad_sparse_data():
             call()
         assert "\n" not in str(raised.value)
     assert all(map(np.array_equal, before, net.weights))
+
+
+def test_indices_that_change_during_training_are_refused():
+    """The caller's indices are used where they lie; what they say now must not lead out of w."""
+    scipy_sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
+    x = scipy_sparse.random(200, 5, 0.5, format="csr", dtype=np.float32, random_state=0)
+    net = cbackprop.Network([5, 4, 2], seed=0)
+
+    def change(network, history):
+        x.indices[:] = 10**6
+
+    with pytest.raises(ValueError, match=r"^x must not change while it is trained on, and must "
+                                         r"have indices in 0\.\.4, got others$"):
+        net.SGD((x, np.arange(200) % 2), 3, 10, 0.1, callbacks=[change])
+    assert len(net.history) == 1

@@ -623,3 +623,8 @@ def test_a_crash_before_the_file_has_its_name(tmp_path, monkeypatch):
         trained(network(), callbacks=[Checkpoint(last=path, every_steps=5)])
     assert Network.load(path).engine.random.bit_generator.state["has_uint32"] in (0, 1)
     assert_same(killed(path, made={}), undisturbed(made={}))
+
+
+def test_best_and_last_do_not_overwrite_each_other():
+    with pytest.raises(ValueError, match=r"^last must be another file than path, got \./b\.npz$"):
+        callbacks.Checkpoint("b.npz", "cost", last="./b.npz")

@@ -287,3 +287,12 @@ def test_lanes_are_taken_where_they_are_quicker(monkeypatch, sizes, count, threa
     x = np.zeros((4, sizes[0]), np.float32)
     trainings = [net.prepare((x, np.zeros((4, sizes[-1]))), 1, 2, 0.1) for net in nets]
     assert lanes.worthwhile(trainings, threads) == expected
+
+
+def test_a_network_that_is_not_there(tmp_path):
+    ensemble = Ensemble([Network([2, 1], seed=seed) for seed in (1, 2)])
+    with pytest.raises(IndexError, match=r"^there are 2 networks, got the index 9$"):
+        ensemble[9]
+    ensemble[-1].save(tmp_path / "one.npz")
+    with pytest.raises(ValueError, match=r"is not a usable ensemble: its parts must be 0\.npz, 1"):
+        Ensemble.load(tmp_path / "one.npz")

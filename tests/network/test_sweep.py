@@ -304,3 +304,20 @@ def test_what_joblib_is_configured_for():
         with joblib.parallel_config(**{name: v for name, v in given.items() if v is not None}):
             assert _joblib.asked() == asked
     assert _joblib.asked() == (None, None)
+
+
+@pytest.mark.parametrize("option", [
+    {"callbacks": [callbacks.Checkpoint(last="same.npz")]}, {"resume": "same.npz"}])
+def test_networks_do_not_share_a_file(option, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    nets = [cbackprop.Network([2, 1], seed=seed) for seed in (1, 2)]
+    with pytest.raises(ValueError, match=r"^callbacks and resume must name files of each network"):
+        cbackprop.train_many(nets, ([[0.0, 1.0]], [[1.0]]), 1, 1, 0.1, **option)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_needs_data_to_judge_by():
+    with pytest.raises(ValueError, match=r"^validation_split must be above 0 where there is no "
+                                         r"evaluation_data, got 0$"):
+        cbackprop.sweep({"hidden": [3]}, ([[0.0, 1.0]] * 9, [[1.0]] * 9), epochs=1,
+                        mini_batch_size=1, validation_split=0)

@@ -503,6 +503,36 @@ def test_bad_batches_are_refused(given, said):
         network().SGD(streams.batches(given), 1, 1, 0.1)
 
 
+@pytest.mark.parametrize(("others", "said"), [
+    (lambda x, y: (x, y, np.full(len(x), 5.0)),
+     r"alike in weights, got None in the first and rows of shape \(\) in the one from row 30 of"),
+    (lambda x, y: (x, np.eye(3)[y]),
+     r"alike in y, got rows of shape \(\) in the first and rows of shape \(3,\) in the one from"),
+])
+def test_batches_that_are_not_alike(others, said):
+    x, y = np.random.default_rng(0).random((60, 4)), np.arange(60) % 3
+
+    def given():
+        yield x[:30], y[:30]
+        yield others(x[30:], y[30:])
+
+    with pytest.raises(ValueError, match=f"^batches must be {said}"):
+        Network([4, 3], seed=0).SGD(streams.batches(given), 1, 10, 0.1)
+
+
+@pytest.mark.parametrize("rows", [20, 30])
+def test_no_batch_is_dropped_where_rows_end_with_a_batch(rows):
+    x, y = np.random.default_rng(0).random((40, 4)), np.arange(40) % 3
+    given = [(x[at:at + 10], y[at:at + 10]) for at in range(0, 40, 10)]
+    with pytest.raises(ValueError, match=f"^batches must have {rows} rows in every pass, got more"):
+        Network([4, 3], seed=0).SGD(streams.batches(given, rows=rows), 1, 10, 0.1)
+
+
+def test_a_function_that_returns_no_batches():
+    with pytest.raises(TypeError, match=r"^source must return an iterable of \(x, y\) batches, got N"):
+        Network([4, 3], seed=0).SGD(streams.batches(lambda: None), 1, 10, 0.1)
+
+
 @pytest.mark.parametrize(("rows", "said"), [(9, "9 rows in every pass, got more"),
                                             (11, "11 rows in every pass, got 10")])
 def test_the_number_of_rows_must_be_true(rows, said):

@@ -93,27 +93,44 @@ class Batches(Stream):
             If they have another number of rows than the first time.
         """
         n, total, last = len(self), 0, None
+        rule = f"batches must have {n} rows in every pass"
         for batch in self._pass():
-            if last is not None:
-                yield last
             # A copy, since a generator may reuse its memory.
-            last, total = tuple(None if each is None else np.array(each) for each in batch), (
-                total + len(batch[0]))
+            copied = tuple(None if each is None else np.array(each) for each in batch)
+            total += len(batch[0])
             if total > n:
-                break
+                raise ValueError(f"{rule}, got more")
+            if last is not None:  # one is held back: who has all rows does not ask for more
+                yield last
+            last = copied
         if total != n:
-            raise ValueError(f"batches must have {n} rows in every pass, got "
-                             f"{'more' if total > n else total}")
+            raise ValueError(f"{rule}, got {total}")
         if last is not None:
             yield last
 
     def _pass(self) -> Iterator[tuple[Any, Any, Any]]:
-        source, n = self.source, 0
-        for given in source() if callable(source) else source:
-            batch = as_batch(given, None, self.where(n))
+        source, n, first = self.source, 0, None
+        given = source() if callable(source) else source
+        if not isinstance(given, Iterable):
+            raise TypeError(f"source must return an iterable of (x, y) batches, "
+                            f"got {_check.shown(given)}")
+        for each in given:
+            batch = as_batch(each, None, self.where(n))
+            first = batch if first is None else first
+            for what, ours, theirs in (("weights", batch[2], first[2]), ("y", batch[1], first[1])):
+                if np.shape(ours)[1:] != np.shape(theirs)[1:] or (ours is None) != (theirs is None):
+                    raise ValueError(f"batches must be alike in {what}, got {_form(theirs)} in the "
+                                     f"first and {_form(ours)} in the one from {self.where(n)}")
             n += len(batch[0])
             yield batch
 
     def where(self, row: int) -> str:
         """Name a row for an error."""
         return f"row {row} of the batches"
+
+
+def _form(values: Any) -> str:
+    """Say what of a batch must be as in the first."""
+    if values is None:
+        return "None"
+    return f"rows of shape {np.shape(values)[1:]}"

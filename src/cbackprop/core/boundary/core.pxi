@@ -75,6 +75,20 @@ cdef class Core(Parameters):
             raise ValueError(f"labels must be in 0..{J - 1}, got {targets.array.J - 1}")
         return 0
 
+    cdef int check_columns(
+        self, Rows rows, const Py_ssize_t* which, Py_ssize_t count,
+    ) except -1:
+        # The indices of CSR rows are the caller's, who may have changed them since `is_sound`.
+        cdef const RowArray* array = &rows.array
+        cdef bint sound = True
+        if array.columns != NULL:
+            with nogil:
+                sound = columns_below(array, which, count)
+            if not sound:
+                raise ValueError(f"x must not change while it is trained on, and must have "
+                                 f"indices in 0..{array.K - 1}, got others")
+        return 0
+
     def in_place(self, data, bint check):
         """
         Return Rows and Targets of arrays (x, y) that can be used without conversion, or None.
@@ -226,6 +240,8 @@ cdef class Core(Parameters):
         if not all_below(rows.array.n, &which[0] + first, min(n, (
                 last + min(mini_batch_size, n) + SLICE)) - first):
             raise ValueError(f"order must be of row numbers below {rows.array.n}, got others")
+        self.check_columns(rows, &which[0] + first, min(n, (
+            last + min(mini_batch_size, n) + SLICE)) - first)
         memset(&task, 0, sizeof(task))
         task.batch.rows, task.batch.targets = &rows.array, &targets.array
         task.batch.order, task.batch.n, task.batch.first = &which[0], n, first
@@ -289,6 +305,8 @@ cdef class Core(Parameters):
             most = max(most, begins[k + 1] - begins[k])
         if which.shape[0] and not all_below(rows.array.n, &which[0], which.shape[0]):
             raise ValueError(f"order must be of row numbers below {rows.array.n}, got others")
+        if which.shape[0]:
+            self.check_columns(rows, &which[0], which.shape[0])
         memset(&task, 0, sizeof(task))
         memset(&share, 0, sizeof(share))
         share.rows, share.before, share.weights = &begins[0], &others[0], &divisors[0]
@@ -348,6 +366,18 @@ cdef class Core(Parameters):
             cost_gradient(&self.net.cost, &padded[2, 0], &padded[0, 0], &padded[1, 0], 1, 1, J, ld)
             memcpy(&grad[i, 0], &padded[2, 0], J * sizeof(real))
         return out
+
+
+cdef bint columns_below(
+    const RowArray* rows, const Py_ssize_t* which, Py_ssize_t count,
+) noexcept nogil:
+    # Whether the columns of these CSR rows are all in 0..K-1.
+    cdef Py_ssize_t i, at
+    cdef bint good = True
+    for i in range(count):
+        for at in range(rows.starts[which[i]], rows.starts[which[i] + 1]):
+            good &= <size_t><Py_ssize_t>rows.columns[at] < <size_t>rows.K
+    return good
 
 
 cdef bint all_below(Py_ssize_t n, const Py_ssize_t* numbers, Py_ssize_t count) noexcept nogil:

@@ -77,7 +77,7 @@ cdef class Rows:
 
     cdef void list_nonzeros(self):
         cdef RowArray* array = &self.array
-        self.starts = np.ascontiguousarray(self.x.indptr, np.intp)
+        self.starts = np.array(self.x.indptr, np.intp, order="C")   # a copy, which nobody changes
         indices = self.x.indices
         if indices.dtype.itemsize > sizeof(int):    # the cast would wrap; these are not sound
             indices = np.clip(indices, -1, INT_MAX, np.empty(len(indices), np.intc),
