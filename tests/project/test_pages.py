@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/how_to/*.md")])
 NEEDS = {  # what a page imports, of what not everybody has
-    "sklearn": "sklearn", "from_keras_and_pytorch": "torch", "deploy": "onnxruntime",
+    "sklearn": "sklearn", "regression": "sklearn", "settings": "sklearn",
+    "from_keras_and_pytorch": "torch", "deploy": "onnxruntime",
     "clusters": "distributed",
     "sparse": "sklearn",
     "mpi": "mpi4py.MPI",
