@@ -336,7 +336,7 @@ def _output(output: Any) -> str | NDArray[np.float64]:
             raise ValueError(f"{rule}, got {output!r}{_words.meant(output, OUTPUTS)}")
         return output
     quantiles = arrays.numbers(output, "output").astype(np.float64)
-    if quantiles.ndim > 1 or not ((quantiles >= 0) & (quantiles <= 1)).all():
+    if quantiles.ndim > 1 or not quantiles.size or not ((quantiles >= 0) & (quantiles <= 1)).all():
         raise ValueError(f"{rule}, got {_check.shown(output)}")
     return quantiles
 

@@ -293,6 +293,8 @@ def test_a_network_that_is_not_there(tmp_path):
     ensemble = Ensemble([Network([2, 1], seed=seed) for seed in (1, 2)])
     with pytest.raises(IndexError, match=r"^there are 2 networks, got the index 9$"):
         ensemble[9]
+    with pytest.raises(ValueError, match=r"or quantiles between 0 and 1, got \[\]$"):
+        ensemble.feedforward([[0.0, 1.0]], [])
     ensemble[-1].save(tmp_path / "one.npz")
     with pytest.raises(ValueError, match=r"is not a usable ensemble: its parts must be 0\.npz, 1"):
         Ensemble.load(tmp_path / "one.npz")

@@ -557,6 +557,7 @@ def test_bounds_must_be_true(bounds):
 @pytest.mark.parametrize(("call", "error", "said"), [
     (lambda s: streams.batches(iter([])), TypeError, "source must be .* give the function"),
     (lambda s: streams.batches(3), TypeError, "source must be an iterable .* got 3"),
+    (lambda s: streams.batches([], memory=True), TypeError, "memory must be a number .* got True"),
     (lambda s: streams.batches([], rows=0), ValueError, "rows must be .* got 0"),
     (lambda s: streams.batches([], memory="much"), ValueError, "memory must be .* got 'much'"),
     (lambda s: streams.batches([], memory="5TB"), ValueError, "memory must be .* got '5TB'"),

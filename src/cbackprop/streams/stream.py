@@ -440,7 +440,7 @@ def size(argument: str, value: Any) -> int:
     rule = f"{argument} must be a number of bytes, such as 256_000_000 or '256MB'"
     if not isinstance(value, str):
         try:
-            return _check.integer(argument, value, 1)
+            return _check.integer(argument, None if isinstance(value, bool) else value, 1)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{rule}, got {_check.shown(value)}") from None
     number = value.strip().upper().rstrip("BIKMG")
