@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import _check, arrays, lanes, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop._pool import Pool
-from cbackprop.callbacks import Callback, Checkpoint
+from cbackprop.callbacks import Callback, Checkpoint, copies
 from cbackprop.history import History
 from cbackprop.network import Network
 from cbackprop.training import Training
@@ -39,7 +39,7 @@ def train_many(
     jobs : list of Network, or of (Network, dict)
         The dict has arguments of `Network.SGD` for this network alone.
     *args, **kwargs
-        Arguments of `Network.SGD` for all of them.
+        Arguments of `Network.SGD` for all of them. Each network has copies of the callbacks.
     threads : int, optional
         The number of networks that are trained at a time, each by one thread; by default the number
         of cores of this process.
@@ -78,6 +78,11 @@ def train_many(
     chosen = [(network, {**kwargs, **{name: again(own[name], name) for name in own}})
               for network, own in chosen]
     _check_files(chosen)
+    common = kwargs.get("callbacks")
+    if len(chosen) > 1 and isinstance(common, (list, tuple)):
+        for _, own in chosen:
+            if own["callbacks"] is common:
+                own["callbacks"] = copies(common)
     most = thread_choice.most(thread_choice.checked(threads))
     pool = Pool(min(len(chosen), most))
 

@@ -321,3 +321,22 @@ def test_a_sweep_needs_data_to_judge_by():
                                          r"evaluation_data, got 0$"):
         cbackprop.sweep({"hidden": [3]}, ([[0.0, 1.0]] * 9, [[1.0]] * 9), epochs=1,
                         mini_batch_size=1, validation_split=0)
+
+
+@pytest.mark.parametrize("in_lanes", [False, True])
+def test_what_a_callback_remembers_is_of_one_network(in_lanes):
+    """One that stops early does not stop the others, and each has its own best epoch."""
+    rng = np.random.default_rng(0)
+    data = rng.random((60, 2)), rng.integers(0, 2, 60)
+    options = {"epochs": 30, "mini_batch_size": 5, "eta": 3.0, "validation_split": 0.3}
+
+    def nets():
+        return [cbackprop.Network([2, 3, 2], seed=seed) for seed in range(4)]
+
+    def given():
+        return [callbacks.EarlyStopping("evaluation_cost", patience=2)]
+
+    alone = [len(net.SGD(data, callbacks=given(), **options)) for net in nets()]
+    together = cbackprop.train_many(nets(), data, callbacks=given(), in_lanes=in_lanes, **options)
+    assert list(map(len, together)) == alone
+    assert len(set(alone)) > 1
