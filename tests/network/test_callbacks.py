@@ -485,7 +485,7 @@ def test_weight_average_is_measured_and_saved(tmp_path):
     path, accuracies, averages = tmp_path / "best.npz", [], []
     net, twin = network(), network()
     history = net.SGD(data(), 6, 5, 0.5, data(40, 1), callbacks=[
-        Checkpoint(path, last=path), WeightAverage(0.95, every=2),
+        Checkpoint(last=path), WeightAverage(0.95, every=2),
         lambda net, _: averages.append(parameters(net)),
         lambda net, _: accuracies.append(net.accuracy(data(40, 1)))])
     assert history.accuracy == accuracies

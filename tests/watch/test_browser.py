@@ -257,6 +257,15 @@ def test_by_keyboard_alone(page):
 # ---- training ----
 
 
+def settled(page, element):
+    """Return what an element is called, once the page has drawn all that it was sent."""
+    before = None
+    while before != (now := element.get_attribute("aria-label")):
+        before = now
+        page.wait_for_timeout(1000)
+    return now
+
+
 def test_training_and_looking_back(page, session):
     page.get_by_label("Pace").select_option("as fast as it can")
     button(page, "Train").click()
@@ -268,7 +277,7 @@ def test_training_and_looking_back(page, session):
     expect(status).to_have_text(re.compile(rf"^{last.epoch:,} epochs, cost"))
     label = page.locator("#controls .plot").get_attribute("aria-label")
     assert f"{last.epoch:,} epochs" in label
-    after = node(page, 3, 1).get_attribute("aria-label")
+    after = settled(page, node(page, 3, 1))
     epoch = page.get_by_label("Look at epoch")
     epoch.focus()
     page.keyboard.press("Home")
