@@ -203,6 +203,7 @@ def test_an_edge_has_bp4_beside_46_and_53(page, session):
     expect(details(page).locator("h3")).to_have_text(
         "The weight from neuron 2 to neuron 1 of layer 3")
     gradient = float(inspect.trace(session.net, [1.0, 1.0], [0.0]).nabla_w[1][0, 1])
+    expect(details(page).locator(".numbers dd").nth(3)).to_be_visible()  # (46) is measured
     values = [number(value) for value in details(page).locator(".numbers dd").all()]
     assert values[2] == pytest.approx(gradient, rel=1e-4)
     assert values[3] == pytest.approx(gradient, rel=1e-4)
