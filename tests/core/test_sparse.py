@@ -1,10 +1,10 @@
 """Rows whose zeros are skipped train and evaluate as the same rows with their zeros."""
 
 import re
-import tracemalloc
 
 import numpy as np
 import pytest
+from memory import peak
 
 import cbackprop
 from cbackprop import optimizers, sources
@@ -604,15 +604,13 @@ def test_sparse_data_are_never_made_dense():
     x = sparse.random(n, width, 0.0005, "csr", np.float32, 0)
     y = sparse.random(n, outputs, 0.001, "csr", np.float32, 1)
     net = network((width, 2, outputs), dtype="float32", cost="cross_entropy")
-    tracemalloc.start()
-    try:
+
+    def work():
         net.SGD((x, y), 1, 100, 0.1, (x, y))
         net.total_cost((x, y))
         net.feedforward(x[:50])
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 16e6
+
+    assert peak(work) < 16e6
 
 
 @pytest.mark.parametrize("index_type", [np.int32, np.int64])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import peak
 from reference import drawn_order
 
 from cbackprop import History, Network
@@ -971,22 +972,14 @@ def test_training_allocates_little_beyond_the_order(given):
     x = rng.integers(0, 100, (n, 20), np.uint8).astype(given)
     y = one_hot(rng.integers(0, 4, n), 4).astype(np.float32)
     net = Network([20, 8, 4], seed=0, input_scale=0.01)
-    tracemalloc.start()
-    try:
-        net.SGD((x, y), 2, 100, 0.1)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < n * 8 + 500_000
-    tracemalloc.start()
-    try:
+    assert peak(lambda: net.SGD((x, y), 2, 100, 0.1)) < n * 8 + 500_000
+
+    def whole():
         net.SGD((x, y), 1, n, 0.1)  # one mini-batch of everything
         net.backprop(x, y)
         net.evaluate((x, y))
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < n * 8 + 1_000_000
+
+    assert peak(whole) < n * 8 + 1_000_000
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 20])
