@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest

@@ -720,10 +720,12 @@ def test_the_page_and_its_pictures(tmp_path, monkeypatch):
     assert (done.returncode, done.stderr) == (0, "")
     made = {path.name for path in tmp_path.iterdir()}
     page = PAGE.read_text()
-    assert len(made) == page.count("![") == len(plot.__all__)
+    assert len(made) == 2 * page.count("![") == 2 * len(plot.__all__)  # for light and dark pages
     for name in made:
-        assert page.count(f"](figures/{name})") == 1
+        assert page.count(f"](figures/{name.replace('-dark', '')})") == 1
         assert 5_000 < (tmp_path / name).stat().st_size < 200_000
+    for name in (name for name in made if name.endswith(".svg")):
+        assert ("#14181e" in (tmp_path / name).read_text()) == ("-dark" in name)
     assert all(f"plot.{name}(" in page for name in plot.__all__)
 
 
