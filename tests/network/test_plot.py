@@ -305,10 +305,23 @@ def test_the_boundary_is_where_the_answer_changes():
 def test_a_film_has_a_picture_of_each_network():
     drawn_ones = []
     nets = [network(), network((3, 1))]
-    film = plot.animate(lambda net, ax: drawn_ones.append((net, ax.get_title())), nets,
-                        titles=["a", "b"])
+    film = plot.animate(lambda net, ax: drawn_ones.append((net, ax)), nets, titles=["a", "b"])
+    (first, ax), = drawn_ones
+    assert (first, ax.get_title("left")) == (nets[0], "a")
     assert film.to_jshtml().count("frames[") >= 2
     assert [net for net, _ in drawn_ones[-2:]] == nets
+    ax.figure.canvas.draw()  # as for a file: the last picture, and not the first one again
+    assert ax.get_title("left") == "b"
+
+
+def test_ticks_of_long_numbers_are_apart():
+    from matplotlib import rc_context
+
+    result = check()
+    with rc_context({"font.size": 12}):
+        left, _ = plot.gradient_check(replace(result, differences=0.0055 * np.sign(
+            result.differences), backprop=0.0055 * np.sign(result.backprop)))
+        drawn.check_labels(left.figure, least=8)
 
 
 # ---- weights ----
