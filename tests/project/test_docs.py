@@ -46,6 +46,24 @@ def test_every_format_of_files_is_in_their_page():
     assert all(f'"net{ending}"' in page for ending in cbackprop.files.FORMATS if ending)
 
 
+@pytest.mark.skipif(not README.exists(), reason="docs/ is not beside the tests")
+def test_every_public_name_is_in_the_reference():
+    """Of the modules that say which of their names are public."""
+    page = (README.parent / "docs" / "reference.md").read_text("utf-8")
+    listed = {}
+    for name, names in re.findall(r"currentmodule:: (\S+)\n(.*?)```", page, re.S):
+        listed.setdefault(name, set()).update(re.findall(r"^   (\w+)$", names, re.M))
+    assert len(listed) > 10
+    for name, names in listed.items():
+        if name == "cbackprop.sklearn":
+            pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+        module = importlib.import_module(name)
+        public = {each for each in getattr(module, "__all__", ())
+                  if callable(getattr(module, each))}
+        assert public - names == set(), name
+        assert all(hasattr(module, each) for each in names), name
+
+
 CALL = re.compile(r"^(?:\$ |    |.* && |.*\| )?cbackprop "
                   r"((?:train|evaluate|predict|bench|info|gradcheck|watch)(?=[ \n])[^|&\n]*)", re.M)
 
