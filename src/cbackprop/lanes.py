@@ -42,6 +42,8 @@ def obstacle(network: Model) -> str | None:
     functions = [engine.cost, *(function for layer in layers for function, _ in layer)]
     if any(isinstance(function, Function) for function in functions):
         return "an activation or a cost of the user's own"
+    if engine.compute_dtype != engine.dtype:
+        return f"compute_dtype={engine.compute_dtype!r}"
     return None
 
 
