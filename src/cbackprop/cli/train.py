@@ -41,7 +41,7 @@ def _train(args: argparse.Namespace, output: Output, comm: Any, rank: int) -> No
         output.line(line)
     net = training.network
     output.line(f"{net} on {len(training.rows['training'])} examples")
-    given: dict[str, Any] = {"comm": comm}
+    given: dict[str, Any] = {"comm": comm, "class_weight": args.class_weight}
     if args.dropout is not None:
         given["dropout"] = args.dropout
     calls, interrupted = progress.shown(output), False
