@@ -231,7 +231,7 @@ def _is_sum(cost: Any) -> bool:
 
 def _has_flat_ends(layer: Any) -> bool:
     """Return whether sigma' is 0 beyond both ends: from there no gradient leads back."""
-    for activation, _ in layer if isinstance(layer, list) else [(layer, None)]:
+    for activation, _ in layers.runs(layer, 1):
         name = activation[0] if isinstance(activation, tuple) else activation
         row = target_values.ACTIVATIONS.get(name) if isinstance(name, str) else None
         if row is not None and not row.curved and all(
@@ -245,8 +245,8 @@ def _forward(sizes: Sequence[int], activations: Sequence[Any], scale: float) -> 
     found: list[Squares] = []
     square = scale**2
     for size, activation in zip(sizes[1:], activations, strict=True):
-        runs = activation if isinstance(activation, list) else [(activation, size)]
-        parts = [(count / size, _squares(one, size, min(square + 1, LARGE))) for one, count in runs]
+        parts = [(count / size, _squares(one, size, min(square + 1, LARGE)))
+                 for one, count in layers.runs(activation, size)]
         found.append(Squares(*(sum(share * part[at] for share, part in parts) for at in (0, 1))))
         square = found[-1].a
     return found

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import arrays, schedules, thread_choice
+from cbackprop import arrays, layers, schedules, thread_choice
 from cbackprop._endings import DivergenceError, StopTraining
 from cbackprop.callbacks import Callback
 from cbackprop.diagnosis import Diagnosis
-from cbackprop.functions import Function
 from cbackprop.history import History
 from cbackprop.model import Model
 from cbackprop.mpi.alone import Alone
@@ -38,9 +37,7 @@ Outcome = History | DivergenceError
 def obstacle(network: Model) -> str | None:
     """Return what keeps a network from being a lane, or None."""
     engine = network.engine
-    layers = [each if isinstance(each, list) else [(each, 1)] for each in engine.activations]
-    functions = [engine.cost, *(function for layer in layers for function, _ in layer)]
-    if any(isinstance(function, Function) for function in functions):
+    if layers.has_own(engine.cost, engine.activations):
         return "an activation or a cost of the user's own"
     return None
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cbackprop import _check, _words
 from cbackprop.core import table
-from cbackprop.functions import Activation, Cost
+from cbackprop.functions import Activation, Cost, Function
 
 Row: TypeAlias = table.Activation | table.Cost
 
@@ -192,6 +192,37 @@ def resolve_layers(
         resolve_layer("activation", activation, max(sizes[-1], 2))
     return [*hidden, resolve_layer("output_activation", output_activation, sizes[-1])], \
         output_activation
+
+
+def runs(layer: Any, size: int) -> list[tuple[Any, int]]:
+    """
+    Return the activation of a layer, as the core takes it, as (function, how many neurons).
+
+    Examples
+    --------
+    >>> runs("relu", 30), runs([("relu", 20), ("tanh", 10)], 30)
+    ([('relu', 30)], [('relu', 20), ('tanh', 10)])
+    """
+    return layer if isinstance(layer, list) else [(layer, size)]
+
+
+def by_neuron(sizes: Sequence[int], activations: Sequence[Any]) -> list[list[Any]]:
+    """
+    Return the function of every neuron, for each layer of weights.
+
+    Examples
+    --------
+    >>> by_neuron([4, 2, 1], [[("relu", 1), ("tanh", 1)], "sigmoid"])
+    [['relu', 'tanh'], ['sigmoid']]
+    """
+    return [[function for function, count in runs(layer, size) for _ in range(count)]
+            for size, layer in zip(sizes[1:], activations, strict=True)]
+
+
+def has_own(cost: Any, activations: Sequence[Any]) -> bool:
+    """Return whether the cost or an activation is a function of the user's own."""
+    functions = [cost, *(function for layer in activations for function, _ in runs(layer, 1))]
+    return any(isinstance(function, Function) for function in functions)
 
 
 def default_output(cost: Any) -> str | None:
