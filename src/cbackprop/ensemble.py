@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, _words, arrays, lanes, layers, metrics, storage, thread_choice
+from cbackprop import (
+    _check,
+    _words,
+    arrays,
+    lanes,
+    layers,
+    lockstep,
+    metrics,
+    storage,
+    thread_choice,
+)
 from cbackprop._endings import DivergenceError
 from cbackprop.history import History
 from cbackprop.network import Network
@@ -65,7 +75,7 @@ class Ensemble:
         if len(set(map(id, given))) < len(given):
             raise ValueError(f"{rule}, each of them once, got one twice")
         for at, each in enumerate(given):
-            if lanes.kind(each) != lanes.kind(given[0]):
+            if lanes.structure(each) != lanes.structure(given[0]):
                 raise ValueError(f"{rule}, dtype, input_scale and bias, got {given[0]!r} and, in "
                                  f"networks[{at}], {each!r}")
         found = lanes.obstacle(given[0])
@@ -162,7 +172,7 @@ class Ensemble:
                 data, mini_batch_size=mini_batch_size, test_data=test_data,
                 callbacks=list(map(copy.copy, called)), **given, **arguments))
             self._check(trainings[0], trainings[-1], same_order)
-        return lanes.run(trainings, threads, same_order)
+        return lockstep.run(trainings, threads, same_order)
 
     def _weights(self, sample_weight: Any) -> list[Any]:
         """Return the weights of the examples for each network."""
@@ -177,7 +187,7 @@ class Ensemble:
         found = lanes.obstacle_in_training(training)
         if found:
             raise ValueError(f"an Ensemble cannot train with {found}; train_many can")
-        if lanes.kind_of_training(training) != lanes.kind_of_training(first):
+        if lanes.training_structure(training) != lanes.training_structure(first):
             raise ValueError("an Ensemble must have one optimizer, perhaps with numbers of each "
                              f"network, got {first.options.optimizer!r} and "
                              f"{training.options.optimizer!r}")
@@ -352,11 +362,6 @@ def _combined(
     if how == "mean":
         return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
     if outputs.shape[-1] == 1:
-        return (outputs > _middle(network)).mean(axis=0).astype(outputs.dtype)
+        return (outputs > layers.threshold(network.cost)).mean(axis=0).astype(outputs.dtype)
     chosen = outputs.argmax(axis=-1)[..., None] == np.arange(outputs.shape[-1])
     return chosen.mean(axis=0).astype(outputs.dtype)
-
-
-def _middle(network: Network) -> float:
-    """Return what a single output is compared with."""
-    return layers.threshold(network.cost)

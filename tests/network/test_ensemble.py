@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 import cbackprop
-from cbackprop import DivergenceError, Ensemble, Network, callbacks, lanes, schedules, train_many
+from cbackprop import (
+    DivergenceError,
+    Ensemble,
+    Network,
+    callbacks,
+    lanes,
+    lockstep,
+    schedules,
+    train_many,
+)
 
 REALS = ("float32", "float64")
 
@@ -246,8 +255,8 @@ def test_outputs_that_are_refused(output):
 
 def test_train_many_takes_lanes_where_they_fit(monkeypatch):
     taken = []
-    run = lanes.run
-    monkeypatch.setattr(lanes, "run", lambda trainings, *args: taken.append(
+    run = lockstep.run
+    monkeypatch.setattr(lockstep, "run", lambda trainings, *args: taken.append(
         [training.network for training in trainings]) or run(trainings, *args))
     x, y = data()
     small, other = networks(6), networks(3, sizes=(4, 5, 3))
