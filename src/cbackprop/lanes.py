@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cbackprop import arrays, layers
 from cbackprop.callbacks import Callback
 from cbackprop.model import Model
-from cbackprop.mpi.alone import Alone
+from cbackprop.mpi.single_process import SingleProcess
 from cbackprop.sources import ArrayExamples, SelectedExamples
 from cbackprop.training import Training
 
@@ -44,7 +44,7 @@ def obstacle_in_training(training: Training) -> str | None:
         return "eta_factors"
     if any(options.nonnegative):
         return "nonnegative"
-    if type(training.ranks) is not Alone:
+    if type(training.ranks) is not SingleProcess:
         return "comm"
     if training.by_weight is not None or training.checkpoint is not None:
         return "a training that goes on from a checkpoint"

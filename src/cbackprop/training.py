@@ -33,7 +33,7 @@ from cbackprop.diagnosis import Diagnosis
 from cbackprop.engine import Engine, Snapshot
 from cbackprop.history import MEASURED, SETS, SHORT, History, in_order
 from cbackprop.model import Model
-from cbackprop.mpi.alone import Alone
+from cbackprop.mpi.single_process import SingleProcess
 from cbackprop.sources import Examples
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
@@ -59,7 +59,7 @@ def prepare(
 
 
 def _prepared(
-    network: Model, ranks: Alone, training_data: Any, epochs: int, mini_batch_size: int,
+    network: Model, ranks: SingleProcess, training_data: Any, epochs: int, mini_batch_size: int,
     eta: Any = None, test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
     progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (),
     sample_weight: Any = None, class_weight: Any = None, threads: int | None = None,
@@ -148,7 +148,7 @@ class Training:
         Other arguments of SGD that a checkpoint has to have in common.
     given : Examples, optional
         All examples, before the split.
-    ranks : Alone or Ranks, optional
+    ranks : SingleProcess or Ranks, optional
         What is common to all processes that train the network; by default there is one.
 
     Raises
@@ -167,9 +167,9 @@ class Training:
         threads: int | None = None, order: Callable[[], Any] | None = None,
         by_weight: float | None = None, split: held_out.Split | None = None,
         resume: bool | storage.Path_ = False, asked: Mapping[str, Any] | None = None,
-        given: Examples | None = None, ranks: Alone | None = None,
+        given: Examples | None = None, ranks: SingleProcess | None = None,
     ) -> None:
-        self.ranks = ranks or Alone()
+        self.ranks = ranks or SingleProcess()
         self.n = self.ranks.rows(len(examples))
         self.network, self.engine = network, network.engine
         self.examples, self.epochs, self.m = examples, epochs, mini_batch_size

@@ -14,7 +14,7 @@ from cbackprop import thread_choice
 T = TypeVar("T")
 
 
-class Alone:
+class SingleProcess:
     """
     The one process of a training. `Ranks` has the same methods, for several.
 
