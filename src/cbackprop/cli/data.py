@@ -160,7 +160,7 @@ def _comes_in_sets(source: str) -> bool:
         return True
     if source != "-" and not path.exists() and not path.suffix:
         return True  # it says which names there are
-    if not zipfile.is_zipfile(path) if path.is_file() else True:
+    if not (path.is_file() and zipfile.is_zipfile(path)):
         return False
     with zipfile.ZipFile(path) as archive:
         arrays = {name.removesuffix(".npy") for name in archive.namelist()}
