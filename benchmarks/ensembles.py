@@ -146,12 +146,12 @@ def torch_bmm(
 
 def same_results(sizes: tuple[int, ...], m: int) -> None:
     """Compare one step of all contestants, on rows in their order."""
-    ensemble, singles = cbackprop.Ensemble(networks(3, sizes)), networks(3, sizes)
+    ensemble, nets = cbackprop.Ensemble(networks(3, sizes)), networks(3, sizes)
     ensemble.SGD(data(sizes, m), 1, m, ETA, shuffle=False)
-    for net in singles:
+    for net in nets:
         net.SGD(data(sizes, m), 1, m, ETA, shuffle=False)
     expected = [w for w, _ in stacked(ensemble)]
-    weights = {"one after another": [w for w, _ in stacked(singles)]}
+    weights = {"one after another": [w for w, _ in stacked(nets)]}
     if available("jax"):
         weights["JAX"] = [np.asarray(w) for w, _ in jax_scan(3, sizes, m, m, True, False)()]
     if available("torch"):
