@@ -545,7 +545,7 @@ class Snapshots(Callback):
     ----------
     networks : list of Network
     epochs : list of int
-        How many epochs of the history each of them has behind it.
+        How many epochs of the history came before each of them.
 
     Raises
     ------
@@ -749,8 +749,8 @@ def collected(
                                 isinstance(one, WeightAverage)))
     averages = sum(isinstance(one, WeightAverage) for one in found)
     if averages > 1:
-        raise ValueError(f"callbacks must hold one WeightAverage at most, for a network trains "
-                         f"with its own parameters beside it, got {averages}")
+        raise ValueError("callbacks must hold one WeightAverage at most, for each replaces the "
+                         f"network's parameters, got {averages}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: what it holds beside the network, and what both calls must share."""
+"""Checkpoints: what they hold besides the network, and what a call that goes on must share."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def written(
     network: Model, position: Position, stopped: bool, callbacks: Iterable[Callback],
     asked: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return what a checkpoint holds beside the network and the history."""
+    """Return what a checkpoint holds besides the network and the history."""
     return {"asked": asked, "position": asdict(position), "stopped": stopped,
             "callbacks": [one.to_checkpoint(network) for one in stateful(callbacks)]}
 

@@ -1,4 +1,4 @@
-"""What a training measures after every epoch: a metric and its examples for each entry."""
+"""The metrics that are measured after every epoch, each on its examples."""
 
 from __future__ import annotations
 

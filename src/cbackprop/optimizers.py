@@ -177,7 +177,7 @@ for _each in KNOWN.values():
 @dataclass(frozen=True)
 class TrainingOptions:
     """
-    What `Network.SGD` was asked for beside the gradient: checked, and not yet in the core.
+    What `Network.SGD` was asked for besides the gradient: checked, and not yet in the core.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cbackprop import _check, _html, _joblib, _text, _words, arrays, metrics
+from cbackprop import _check, _extras, _html, _joblib, _text, _words, arrays, metrics
 from cbackprop._endings import DivergenceError
 from cbackprop.callbacks import Callback, EarlyStopping, collected, copies
 from cbackprop.history import SETS, SHORT, History
@@ -136,11 +136,7 @@ class Sweep(Sequence[dict[str, Any]]):
         ModuleNotFoundError
             If pandas is missing.
         """
-        try:
-            pandas = importlib.import_module("pandas")
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError("to_frame needs pandas: pip install pandas") from None
-        return pandas.DataFrame(self.rows)
+        return _extras.pandas("to_frame").DataFrame(self.rows)
 
     def __repr__(self) -> str:
         header, rows = self._cells()

@@ -260,13 +260,13 @@ class Training:
             callback.from_checkpoint(self.network, state)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint holds beside the network and the history."""
+        """Return what a checkpoint holds besides the network and the history."""
         return checkpoints.written(
             self.network, self.position, self.stopped, self.callbacks, self.shared)
 
     @functools.cached_property
     def shared(self) -> dict[str, Any]:
-        """What a training that goes on from a checkpoint of this one must have in common."""
+        """The arguments that a training from a checkpoint of this one must share."""
         arguments = self.asked() | self.others | self.ranks.shared | {
             "entries of the history": self.recorded()}
         return checkpoints.asked(arguments, self.callbacks, self.given)

@@ -25,7 +25,7 @@ class SingleProcess:
     waited : float
         The seconds that the last `train` waited, for rows or for other ranks.
     shared : dict
-        What trainings must have in common beside the arguments, to go on from a checkpoint.
+        What trainings must have in common besides the arguments, to go on from a checkpoint.
     """
 
     rank, size, waited = 0, 1, 0.0
