@@ -474,10 +474,10 @@ class Checkpoint(Best):
         every_seconds: float | None = None,
     ) -> None:
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
-        self.last = None if last is None else _path(last)
+        self.last = None if last is None else _path(last, "last")
         self.path = None if last is not None and path is None else _path(path)
-        if None not in (self.path, self.last) and (
-                os.path.realpath(str(self.path)) == os.path.realpath(str(self.last))):
+        if self.path is not None and self.last is not None and (
+                os.path.realpath(self.path) == os.path.realpath(self.last)):
             raise ValueError(f"last must be another file than path, got {self.last}")
         if every_steps is not None:
             self.every = _check.integer("every_steps", every_steps, 1)
@@ -694,11 +694,12 @@ def bar() -> Any:
     return tqdm
 
 
-def _path(path: str | os.PathLike[str] | None) -> str:
+def _path(path: str | os.PathLike[str] | None, argument: str = "path") -> str:
     try:
-        return os.fspath(path)  # type: ignore[arg-type]  # None raises, too
+        return os.fsdecode(path)  # type: ignore[arg-type]  # None raises, too
     except TypeError:
-        raise TypeError(f"path must be a str or path-like, got {_check.shown(path)}") from None
+        raise TypeError(
+            f"{argument} must be a str or path-like, got {_check.shown(path)}") from None
 
 
 def copies(callbacks: Iterable[Any]) -> list[Any]:

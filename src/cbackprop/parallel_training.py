@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, arrays, lanes, lockstep, thread_choice
+from cbackprop import _check, arrays, checkpoints, lanes, lockstep, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop._pool import Pool
 from cbackprop.callbacks import Callback, Checkpoint, copies
@@ -124,14 +124,15 @@ def _check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
         given = list(given) if isinstance(given, (list, tuple)) else []
         files = [path for each in given if isinstance(each, Checkpoint)
                  for path in (each.path, each.last)]
-        if not isinstance(own.get("resume", False), (bool, np.bool_)):
-            files.append(own["resume"])
-        mine = {os.path.realpath(os.fspath(path)) for path in files if path is not None}
-        if mine & taken:
+        resume = checkpoints.checked_resume(own.get("resume", False))
+        if not isinstance(resume, bool):
+            files.append(resume)
+        named = {os.path.realpath(os.fsdecode(path)) for path in files if path is not None}
+        if named & taken:
             raise ValueError("callbacks and resume must name files of each network's own, got "
-                             f"{_check.shown(min(mine & taken))} twice: give them in the jobs' "
+                             f"{_check.shown(min(named & taken))} twice: give them in the jobs' "
                              "dicts")
-        taken |= mine
+        taken |= named
 
 
 def mean_output(networks: Sequence[Network], a: ArrayLike) -> NDArray[Any]:

@@ -350,6 +350,21 @@ class Archive(Mapping[str, NDArray[Any]]):
         return len(self._members)
 
 
+def npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """
+    Read the header of a .npy: shape, whether the array lies column by column, and dtype.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    version = np.lib.format.read_magic(file)
+    read = (np.lib.format.read_array_header_1_0 if version == (1, 0)
+            else np.lib.format.read_array_header_2_0)
+    return read(file)
+
+
 @contextmanager
 def damaged(rule: str) -> Iterator[None]:
     """

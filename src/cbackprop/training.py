@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -68,10 +67,7 @@ def _prepared(
     engine = network.engine
     ranks.check(class_weight)
     shuffle = _check.boolean("shuffle", shuffle)
-    resume = bool(resume) if isinstance(resume, np.bool_) else resume
-    if not isinstance(resume, (bool, str, bytes, os.PathLike)):
-        raise TypeError(f"resume must be True, False or the path of a checkpoint, "
-                        f"got {_check.shown(resume)}")
+    resume = checkpoints.checked_resume(resume)
     share = 0.0
     if validation_split is not None:
         share = _check.number("validation_split", validation_split, 0, 1)

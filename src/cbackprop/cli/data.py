@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import Network, datasets, tables
+from cbackprop import Network, datasets, storage, tables
 from cbackprop.tables import Table
 from cbackprop.tables.frame import from_frame
 from cbackprop.tables.target import find
@@ -170,10 +170,7 @@ def _comes_in_sets(source: str) -> bool:
 
 def _are_bytes(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive, archive.open("x.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                else np.lib.format.read_array_header_2_0)
-        return bool(read(file)[2] == np.uint8)
+        return bool(storage.npy_header(file)[2] == np.uint8)
 
 
 def _table(x: NDArray[Any], y: NDArray[Any] | None, source: str) -> Table:
