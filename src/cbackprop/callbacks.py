@@ -744,6 +744,8 @@ def collected(
         found.append(one)
         if one.every is not None:
             _check.integer(f"every of {type(one).__name__}", one.every, 1)
+    if not found:
+        return found
     # Callbacks end in reverse order: one that restores the best parameters must end last. A
     # checkpoint holds what all others did at this step.
     found.sort(key=lambda one: (isinstance(one, Checkpoint) and one.last is not None,

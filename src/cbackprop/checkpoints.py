@@ -128,10 +128,12 @@ def checked_resume(resume: Any) -> bool | storage.Path_:
     TypeError
         If it is neither True, nor False, nor a path.
     """
-    if not isinstance(resume, (bool, np.bool_, str, bytes, os.PathLike)):
+    if isinstance(resume, (bool, np.bool_)):
+        return bool(resume)
+    if not isinstance(resume, (str, bytes, os.PathLike)):
         raise TypeError(f"resume must be True, False or the path of a checkpoint, "
                         f"got {_check.shown(resume)}")
-    return bool(resume) if isinstance(resume, np.bool_) else resume
+    return resume
 
 
 def is_begun(path: storage.Path_, callbacks: Iterable[Callback]) -> bool:

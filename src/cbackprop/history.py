@@ -250,8 +250,8 @@ class History:
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names of entries in the order of columns. Those of every history come first."""
     names = dict.fromkeys(names)
-    return (*(name for name in MEASURED if name in names),
-            *(name for name in names if name not in MEASURED))
+    return (*[name for name in MEASURED if name in names],
+            *[name for name in names if name not in MEASURED])
 
 
 def stalls(values: Iterable[float], patience: int, min_delta: float, minimize: bool) -> int:

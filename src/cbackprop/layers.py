@@ -35,6 +35,7 @@ CostLike: TypeAlias = (
 ROWS: list[Row] = [*table.ACTIVATIONS, *table.COSTS]
 NAMES = {_words.plain(name): row.name for row in ROWS for name in (row.name, *row.aliases)}
 ACTIVATIONS = frozenset(row.name for row in table.ACTIVATIONS)
+COSTS = {row.name: row for row in table.COSTS}
 
 
 def our_name(name: Any, known: Container[str]) -> Any:
@@ -225,11 +226,16 @@ def has_own(cost: Any, activations: Sequence[Any]) -> bool:
     return any(isinstance(function, Function) for function in functions)
 
 
+def cost_row(cost: Any) -> table.Cost | None:
+    """Return the row of a cost in the table; None if the cost is the user's own."""
+    name = cost[0] if isinstance(cost, tuple) else cost
+    return COSTS.get(name) if isinstance(name, str) else None
+
+
 def default_output(cost: Any) -> str | None:
     """Return the default output activation of a cost; None stands for the hidden layers'."""
-    name = cost[0] if isinstance(cost, tuple) else cost
-    found = [row.default_output for row in table.COSTS if row.name == name]
-    return found[0] if found else None
+    row = cost_row(cost)
+    return row.default_output if row else None
 
 
 def default_cost(output: Any) -> str:
@@ -240,9 +246,8 @@ def default_cost(output: Any) -> str:
 
 def threshold(cost: Any) -> float:
     """Return the threshold between the two classes of a single output: 0 for hinges, else 1/2."""
-    name = cost[0] if isinstance(cost, tuple) else cost
-    found = [row.threshold for row in table.COSTS if row.name == name]
-    return found[0] if found else 0.5
+    row = cost_row(cost)
+    return row.threshold if row else 0.5
 
 
 def in_our_words(asked: Any) -> Any:

@@ -85,10 +85,10 @@ def _prepared(
     chosen = ranks.first(lambda: None if eta is not None else default_eta.for_training(
         engine, examples, settings.optimizer, m))
     eta = schedules.schedule(chosen if eta is None else eta)
-    evaluation, test = (
-        None if data is None else engine.examples(
-            data, name, admit=engine.target_values.measured)
-        for data, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
+    measured = engine.target_values.measured
+    evaluation = None if evaluation_data is None else engine.examples(
+        evaluation_data, "evaluation_data", admit=measured)
+    test = None if test_data is None else engine.examples(test_data, "test_data", admit=measured)
     kind = metrics.kind_for(engine, examples, network.trained_on if not network.history else None)
     metrics.check_class_weight(class_weight, kind)
     training = Training(
@@ -172,7 +172,8 @@ class Training:
         self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
         self.order, self.by_weight, self.split = order, by_weight, split
         self.steps = -(-self.n // self.m)  # of an epoch
-        self.others, self.given = dict(asked or {}), given or examples
+        self.others = dict(asked or {})
+        self.given = examples if given is None else given
         self.resume, before = resume is True, network.history
         self.checkpoint: checkpoints.Point | None = None
         if not isinstance(resume, bool):
@@ -206,8 +207,7 @@ class Training:
             self.saved: Snapshot | None = None  # from before the epoch
             point, self.checkpoint = self.checkpoint, None
             self.history = history = self.go_on(point) if point else self.first_history()
-            with suppress(StopTraining), self.ranks.running(), ExitStack() as ends:
-                ends.callback(self.ranks.settle, self.engine)
+            with suppress(StopTraining), self.ranks.running(self.engine), ExitStack() as ends:
                 self.ranks.together(lambda: self.train_epochs(ends, point))
             return history
 
@@ -223,8 +223,7 @@ class Training:
 
     def enter(self, ends: ExitStack) -> None:
         """Begin with what the callbacks do first; `ends` calls what they do last."""
-        ends.callback(self.forget, self.network.trained_on)
-        ends.callback(self.examples.close)
+        ends.callback(self.leave, self.network.trained_on)
         self.network.trained_on = self.kind or self.network.trained_on
         for callback in self.callbacks:
             callback.asked, callback.training_state = self.asked, self.state
@@ -267,10 +266,11 @@ class Training:
             "entries of the history": self.recorded()}
         return checkpoints.asked(arguments, self.callbacks, self.given)
 
-    def forget(self, trained_on: metrics.Kind | None) -> None:
-        """Restore what the network remembered before, if no epoch was completed."""
+    def leave(self, trained_on: metrics.Kind | None) -> None:
+        """Restore what the network remembered before, if no epoch was completed; end the reader."""
         if not self.history:
             self.network.trained_on = trained_on
+        self.examples.close()
 
     def recorded(self) -> tuple[str, ...]:
         """Return the entries of the history that are filled."""

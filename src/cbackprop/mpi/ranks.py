@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import re
 import zlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -235,9 +235,14 @@ class Ranks(SingleProcess):
         """Copy rank 0's arena to all ranks."""
         messages.wait(self._comm.Ibcast(arena, root=0).Test)
 
-    def running(self) -> AbstractContextManager[None]:
-        """Count the training while it runs, as often as ranks share this one's cores."""
-        return thread_choice.running(self._sharing)
+    @contextmanager
+    def running(self, engine: Any) -> Iterator[None]:
+        """Count the training as often as ranks share cores; all end with rank 0's parameters."""
+        with thread_choice.running(self._sharing):
+            try:
+                yield
+            finally:
+                self.settle(engine)
 
     # ---- an epoch ----
 

@@ -64,8 +64,8 @@ class SingleProcess:
     def settle(self, engine: Any) -> None:
         """Give all ranks the parameters of rank 0, where they differ."""
 
-    def running(self) -> AbstractContextManager[None]:
-        """Count the training while it runs, so that several share the cores."""
+    def running(self, engine: Any) -> AbstractContextManager[None]:
+        """Count the training of an engine while it runs, so that several share the cores."""
         return thread_choice.running()
 
     def order(self, examples: Any, seed: int | None, m: int) -> Any:
