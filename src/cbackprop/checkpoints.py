@@ -119,9 +119,9 @@ def read(path: storage.Path_, network: Model, asked: dict[str, Any]) -> Point:
                      _check.items(saved["callbacks"], "callbacks must be a list"))
 
 
-def checked_resume(resume: Any) -> bool | storage.Path_:
+def checked_resume(resume: Any) -> bool | str:
     """
-    Return the argument `resume` of SGD.
+    Return the argument `resume` of SGD: whether to go on, or a path.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def checked_resume(resume: Any) -> bool | storage.Path_:
     if not isinstance(resume, (str, bytes, os.PathLike)):
         raise TypeError(f"resume must be True, False or the path of a checkpoint, "
                         f"got {_check.shown(resume)}")
-    return resume
+    return os.fsdecode(resume)
 
 
 def is_begun(path: storage.Path_, callbacks: Iterable[Callback]) -> bool:

@@ -127,7 +127,7 @@ def _check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
         resume = checkpoints.checked_resume(own.get("resume", False))
         if not isinstance(resume, bool):
             files.append(resume)
-        named = {os.path.realpath(os.fsdecode(path)) for path in files if path is not None}
+        named = {os.path.realpath(path) for path in files if path is not None}
         if named & taken:
             raise ValueError("callbacks and resume must name files of each network's own, got "
                              f"{_check.shown(min(named & taken))} twice: give them in the jobs' "
