@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import operator
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -88,9 +89,13 @@ class Ensemble:
         return len(self.networks)
 
     def __getitem__(self, at: int) -> Network:
-        if not -len(self) <= at < len(self):
-            raise IndexError(f"there are {len(self)} networks, got the index {at}")
-        return self.networks[at]
+        try:
+            return self.networks[operator.index(at)]
+        except TypeError:
+            raise TypeError("the index of a network must be an integer, "
+                            f"got {_check.shown(at)}") from None
+        except IndexError:
+            raise IndexError(f"there are {len(self)} networks, got the index {at}") from None
 
     def __iter__(self) -> Iterator[Network]:
         return iter(self.networks)
@@ -176,12 +181,15 @@ class Ensemble:
 
     def _weights(self, sample_weight: Any) -> list[Any]:
         """Return the weights of the examples for each network."""
-        if sample_weight is None or np.ndim(sample_weight) != 2:
-            return [sample_weight] * len(self)
-        if len(sample_weight) != len(self):
+        if sample_weight is None:
+            return [None] * len(self)
+        given = arrays.numbers(sample_weight, "sample_weight")
+        if given.ndim != 2:
+            return [given] * len(self)
+        if len(given) != len(self):
             raise ValueError(f"sample_weight must be (n,), or ({len(self)}, n) for {len(self)} "
-                             f"networks, got {np.shape(sample_weight)}")
-        return list(sample_weight)
+                             f"networks, got {given.shape}")
+        return list(given)
 
     def _check(self, first: Training, training: Training, same_order: bool) -> None:
         found = lanes.obstacle_in_training(training)

@@ -323,8 +323,9 @@ def _network(given: dict[str, Any], training_data: Any) -> Network:
 
 def _sizes(hidden: Any, data: Any) -> list[Any]:
     """Return the sizes of a network, whose first and last are the data's."""
-    between = [hidden] if isinstance(hidden, (int, np.integer)) else _check.items(
+    given = [hidden] if isinstance(hidden, (int, np.integer)) else _check.items(
         hidden, "hidden must be the size of a layer, or a list of them")
+    between = [_check.integer("hidden", size, 1) for size in given]
     shapes = [_shape(part) for part in data] if isinstance(data, tuple) and len(data) == 2 else []
     if [len(shape) for shape in shapes] not in ([2, 1], [2, 2]):
         got = f"shapes {shapes[0]} and {shapes[1]}" if shapes else f"a {type(data).__name__}"
