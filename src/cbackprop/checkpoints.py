@@ -114,6 +114,8 @@ def read(path: storage.Path_, network: Model, asked: dict[str, Any]) -> Point:
             _check.integer("seed", position.seed, 0, 2**64 - 1)
         if not math.isfinite(position.cost + position.seconds):
             raise ValueError(f"cost {position.cost} and seconds {position.seconds}")
+        # One type of products has one layout of the parameters.
+        state["settings"]["compute_dtype"] = network.compute_dtype
         return Point(type(network).of(state, name), history, position,
                      _check.boolean("stopped", saved["stopped"]),
                      _check.items(saved["callbacks"], "callbacks must be a list"))

@@ -30,6 +30,8 @@ def obstacle(network: Model) -> str | None:
     engine = network.engine
     if layers.has_own(engine.cost, engine.activations):
         return "an activation or a cost of the user's own"
+    if engine.compute_dtype != engine.dtype:
+        return f"compute_dtype={engine.compute_dtype!r}"
     return None
 
 

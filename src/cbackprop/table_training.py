@@ -120,7 +120,7 @@ def train_table(
     source: Any, target: str | int | Sequence[str | int] | None = None, *,
     kind: str | None = None, left_out: str | Sequence[str] = (), test_split: Any = 0.0,
     seed: int | np.random.Generator | None = None, dtype: str = "float32",
-    callbacks: Sequence[Any] = (), **given: Any,
+    compute_dtype: str | None = None, callbacks: Sequence[Any] = (), **given: Any,
 ) -> TableTraining:
     """
     Read a table, choose what is not given, and train a network.
@@ -145,6 +145,8 @@ def train_table(
         It draws the network's weights and the rows that are held out.
     dtype : {"float32", "float64"}
         The real type of the network.
+    compute_dtype : {"bfloat16", "auto"}, optional
+        What products multiply, as for `Network`.
     callbacks : list of Callback
         Callbacks besides early stopping.
     **given
@@ -173,7 +175,7 @@ def train_table(
     target: column 'species', whose name means target
     """
     training = prepare_table(source, target, kind=kind, left_out=left_out, test_split=test_split,
-                             seed=seed, dtype=dtype, **given)
+                             seed=seed, dtype=dtype, compute_dtype=compute_dtype, **given)
     training.run(callbacks)
     return training
 
@@ -182,14 +184,14 @@ def prepare_table(
     source: Any, target: str | int | Sequence[str | int] | None = None, *,
     kind: str | None = None, left_out: str | Sequence[str] = (), test_split: Any = 0.0,
     seed: int | np.random.Generator | None = None, dtype: str = "float32",
-    threads: int | None = None, **given: Any,
+    compute_dtype: str | None = None, threads: int | None = None, **given: Any,
 ) -> TableTraining:
     """
     Do what `train_table` does before it trains: read, decide, and make the network.
 
     Parameters
     ----------
-    source, target, kind, left_out, test_split, seed, dtype, **given
+    source, target, kind, left_out, test_split, seed, dtype, compute_dtype, **given
         As for `train_table`.
     threads : int, optional
         The most to use, as for `Network`.
@@ -251,7 +253,8 @@ def prepare_table(
             raise TypeError(f"{rule}, got {hidden!r}")
         given["sizes"] = [columns, *_check.items(hidden, rule), outputs]
     decided = settings.decide(chosen.kind, len(rows), columns, outputs, **given)
-    network = Network(**decided.network(), dtype=dtype, seed=generator, threads=threads)
+    network = Network(**decided.network(), dtype=dtype, compute_dtype=compute_dtype, seed=generator,
+                      threads=threads)
     network.preprocessing = preprocessing
     parts = dict(zip(ROWS, (training, validation, test), strict=True))
     made = TableTraining(network, table, chosen, decided, parts)

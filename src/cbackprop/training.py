@@ -101,7 +101,8 @@ def _prepared(
         threads=engine.threads if threads is None else thread_choice.checked(threads),
         order=None if shuffle else itertools.repeat(examples.order(None, m)).__next__,
         split=split, resume=resume,
-        asked={"shuffle": shuffle, "validation_split": share, "skip_zeros": skip_zeros},
+        asked={"shuffle": shuffle, "validation_split": share, "skip_zeros": skip_zeros,
+               "compute_dtype": network.compute_dtype},
         given=given, ranks=ranks)
     if callback is not None:
         _words.warn("callback is deprecated, and will be removed in the next version: "

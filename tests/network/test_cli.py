@@ -818,7 +818,7 @@ def test_an_instruction_set_that_there_is_not(isa):
                           capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == ("cbackprop: error: CBACKPROP_ISA must be one of "
-                           f"['baseline', 'v3', 'v4'], got '{isa}'\n")
+                           f"['baseline', 'v3', 'v4', 'v4bf16'], got '{isa}'\n")
 
 
 @pytest.mark.parametrize(("flag", "value"), [

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from cbackprop import __version__, _words, initializers, layers, optimizers
+from cbackprop import __version__, _words, initializers, layers, optimizers, precision
 from cbackprop.cli import saved
 from cbackprop.cli.bench import bench
 from cbackprop.cli.data import NAMES
@@ -20,8 +20,9 @@ from cbackprop.core import _dispatch, table
 from cbackprop.tables.settings import FLAGS, NETWORK, TRAINING
 from cbackprop.tables.target import KIND_BY_NAME
 
-ARGUMENTS = (*NETWORK, *TRAINING, "hidden", "target", "kind", "left_out", "test_split", "text",
-             "dropout", "threads", "dtype", "seed")  # that errors and warnings speak of
+ARGUMENTS = (  # that errors and warnings speak of
+    *NETWORK, *TRAINING, "hidden", "target", "kind", "left_out", "test_split", "text", "dropout",
+    "threads", "dtype", "compute_dtype", "seed")
 TEXT = r"""(?:'[^']*'|"[^"]*")"""
 DATA = ("mnist (the bundled 6,000 digits), mnist-full, a folder of MNIST's files, a table (CSV in "
         "any dialect, .npy, .npz, Parquet, Arrow, Excel, packed by gzip or not), the book's .pkl, "
@@ -334,6 +335,9 @@ def _add_made(group: Any, threads: bool) -> None:
     group.add_argument("--seed", type=seed, default=0, metavar="N",
                        help="of everything drawn at random (default: %(default)s)")
     if threads:
+        group.add_argument("--compute-dtype", choices=[precision.BFLOAT16, precision.AUTO],
+                           help="what products multiply, with --dtype float32; \"cbackprop info\" "
+                                "says whether bfloat16 is fast here (default: as --dtype)")
         group.add_argument("--threads", type=int, metavar="N",
                            help="the most to use (default: all that are worth it)")
 

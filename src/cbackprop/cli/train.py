@@ -93,7 +93,7 @@ def _prepared(args: argparse.Namespace) -> tuple[data.Data, ImageTraining | Tabl
     as_images = args.kind in (None, "classification") and args.target is None and not args.left_out
     loaded = data.load(args.data, args.text, images=as_images or args.book)
     given = {name: getattr(args, name) for name in (*NETWORK, *TRAINING, "hidden")}
-    made = {"seed": args.seed, "dtype": args.dtype, "threads": args.threads}
+    made = {name: getattr(args, name) for name in ("seed", "dtype", "compute_dtype", "threads")}
     if loaded.table is None and (args.target or args.left_out):
         raise ValueError(f"--target and --left-out must be of a table, got {args.data}, images "
                          f"and their labels")
@@ -123,7 +123,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
     for size in args.hidden or ():
         _check.integer("hidden", size, 1)
     sizes = args.sizes or [1, *(args.hidden or [1]), 1]
-    given = {name: getattr(args, name) for name in (*NETWORK, "threads")
+    given = {name: getattr(args, name) for name in (*NETWORK, "dtype", "compute_dtype", "threads")
              if name not in ("sizes", "initializer") and getattr(args, name) is not None}
     net = Network(sizes, **given, initializer="zeros")
     options = {"eta": 1.0} | {

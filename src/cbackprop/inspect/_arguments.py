@@ -52,7 +52,7 @@ def data_set(net: Any, examples: Any) -> Any:
 def in_float64(net: Any) -> Network:
     """Return a float64 copy, whose parameters may be changed."""
     net = network(net)
-    settings = net.settings() | {"dtype": "float64"}
+    settings = net.settings() | {"dtype": "float64", "compute_dtype": None}
     made = Network(**settings, initializer=(list(net.weights), list(net.biases)))
     made.preprocessing, made.classes = net.preprocessing, net.classes
     return made
