@@ -90,7 +90,7 @@ class _Lockstep:
         for at, training in enumerate(self.trainings):
             self.outcomes[at] = training.history = training.first_history()
             training.enter(ends)
-            self.active[at] = self.left(at) > 0
+            self.active[at] = self.epochs_left(at) > 0
         seconds = 0.0
         while self.active.any():
             epochs = self.epochs(seconds)
@@ -99,10 +99,10 @@ class _Lockstep:
             seconds = (time.perf_counter() - start) / epochs
             share = seconds / len(self.trainings)
             for at in _indices(before):
-                self.settle(at, costs[:, at].tolist(), float(etas[at, -1]), share)
+                self.record(at, costs[:, at].tolist(), float(etas[at, -1]), share)
         return self.outcomes
 
-    def left(self, at: int) -> int:
+    def epochs_left(self, at: int) -> int:
         """Return the number of epochs that a training has before it."""
         history = self.trainings[at].history
         return history.epochs - len(history)
@@ -110,13 +110,13 @@ class _Lockstep:
     def epochs(self, seconds: float) -> int:
         """Return the number of epochs of the next call of the core."""
         ongoing = [self.trainings[at] for at in _indices(self.active)]
-        if any(self.looks(training) for training in ongoing):
+        if any(self.is_watched(training) for training in ongoing):
             return 1
-        left = min(self.left(at) for at in _indices(self.active))
+        left = min(self.epochs_left(at) for at in _indices(self.active))
         return min(left, max(1, int(CALL_SECONDS / seconds))) if seconds else 1
 
-    def looks(self, training: Training) -> bool:
-        """Return whether something of a training needs to be asked after each epoch."""
+    def is_watched(self, training: Training) -> bool:
+        """Return whether something has to see a training after each epoch."""
         if training.monitors or not isinstance(training.eta, schedules.Constant) or training.order:
             return True
         return any(overrides(each, method) for each in training.callbacks
@@ -186,7 +186,7 @@ class _Lockstep:
             (every if own is None else own)[every if order is None else order]
             for own, order in zip(selected, orders, strict=True)], np.int32)
 
-    def settle(self, at: int, costs: Iterable[float], eta: float, seconds: float) -> None:
+    def record(self, at: int, costs: Iterable[float], eta: float, seconds: float) -> None:
         """Record the epochs of one network, and ask its callbacks whether to go on."""
         training = self.trainings[at]
         measure, end = ([getattr(each, method) for each in training.callbacks
@@ -205,4 +205,4 @@ class _Lockstep:
             except StopTraining:
                 self.active[at] = 0
                 return
-        self.active[at] &= self.left(at) > 0
+        self.active[at] &= self.epochs_left(at) > 0

@@ -80,9 +80,9 @@ def _prepared(
     split = held_out.Split(given, share, shuffle) if share else None
     examples = split.training if split else given
     epochs = _check.integer("epochs", epochs, 0)
-    m = _check.integer("mini_batch_size", mini_batch_size, 1, ranks.rows(len(examples)))
+    m = _check.integer("mini_batch_size", mini_batch_size, 1, ranks.total_rows(len(examples)))
     settings = optimizers.training_options(len(network.sizes) - 1, **options)
-    chosen = ranks.first(lambda: None if eta is not None else default_eta.for_training(
+    chosen = ranks.from_rank_0(lambda: None if eta is not None else default_eta.for_training(
         engine, examples, settings.optimizer, m))
     eta = schedules.schedule(chosen if eta is None else eta)
     measured = engine.target_values.measured
@@ -101,8 +101,8 @@ def _prepared(
         threads=engine.threads if threads is None else thread_choice.checked(threads),
         order=None if shuffle else itertools.repeat(examples.order(None, m)).__next__,
         split=split, resume=resume,
-        asked={"shuffle": shuffle, "validation_split": share, "skip_zeros": skip_zeros,
-               "compute_dtype": network.compute_dtype},
+        others={"shuffle": shuffle, "validation_split": share, "skip_zeros": skip_zeros,
+                "compute_dtype": network.compute_dtype},
         given=given, ranks=ranks)
     if callback is not None:
         _words.warn("callback is deprecated, and will be removed in the next version: "
@@ -140,7 +140,7 @@ class Training:
     resume : bool, str or path-like
         Whether the training continues the network's history and its steps; or the checkpoint from
         which it goes on.
-    asked : dict, optional
+    others : dict, optional
         Other arguments of SGD that a checkpoint has to have in common.
     given : Examples, optional
         All examples, before the split.
@@ -162,23 +162,23 @@ class Training:
         callbacks: Sequence[Callback] = (),
         threads: int | None = None, order: Callable[[], Any] | None = None,
         by_weight: float | None = None, split: held_out.Split | None = None,
-        resume: bool | storage.Path_ = False, asked: Mapping[str, Any] | None = None,
+        resume: bool | storage.Path_ = False, others: Mapping[str, Any] | None = None,
         given: Examples | None = None, ranks: SingleProcess | None = None,
     ) -> None:
         self.ranks = ranks or SingleProcess()
-        self.n = self.ranks.rows(len(examples))
+        self.n = self.ranks.total_rows(len(examples))
         self.network, self.engine = network, network.engine
         self.examples, self.epochs, self.m = examples, epochs, mini_batch_size
         self.eta, self.options, self.threads = eta, options, threads
         self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
         self.order, self.by_weight, self.split = order, by_weight, split
         self.steps = -(-self.n // self.m)  # of an epoch
-        self.others = dict(asked or {})
+        self.others = dict(others or {})
         self.given = examples if given is None else given
         self.resume, before = resume is True, network.history
         self.checkpoint: checkpoints.Point | None = None
         if not isinstance(resume, bool):
-            self.checkpoint = self.ranks.first(lambda: checkpoints.read(
+            self.checkpoint = self.ranks.from_rank_0(lambda: checkpoints.read(
                 resume, network, self.shared) if checkpoints.is_begun(resume, self.callbacks)
                 else None)
         if self.resume and before is not None and before.recorded != self.recorded():
@@ -201,7 +201,7 @@ class Training:
     def _run(self) -> History:
         with self.engine.exclusive():
             self.ranks.agree(self)
-            self.tuner = self.engine.tuner(self.ranks.own(self.m))
+            self.tuner = self.engine.tuner(self.ranks.own_rows(self.m))
             # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
@@ -220,7 +220,7 @@ class Training:
         for epoch in range(0 if self.stopped else self.history.epochs - len(self.history)):
             self.epoch(first=epoch == 0)
             self.call([callback.on_epoch_end for callback in self.callbacks])
-            self.ranks.settle(self.engine)
+            self.ranks.synchronize(self.engine)
 
     def enter(self, ends: ExitStack) -> None:
         """Begin with what the callbacks do first; `ends` calls what they do last."""
@@ -299,9 +299,9 @@ class Training:
         engine, ranks = self.engine, self.ranks
         for callback in self.callbacks:
             callback.on_epoch_begin(self.network, self.history)
-        ranks.settle(engine)
+        ranks.synchronize(engine)
         step, start = self.history.steps, time.perf_counter()
-        etas = ranks.first(
+        etas = ranks.from_rank_0(
             lambda: schedules.rates(self.eta.watch(self.history), step, self.steps))
         if first:
             self.begin(float(etas[0]))
@@ -315,7 +315,7 @@ class Training:
         seconds = at.seconds + time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
-            until = ranks.first(functools.partial(self.until, step + done)) - step
+            until = ranks.from_rank_0(functools.partial(self.until, step + done)) - step
             team = self.tuner.threads(self.threads)
             try:
                 rows, asked, until, cost = ranks.train(self, order, etas, done, until, cost, team)
@@ -337,8 +337,8 @@ class Training:
                        if (step + done) % (callback.every or 1) == 0], step + done)
         for callback in self.callbacks:
             callback.on_measure(self.network, self.history)
-        ranks.settle(engine)
-        self.record(cost, float(etas[-1]), ranks.first(lambda: seconds))
+        ranks.synchronize(engine)
+        self.record(cost, float(etas[-1]), ranks.from_rank_0(lambda: seconds))
 
     def record(self, cost: float, eta: float, seconds: float) -> None:
         """Add an epoch to the history: its sum of costs, last learning rate and time."""

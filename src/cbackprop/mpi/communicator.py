@@ -31,7 +31,9 @@ def duplicated(comm: Any) -> Duplicate:
         raise TypeError(f"{rule}, got {_check.shown(comm)}")
     from mpi4py import MPI
 
-    if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:
+    if comm == MPI.COMM_NULL:  # freed, or that of a rank outside of a Split
+        raise TypeError(f"{rule}, got MPI.COMM_NULL")
+    if not isinstance(comm, MPI.Intracomm):
         raise TypeError(f"{rule}, got {_check.shown(comm)}")
     found: Duplicate | None = comm.Get_attr(_key())
     if found is None:

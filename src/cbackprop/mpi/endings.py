@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import signal
 import sys
 import threading
@@ -53,15 +52,6 @@ def of_all_ranks(error: BaseException, rank: int) -> BaseException:
     return error
 
 
-def sendable(error: BaseException) -> BaseException:
-    """Return an error that other processes can make again: this one, or one with its text."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever its class does
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
-
-
 def common(
     errors: dict[int, BaseException], rank: int, size: int, own: BaseException | None
 ) -> BaseException:
@@ -84,6 +74,8 @@ def common(
         return of_all_ranks(own or error, rank)
     if chosen == rank and own is not None:
         return of_all_ranks(own, rank)
+    if isinstance(error, SystemExit):  # Python prints what is no number
+        return of_all_ranks(error, rank)
     text = f"rank {chosen}: {str(error) or type(error).__name__}"
     try:
         named = type(error)(text)

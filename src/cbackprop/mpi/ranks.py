@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check, thread_choice
+from cbackprop._endings import sendable
 from cbackprop.mpi import communicator, endings, messages
 from cbackprop.mpi.exchange import SUMS, Exchange, Stopped
 from cbackprop.mpi.shares import Deal, share
@@ -82,7 +83,7 @@ class Ranks(SingleProcess):
         """
         error = error or self._interrupts.error()
         said = messages.gathered(
-            self._comm, (what, value, None if error is None else endings.sendable(error)))
+            self._comm, (what, value, None if error is None else sendable(error)))
         errors = {rank: theirs for rank, (_, _, theirs) in enumerate(said) if theirs is not None}
         if errors:
             raise endings.common(errors, self.rank, self.size, error) from None
@@ -106,7 +107,7 @@ class Ranks(SingleProcess):
             self._gather("an end")
         return result
 
-    def first(self, work: Callable[[], T]) -> T:
+    def from_rank_0(self, work: Callable[[], T]) -> T:
         """Do some work on rank 0, and return its result on all ranks."""
         result: T = self._gather("a result", work() if self.rank == 0 else None)[0]
         return result
@@ -119,7 +120,7 @@ class Ranks(SingleProcess):
         """Return this rank's part of rows that all ranks have."""
         return share(rows, self.rank, self.size) if len(rows) else rows
 
-    def rows(self, n: int) -> int:
+    def total_rows(self, n: int) -> int:
         """Return how many rows all ranks have, if this one has n."""
         rows = self._gather("the number of rows", n)
         self.shared = {"rows of each rank": rows, "average_every": self.average_every,
@@ -199,7 +200,7 @@ class Ranks(SingleProcess):
     def _take_over(self, network: Any) -> None:
         """Take the parameters, random state, optimizer's state and history of rank 0."""
         engine = network.engine
-        random, memory, history = self.first(lambda: (
+        random, memory, history = self.from_rank_0(lambda: (
             engine.random, engine.optimizer_state and engine.optimizer_state.__getstate__(),
             network.history))
         self._broadcast(engine.core.parameters)
@@ -225,7 +226,7 @@ class Ranks(SingleProcess):
                     last = begins[layer]
         return Exchange(self._comm, engine.build.aligned, pieces, SUMS[self.reduce_dtype])
 
-    def settle(self, engine: Any) -> None:
+    def synchronize(self, engine: Any) -> None:
         """Give all ranks the parameters of rank 0, where they differ."""
         parameters = engine.core.parameters
         if len(set(self._gather("a checksum", zlib.crc32(parameters)))) > 1:
@@ -242,7 +243,7 @@ class Ranks(SingleProcess):
             try:
                 yield
             finally:
-                self.settle(engine)
+                self.synchronize(engine)
 
     # ---- an epoch ----
 
@@ -251,7 +252,7 @@ class Ranks(SingleProcess):
         assert seed is not None  # it was drawn just before
         return examples.order((seed + self.rank * GOLDEN) % 2**64, m)
 
-    def own(self, m: int) -> int:
+    def own_rows(self, m: int) -> int:
         """Return about how many rows of a mini-batch this rank has."""
         return -(-m // self.size)
 

@@ -35,7 +35,7 @@ class SingleProcess:
         """Do some work on all ranks. What one of them raises, all raise."""
         return work()
 
-    def first(self, work: Callable[[], T]) -> T:
+    def from_rank_0(self, work: Callable[[], T]) -> T:
         """Do some work on rank 0, and return its result on all ranks."""
         return work()
 
@@ -47,7 +47,7 @@ class SingleProcess:
         """Return this rank's part of rows that all ranks have."""
         return rows
 
-    def rows(self, n: int) -> int:
+    def total_rows(self, n: int) -> int:
         """Return how many rows all ranks have, if this one has n."""
         return n
 
@@ -61,7 +61,7 @@ class SingleProcess:
     def agree(self, training: Any) -> None:
         """See that all ranks train alike, and begin where rank 0 is."""
 
-    def settle(self, engine: Any) -> None:
+    def synchronize(self, engine: Any) -> None:
         """Give all ranks the parameters of rank 0, where they differ."""
 
     def running(self, engine: Any) -> AbstractContextManager[None]:
@@ -72,7 +72,7 @@ class SingleProcess:
         """Return the order of an epoch for a seed."""
         return examples.order(seed, m)
 
-    def own(self, m: int) -> int:
+    def own_rows(self, m: int) -> int:
         """Return about how many rows of a mini-batch this rank has."""
         return m
 
