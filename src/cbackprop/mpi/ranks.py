@@ -303,6 +303,7 @@ class Ranks(SingleProcess):
             step for step in range(done + 1, until + 1)
             if (epoch + step) % k == 0 or step == training.steps]
         exchange.begin(until - done if k is None else len(averages))
+        self._steps_taken = state.steps
         while done < until:
             part = self._part(engine, training.examples, order, done,
                               averages[0] if averages else until)
@@ -330,8 +331,14 @@ class Ranks(SingleProcess):
             self._exchange.poll()
 
     def _average(self, state: Any, parameters: NDArray[Any], done: int) -> None:
-        """Average parameters and the optimizer's state, by the rows since the last time."""
+        """
+        Average parameters and the optimizer's state, by the rows since the last time.
+
+        Ranks then agree on the number of steps, too: one without rows of a mini-batch took none.
+        """
         since, self._since = self._since, done
+        self._steps_taken += np.count_nonzero(self._divisors[since:done])
+        state.steps = self._steps_taken
         share = (self._starts[done] - self._starts[since]) / (self._ends[done] - self._ends[since])
         arenas = parameters, *state.slots
         summed = self._exchange.arena.reshape(len(arenas), -1)
