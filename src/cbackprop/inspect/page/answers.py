@@ -22,7 +22,7 @@ from cbackprop.inspect.derivatives import input_gradient
 from cbackprop.inspect.explain import explain
 from cbackprop.inspect.gradient_check import quotient
 from cbackprop.inspect.paths import paths
-from cbackprop.layers import described
+from cbackprop.layers import by_neuron, described
 
 MOST = 10  # neurons of a layer that are drawn, and terms of a sum that are written
 DZ = np.round(np.linspace(-2, 2, 41), 10)  # what the demon adds
@@ -122,11 +122,8 @@ def pixels(net: Any, x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
 def activations(net: Any) -> list[list[str]]:
     """Return the activation of every neuron, layer by layer from the first of weights."""
     own = _arguments.network(net)
-    found = []
-    for size, layer in zip(own.sizes[1:], own.engine.activations, strict=True):
-        runs = layer if isinstance(layer, list) else [(layer, size)]
-        found.append([described(function) for function, count in runs for _ in range(count)])
-    return found
+    return [list(map(described, neurons))
+            for neurons in by_neuron(own.sizes, own.engine.activations)]
 
 
 # ---- equations ----
