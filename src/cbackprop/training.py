@@ -89,7 +89,8 @@ def _prepared(
     evaluation = None if evaluation_data is None else engine.examples(
         evaluation_data, "evaluation_data", admit=measured)
     test = None if test_data is None else engine.examples(test_data, "test_data", admit=measured)
-    kind = metrics.kind_for(engine, examples, network.trained_on if not network.history else None)
+    kind = metrics.kind_for(engine, examples, network.trained_on if not network.history else None,
+                            ranks.merged)
     metrics.check_class_weight(class_weight, kind)
     training = Training(
         network, examples, epochs, m, eta, settings,

@@ -125,12 +125,32 @@ def in_order(rows, m):
 
 
 def together():
+    kinds()
     metrics()
     stopping()
     going_on()
     from_a_checkpoint()
     from_streams()
     sparse_rows()
+
+
+def kinds():
+    """The kind of the targets is that of all rows, whatever the share of one rank looks like."""
+    x = np.random.default_rng(RANK).normal(size=(12, 3))
+    for y, output, name in (
+        ([0.0] * 12 if RANK == 0 else x[:, 0], "identity", "numbers"),
+        ([3.0] * 12 if RANK == 0 else [4.0] * 12, "identity", "classes"),
+        ([[0, 1, 0]] * 12 if RANK == 0 else [[1, 1, 0]] * 12, "sigmoid", "labels"),
+        ([[0, 1, 0]] * 12 if RANK == 0 else [[0.5, 0.25, 0.25]] * 12, "sigmoid", "classes"),
+    ):
+        y = np.array(y, float).reshape(12, -1)
+        net = network((3, y.shape[1]), output_activation=output)
+        every = np.concatenate(COMM.allgather(y))
+        net.SGD((x, y), 1, 5, 0.01, (x, y), comm=COMM)
+        alone = network((3, y.shape[1]), output_activation=output)
+        alone.SGD((np.resize(x, (len(every), 3)), every), 1, 5, 0.01)
+        assert net.trained_on == alone.trained_on, (net.trained_on, alone.trained_on)
+        assert net.trained_on.name == name
 
 
 def metrics():
