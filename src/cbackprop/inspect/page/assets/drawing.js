@@ -3,9 +3,10 @@
 // Size says how much, and a dash or a hollow disc says that a number is negative: colour only
 // repeats it.
 
-import { el, svg, show, choice, labelled, plural } from "./dom.js";
+import { el, svg, redraw, show, choice, labelled, plural } from "./dom.js";
 
 const RADIUS = 15;
+const STEP = 5; // pixels that a neuron is dragged for each step of the demon
 const EDGES = { w: "weight w", nabla_w: "gradient ∂C/∂w" };
 
 export function describe(layers, layer, j, deltas) {
@@ -17,15 +18,19 @@ export function describe(layers, layer, j, deltas) {
   return words.join(", ");
 }
 
+// The numbers of what is drawn here: layer and neuron, or layer and both neurons of a weight.
+const numbersOf = (node, name) => node.closest(`[data-${name}]`)?.dataset[name].split(" ").map(Number);
+const placeOf = (node) => numbersOf(node, "place");
+
 export class Drawing {
-  constructor(place, { onNeuron, onEdge }) {
-    this.onNeuron = onNeuron;
-    this.onEdge = onEdge;
+  constructor(place, { onNeuron, onEdge, onDrag }) {
+    Object.assign(this, { onNeuron, onEdge, onDrag });
     this.edges = "w";
     this.focus = [1, 0];
     this.lit = [];
     this.stage = { forward: Infinity, backward: Infinity };
     this.selected = null;
+    this.demon = null;
     this.canvas = el("div", { class: "canvas" });
     this.legend = el("p", { class: "legend" });
     place.append(
@@ -34,6 +39,42 @@ export class Drawing {
         this.draw();
       })), this.canvas, this.legend);
     new ResizeObserver(() => this.draw()).observe(this.canvas);
+    this.canvas.addEventListener("click", ({ target }) => {
+      const [node, edge] = [placeOf(target), numbersOf(target, "edge")];
+      if (node) this.take(...node);
+      else if (edge) this.onEdge(...edge);
+    });
+    this.canvas.addEventListener("focusin", ({ target }) => {
+      const [layer, j] = placeOf(target);
+      this.focus = [layer, this.layers[layer - 1].drawn.indexOf(j)];
+    });
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.followPointer();
+  }
+
+  // A neuron that is dragged up or down has its z changed by the demon. A click would go to whoever
+  // has the pointer, so the canvas takes it when it is moved, and not before.
+  followPointer() {
+    let from = null;
+    const begin = (event) => {
+      const [layer, j] = placeOf(event.target) ?? [1];
+      from = layer > 1 && event.isPrimary && event.button === 0 ? { layer, j, y: event.clientY } : null;
+    };
+    const move = (event) => {
+      const steps = Math.round((from.y - event.clientY) / STEP);
+      if (!from.moves) {
+        if (!steps) return;
+        from.moves = true;
+        this.canvas.setPointerCapture(event.pointerId);
+        this.onNeuron(from.layer, from.j);
+      }
+      this.onDrag(steps);
+    };
+    this.canvas.addEventListener("pointerdown", begin);
+    this.canvas.addEventListener("pointermove", (event) => { if (from) move(event); });
+    // A finger would scroll the page: touch-action says nothing of what is within an SVG.
+    this.canvas.addEventListener("touchmove", (event) => { if (from) event.preventDefault(); }, { passive: false });
+    for (const end of ["pointerup", "pointercancel"]) this.canvas.addEventListener(end, () => { from = null; });
   }
 
   show(example, names) {
@@ -55,6 +96,13 @@ export class Drawing {
 
   select(selected) {
     this.selected = selected;
+    this.demon = null;
+    this.draw();
+  }
+
+  // What the demon does to the chosen neuron.
+  tell(demon) {
+    this.demon = demon;
     this.draw();
   }
 
@@ -102,12 +150,12 @@ export class Drawing {
       neurons.push(this.heading(layer, at, height));
       for (const row of layer.drawn.keys()) neurons.push(this.neuron(layer, at, row));
     }
-    this.root = svg("svg", {
+    const like = svg("svg", {
       viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
       "aria-label": "The network. Arrow keys go from neuron to neuron, Enter looks closer.",
-      on: { keydown: (event) => this.key(event) },
-    }, svg("g", { class: "edges", "aria-hidden": "true" }, edges), neurons);
-    this.canvas.replaceChildren(this.root);
+    }, svg("g", { class: "edges", "aria-hidden": "true" }, edges), neurons, this.drawDemon(width));
+    if (this.root) redraw(this.root, like);
+    else this.canvas.append(this.root = like);
     if (held) this.root.querySelector("[tabindex='0']")?.focus();
     this.legend.textContent = this.explain();
   }
@@ -118,7 +166,8 @@ export class Drawing {
         + (layer.layer === 1 ? "inputs, the largest" : `neurons of layer ${layer.layer}, `
           + "those with the largest delta"));
     const rule = "A fuller disc is a larger activation, a hollow one is negative. "
-      + `A wider line is a larger ${EDGES[this.edges]}, a dashed one is negative.`;
+      + `A wider line is a larger ${EDGES[this.edges]}, a dashed one is negative. `
+      + "A neuron that you drag up or down has its z changed by the demon.";
     return folded.length ? `${rule} Drawn are ${folded.join("; ")}.` : rule;
   }
 
@@ -150,7 +199,7 @@ export class Drawing {
         const classes = ["edge", value < 0 ? "minus" : "plus", lit ? "lit" : "", near ? "near" : "",
           (any || this.selected) && !lit && !near ? "far" : ""].join(" ");
         const line = { x1, y1, x2, y2 };
-        drawn.push(svg("g", { class: classes, on: { click: () => this.onEdge(layer.layer, j, k) } },
+        drawn.push(svg("g", { class: classes, "data-edge": `${layer.layer} ${j} ${k}` },
           svg("title", { text: `w from ${k} to ${j}: ${show(layer.w[row][column])}, gradient ${show(layer.nabla_w[row][column])}` }),
           svg("line", { ...line, class: "hit" }),
           svg("line", { ...line, class: "line", "stroke-width": 0.5 + 5 * Math.min(1, Math.abs(value ?? 0) / most) })));
@@ -181,7 +230,6 @@ export class Drawing {
       class: "node", role: "button", tabindex: focused ? 0 : -1, "aria-pressed": String(chosen),
       "aria-label": describe(this.layers, layer.layer, j, back) + (last ? `, target ${show(this.example.y[j - 1])}` : ""),
       "data-place": `${layer.layer} ${j}`,
-      on: { click: () => this.take(layer, row), focus: () => { this.focus = [layer.layer, row]; } },
     },
     svg("circle", { cx: x, cy: y, r: RADIUS + 5, class: "halo" }),
     svg("circle", { cx: x, cy: y, r: RADIUS, class: "rim" }),
@@ -192,9 +240,28 @@ export class Drawing {
     back ? svg("text", { x, y: y + RADIUS + 24, class: "error", text: `δ ${show(layer.delta[row])}` }) : null));
   }
 
-  take(layer, row) {
-    this.focus = [layer.layer, row];
-    this.onNeuron(layer.layer, layer.drawn[row]);
+  // The change of the chosen neuron's z, and what the cost makes of it.
+  drawDemon(width) {
+    if (this.demon === null || this.selected?.length !== 2) return null;
+    const [layer, j] = this.selected;
+    const row = this.layers[layer - 1].drawn.indexOf(j);
+    const [x, y] = this.spots[layer - 1][row];
+    const { dz, measured, predicted } = this.demon;
+    const room = this.spots[1][0][0] - this.spots[0][0][0] - 2 * (RADIUS + 12);
+    const [wide, high] = [room < 112 ? 86 : 112, 58];
+    const named = (mark, name, value) => (wide < 112 ? `${mark} ${show(value)}` : `${mark} ${name} ${show(value)}`);
+    const left = x + RADIUS + 12 + wide < width ? x + RADIUS + 12 : x - RADIUS - 12 - wide;
+    const top = Math.max(2, y - high / 2);
+    const words = (line, text) => svg("text", { x: left + 8, y: top + 1 + 17 * line, text });
+    return svg("g", { class: "beside", "aria-hidden": "true" },
+      svg("rect", { x: left, y: top, width: wide, height: high, rx: 6 }),
+      words(1, named(dz < 0 ? "▼" : "▲", "dz", dz)), words(2, named("●", "ΔC", measured)),
+      words(3, named("■", "δ dz", predicted)));
+  }
+
+  take(layer, j) {
+    this.focus = [layer, this.layers[layer - 1].drawn.indexOf(j)];
+    this.onNeuron(layer, j);
   }
 
   key(event) {
@@ -202,7 +269,7 @@ export class Drawing {
     const moves = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      this.take(this.layers[layer - 1], row);
+      this.take(layer, this.layers[layer - 1].drawn[row]);
     }
     if (!(event.key in moves)) return;
     event.preventDefault();
