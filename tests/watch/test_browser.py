@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cbackprop import Network, callbacks, inspect
-from cbackprop.watch import PROBLEMS, Server, Session
+from cbackprop.watch import PROBLEMS, Problem, Server, Session
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = api.expect
@@ -131,6 +131,40 @@ def test_the_network_is_drawn(page, session):
     expect(page.locator("#drawing .edge.minus")).to_have_count(
         sum(int((w < 0).sum()) for w in gradient))
     expect(page.locator("#drawing .legend")).to_contain_text("gradient")
+
+
+@pytest.fixture
+def served_table():
+    problem = Problem("a table", lambda: (np.eye(4), np.eye(4)[:, :2]), [2], 1.0, 4, 0,
+                      {"cost": "quadratic"}, classes=("no", "yes, or more than once a year"),
+                      inputs=("age", "city = Oslo", "city = Rome", "x" * 60))
+    with Server(Session(problem)) as made:
+        yield made
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_names_of_inputs_and_classes(served_table, tab, size):
+    """As long as there is room; and whole for those who hear or point."""
+    page = tab(served_table.address, size)
+    for place, name in (("1 3", "city = Rome"), ("1 4", "x" * 60),
+                        ("3 2", "yes, or more than once a year")):
+        one = page.locator(f'[data-place="{place}"]')
+        assert f", {name}, a = " in one.get_attribute("aria-label")
+        assert one.locator("title").text_content() == name
+    shown = page.locator("#drawing .neuron .name").all_text_contents()
+    assert shown[0] == "age"
+    assert shown[1].startswith("city = O")
+    assert shown[3].endswith("x…")
+    outside = page.evaluate("""() => {
+      const box = document.querySelector("#drawing svg").getBoundingClientRect();
+      return [...document.querySelectorAll("#drawing svg text")].filter((text) => {
+        const { left, right } = text.getBoundingClientRect();
+        return left < box.left - 1 || right > box.right + 1;
+      }).map((text) => text.textContent);
+    }""")
+    assert outside == []
+    page.locator('[data-place="1 3"]').click()
+    expect(details(page).locator("h3")).to_have_text("Input 3: city = Rome")
 
 
 def test_forwards_and_backwards_step_by_step(page, session):

@@ -59,18 +59,22 @@ export class Details {
     const last = this.example.layers.length;
     if (layer === 1) {
       this.turn += 1;
-      replace(this.lines, el("h3", { tabindex: -1, text: `Input ${j}` }), line("its activation", step("a", j)), this.outgoing(layer, j));
+      replace(this.lines, el("h3", { tabindex: -1, text: `Input ${j}${this.name(this.state.inputs, j)}` }), line("its activation", step("a", j)), this.outgoing(layer, j));
       return;
     }
     const softmax = !step("sigma'", j);
     replace(this.lines,
-      el("h3", { tabindex: -1, text: `Neuron ${j} of layer ${layer}${layer === last ? " = L" : ""}` }),
+      el("h3", { tabindex: -1, text: `Neuron ${j} of layer ${layer}${layer === last ? ` = L${this.name(this.state.sizes.at(-1) > 1 && this.state.classes, j)}` : ""}` }),
       this.activation(layer, j),
       line("z is a sum", step("z", j)), line("(25)", step("a", j)),
       line(layer === last ? "BP1: the cost's rate" : "BP2: the errors behind it, through its weights", step("dC/da", j)),
       line("times the slope", step("sigma'", j)), line(softmax ? "(37): delta is a sum" : "is delta", step("delta", j)),
       line("BP3", step("dC/db", j)), this.incoming(layer, j), this.outgoing(layer, j));
     this.answer("demon", { layer, j }, (found, error) => this.demon(layer, j, found, error));
+  }
+
+  name(names, j) {
+    return names ? `: ${names[j - 1]}` : "";
   }
 
   activation(layer, j) {
@@ -181,7 +185,7 @@ export class Details {
     }
     const rest = found.count - found.paths.length;
     return el("div", {},
-      el("p", { class: "prose", text: `${plural(found.count, "path")}${rest ? `, of which the ${found.paths.length} largest are listed` : ""}. Choose one, and it is lit.` }),
+      el("p", { class: "prose", text: `${plural(found.count, "path")}${rest ? `, of which the ${found.paths.length} largest are listed` : ""}. Choose ${found.count === 1 ? "it" : "one"}, and it is lit.` }),
       el("ul", { class: "paths" }, found.paths.map((path) => el("li", {}, button(
         `${found.steps.map((name, at) => `${name[0]}${raised(Number(name.slice(2, -1)) + 2)}${lowered(path.neurons[at])}`).join(" → ")} → C:  ${show(path.factor)}`,
         () => this.onPath(layer, j, k, found.steps.map((name, at) => [Number(name.slice(2, -1)) + 2, path.neurons[at]])))))), sum);

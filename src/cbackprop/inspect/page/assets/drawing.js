@@ -6,13 +6,15 @@
 import { el, svg, redraw, show, choice, labelled, plural } from "./dom.js";
 
 const RADIUS = 15;
+const BESIDE = RADIUS + 13; // pixels that a name beside a neuron leaves free
 const STEP = 5; // pixels that a neuron is dragged for each step of the demon
 const EDGES = { w: "weight w", nabla_w: "gradient ∂C/∂w" };
 
-export function describe(layers, layer, j, deltas) {
+function describe(layers, layer, j, name, deltas) {
   const { drawn, a, z, delta } = layers[layer - 1];
   const at = drawn.indexOf(j);
   const words = [layer === 1 ? `input ${j}` : `neuron ${j} of layer ${layer}`, `a = ${show(a[at])}`];
+  if (name !== `${j}`) words.splice(1, 0, name);
   if (layer > 1) words.push(`z = ${show(z[at])}`);
   if (layer > 1 && deltas) words.push(`delta = ${show(delta[at])}`);
   return words.join(", ");
@@ -21,6 +23,21 @@ export function describe(layers, layer, j, deltas) {
 // The numbers of what is drawn here: layer and neuron, or layer and both neurons of a weight.
 const numbersOf = (node, name) => node.closest(`[data-${name}]`)?.dataset[name].split(" ").map(Number);
 const placeOf = (node) => numbersOf(node, "place");
+
+const pen = document.createElement("canvas").getContext("2d");
+
+// The length of a text in the drawing, in pixels.
+function lengthOf(text) {
+  pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  return pen.measureText(text).width;
+}
+
+function shortened(text, room) {
+  if (lengthOf(text) <= room) return text;
+  let kept = text;
+  while (kept && lengthOf(`${kept}…`) > room) kept = kept.slice(0, -1);
+  return `${kept}…`;
+}
 
 export class Drawing {
   constructor(place, { onNeuron, onEdge, onDrag }) {
@@ -109,15 +126,31 @@ export class Drawing {
   place() {
     const width = Math.max(280, this.canvas.clientWidth);
     const rows = Math.max(...this.layers.map((layer) => layer.drawn.length));
-    const step = rows > 6 ? 64 : 70;
+    const step = 70;
     const height = 64 + rows * step;
-    const side = Math.min(84, width / 6);
-    const across = (width - 2 * side) / (this.layers.length - 1);
+    const last = this.layers.length - 1;
+    const side = (at) => {
+      const texts = this.layers[at].drawn.flatMap((j) => [this.nameOf(at, j), at ? this.target(j) : ""]);
+      return Math.min(Math.max(BESIDE + Math.max(...texts.map(lengthOf)), Math.min(84, width / 6)), width / 3.4);
+    };
+    const [left, right] = [side(0), side(last)];
+    this.rooms = [left - BESIDE, right - BESIDE];
+    const across = (width - left - right) / last;
     this.spots = this.layers.map((layer, at) => layer.drawn.map((_, row) => [
-      side + at * across,
+      left + at * across,
       50 + (rows * step) / 2 + (row - (layer.drawn.length - 1) / 2) * step - step / 5,
     ]));
     return { width, height };
+  }
+
+  // What a neuron is called: by the data, or by its number.
+  nameOf(at, j) {
+    const names = at === 0 ? this.names.inputs : at === this.layers.length - 1 ? this.names.outputs : null;
+    return names?.[j - 1] ?? `${j}`;
+  }
+
+  target(j) {
+    return `y ${show(this.example.y[j - 1])}`;
   }
 
   isLit(...symbol) {
@@ -219,25 +252,25 @@ export class Drawing {
     const classes = ["neuron", a < 0 ? "minus" : "plus", reached ? "" : "unreached",
       this.isLit(layer.layer, j) ? "lit" : "", chosen ? "chosen" : ""].join(" ");
     const last = at === this.layers.length - 1;
-    const name = at === 0 ? this.names.inputs?.[j - 1] ?? `${j}`
-      : last ? this.names.outputs?.[j - 1] ?? `${j}` : `${j}`;
+    const name = this.nameOf(at, j);
     const beside = at === 0 ? { x: x - RADIUS - 7, "text-anchor": "end" }
       : last ? { x: x + RADIUS + 7, "text-anchor": "start" }
-        : { x: x - RADIUS - 1, y: y - RADIUS + 3, "text-anchor": "end" };
+        : { x: x - RADIUS - 4, y: y - RADIUS + 2, "text-anchor": "end" };
     const focused = this.focus[0] === layer.layer && this.focus[1] === row;
     // Texts are beside the button, whose name says them in words.
     return svg("g", { class: classes }, svg("g", {
       class: "node", role: "button", tabindex: focused ? 0 : -1, "aria-pressed": String(chosen),
-      "aria-label": describe(this.layers, layer.layer, j, back) + (last ? `, target ${show(this.example.y[j - 1])}` : ""),
+      "aria-label": describe(this.layers, layer.layer, j, name, back) + (last ? `, target ${show(this.example.y[j - 1])}` : ""),
       "data-place": `${layer.layer} ${j}`,
     },
+    name === `${j}` ? null : svg("title", { text: name }),
     svg("circle", { cx: x, cy: y, r: RADIUS + 5, class: "halo" }),
     svg("circle", { cx: x, cy: y, r: RADIUS, class: "rim" }),
     reached ? svg("circle", { cx: x, cy: y, r: Math.max(size, a ? 1.5 : 0), class: "disc" }) : null),
-    svg("g", { class: "texts", "aria-hidden": "true" }, svg("text", { y: y + (last ? -3 : 4), class: "name", ...beside, text: name.length > 9 ? `${name.slice(0, 8)}…` : name }),
-    last ? svg("text", { x: x + RADIUS + 7, y: y + 11, class: "muted start", text: `y ${show(this.example.y[j - 1])}` }) : null,
-    reached ? svg("text", { x, y: y + RADIUS + 12, class: "value", text: show(a, Math.abs(a) < 1e-3 ? 2 : 3) }) : null,
-    back ? svg("text", { x, y: y + RADIUS + 24, class: "error", text: `δ ${show(layer.delta[row])}` }) : null));
+    svg("g", { class: "texts", "aria-hidden": "true" }, svg("text", { y: y + (last ? -3 : 4), class: "name", ...beside, text: shortened(name, this.rooms[last ? 1 : 0]) }),
+    last ? svg("text", { x: x + RADIUS + 7, y: y + 11, class: "muted start", text: this.target(j) }) : null,
+    reached ? svg("text", { x, y: y + RADIUS + 14, class: "value", text: show(a, Math.abs(a) < 1e-3 ? 2 : 3) }) : null,
+    back ? svg("text", { x, y: y + RADIUS + 27, class: "error", text: `δ ${show(layer.delta[row])}` }) : null));
   }
 
   // The change of the chosen neuron's z, and what the cost makes of it.

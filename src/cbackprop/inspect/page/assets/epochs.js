@@ -17,6 +17,7 @@ export class Epochs {
       el("h3", { text: "The cost" }), this.picture,
       el("div", { class: "bar" }, el("label", { for: "epoch", text: "Look at epoch" }), this.slider, this.shown),
       el("h3", { text: "Saturation by layer" }), this.layers);
+    new ResizeObserver(() => { if (this.frames) this.draw(); }).observe(this.picture);
   }
 
   set({ frames, most_frames: most }) {

@@ -145,8 +145,8 @@ async function renew() {
     inputs.state = state;
     byId("what").textContent = `${live ? "" : "A picture of "}${state.title ?? "a network"} ${state.sizes.join("–")}, cost ${state.cost}`;
     if (live) training.set(state);
-    epochs.set(state);
     byId("training").hidden = !live && state.frames.length === 1;
+    epochs.set(state);
     await look();
   });
 }
