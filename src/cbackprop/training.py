@@ -308,7 +308,7 @@ class Training:
             self.begin(float(etas[0]))
         saved = self.saved = engine.snapshot(self.saved)
         at = self.position  # the epoch's beginning, or where a checkpoint was written
-        cost, done, seed = at.cost, at.done, at.seed
+        costs, done, seed = at.costs, at.done, at.seed
         if self.order is None and seed is None:
             seed = engine.seed()
         order = (ranks.order(self.examples, seed, self.m) if self.order is None
@@ -319,8 +319,9 @@ class Training:
             until = ranks.from_rank_0(functools.partial(self.until, step + done)) - step
             team = self.tuner.threads(self.threads)
             try:
-                rows, asked, until, cost = ranks.train(self, order, etas, done, until, cost, team)
-                if not math.isfinite(cost) or (
+                rows, asked, until, costs = ranks.train(
+                    self, order, etas, done, until, costs, team)
+                if not math.isfinite(sum(costs)) or (
                         until == self.steps and not engine.core.all_finite()):
                     self.examples.look_again()
                     raise engine.diverged(f"training diverged in epoch {len(self.history) + 1}",
@@ -333,13 +334,13 @@ class Training:
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until
-            self.position = Position(seed, done, cost, seconds)
+            self.position = Position(seed, done, costs, seconds)
             self.call([callback.on_batches for callback in self.callbacks
                        if (step + done) % (callback.every or 1) == 0], step + done)
         for callback in self.callbacks:
             callback.on_measure(self.network, self.history)
         ranks.synchronize(engine)
-        self.record(cost, float(etas[-1]), ranks.from_rank_0(lambda: seconds))
+        self.record(sum(costs), float(etas[-1]), ranks.from_rank_0(lambda: seconds))
 
     def record(self, cost: float, eta: float, seconds: float) -> None:
         """Add an epoch to the history: its sum of costs, last learning rate and time."""

@@ -218,10 +218,8 @@ def from_a_checkpoint(at=9, **more):
     folder = Path(sys.argv[2])
     (x, y), own = drawn([50 - 7 * rank for rank in range(SIZE)], (5, 4, 2))
 
-    def given(last=None):
-        return {"optimizer": "adam", "eta": 0.01, "dropout": 0.2, "comm": COMM, "callbacks": [
-            callbacks.Checkpoint(last=folder / "whole" if last is None else last, every_steps=3)],
-                **more}
+    given = {"optimizer": "adam", "eta": 0.01, "dropout": 0.2, "comm": COMM, **more}
+    keeps = callbacks.Checkpoint(last=folder / "last", every_steps=3)
 
     class Dies(callbacks.Callback):
         every = 3
@@ -231,17 +229,18 @@ def from_a_checkpoint(at=9, **more):
                 raise OSError("power cut")
 
     whole, dies, rest = network(), network(), network()
-    whole.SGD((x[own], y[own]), 3, 10, **given())
-    some = given(folder / "last")
-    some["callbacks"].append(Dies())
-    raises(OSError, "power cut", lambda: dies.SGD((x[own], y[own]), 3, 10, **some))
-    history = rest.SGD((x[own], y[own]), 3, 10, resume=folder / "last", **given(folder / "last"))
+    whole.SGD((x[own], y[own]), 3, 10, **given)  # in other chunks
+    raises(OSError, "power cut", lambda: dies.SGD(
+        (x[own], y[own]), 3, 10, callbacks=[keeps, Dies()], **given))
+    history = rest.SGD(
+        (x[own], y[own]), 3, 10, resume=folder / "last", callbacks=[keeps], **given)
     np.testing.assert_array_equal(flat(rest), flat(whole))
+    assert history.cost == whole.history.cost
     assert len(history) == 3
     other = [50] * SIZE
     (x, y), own = drawn(other, (5, 4, 2))
     raises(ValueError, "rows", lambda: network().SGD(
-        (x[own], y[own]), 3, 10, resume=folder / "last", **given(folder / "last")))
+        (x[own], y[own]), 3, 10, resume=folder / "last", callbacks=[keeps], **given))
 
 
 def from_streams():
