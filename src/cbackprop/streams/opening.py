@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from cbackprop import _check
+from cbackprop import _check, _words
 
 from .files import BLOCK, BLOCKS, Asked, FileStream
 from .stream import MEMORY, Joined, Stream, size
@@ -29,6 +29,7 @@ WORDS = ".npy, .npz, Parquet, Arrow (Feather) or HDF5"
 APART = ("npy",)  # formats in which y and the weights are files of their own
 
 
+@_words.answering
 def open(
     x: Path | Sequence[Path], y: Path | Sequence[Path] | None = None, *, target: Any = None,
     columns: Any = None, sample_weight: Any = None, memory: int | str = MEMORY,
