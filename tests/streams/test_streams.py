@@ -557,6 +557,12 @@ def test_bad_batches_are_refused(given, said):
         network().SGD(streams.batches(given), 1, 1, 0.1)
 
 
+def test_sparse_batches_are_told_of_memory_mapped_ones():
+    sparse = pytest.importorskip("scipy.sparse")
+    with one_line(TypeError, "dense, got a sparse csr_matrix at row 0 of .*: a CSR .*map"):
+        network().SGD(streams.batches([(sparse.csr_matrix(np.eye(K)), [0] * K)]), 1, 1, 0.1)
+
+
 @pytest.mark.parametrize(("others", "said"), [
     (lambda x, y: (x, y, np.full(len(x), 5.0)),
      r"alike in weights, got None in the first and rows of shape \(\) in the one from row 30 of"),

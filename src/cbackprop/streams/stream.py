@@ -417,6 +417,10 @@ def as_batch(given: Any, width: int | None, where: str) -> tuple[Any, Any, Any]:
         raise TypeError(f"a batch must be (x, y), or (x, y, weights), got a "
                         f"{type(given).__name__}{came} at {where}")
     x, y, weights = (*given, None)[:3]
+    if arrays.is_sparse(x):
+        raise TypeError(f"x of a batch must be dense, got a sparse {type(x).__name__} at {where}: "
+                        "a CSR matrix of memory-mapped arrays is trained on as it is, without a "
+                        "stream (docs/sparse.md)")
     x = as_rows(arrays.numbers(x, "x"), width, f" at {where}")
     y = y if isinstance(y, np.ndarray) else _array(y)
     weights = None if weights is None else arrays.numbers(weights, "weights")
