@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import pickle
 import re
@@ -319,6 +320,8 @@ class Ranks(Alone):
                     state, None if k else self._layer_done, None if k else exchange.arena, own,
                     team)
                 done, team = done + taken, 1  # one thread, if a team waited too long
+            if not math.isfinite(own):  # later parts would hide the rows that are the cause
+                self._see_finite(engine, training.examples, rows)
             if averages and done == averages[0]:
                 self._average(state, engine.core.parameters, done)
                 del averages[0]
@@ -363,6 +366,8 @@ class Ranks(Alone):
         # The part ends within a mini-batch: the rest is in the next one.
         rest = int(self._starts[done + 1]) - first - (end - begin)
         x, y, weights = _copied(rows, targets, numbers[begin:end])
+        if not type(rows)(x).all_finite():
+            self._see_finite(engine, examples, rows)
         rows, targets, numbers, begin, end = examples.part(
             order, int(self._starts[done + 1]) - rest, int(self._starts[done + 1]))
         x2, y2, weights2 = _copied(rows, targets, numbers[begin:begin + rest])
@@ -370,6 +375,12 @@ class Ranks(Alone):
                                 np.concatenate([weights, weights2]))
         return Part(type(rows)(np.concatenate([x, x2])), targets, np.arange(len(x) + rest),
                     done + 1)
+
+    @staticmethod
+    def _see_finite(engine: Any, examples: Any, rows: Any) -> None:
+        """Raise ValueError if x of the last part is not finite."""
+        examples.look_again()
+        engine.check_finite(rows, "x of training_data")
 
 
 class Part(NamedTuple):
@@ -406,7 +417,9 @@ def _communicator(comm: Any) -> Any:
         raise TypeError(f"{rule}, got {_check.shown(comm)}")
     from mpi4py import MPI
 
-    if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:
+    if comm == MPI.COMM_NULL:  # freed, or that of a rank outside of a Split
+        raise TypeError(f"{rule}, got MPI.COMM_NULL")
+    if not isinstance(comm, MPI.Intracomm):
         raise TypeError(f"{rule}, got {_check.shown(comm)}")
     return comm
 
@@ -472,6 +485,8 @@ def _of_all(
         return endings.of_all_ranks(own or error, rank)
     if chosen == rank and own is not None:
         return endings.of_all_ranks(own, rank)
+    if isinstance(error, SystemExit):  # Python prints what is no number
+        return endings.of_all_ranks(error, rank)
     text = f"rank {chosen}: {str(error) or type(error).__name__}"
     try:
         named = type(error)(text)
