@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import pickle
 import re
 import zlib
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check, thread_choice
-from cbackprop._endings import DivergenceError
+from cbackprop._endings import DivergenceError, sendable
 from cbackprop.mpi import endings, messages
 from cbackprop.mpi.alone import Alone
 from cbackprop.mpi.exchange import SUMS, Exchange, Stopped
@@ -93,7 +92,7 @@ class Ranks(Alone):
         """
         error = error or self._interrupts.error()
         said = messages.gathered(
-            self._comm, (what, value, None if error is None else _sendable(error)))
+            self._comm, (what, value, None if error is None else sendable(error)))
         errors = {rank: theirs for rank, (_, _, theirs) in enumerate(said) if theirs is not None}
         if errors:
             raise _of_all(errors, self.rank, self.size, error) from None
@@ -464,14 +463,6 @@ def _fact(value: Any) -> str:
         checksum = zlib.crc32(np.ascontiguousarray(value).tobytes())
         return f"an array of shape {value.shape} and checksum {checksum:08x}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
-
-
-def _sendable(error: BaseException) -> BaseException:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever its class does
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 def _of_all(
