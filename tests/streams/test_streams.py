@@ -629,6 +629,8 @@ def test_bounds_must_be_true(bounds):
     (lambda s: Network([K + 1, 3]).SGD(s, 1, 1, 0.1), ValueError,
      r"x of training_data must have sizes\[0\] = 8 columns, got shape \(1003, 7\)"),
     (lambda s: network().LBFGS(s, 3), TypeError, r"must be \(x, y\) arrays"),
+    (lambda s: network().feedforward(s), TypeError,
+     r"^a must be rows in an array, got <.*>, whose read\(block\) returns x and y of a block$"),
     (lambda s: network().SGD(Blocks(s.x, s.y, memory=1000), 1, 10, 0.1), ValueError,
      "memory must hold two mini-batches of 10 rows of training_data, 1,829 bytes, got 1,000")])
 def test_bad_arguments_are_refused(call, error, said, data):
