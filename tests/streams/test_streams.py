@@ -468,6 +468,22 @@ def test_a_stream_as_text(given, said, tmp_path):
     assert re.fullmatch(said, repr(given(tmp_path, *arrays("float32"))))
 
 
+def test_the_footer_of_a_file_is_read_once(tmp_path, monkeypatch):
+    x, y, w = arrays("float32")
+    stream = parquet(tmp_path, x, y, w)
+    pq, given = pytest.importorskip("pyarrow.parquet"), []
+
+    def opened(path, metadata=None, **rest):
+        given.append(metadata)
+        return ParquetFile(path, metadata=metadata, **rest)
+
+    ParquetFile = pq.ParquetFile  # noqa: N806
+    monkeypatch.setattr(pq, "ParquetFile", opened)
+    network().SGD(stream, 1, 10, 0.1)
+    assert given
+    assert None not in given
+
+
 def test_rows_of_rows(data):
     x, y = data
     part = Blocks(x, y).rows(35, 500).rows(3, 50)

@@ -20,12 +20,13 @@ class Parquet(ArrowFile):
     def __init__(self, path: str) -> None:
         whole = storage.damaged(f"{path} must be a whole file of Parquet, got ")
         with whole, _opened(path) as file:
-            rows = [file.metadata.row_group(at).num_rows
-                    for at in range(file.metadata.num_row_groups)]
+            self.metadata = file.metadata  # that of many row groups takes long to read again
+            rows = [self.metadata.row_group(at).num_rows
+                    for at in range(self.metadata.num_row_groups)]
             super().__init__(path, file.schema_arrow, rows)
 
     def _record_batches(self, names: Sequence[str], block: int, rows: int) -> Iterator[Any]:
-        with _opened(self.path) as file:
+        with _opened(self.path, self.metadata) as file:
             yield from file.iter_batches(
                 rows, row_groups=[block], columns=[*names], use_threads=False)
 
@@ -35,7 +36,8 @@ def parquet(path: str, y: str | None, weights: str | None, asked: Asked) -> Stre
     return ArrowColumns(Parquet(path), asked)
 
 
-def _opened(path: str) -> Any:
+def _opened(path: str, metadata: Any = None) -> Any:
     pyarrow()
     library = _extras.library("pyarrow.parquet", "to read Parquet, streams.open", "arrow")
-    return library.ParquetFile(path, buffer_size=PAGES, pre_buffer=False, memory_map=False)
+    return library.ParquetFile(path, metadata=metadata, buffer_size=PAGES, pre_buffer=False,
+                               memory_map=False)
