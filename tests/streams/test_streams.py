@@ -477,7 +477,7 @@ def test_the_footer_of_a_file_is_read_once(tmp_path, monkeypatch):
         given.append(metadata)
         return ParquetFile(path, metadata=metadata, **rest)
 
-    ParquetFile = pq.ParquetFile  # noqa: N806
+    ParquetFile = pq.ParquetFile
     monkeypatch.setattr(pq, "ParquetFile", opened)
     network().SGD(stream, 1, 10, 0.1)
     assert given
