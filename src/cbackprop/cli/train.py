@@ -42,7 +42,7 @@ def _train(args: argparse.Namespace, output: Output, comm: Any, rank: int) -> No
         output.line(line)
     net = training.network
     output.line(f"{net} on {len(training.rows['training'])} examples")
-    given: dict[str, Any] = {"comm": comm}
+    given: dict[str, Any] = {"comm": comm, "class_weight": args.class_weight}
     if args.dropout is not None:
         given["dropout"] = args.dropout
     calls, interrupted = progress.shown(output), False
@@ -94,7 +94,7 @@ def _prepared(
 ) -> tuple[data.Data | StreamTraining, ImageTraining | TableTraining | StreamTraining]:
     """Load the data and make the network, of which everything is given or decided."""
     given = {name: getattr(args, name) for name in (*NETWORK, *TRAINING, "hidden")}
-    made = {"seed": args.seed, "dtype": args.dtype, "threads": args.threads}
+    made = {name: getattr(args, name) for name in ("seed", "dtype", "compute_dtype", "threads")}
     target = args.target[0] if args.target and len(args.target) == 1 else args.target
     if args.memory is not None or is_in_blocks(args.data):
         if args.book:
@@ -134,7 +134,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
     for size in args.hidden or ():
         _check.integer("hidden", size, 1)
     sizes = args.sizes or [1, *(args.hidden or [1]), 1]
-    given = {name: getattr(args, name) for name in (*NETWORK, "threads")
+    given = {name: getattr(args, name) for name in (*NETWORK, "dtype", "compute_dtype", "threads")
              if name not in ("sizes", "initializer") and getattr(args, name) is not None}
     net = Network(sizes, **given, initializer="zeros")
     options = {"eta": 1.0} | {

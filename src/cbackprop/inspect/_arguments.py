@@ -54,7 +54,7 @@ def data_set(net: Any, examples: Any) -> Any:
 def in_float64(net: Any) -> Network:
     """Return a float64 copy, whose parameters may be changed."""
     net = network(net)
-    settings = net.settings() | {"dtype": "float64"}
+    settings = net.settings() | {"dtype": "float64", "compute_dtype": None}
     made = Network(**settings, initializer=(list(net.weights), list(net.biases)))
     made.preprocessing, made.classes = net.preprocessing, net.classes
     return made
@@ -118,6 +118,13 @@ def copy_and_examples(
     found = examples(copy, x, targets(net, y))
     copy.preprocessing = copy.classes = None
     return copy, *found
+
+
+def numbers_alone(net: Any) -> Network:
+    """Return a float64 copy that takes rows of numbers alone, and neither tables nor classes."""
+    copy = in_float64(net)
+    copy.preprocessing = copy.classes = None
+    return copy
 
 
 def one_example(net: Any, x: ArrayLike, y: Any) -> tuple[Network, NDArray[Any], NDArray[Any]]:
