@@ -240,3 +240,13 @@ def test_the_command_line_fails_in_one_line(mpiexec, tmp_path):
     said = [line for line in done.stderr.splitlines() if line.startswith("cbackprop")]
     assert said == ["cbackprop: error: nosuch.csv: No such file or directory"]
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_the_command_line_warns_of_processes_that_train_alone(name, monkeypatch, cli):
+    args = "train", "mnist", "--epochs", "1", "--hidden", "5", "--quiet"
+    for count, said in ((1, ""), (4, "cbackprop: warning: mpiexec has started 4 processes, and each"
+                                     " trains a network of its own: --distributed trains one\n")):
+        monkeypatch.setenv(name, str(count))
+        status, _, err = cli(*args)
+        assert (status, err) == (0, said)

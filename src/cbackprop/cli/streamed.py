@@ -82,8 +82,7 @@ class StreamTraining:
             self.made.network, self.made.target, self.made.settings)
         self.scale = self.settings.target_scale(self.network, self.target.y)
         plain, scaled = (blocks.stream(
-            self.parts, self.network.preprocessing, self.target, dtype, self.memory, said,
-            scale)
+            self.parts, self.network.preprocessing, self.target, dtype, self.memory, said, scale)
             for scale in (None, self.scale))
         most = max(1, self.memory // (16 * self.network.sizes[0]))  # that the report has in memory
         test = min(test, most)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cbackprop import History, Network, _check, mpi, storage
+from cbackprop import History, Network, _check, _words, mpi, storage
 from cbackprop.callbacks import Checkpoint
 from cbackprop.cli import data, progress
 from cbackprop.cli.images import ImageTraining
@@ -21,12 +21,17 @@ from cbackprop.table_training import TableTraining, prepare_table
 from cbackprop.tables.settings import NETWORK, TRAINING
 
 CHECKPOINT_SECONDS = 60
+LAUNCHERS = "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"  # how many processes MPICH or Open MPI started
 FEWEST = 10  # rows, of which some can be spared for a test
 
 
 def train(args: argparse.Namespace, output: Output) -> None:
     """Train a network, say how each epoch went, and save it if asked to."""
     comm = mpi.world("--distributed") if args.distributed else None
+    processes = max(int(os.environ.get(name) or 1) for name in LAUNCHERS)
+    if processes > 1 and comm is None:
+        _words.warn(f"mpiexec has started {processes} processes, and each trains a network of its "
+                    "own: --distributed trains one")
     ranks = mpi.processes(comm)
     ranks.together(lambda: _train(args, output, comm, ranks.rank))
 
