@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,13 +27,16 @@ class Position(NamedTuple):
         The seed of the epoch's order, if it was drawn.
     done : int
         The number of mini-batches done.
-    cost, seconds : float
-        The sum of costs and the training time so far in this epoch.
+    costs : sequence of float
+        The sum of costs so far in this epoch, of each rank. Sums of sums would depend on where a
+        chunk ends.
+    seconds : float
+        The training time so far in this epoch.
     """
 
     seed: int | None = None
     done: int = 0
-    cost: float = 0.0
+    costs: Sequence[float] = (0.0,)
     seconds: float = 0.0
 
 
@@ -112,8 +115,8 @@ def read(path: storage.Path_, network: Model, asked: dict[str, Any]) -> Point:
         _check.integer("done", position.done, 0, steps)
         if position.seed is not None:
             _check.integer("seed", position.seed, 0, 2**64 - 1)
-        if not math.isfinite(position.cost + position.seconds):
-            raise ValueError(f"cost {position.cost} and seconds {position.seconds}")
+        if not position.costs or not math.isfinite(sum(position.costs) + position.seconds):
+            raise ValueError(f"costs {position.costs} and seconds {position.seconds}")
         # One type of products has one layout of the parameters.
         state["settings"]["compute_dtype"] = network.compute_dtype
         return Point(type(network).of(state, name), history, position,

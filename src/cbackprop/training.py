@@ -89,7 +89,8 @@ def _prepared(
     evaluation = None if evaluation_data is None else engine.examples(
         evaluation_data, "evaluation_data", admit=measured)
     test = None if test_data is None else engine.examples(test_data, "test_data", admit=measured)
-    kind = metrics.kind_for(engine, examples, network.trained_on if not network.history else None)
+    kind = metrics.kind_for(engine, examples, network.trained_on if not network.history else None,
+                            ranks.merged)
     metrics.check_class_weight(class_weight, kind)
     training = Training(
         network, examples, epochs, m, eta, settings,
@@ -307,7 +308,7 @@ class Training:
             self.begin(float(etas[0]))
         saved = self.saved = engine.snapshot(self.saved)
         at = self.position  # the epoch's beginning, or where a checkpoint was written
-        cost, done, seed = at.cost, at.done, at.seed
+        costs, done, seed = at.costs, at.done, at.seed
         if self.order is None and seed is None:
             seed = engine.seed()
         order = (ranks.order(self.examples, seed, self.m) if self.order is None
@@ -318,8 +319,9 @@ class Training:
             until = ranks.from_rank_0(functools.partial(self.until, step + done)) - step
             team = self.tuner.threads(self.threads)
             try:
-                rows, asked, until, cost = ranks.train(self, order, etas, done, until, cost, team)
-                if not math.isfinite(cost) or (
+                rows, asked, until, costs = ranks.train(
+                    self, order, etas, done, until, costs, team)
+                if not math.isfinite(sum(costs)) or (
                         until == self.steps and not engine.core.all_finite()):
                     self.examples.look_again()
                     raise engine.diverged(f"training diverged in epoch {len(self.history) + 1}",
@@ -332,13 +334,13 @@ class Training:
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until
-            self.position = Position(seed, done, cost, seconds)
+            self.position = Position(seed, done, costs, seconds)
             self.call([callback.on_batches for callback in self.callbacks
                        if (step + done) % (callback.every or 1) == 0], step + done)
         for callback in self.callbacks:
             callback.on_measure(self.network, self.history)
         ranks.synchronize(engine)
-        self.record(cost, float(etas[-1]), ranks.from_rank_0(lambda: seconds))
+        self.record(sum(costs), float(etas[-1]), ranks.from_rank_0(lambda: seconds))
 
     def record(self, cost: float, eta: float, seconds: float) -> None:
         """Add an epoch to the history: its sum of costs, last learning rate and time."""

@@ -125,12 +125,32 @@ def in_order(rows, m):
 
 
 def together():
+    kinds()
     metrics()
     stopping()
     going_on()
     from_a_checkpoint()
     from_streams()
     sparse_rows()
+
+
+def kinds():
+    """The kind of the targets is that of all rows, whatever the share of one rank looks like."""
+    x = np.random.default_rng(RANK).normal(size=(12, 3))
+    for y, output, name in (
+        ([0.0] * 12 if RANK == 0 else x[:, 0], "identity", "numbers"),
+        ([3.0] * 12 if RANK == 0 else [4.0] * 12, "identity", "classes"),
+        ([[0, 1, 0]] * 12 if RANK == 0 else [[1, 1, 0]] * 12, "sigmoid", "labels"),
+        ([[0, 1, 0]] * 12 if RANK == 0 else [[0.5, 0.25, 0.25]] * 12, "sigmoid", "classes"),
+    ):
+        y = np.array(y, float).reshape(12, -1)
+        net = network((3, y.shape[1]), output_activation=output)
+        every = np.concatenate(COMM.allgather(y))
+        net.SGD((x, y), 1, 5, 0.01, (x, y), comm=COMM)
+        alone = network((3, y.shape[1]), output_activation=output)
+        alone.SGD((np.resize(x, (len(every), 3)), every), 1, 5, 0.01)
+        assert net.trained_on == alone.trained_on, (net.trained_on, alone.trained_on)
+        assert net.trained_on.name == name
 
 
 def metrics():
@@ -198,10 +218,8 @@ def from_a_checkpoint(at=9, **more):
     folder = Path(sys.argv[2])
     (x, y), own = drawn([50 - 7 * rank for rank in range(SIZE)], (5, 4, 2))
 
-    def given(last=None):
-        return {"optimizer": "adam", "eta": 0.01, "dropout": 0.2, "comm": COMM, "callbacks": [
-            callbacks.Checkpoint(last=folder / "whole" if last is None else last, every_steps=3)],
-                **more}
+    given = {"optimizer": "adam", "eta": 0.01, "dropout": 0.2, "comm": COMM, **more}
+    keeps = callbacks.Checkpoint(last=folder / "last", every_steps=3)
 
     class Dies(callbacks.Callback):
         every = 3
@@ -211,17 +229,18 @@ def from_a_checkpoint(at=9, **more):
                 raise OSError("power cut")
 
     whole, dies, rest = network(), network(), network()
-    whole.SGD((x[own], y[own]), 3, 10, **given())
-    some = given(folder / "last")
-    some["callbacks"].append(Dies())
-    raises(OSError, "power cut", lambda: dies.SGD((x[own], y[own]), 3, 10, **some))
-    history = rest.SGD((x[own], y[own]), 3, 10, resume=folder / "last", **given(folder / "last"))
+    whole.SGD((x[own], y[own]), 3, 10, **given)  # in other chunks
+    raises(OSError, "power cut", lambda: dies.SGD(
+        (x[own], y[own]), 3, 10, callbacks=[keeps, Dies()], **given))
+    history = rest.SGD(
+        (x[own], y[own]), 3, 10, resume=folder / "last", callbacks=[keeps], **given)
     np.testing.assert_array_equal(flat(rest), flat(whole))
+    assert history.cost == whole.history.cost
     assert len(history) == 3
     other = [50] * SIZE
     (x, y), own = drawn(other, (5, 4, 2))
     raises(ValueError, "rows", lambda: network().SGD(
-        (x[own], y[own]), 3, 10, resume=folder / "last", **given(folder / "last")))
+        (x[own], y[own]), 3, 10, resume=folder / "last", callbacks=[keeps], **given))
 
 
 def from_streams():

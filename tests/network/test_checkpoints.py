@@ -542,8 +542,8 @@ def test_a_damaged_file(place, tmp_path):
 
 
 @pytest.mark.parametrize(("part", "value"), [
-    ("done", 9), ("done", -1), ("done", 0.5), ("seed", -1), ("seed", 2**64), ("cost", np.nan),
-    ("cost", "1"), ("more", 1)])
+    ("done", 9), ("done", -1), ("done", 0.5), ("seed", -1), ("seed", 2**64),
+    ("costs", [np.nan]), ("costs", "1"), ("costs", []), ("seconds", "1"), ("more", 1)])
 def test_a_position_that_is_none(part, value, tmp_path):
     path = begun(tmp_path / "last.npz")
     state = files.load(path)

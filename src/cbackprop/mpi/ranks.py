@@ -6,7 +6,7 @@ import functools
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -258,14 +258,15 @@ class Ranks(SingleProcess):
         return -(-m // self.size)
 
     def train(
-        self, training: Any, order: Any, etas: Any, done: int, until: int, cost: float, team: int,
-    ) -> tuple[Any, int, int, float]:
+        self, training: Any, order: Any, etas: Any, done: int, until: int, costs: Sequence[float],
+        team: int,
+    ) -> tuple[Any, int, int, Sequence[float]]:
         """
         Train on this rank's rows of the mini-batches done:until.
 
         Returns
         -------
-        rows, asked, done, cost
+        rows, asked, done, costs
             As `SingleProcess.train`; all of them are done, and more, up to the next average.
         """
         if done == 0 or self._order is not order:  # an epoch, or the rest of one
@@ -275,13 +276,14 @@ class Ranks(SingleProcess):
             step = training.history.steps + until
             until = min(training.steps, until + -step % self.average_every)
         try:
-            rows, own = self._steps(training, order, etas, done, until, team)
+            own = costs[self.rank] if len(costs) == self.size else 0.0  # at an epoch's beginning
+            rows, own = self._steps(training, order, etas, done, until, own, team)
         except BaseException as error:
             self._exchange.fail()
             self._gather("the cost", error=None if isinstance(error, Stopped) else error)
             raise
         self.waited = self._exchange.waited
-        return rows, until, until, cost + sum(self._gather("the cost", own))
+        return rows, until, until, self._gather("the cost", own)
 
     def _lengths(self, training: Any, order: Any) -> NDArray[np.float64]:
         """Return what each mini-batch's sums are divided by: its rows, or 0 if they weigh 0."""
@@ -294,10 +296,10 @@ class Ranks(SingleProcess):
         return np.where(self.merged(totals, np.add) == 0, 0, lengths)
 
     def _steps(
-        self, training: Any, order: Any, etas: Any, done: int, until: int, team: int
+        self, training: Any, order: Any, etas: Any, done: int, until: int, own: float, team: int
     ) -> tuple[Any, float]:
-        """Take steps; return the last rows, and the sum of this rank's costs."""
-        engine, exchange, own = training.engine, self._exchange, 0.0
+        """Take steps; return the last rows, and `own` with this rank's costs added."""
+        engine, exchange = training.engine, self._exchange
         state = (engine.optimizer_state or self._descent).in_core
         epoch, k = training.history.steps, self.average_every
         averages = [] if k is None else [

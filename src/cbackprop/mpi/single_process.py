@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -77,21 +77,22 @@ class SingleProcess:
         return m
 
     def train(
-        self, training: Any, order: Any, etas: Any, done: int, until: int, cost: float, team: int,
-    ) -> tuple[Any, int, int, float]:
+        self, training: Any, order: Any, etas: Any, done: int, until: int, costs: Sequence[float],
+        team: int,
+    ) -> tuple[Any, int, int, Sequence[float]]:
         """
         Train on the mini-batches done:until of an epoch.
 
         Returns
         -------
-        rows, asked, done, cost
+        rows, asked, done, costs
             The rows; the mini-batches that were asked for, which a part of the data may not reach,
-            and those that are done; `cost` with the costs of all ranks added.
+            and those that are done; the sum of costs of each rank, with those before.
         """
         m, n, before = training.m, len(training.examples), time.perf_counter()
         rows, targets, order, begin, last = training.examples.part(
             order, done * m, min(n, until * m))
         self.waited = time.perf_counter() - before  # for rows, which says nothing of the team
         end, cost = training.engine.train(
-            rows, targets, order, m, etas[done:until], begin, last, cost, team)
-        return rows, done + -(-(last - begin) // m), done + -(-(end - begin) // m), cost
+            rows, targets, order, m, etas[done:until], begin, last, costs[0], team)
+        return rows, done + -(-(last - begin) // m), done + -(-(end - begin) // m), (cost,)
