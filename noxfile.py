@@ -127,13 +127,11 @@ def browser(session: nox.Session) -> None:
         session.skip("there is no Chromium: apt-get install chromium")
     if not shutil.which("npm"):
         session.skip("there is no npm, which brings axe-core")
-    session.install(f"{wheel_of(session)}[test]", "playwright>=1.50", "pytest-rerunfailures>=14")
+    session.install(f"{wheel_of(session)}[test]", "playwright>=1.50")
     modules = session.create_tmp()
     session.run("npm", "install", "--silent", "--prefix", modules, "axe-core@4", external=True)
     axe = Path(modules, "node_modules", "axe-core", "axe.min.js").resolve()
-    # A page is read while it changes: a test that read too early is tried again, and said so.
-    session.run("pytest", "-q", "--reruns", "2", "tests/watch/test_browser.py",
-                env={"CBACKPROP_AXE": str(axe)})
+    session.run("pytest", "-q", "tests/watch/test_browser.py", env={"CBACKPROP_AXE": str(axe)})
 
 
 @nox.session(requires=["wheel"])

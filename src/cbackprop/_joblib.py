@@ -15,7 +15,7 @@ LARGE = 2**10  # bytes of an array from which it is not a part of the pickle
 
 
 class Asked(NamedTuple):
-    """What `joblib.parallel_config` asks for: threads here, or a number of workers; or neither."""
+    """The wish of `joblib.parallel_config`: threads here, or a number of workers; or neither."""
 
     threads: int | None = None
     workers: int | None = None  # as joblib's n_jobs: -1 is all

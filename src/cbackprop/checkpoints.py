@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: what it holds beside the network, and what both calls must share."""
+"""Checkpoints: what they hold besides the network, and what a call that goes on must share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +17,7 @@ from cbackprop.model import Model
 from cbackprop.sources import Examples
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """
     A place in an epoch, between two mini-batches; by default its beginning.
 
@@ -73,8 +71,8 @@ def written(
     network: Model, position: Position, stopped: bool, callbacks: Iterable[Callback],
     asked: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return what a checkpoint holds beside the network and the history."""
-    return {"asked": asked, "position": asdict(position), "stopped": stopped,
+    """Return what a checkpoint holds besides the network and the history."""
+    return {"asked": asked, "position": position._asdict(), "stopped": stopped,
             "callbacks": [one.to_checkpoint(network) for one in stateful(callbacks)]}
 
 
@@ -121,6 +119,23 @@ def read(path: storage.Path_, network: Model, asked: dict[str, Any]) -> Point:
         return Point(type(network).of(state, name), history, position,
                      _check.boolean("stopped", saved["stopped"]),
                      _check.items(saved["callbacks"], "callbacks must be a list"))
+
+
+def checked_resume(resume: Any) -> bool | str:
+    """
+    Return the argument `resume` of SGD: whether to go on, or a path.
+
+    Raises
+    ------
+    TypeError
+        If it is neither True, nor False, nor a path.
+    """
+    if isinstance(resume, (bool, np.bool_)):
+        return bool(resume)
+    if not isinstance(resume, (str, bytes, os.PathLike)):
+        raise TypeError(f"resume must be True, False or the path of a checkpoint, "
+                        f"got {_check.shown(resume)}")
+    return os.fsdecode(resume)
 
 
 def is_begun(path: storage.Path_, callbacks: Iterable[Callback]) -> bool:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from cbackprop import _check
 from cbackprop.engine import Engine
-from cbackprop.layers import default_output, threshold
+from cbackprop.layers import threshold
 from cbackprop.sources import Examples
 from cbackprop.target_values import ends
 
@@ -97,18 +97,18 @@ def kind_of(
         The kind of the targets in training, which decides for all but labels: a few rows say
         little, as a single target of 1 may be a number or a class.
     """
-    if trained_on is not None and not (y is not None and y.ndim == 1):
-        return trained_on
-    width, cost = engine.sizes[-1], _name(engine.cost)
-    low, high = ends(engine.activations[-1])
-    hinge = threshold(engine.cost) == 0
-    output_of_cost = default_output(engine.cost)
-    of_classes = hinge or output_of_cost in ("sigmoid", "softmax")
-    whole_layer = _name(engine.activations[-1]) == "softmax" or (
-        width > 1 and output_of_cost == "softmax")
     if y is not None and y.ndim == 1:
         return Kind(CLASSES)
-    if cost == "poisson" and not whole_layer:
+    if trained_on is not None:
+        return trained_on
+    width, row = engine.sizes[-1], engine.target_values.cost
+    low, high = ends(engine.activations[-1])
+    hinge = row is not None and row.threshold == 0
+    output_of_cost = None if row is None else row.default_output
+    of_classes = hinge or output_of_cost in ("sigmoid", "softmax")
+    whole_layer = engine.activations[-1] == "softmax" or (
+        width > 1 and output_of_cost == "softmax")
+    if row is not None and row.name == "poisson" and not whole_layer:
         return Kind(COUNTS)
     if y is None:
         return Kind(CLASSES if of_classes or (low, high) == (0, 1) else NUMBERS,
@@ -128,11 +128,6 @@ def kind_of(
 def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None) -> Kind:
     """Return the kind of a set's targets; of a RowSource, only the targets known so far count."""
     return kind_of(engine, examples.known_targets(), trained_on)
-
-
-def _name(function: Any) -> str | None:
-    name = function[0] if isinstance(function, tuple) else function
-    return name if isinstance(name, str) else None
 
 
 class Values(NamedTuple):

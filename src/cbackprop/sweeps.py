@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cbackprop import _check, _html, _joblib, _text, _words, arrays, metrics
+from cbackprop import _check, _extras, _html, _joblib, _text, _words, arrays, metrics
 from cbackprop._endings import DivergenceError
 from cbackprop.callbacks import Callback, EarlyStopping, collected, copies
 from cbackprop.history import SETS, SHORT, History
@@ -136,11 +136,7 @@ class Sweep(Sequence[dict[str, Any]]):
         ModuleNotFoundError
             If pandas is missing.
         """
-        try:
-            pandas = importlib.import_module("pandas")
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError("to_frame needs pandas: pip install pandas") from None
-        return pandas.DataFrame(self.rows)
+        return _extras.pandas("to_frame").DataFrame(self.rows)
 
     def __repr__(self) -> str:
         header, rows = self._cells()
@@ -327,8 +323,9 @@ def _network(given: dict[str, Any], training_data: Any) -> Network:
 
 def _sizes(hidden: Any, data: Any) -> list[Any]:
     """Return the sizes of a network, whose first and last are the data's."""
-    between = [hidden] if isinstance(hidden, (int, np.integer)) else _check.items(
+    given = [hidden] if isinstance(hidden, (int, np.integer)) else _check.items(
         hidden, "hidden must be the size of a layer, or a list of them")
+    between = [_check.integer("hidden", size, 1) for size in given]
     shapes = [_shape(part) for part in data] if isinstance(data, tuple) and len(data) == 2 else []
     if [len(shape) for shape in shapes] not in ([2, 1], [2, 2]):
         got = f"shapes {shapes[0]} and {shapes[1]}" if shapes else f"a {type(data).__name__}"

@@ -288,3 +288,19 @@ def test_mnist_is_learned_as_well(mnist_folder):
     ours, exact = np.array(found["bfloat16"]), np.array(found[None])
     assert exact.mean() > 0.95
     assert abs(ours.mean() - exact.mean()) < exact.std() + 0.002
+
+
+def test_a_regression_is_learned_as_well():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((900, 8)).astype(np.float32)
+    y = (np.sin(x[:, 0]) + x[:, 1] * x[:, 2] + 0.1 * rng.standard_normal(900))[:, None]
+    training, test = (x[:600], y[:600]), (x[600:], y[600:])
+    found = {None: [], "bfloat16": []}
+    for compute_dtype, seed in itertools.product(found, range(5)):
+        net = Network([8, 40, 40, 1], activation="tanh", output_activation="identity", seed=seed,
+                      compute_dtype=compute_dtype)
+        net.SGD(training, 60, 20, 0.003, optimizer="adam")
+        found[compute_dtype].append(net.measure(test)["r2"])
+    ours, exact = np.array(found["bfloat16"]), np.array(found[None])
+    assert exact.mean() > 0.85
+    assert abs(ours.mean() - exact.mean()) < exact.std()

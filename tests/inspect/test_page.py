@@ -1,5 +1,7 @@
 """The page as a file: it has every number that may be asked of it, and its formulas are MathML."""
 
+import base64
+import gzip
 import io
 import json
 import re
@@ -10,41 +12,54 @@ import numpy as np
 import pytest
 from refusals import one_line
 
-from cbackprop import Cost, Network, inspect
+from cbackprop import Cost, Network, callbacks, inspect
 from cbackprop.inspect import _equations
 from cbackprop.inspect._mathml import mathml
 from cbackprop.inspect.gradient_check import quotient
-from cbackprop.inspect.page import answers
+from cbackprop.inspect.page import answers, file
 from cbackprop.inspect.page.document import SCRIPTS, document
 
 FOURTH = Cost(lambda a, y: ((a - y)**4).sum(axis=1), lambda a, y: 4 * (a - y)**3)
 
 
+def told_in(written):
+    """Return the JSON that a file has."""
+    return re.search(r'id="told">(.*?)</script>', written.getvalue().decode(), re.S)[1]
+
+
 def told(net, x, y, **given):
     """Return what a page was told: the state, and the answer to each question."""
-    file = io.BytesIO()
-    inspect.page(net, x, y, file, **given)
-    found = re.search(r'id="told">(.*?)</script>', file.getvalue().decode(), re.S)
-    return json.loads(found[1])
+    written = io.BytesIO()
+    inspect.page(net, x, y, written, **given)
+    said = json.loads(told_in(written))
+    said["answers"] = json.loads(gzip.decompress(base64.b64decode(said["answers"])))
+    return said
+
+
+def pick(merged, at):
+    """Return one of the values that a file has merged, as the page does."""
+    if isinstance(merged, list):
+        return [pick(part, at) for part in merged]
+    if "=" in merged:
+        return merged["="][at if len(merged["="]) > 1 else 0]
+    return {name: pick(part, at) for name, part in merged.items()}
 
 
 def test_every_question_has_its_answer():
     net = Network([2, 3, 2], activation="tanh", cost="log_likelihood", dtype="float64", seed=1)
     x, y = np.array([[0.5, -1.0], [2.0, 0.25]]), np.array([1, 0])
     found = told(net, x, y, eta=0.5)
-    asked = {f"example {row}" for row in range(2)} | {"plane"}
-    asked |= {f"demon {row} {layer} {j}" for row in range(2)
-              for layer, size in ((2, 3), (3, 2)) for j in range(1, size + 1)}
-    asked |= {f"edge {row} {layer} {j} {k}" for row in range(2)
-              for layer, (out, into) in ((2, (3, 2)), (3, (2, 3)))
+    asked = {"example", "plane"}
+    asked |= {f"demon {layer} {j}" for layer, size in ((2, 3), (3, 2)) for j in range(1, size + 1)}
+    asked |= {f"edge {layer} {j} {k}" for layer, (out, into) in ((2, (3, 2)), (3, (2, 3)))
               for j in range(1, out + 1) for k in range(1, into + 1)}
     assert set(found["answers"]) == asked
     traced = inspect.trace(net, x[1], np.array([[1.0, 0.0]]))
-    edge = found["answers"]["edge 1 2 3 1"]
+    edge = pick(found["answers"]["edge 2 3 1"], 1)
     for name in ("bp4", "measured", "total"):
         assert edge[name] == pytest.approx(traced.nabla_w[0][2, 0], rel=1e-5)
     assert edge["count"] == len(edge["paths"]) == 4  # softmax: every z leads to every a
-    assert found["answers"]["example 1"]["cost"] == pytest.approx(traced.cost, rel=1e-5)
+    assert pick(found["answers"]["example"], 1)["cost"] == pytest.approx(traced.cost, rel=1e-5)
     assert found["state"]["eta"] == 0.5
 
 
@@ -52,7 +67,7 @@ def test_wide_layers_fold():
     net = Network([100, 40, 12], input_scale=0.1, seed=0)
     x = np.random.default_rng(0).random((1, 100))
     found = told(net, x, [3], most=4)
-    example = found["answers"]["example 0"]
+    example = pick(found["answers"]["example"], 0)
     assert [layer["size"] for layer in example["layers"]] == [100, 40, 12]
     assert [len(layer["drawn"]) for layer in example["layers"]] == [4, 4, 4]
     traced = inspect.trace(net, x, [3])
@@ -64,7 +79,7 @@ def test_wide_layers_fold():
     assert example["layers"][1]["nabla_w"][2][1] == pytest.approx(
         traced.nabla_w[0][j - 1, k - 1], rel=1e-4)
     assert found["state"]["side"] == 10
-    assert len(found["answers"]["pixels 0"]["gradient"]) == 100
+    assert len(found["answers"]["pixels"]["gradient"]) == 100
     edges = [key for key in found["answers"] if key.startswith("edge")]
     assert len(edges) == 32
 
@@ -119,7 +134,7 @@ def test_an_unknown_command_is_no_silence():
 def test_numbers_that_json_has_not():
     net = Network([1, 1], cost="cross_entropy", initializer=([[[900.0]]], [[[0.0]]]))
     found = told(net, [[1.0]], [[0.0]])  # dC/da is infinite
-    assert found["answers"]["example 0"]["layers"][1]["a"] == [1.0]
+    assert pick(found["answers"]["example"], 0)["layers"][1]["a"] == [1.0]
     assert answers.numbers([np.nan, np.inf, 1 / 3]) == [None, None, 0.333333]
 
 
@@ -138,6 +153,75 @@ def test_what_a_page_refuses(args, rule, tmp_path):
         inspect.page(Network([2, 1], seed=0), [[0.0, 1.0]], [[1.0]], path, most=1)
     with pytest.raises(OSError, match="nowhere"):
         inspect.page(Network([2, 1], seed=0), [[0.0, 1.0]], [[1.0]], tmp_path / "nowhere" / "p")
+
+
+XOR = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [[0.0], [1.0], [1.0], [0.0]]
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """Return what Snapshots have of XOR, of every tenth epoch."""
+    kept = callbacks.Snapshots(every=10)
+    net = Network([2, 4, 1], cost="cross_entropy", seed=0)
+    net.SGD(XOR, 200, 4, 2.0, callbacks=[kept])
+    return kept
+
+
+def test_epochs_are_stored(seen):
+    """Each has its own answers, of the network as it was."""
+    few = callbacks.Snapshots()
+    few.networks, few.epochs = seen.networks[::10], seen.epochs[::10]
+    x, y = np.array(XOR[0]), np.array(XOR[1])
+    found = told(few, x, y)
+    frames = found["state"]["frames"]
+    assert [frame["epoch"] for frame in frames] == [0, 100, 200]
+    for at, net in enumerate(few.networks):
+        assert frames[at]["cost"] == pytest.approx(net.total_cost((x, y)), rel=1e-5)
+        assert frames[at]["share"] == pytest.approx(inspect.saturation(net, x, y).share, rel=1e-5)
+        for row in range(4):
+            traced = inspect.trace(net, x[row], y[row])
+            edge = pick(found["answers"]["edge 2 3 2"], at * 4 + row)
+            assert edge["bp4"] == pytest.approx(traced.nabla_w[0][2, 1], rel=1e-4, abs=1e-9)
+            moved = inspect.demon(net, x[row], y[row], layer=1, neuron=0, dz=-2.0)
+            demon = pick(found["answers"]["demon 3 1"], at * 4 + row)
+            assert demon["measured"][0] == pytest.approx(moved.measured, rel=1e-4)
+            assert demon["predicted"][0] == pytest.approx(moved.predicted, rel=1e-4)
+        output = net.feedforward(found["answers"]["plane"]["low"][0]["="] * 2)
+        assert pick(found["answers"]["plane"], at)["values"][0] == pytest.approx(
+            float(output[0]), abs=1e-3)
+
+
+@pytest.mark.parametrize(("room", "least", "most"), [(130_000, 3, 10), (1000, 2, 2)])
+def test_epochs_are_left_out_to_keep_the_file_small(monkeypatch, seen, room, least, most):
+    """Evenly, and never the first and the last."""
+    assert file.MAX_BYTES == 300_000
+    monkeypatch.setattr(file, "MAX_BYTES", room)
+    written = io.BytesIO()
+    inspect.page(seen, XOR[0][1], XOR[1][1], written)
+    epochs = [frame["epoch"] for frame in json.loads(told_in(written))["state"]["frames"]]
+    assert least <= len(epochs) <= most
+    assert (epochs[0], epochs[-1]) == (0, 200)
+    assert np.ptp(np.diff(epochs)) <= 10
+    assert written.tell() < room or len(epochs) == 2
+
+
+def test_which_training_snapshots_are_of():
+    kept = callbacks.Snapshots()
+    net = Network([2, 1], cost="cross_entropy", seed=0)
+    with one_line(ValueError, "net must be Snapshots of a training, got none of a network"):
+        inspect.page(kept, *XOR, io.BytesIO())
+    net.SGD(XOR, 3, 4, 1.0, callbacks=[kept])
+    net.SGD(XOR, 1, 4, 1.0, callbacks=[kept], resume=True)
+    assert kept.epochs == [0, 1, 2, 3, 3, 4]  # one training that went on
+    frames = told(kept, *XOR)["state"]["frames"]
+    assert [frame["epoch"] for frame in frames] == [0, 1, 2, 3, 4]
+    net.SGD(XOR, 2, 4, 1.0, callbacks=[kept])  # and another one
+    frames = told(kept, *XOR)["state"]["frames"]
+    assert [frame["epoch"] for frame in frames] == [0, 1, 2]
+    kept.networks.append(Network([2, 3, 1], seed=0))
+    kept.epochs.append(3)
+    with one_line(ValueError, "net must be Snapshots of one network, got"):
+        inspect.page(kept, *XOR, io.BytesIO())
 
 
 def test_the_assets_are_small_and_all_are_used():

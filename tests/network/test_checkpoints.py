@@ -512,7 +512,8 @@ def test_what_resume_is(resume):
     ({"last": "x", "every_steps": 0}, ValueError, "every_steps must be an integer of at least 1"),
     ({"last": "x", "every_seconds": -1}, ValueError, "every_seconds must be .* at least 0"),
     ({"last": "x", "every_seconds": "1m"}, TypeError, "every_seconds must be"),
-    ({"last": 3}, TypeError, "path must be a str or path-like, got 3"),
+    ({"last": 3}, TypeError, "^last must be a str or path-like, got 3"),
+    ({"path": b"x", "last": "x"}, ValueError, "last must be another file than path, got x"),
 ])
 def test_arguments(given, error, answer):
     with one_line(error, answer):

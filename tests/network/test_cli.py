@@ -634,8 +634,7 @@ def test_ctrl_c(json_too):
         if json_too:
             time.sleep(3)
         else:
-            while not process.stdout.readline().startswith("Network("):
-                pass
+            assert any(line.startswith("Network(") for line in process.stdout)
             time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130

@@ -85,7 +85,7 @@ def test_a_message_is_answered(served):
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 24, "%00", "é"])
 def test_a_wrong_token(served, token):
-    for method, path in (("GET", ""), ("GET", "events"), ("GET", "page.html"), ("POST", "ask")):
+    for method, path in (("GET", ""), ("GET", "events"), ("POST", "ask")):
         status, error = refused(
             served, method, path, STATE, JSON, token=urllib.parse.quote(token, safe="%"))
         assert status == 403
@@ -223,16 +223,6 @@ def test_closing_lets_go_of_everything():
     until(lambda: threading.active_count() <= before)
     with socket.socket() as again, pytest.raises(ConnectionRefusedError):
         again.connect(("127.0.0.1", port))
-
-
-def test_the_page_as_a_file(served):
-    status, headers, body = request(served, "GET", "page.html?row=2&epoch=0")
-    assert status == 200
-    assert headers["Content-Disposition"].startswith("attachment")
-    told = json.loads(re.search(rb'id="told">(.*?)</script>', body, re.S)[1])
-    assert told["answers"]["example 0"]["x"] == [1.0, 0.0]
-    for query in ("row=9", "row=x", "row=0&epoch=-1"):
-        assert refused(served, "GET", f"page.html?{query}")[0] == 400
 
 
 def test_words_cannot_end_a_script():

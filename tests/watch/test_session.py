@@ -1,5 +1,8 @@
 """What the page is told: every message, right and wrong, and a training that others look at."""
 
+import base64
+import gzip
+import json
 import re
 import threading
 import time
@@ -26,6 +29,12 @@ def session():
 
 def ask(session, what, **details):
     return session.answer({"ask": what, **details})
+
+
+def stored_in(html):
+    """Return what a file has of answers, unpacked."""
+    told = json.loads(re.search(r'id="told">(.*?)</script>', html, re.S)[1])
+    return told | {"answers": json.loads(gzip.decompress(base64.b64decode(told["answers"])))}
 
 
 def until(condition):
@@ -97,6 +106,25 @@ def test_the_plane_is_the_output(session):
         assert found["values"][row * side + column] == pytest.approx(float(output[0]), abs=1e-4)
 
 
+def test_the_page_as_a_file_has_the_epochs_until_the_one_at_hand(session):
+    for epoch in range(1, 6):
+        session.net.SGD((session.x, session.y), 1, 4, 2.0)
+        session.add_frame(epoch)
+    told = stored_in(ask(session, "page", row=2, epoch=3)["html"])
+    state, answers = told["state"], told["answers"]
+    assert state["frames"] == [frame.told for frame in session.frames[:4]]
+    assert (state["title"], state["rows"]) == ("XOR", 1)
+    for at in range(4):
+        shown = ask(session, "example", row=2, epoch=at)
+        assert answers["example"]["cost"]["="][at] == shown["cost"]
+        assert answers["plane"]["values"][0]["="][at] == ask(session, "plane", epoch=at)[
+            "values"][0]
+    given = {"x": [0.5, 0.5], "y": [1.0]}
+    drawn = stored_in(ask(session, "page", given=given)["html"])
+    assert drawn["state"]["points"] == {"x": [[0.5, 0.5]], "y": [[1.0]]}
+    assert len(drawn["state"]["frames"]) == 6
+
+
 def test_a_drawn_digit_and_its_gradient():
     session = Session(PROBLEMS[-1])
     x = np.zeros(784)
@@ -146,6 +174,9 @@ def test_a_drawn_digit_and_its_gradient():
     ({"ask": "settings", "eta": 0, "batch": 1, "pace": 1}, "eta must be a number above 0"),
     ({"ask": "settings", "eta": 1, "batch": 5, "pace": 1}, "batch must be an integer"),
     ({"ask": "settings", "eta": 1, "batch": 1, "pace": -1}, "pace must be an integer"),
+    ({"ask": "page", "row": 4}, "row must be an integer in 0..3"),
+    ({"ask": "page", "row": 0, "epoch": -1}, "epoch must be an integer of at least 0"),
+    ({"ask": "page", "row": 0, "path": "x"}, "page: got an unexpected keyword argument 'path'"),
     ({"ask": "train", "epochs": 0}, "epochs must be an integer of at least 1"),
 ])
 def test_a_wrong_message_changes_nothing(session, message, rule):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import Network, datasets, tables
+from cbackprop import Network, datasets, storage, tables
 from cbackprop.tables import Table
 from cbackprop.tables.frame import from_frame
 from cbackprop.tables.target import find
@@ -160,7 +160,7 @@ def _comes_in_sets(source: str) -> bool:
         return True
     if source != "-" and not path.exists() and not path.suffix:
         return True  # it says which names there are
-    if not zipfile.is_zipfile(path) if path.is_file() else True:
+    if not (path.is_file() and zipfile.is_zipfile(path)):
         return False
     with zipfile.ZipFile(path) as archive:
         arrays = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -170,10 +170,7 @@ def _comes_in_sets(source: str) -> bool:
 
 def _are_bytes(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive, archive.open("x.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                else np.lib.format.read_array_header_2_0)
-        return bool(read(file)[2] == np.uint8)
+        return bool(storage.npy_header(file)[2] == np.uint8)
 
 
 def _table(x: NDArray[Any], y: NDArray[Any] | None, source: str) -> Table:

@@ -110,6 +110,13 @@ def copy_and_examples(
     return copy, *found
 
 
+def numbers_alone(net: Any) -> Network:
+    """Return a float64 copy that takes rows of numbers alone, and neither tables nor classes."""
+    copy = in_float64(net)
+    copy.preprocessing = copy.classes = None
+    return copy
+
+
 def one_example(net: Any, x: ArrayLike, y: Any) -> tuple[Network, NDArray[Any], NDArray[Any]]:
     """
     Return a float64 copy and one example, as `copy_and_examples` does.

@@ -1,4 +1,4 @@
-"""What the streams of all formats of files have in common."""
+"""The base of the streams of files, of all formats."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCKS = 128  # that the memory should hold, for the sake of the shuffle
 
 
 class Asked(NamedTuple):
-    """What the caller of `open` wants of a file; `columns`, `target` and `weights` name parts."""
+    """The arguments of `open` for one file; `columns`, `target` and `weights` name its parts."""
 
     columns: Any
     target: Any

@@ -120,8 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = f"cbackprop/{__version__}", ""
     timeout = TIMEOUT
     ROUTES: ClassVar[dict[tuple[str, str], str]] = {
-        ("GET", ""): "document", ("GET", "page.html"): "file", ("GET", "events"): "events",
-        ("POST", "ask"): "ask"}
+        ("GET", ""): "document", ("GET", "events"): "events", ("POST", "ask"): "ask"}
 
     def do_GET(self) -> None:
         self._answer()
@@ -163,17 +162,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _document(self) -> None:
         html, policy = document({"version": __version__}, connects=True)
         self._send(html.encode(), "text/html; charset=utf-8", policy)
-
-    def _file(self) -> None:
-        """Send the page as a file that works without the server."""
-        asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
-        try:
-            row, epoch = int(asked.get("row", 0)), asked.get("epoch")
-            html = self.server.watch.session.page(row, None if epoch is None else int(epoch))
-        except ERRORS as error:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, " ".join(str(error).split())) from None
-        self._send(html.encode(), "text/html; charset=utf-8",
-                   more={"Content-Disposition": 'attachment; filename="backpropagation.html"'})
 
     def _ask(self) -> None:
         """Answer a message."""

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from cbackprop import _check, default_eta, layers
 from cbackprop.callbacks import Callback
 from cbackprop.core import table
-from cbackprop.inspect.page import answers, description, stored
-from cbackprop.inspect.saturation import saturation
+from cbackprop.inspect.page import answers
+from cbackprop.inspect.page.answers import MAX_POINTS, MEASURED
+from cbackprop.inspect.page.file import stored
 from cbackprop.network import Network
 from cbackprop.optimizers import SGD
 from cbackprop.watch.problems import PROBLEMS, Problem
@@ -33,8 +34,6 @@ MAX_FRAMES, MAX_FRAME_BYTES = 200, 2**26  # beyond either, every second frame is
 FRAME_SECONDS = 0.1  # between two frames of a training
 MAX_EPOCHS = 100_000  # of one training
 MAX_LAYERS, MAX_NEURONS = 8, 512  # hidden ones, that a page may ask for
-MAX_POINTS = 500  # that are drawn in the plane, and rows on which saturation is measured
-MEASURED = 2000  # rows on which cost and accuracy are measured
 ALONE_SECONDS = 3.0  # that a training goes on when no page listens
 QUEUED = 100  # messages that wait for a page
 
@@ -53,6 +52,12 @@ class Frame:
     def epoch(self) -> int:
         """Epochs before it."""
         return int(self.told["epoch"])
+
+    def network(self, like: Network) -> Network:
+        """Return a network with these parameters, and all else like another."""
+        made = _like(like)
+        made.weights, made.biases = self.weights, self.biases
+        return made
 
 
 class Session:
@@ -77,7 +82,7 @@ class Session:
     0.0
     """
 
-    READS = ("state", "example", "edge", "demon", "pixels", "plane")
+    READS = ("state", "example", "edge", "demon", "pixels", "plane", "page")
     ASKS = (*READS, "data", "network", "activation", "cost", "settings", "train", "stop")
 
     def __init__(
@@ -134,11 +139,11 @@ class Session:
         with self._lock:
             shown = slice(MAX_POINTS)
             image = 255 if self.x.dtype == np.uint8 else float(np.abs(self.x).max(initial=0)) or 1
-            return description(self.shown, self.x[shown], self.y[shown]) | {
-                "title": self.problem.name, "data": self.problem.name, "rows": len(self.x),
-                "inputs": self.problem.inputs, "classes": self.problem.classes,
+            return answers.description(self.shown, self.x[shown], self.y[shown]) | self._names() | {
+                "data": self.problem.name, "rows": len(self.x),
                 "eta": self.eta, "batch": self.batch, "pace": self.pace, "full": image,
                 "training": self.trains, "frames": [frame.told for frame in self.frames],
+                "most_frames": self._most_frames,
                 "choices": {
                     "data": [[name, name] for name in self.problems],
                     "neurons": [row.name for row in table.ACTIVATIONS if not row.whole_layer],
@@ -173,6 +178,16 @@ class Session:
         if self.x.shape[1] != 2:
             raise ValueError(f"a plane must be of two inputs, got {self.x.shape[1]}")
         return answers.plane(self._at(epoch), self.x)
+
+    def page(self, row: Any = None, given: Any = None, epoch: Any = None) -> dict[str, Any]:
+        """Return the page as a file, of one example and the epochs up to this one."""
+        x, y = self._xy(row, given)
+        with self._lock:
+            net, frames = self.net, self.frames[:self._index(epoch) + 1]
+        return {"html": stored(
+            {frame.epoch: frame.network(net) for frame in frames}, x, y, eta=self.eta,
+            around=self.x, state=self._names(),
+            frames={frame.epoch: frame.told for frame in frames})}
 
     # ---- changes, which end a training ----
 
@@ -320,11 +335,6 @@ class Session:
 
     # ---- the network and its frames ----
 
-    def page(self, row: int, epoch: int | None) -> str:
-        """Return the page as a file would have it, of one example."""
-        x, y = self._xy(row, None)
-        return stored(self._at(epoch), x, y, eta=self.eta)
-
     def _begin(self, problem: Problem, network: Network | None = None) -> None:
         x, y = problem.make()
         if network is None:
@@ -381,46 +391,50 @@ class Session:
         """The network of the last frame."""
         return self._at(None)
 
+    def _names(self) -> dict[str, Any]:
+        """Return what the data are called, and their inputs and classes."""
+        problem = self.problem
+        return {"title": problem.name, "inputs": problem.inputs, "classes": problem.classes}
+
     def _functions(self) -> list[list[Any]]:
         """Return the activation of every neuron, layer by layer."""
-        found = []
-        for size, layer in zip(self.net.sizes[1:], self.net.engine.activations, strict=True):
-            runs = layer if isinstance(layer, list) else [(layer, size)]
-            found.append([function for function, count in runs for _ in range(count)])
-        return found
+        return layers.by_neuron(self.net.sizes, self.net.engine.activations)
 
     def add_frame(self, epoch: int) -> None:
         """Measure the network after an epoch, and keep its parameters."""
-        net, part, few = self.net, slice(MEASURED), slice(MAX_POINTS)
-        found = saturation(net, self.x[few], self.y[few])
-        assert found.speed is not None
+        net, part = self.net, slice(MEASURED)
         accuracy = None
         if self.problem.classes is not None or self.y.shape[1] == 1:
             with suppress(ValueError):  # numbers have none
                 accuracy = answers.number(net.accuracy((self.x[part], self.y[part])))
-        cost = net.total_cost((self.x[part], self.y[part]))
-        told = {"epoch": epoch, "cost": answers.number(cost), "accuracy": accuracy,
-                "share": answers.numbers(found.share), "speed": answers.numbers(found.speed)}
+        told = answers.progress(net, epoch, self.x, self.y) | {"accuracy": accuracy}
         frame = Frame(told, [w.copy() for w in net.weights], [b.copy() for b in net.biases])
-        size = sum(w.nbytes for w in frame.weights)
         with self._lock:
             self.frames.append(frame)
-            if len(self.frames) > max(8, min(MAX_FRAMES, MAX_FRAME_BYTES // size)):
+            if len(self.frames) > self._most_frames:
                 del self.frames[1:-1:2]
         self._publish("frame", frame=told)
 
     def _at(self, epoch: Any) -> Network:
         """Return the network of the frame after this epoch, or the last before it."""
         with self._lock:
-            frame = self.frames[-1]
-            if epoch is not None:
-                epoch = _check.integer("epoch", epoch, 0)
-                frame = [each for each in self.frames if each.epoch <= epoch][-1]
+            frame = self.frames[self._index(epoch)]
             if self._shown is None or self._shown[0] is not frame:
-                network = _like(self.net)
-                network.weights, network.biases = frame.weights, frame.biases
-                self._shown = frame, network
+                self._shown = frame, frame.network(self.net)
             return self._shown[1]
+
+    def _index(self, epoch: Any) -> int:
+        """Return the index of the last frame, or of the last until this epoch."""
+        if epoch is None:
+            return len(self.frames) - 1
+        epoch = _check.integer("epoch", epoch, 0)
+        return sum(frame.epoch <= epoch for frame in self.frames) - 1
+
+    @property
+    def _most_frames(self) -> int:
+        """How many frames are kept of this network."""
+        size = sum(w.nbytes for w in self.net.weights)
+        return max(8, min(MAX_FRAMES, MAX_FRAME_BYTES // size))
 
     def _xy(self, row: Any, given: Any) -> tuple[Any, Any]:
         """Return one example: a row of the data, or {"x": numbers, "y": numbers}."""

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from cbackprop import _check, storage
-from cbackprop._version import __version__
-from cbackprop.inspect import _arguments
-from cbackprop.inspect.page import answers
-from cbackprop.inspect.page.document import document
-from cbackprop.layers import described
-
-MOST_EXAMPLES = 20
+from cbackprop import storage
+from cbackprop.callbacks import Snapshots
+from cbackprop.inspect.page.file import stored
 
 
 def page(
@@ -28,7 +22,9 @@ def page(
 
     Parameters
     ----------
-    net : Network or estimator
+    net : Network, estimator or callbacks.Snapshots
+        With `Snapshots`, the page has a slider over the epochs that they have kept, and the cost of
+        the examples at each.
     x : array of shape (n, in), (in,), or a column (in, 1)
         At most 20 examples.
     y : array of shape (n, out), (out,), (out, 1), or labels (n,)
@@ -47,6 +43,12 @@ def page(
     OSError
         If the file cannot be written.
 
+    Notes
+    -----
+    A file of small layers and a few examples has about 100 kB; more neurons and examples make it
+    larger. Of the epochs, so many are stored, evenly, as keep it within 300 kB, at least the first
+    and the last.
+
     Examples
     --------
     >>> import os, tempfile
@@ -57,51 +59,23 @@ def page(
     ...     file.readline()
     '<!doctype html>\n'
     """
-    html = stored(net, x, y, eta=eta, most=most)
+    html = stored(_by_epoch(net), x, y, eta=eta, most=most)
     with storage.replacing(path) as file:
         file.write(html.encode())
 
 
-def stored(net: Any, x: ArrayLike, y: ArrayLike, *, eta: float = 1.0, most: int = 8) -> str:
-    """Return the document of `page`, with the answer to everything that may be asked on it."""
-    eta, most = _check.number("eta", eta, 0), _check.integer("most", most, 2)
-    copy, rows, targets = _arguments.copy_and_examples(net, x, y)
-    if len(rows) > MOST_EXAMPLES:
-        raise ValueError(f"x must be at most {MOST_EXAMPLES} examples, got {len(rows)}: a page "
-                         f"has every number of each")
-    if targets.ndim == 1:
-        targets = np.eye(copy.sizes[-1])[targets]
-    told: dict[str, Any] = {}
-    for row, (x_row, y_row) in enumerate(zip(rows, targets, strict=True)):
-        shown = answers.example(copy, x_row, y_row, eta=eta, most=most)
-        told[f"example {row}"] = shown
-        for before, layer in zip(shown["layers"], shown["layers"][1:], strict=False):
-            at = layer["layer"]
-            for j in layer["drawn"]:
-                told[f"demon {row} {at} {j}"] = answers.demon(copy, x_row, y_row, at, j)
-                for k in before["drawn"]:
-                    told[f"edge {row} {at} {j} {k}"] = answers.edge(copy, x_row, y_row, at, j, k)
-        if side(copy.sizes[0]):
-            told[f"pixels {row}"] = answers.pixels(copy, x_row, y_row)
-    if copy.sizes[0] == 2:
-        told["plane"] = answers.plane(copy, rows)
-    state = description(_arguments.network(net), rows, targets) | {"eta": eta}
-    return document({"state": state, "answers": told, "version": __version__}, connects=False)[0]
-
-
-def description(net: Any, x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
-    """Return what a page says of a network and its examples."""
-    names = net.preprocessing.columns if net.preprocessing is not None else None
-    return {
-        "sizes": list(net.sizes), "activations": answers.activations(net),
-        "cost": described(net.cost), "inputs": names and list(map(str, names)),
-        "classes": None if net.classes is None else list(map(str, net.classes)),
-        "side": side(net.sizes[0]), "rows": len(np.asarray(x)),
-        "points": ({"x": answers.numbers(x, 4), "y": answers.numbers(y, 4)}
-                   if net.sizes[0] == 2 else None)}
-
-
-def side(inputs: int) -> int | None:
-    """Return the side of a square image, if inputs are as many as the pixels of one."""
-    root = round(inputs**0.5)
-    return root if root * root == inputs and root >= 8 else None
+def _by_epoch(net: Any) -> dict[int, Any]:
+    """Return the networks of the last training that Snapshots have seen, or a network alone."""
+    if not isinstance(net, Snapshots):
+        return {0: net}
+    found: dict[int, Any] = {}
+    for epoch, network in zip(net.epochs, net.networks, strict=True):
+        if found and epoch < max(found):  # another training began
+            found = {}
+        found[epoch] = network
+    if not found:
+        raise ValueError("net must be Snapshots of a training, got none of a network")
+    sizes = {network.sizes for network in found.values()}
+    if len(sizes) > 1:
+        raise ValueError(f"net must be Snapshots of one network, got sizes {sorted(sizes)}")
+    return found

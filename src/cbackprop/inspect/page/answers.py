@@ -22,7 +22,9 @@ from cbackprop.inspect.derivatives import input_gradient
 from cbackprop.inspect.explain import explain
 from cbackprop.inspect.gradient_check import quotient
 from cbackprop.inspect.paths import paths
-from cbackprop.layers import described
+from cbackprop.inspect.saturation import saturation
+from cbackprop.layers import by_neuron, described
+from cbackprop.network import Network
 
 MOST = 10  # neurons of a layer that are drawn, and terms of a sum that are written
 DZ = np.round(np.linspace(-2, 2, 41), 10)  # what the demon adds
@@ -30,6 +32,8 @@ GRID = 48  # points along each side of the plane
 PATHS = 12  # that are shown, of all
 MAX_PATHS = 20_000  # that are followed one by one
 MARGIN = 0.15  # of the plane around the examples
+MEASURED = 2000  # rows on which a cost is measured
+MAX_POINTS = 500  # rows on which saturation is measured, or that are drawn in the plane
 
 
 def example(
@@ -113,20 +117,45 @@ def plane(net: Any, x: ArrayLike) -> dict[str, Any]:
             "values": numbers(outputs[:, 0] if own.sizes[-1] == 1 else outputs.argmax(axis=1), 4)}
 
 
+def progress(
+    net: Network, epoch: int, x: NDArray[Any], y: NDArray[Any]
+) -> dict[str, Any]:
+    """Return what is told of a network after an epoch: its cost, and its saturation by layer."""
+    found = saturation(net, x[:MAX_POINTS], y[:MAX_POINTS])
+    assert found.speed is not None
+    return {"epoch": epoch, "cost": number(net.total_cost((x[:MEASURED], y[:MEASURED]))),
+            "share": numbers(found.share), "speed": numbers(found.speed)}
+
+
 def pixels(net: Any, x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
     """Return dC/dx of one example: how each pixel would change the cost."""
     gradient = input_gradient(net, x, y)
     return {"gradient": numbers(np.ravel(gradient), 4)}
 
 
+def description(net: Any, x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
+    """Return what a page says of a network and its examples."""
+    names = net.preprocessing.columns if net.preprocessing is not None else None
+    return {
+        "sizes": list(net.sizes), "activations": activations(net),
+        "cost": described(net.cost), "inputs": names and list(map(str, names)),
+        "classes": None if net.classes is None else list(map(str, net.classes)),
+        "side": side(net.sizes[0]), "rows": len(np.asarray(x)),
+        "points": ({"x": numbers(x, 4), "y": numbers(y, 4)}
+                   if net.sizes[0] == 2 else None)}
+
+
+def side(inputs: int) -> int | None:
+    """Return the side of a square image, if inputs are as many as the pixels of one."""
+    root = round(inputs**0.5)
+    return root if root * root == inputs and root >= 8 else None
+
+
 def activations(net: Any) -> list[list[str]]:
     """Return the activation of every neuron, layer by layer from the first of weights."""
     own = _arguments.network(net)
-    found = []
-    for size, layer in zip(own.sizes[1:], own.engine.activations, strict=True):
-        runs = layer if isinstance(layer, list) else [(layer, size)]
-        found.append([described(function) for function, count in runs for _ in range(count)])
-    return found
+    return [list(map(described, neurons))
+            for neurons in by_neuron(own.sizes, own.engine.activations)]
 
 
 # ---- equations ----

@@ -16,7 +16,8 @@ from typing import Any
 
 ASSETS = Path(__file__).with_name("assets")
 # In the order of their imports: they become one script, since a file on a disk cannot import.
-SCRIPTS = ("dom", "core", "drawing", "equations", "plots", "details", "inputs", "training", "main")
+SCRIPTS = ("dom", "core", "drawing", "equations", "plots", "details", "inputs", "epochs",
+           "training", "main")
 NONE, SELF = "'none'", "'self'"
 IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 

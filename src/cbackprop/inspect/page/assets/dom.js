@@ -58,5 +58,30 @@ export function choice(options, value, listener) {
   return control;
 }
 
+// Makes a drawing like another one, of the nodes that it has: what is pressed or focused stays.
+export function redraw(drawn, like) {
+  if (drawn.nodeName !== like.nodeName) {
+    drawn.replaceWith(like);
+    return;
+  }
+  if (drawn.nodeType === Node.TEXT_NODE) {
+    if (drawn.data !== like.data) drawn.data = like.data;
+    return;
+  }
+  for (const { name } of [...drawn.attributes]) if (!like.hasAttribute(name)) drawn.removeAttribute(name);
+  for (const { name, value } of like.attributes) if (drawn.getAttribute(name) !== value) drawn.setAttribute(name, value);
+  const [now, then] = [[...drawn.childNodes], [...like.childNodes]];
+  then.forEach((child, at) => (at < now.length ? redraw(now[at], child) : drawn.append(child)));
+  for (const child of now.slice(then.length)) child.remove();
+}
+
+// Replaces what is in a place. The focus stays on what stands where it stood.
+export function replace(place, ...children) {
+  const controls = () => [...place.querySelectorAll("a, button, input, select, summary, [tabindex]")];
+  const held = controls().indexOf(document.activeElement);
+  place.replaceChildren(...children.flat().filter(Boolean));
+  if (held >= 0) controls()[held]?.focus();
+}
+
 export const button = (text, listener, more = {}) =>
   el("button", { type: "button", text, on: { click: listener }, ...more });

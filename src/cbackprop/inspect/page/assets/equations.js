@@ -1,6 +1,6 @@
 // One example forwards through (25) and backwards through BP1 to BP4, step by step.
 
-import { el, button, still } from "./dom.js";
+import { el, replace, button, still } from "./dom.js";
 
 const PAUSE = 1100; // between the steps of a play, in milliseconds
 
@@ -141,12 +141,12 @@ export class Equations {
     this.items = section.steps.map((step, at) => el("button", {
       type: "button", class: "step", on: { click: () => this.go(first + at) },
     }, equation(step)));
-    this.body.replaceChildren(
+    replace(this.body,
       el("h3", { text: section.title.replaceAll("`", "") }),
       section.formula ? el("div", { class: "formula", html: section.formula }) : "",
-      ...section.prose.map(prose),
+      section.prose.map(prose),
       el("ol", { class: "steps" }, this.items.map((item) => el("li", {}, item))),
-      ...section.products.map((product) => el("div", { class: "product", tabindex: 0, role: "group", "aria-label": "As matrices" },
+      section.products.map((product) => el("div", { class: "product", tabindex: 0, role: "group", "aria-label": "As matrices" },
         el("div", { html: product.formula }), el("div", { html: product.operands }))));
   }
 

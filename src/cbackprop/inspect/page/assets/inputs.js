@@ -1,6 +1,6 @@
 // The example at hand: chosen by its number or in the plane, or drawn by hand.
 
-import { el, show, button, choice, labelled, percent } from "./dom.js";
+import { el, replace, show, button, choice, labelled, percent } from "./dom.js";
 import { ask, live } from "./core.js";
 import { plane, image, hinton } from "./plots.js";
 
@@ -38,7 +38,7 @@ export class Inputs {
         labelled("What is drawn is a", this.target));
     }
     this.at = 0;
-    this.place.replaceChildren(el("div", { class: "fields" }, controls), this.view, this.answerPlace);
+    replace(this.place, el("div", { class: "fields" }, controls), this.view, this.answerPlace);
   }
 
   pick(row) {
@@ -54,7 +54,7 @@ export class Inputs {
     this.answer(example);
     const { side, points } = this.state;
     if (points) {
-      const found = await ask("plane", this.state.training === undefined ? {} : this.asked());
+      const found = await ask("plane", this.asked());
       if (turn !== this.turn) return;
       const targets = points.y.flat();
       const levels = this.state.classes || found.outputs > 1 ? [Math.min(...targets), Math.max(...targets)]
@@ -70,9 +70,7 @@ export class Inputs {
       hinton(found.gradient, side, "The gradient of the cost by each pixel")];
     const captions = [this.ink ? "Draw here: with the pointer, or by arrow keys and space." : "The example.",
       "∂C/∂x: full squares are pixels where more ink raises the cost, hollow ones where it lowers it."];
-    const held = this.view.contains(document.activeElement);
-    this.view.replaceChildren(...pictures.map((picture, at) => el("figure", {}, picture, el("figcaption", { text: captions[at] }))));
-    if (held) this.view.querySelector("[tabindex]")?.focus();
+    replace(this.view, pictures.map((picture, at) => el("figure", {}, picture, el("figcaption", { text: captions[at] }))));
   }
 
   answer(example) {

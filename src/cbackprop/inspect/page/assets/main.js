@@ -1,11 +1,12 @@
 // The page: what is looked at, and who is told when that changes.
 
-import { byId, el } from "./dom.js";
-import { told, live, ask, listen } from "./core.js";
+import { byId, el, button } from "./dom.js";
+import { told, live, ask, waits, listen } from "./core.js";
 import { Drawing } from "./drawing.js";
 import { Equations } from "./equations.js";
 import { Details } from "./details.js";
 import { Inputs } from "./inputs.js";
+import { Epochs } from "./epochs.js";
 import { Training } from "./training.js";
 
 const FRAME = 250; // between two looks at a network that trains, in milliseconds
@@ -16,8 +17,7 @@ let turn = 0;
 
 // Which example of which epoch is asked about.
 const asked = () => ({
-  ...(view.drawn ? { given: view.drawn } : { row: view.row }),
-  ...(live ? { epoch: view.epoch } : {}),
+  ...(view.drawn ? { given: view.drawn } : { row: view.row }), epoch: view.epoch,
 });
 
 function problem(message) {
@@ -40,28 +40,38 @@ function select(...place) {
 }
 
 let example;
-const keep = el("a", { text: "Keep this example as a file", download: "backpropagation.html" });
 
-// Ask for the example, and show it everywhere.
-async function look() {
+async function keep(event) {
+  const told = event.target;
+  told.disabled = true; // it takes seconds, where there are many epochs
+  await attempt(save);
+  told.disabled = false;
+}
+
+async function save() {
+  const { html } = await ask("page", asked());
+  const href = URL.createObjectURL(new Blob([html], { type: "text/html" }));
+  el("a", { href, download: "backpropagation.html" }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000); // the browser may ask first where to
+}
+
+// Ask for the example, and show it everywhere; unless something better is to be looked at by then.
+async function look(wanted = () => true) {
   turn += 1;
   const mine = turn;
   await attempt(async () => {
     const found = await ask("example", asked());
-    if (mine !== turn) return;
+    if (mine !== turn || !wanted()) return;
     example = found;
     problem(null);
-    keep.setAttribute("href", `page.html?row=${view.row}${view.epoch === null ? "" : `&epoch=${view.epoch}`}`);
     const names = { inputs: state.inputs, outputs: state.sizes.at(-1) > 1 ? state.classes : null };
-    drawing.show(example, names);
-    equations.show(example);
     if (view.selected && !isDrawn(view.selected)) {
       view.selected = null;
       drawing.select(null);
     }
-    if (!byId("chosen").contains(document.activeElement) || document.activeElement.tagName === "SELECT") {
-      details.show(view.selected, example, state);
-    }
+    drawing.show(example, names);
+    equations.show(example);
+    details.show(view.selected, example, state);
     await inputs.show(example);
   });
 }
@@ -75,10 +85,12 @@ const equations = new Equations(byId("steps"), {
   onStep: ({ symbols, stage }) => drawing.light(symbols, stage),
 });
 
-const drawing = new Drawing(byId("drawing"), { onNeuron: select, onEdge: select });
+const drawing = new Drawing(byId("drawing"), {
+  onNeuron: select, onEdge: select, onDrag: (dz) => details.move(dz),
+});
 
 const details = new Details(byId("chosen"), {
-  equations, asked, onEdge: select, onNeuron: select,
+  equations, asked, onEdge: select, onNeuron: select, onDemon: (demon) => drawing.tell(demon),
   onPath: (layer, j, k, path) => drawing.light(
     [["w", layer, j, k], ["a", layer - 1, k], ...path.map(([at, neuron]) => ["a", at, neuron]),
       ...path.slice(1).map(([at, neuron], before) => ["w", at, neuron, path[before][1]])],
@@ -100,14 +112,14 @@ const inputs = new Inputs(byId("example"), {
   onData: (name) => send("data", { name }),
 });
 
-const training = new Training(byId("controls"), {
-  send,
+const epochs = new Epochs(byId("epochs"), {
   onEpoch: (epoch) => {
-    view.epoch = epoch === training.frames.at(-1).epoch ? null : epoch;
-    training.draw(epoch);
+    view.epoch = epoch;
     look();
   },
 });
+
+const training = new Training(byId("controls"), { send });
 
 function send(what, more = {}) {
   return attempt(async () => {
@@ -133,38 +145,53 @@ async function renew() {
     inputs.state = state;
     byId("what").textContent = `${live ? "" : "A picture of "}${state.title ?? "a network"} ${state.sizes.join("–")}, cost ${state.cost}`;
     if (live) training.set(state);
+    byId("training").hidden = !live && state.frames.length === 1;
+    epochs.set(state);
     await look();
   });
 }
 
 // A network that trains is looked at again once the last look is over, unless an earlier epoch is.
+// What is pressed stays as it is until it is let go: a click would be lost with what it began on.
 let looking = false;
 let again = false;
+let pressed = false;
+for (const name of ["pointerdown", "pointermove", "pointerup", "pointercancel", "change"]) {
+  addEventListener(name, ({ buttons }) => { pressed = buttons > 0; }, true);
+}
+
+function unlessPressed() {
+  again ||= pressed;
+  return !pressed;
+}
 
 async function lookSoon() {
   again = true;
   if (looking) return;
   looking = true;
   while (again && view.epoch === null) {
-    again = false;
     await new Promise((done) => { setTimeout(done, FRAME); });
-    await look();
+    again = pressed;
+    if (!pressed) await look(unlessPressed);
   }
   looking = false;
 }
 
-listen((message) => {
-  if (message.event === "changed") renew();
-  else if (message.event === "gone") problem("The program that serves this page has ended. Start cbackprop watch again.");
+function hear(message) {
+  if (message.event === "changed") return renew();
+  if (message.event === "gone") problem("The program that serves this page has ended. Start cbackprop watch again.");
   else if (message.event === "training") training.running(message.training, message.said);
-  else if (message.event === "settings") Object.assign(state, message.settings);
+  else if (message.event === "settings") training.settled(message.settings);
   else if (message.event === "frame") {
-    training.frame(message.frame);
-    lookSoon();
+    epochs.add(message.frame);
+    training.say(message.frame);
+    waits(lookSoon);
   }
-});
+  return undefined;
+}
 
-byId("training").hidden = !live;
 byId("made").textContent = `Made by cbackprop ${told.version}. Every number is its core's${live ? "" : ", as it was when this file was written"}. `;
-if (live) byId("made").append(keep);
-renew();
+if (live) byId("made").append(button("Keep this example as a file", keep));
+// One message after the other: none may come between the question for the state and its answer.
+let heard = renew();
+listen((message) => { heard = heard.then(() => attempt(() => hear(message))); });

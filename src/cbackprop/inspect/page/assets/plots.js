@@ -2,12 +2,14 @@
 
 import { el, svg, show } from "./dom.js";
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP, PAD] = [360, 180, 58, 26, 22, 8];
+const [HEIGHT, LEFT, BOTTOM, TOP, PAD] = [180, 58, 26, 22, 8];
+const WIDEST = 480;
 
-// Curves over x, each [{x, y}], with a class of its own; `marks` are points.
-export function curves(label, lines, { marks = [], xName, yName, log = false, zero = false }) {
+// Draws curves over x, each [{x, y}] with a class of its own, in a place; `marks` are points.
+export function curves(place, label, lines, { marks = [], xName, yName, log = false, zero = false }) {
   const points = lines.flatMap((line) => line.points).filter(({ y }) => y !== null);
-  if (!points.length) return el("p", { class: "muted", text: "Nothing has been measured yet." });
+  if (!points.length) return place.replaceChildren(el("p", { class: "muted", text: "Nothing has been measured yet." }));
+  const width = Math.min(WIDEST, place.clientWidth || WIDEST); // as wide as it is: no text shrinks
   const up = log && points.every(({ y }) => y > 0) ? Math.log10 : (y) => y;
   const ends = (values) => {
     const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -16,23 +18,23 @@ export function curves(label, lines, { marks = [], xName, yName, log = false, ze
   const places = points.map(({ x }) => x);
   const [x0, x1] = points.length > 1 ? ends(places) : [places[0], places[0] + 1];
   const [y0, y1] = ends([...points.map(({ y }) => up(y)), ...(zero ? [0] : [])]);
-  const across = (x) => LEFT + ((x - x0) / (x1 - x0)) * (WIDTH - LEFT - PAD);
+  const across = (x) => LEFT + ((x - x0) / (x1 - x0)) * (width - LEFT - PAD);
   const above = (y) => HEIGHT - BOTTOM - ((up(y) - y0) / (y1 - y0)) * (HEIGHT - BOTTOM - TOP);
   const back = (value) => (up === Math.log10 ? 10 ** value : value);
   const text = (x, y, words, anchor) => svg("text", { x, y, "text-anchor": anchor, text: words });
-  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "plot", role: "img", "aria-label": label },
-    svg("path", { class: "axis", d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${WIDTH - PAD}` }),
-    zero ? svg("path", { class: "axis faint", d: `M${LEFT} ${above(0)}H${WIDTH - PAD}M${across(0)} ${TOP}V${HEIGHT - BOTTOM}` }) : null,
+  return place.replaceChildren(svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "plot", role: "img", "aria-label": label },
+    svg("path", { class: "axis", d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${width - PAD}` }),
+    zero ? svg("path", { class: "axis faint", d: `M${LEFT} ${above(0)}H${width - PAD}M${across(0)} ${TOP}V${HEIGHT - BOTTOM}` }) : null,
     text(LEFT - 5, TOP + 8, show(back(y1)), "end"), text(LEFT - 5, HEIGHT - BOTTOM, show(back(y0)), "end"),
-    text(LEFT, HEIGHT - 8, show(x0), "start"), text(WIDTH - PAD, HEIGHT - 8, show(x1), "end"),
-    text((LEFT + WIDTH) / 2, HEIGHT - 8, xName, "middle"), yName ? text(LEFT, 12, yName, "start") : null,
+    text(LEFT, HEIGHT - 8, show(x0), "start"), text(width - PAD, HEIGHT - 8, show(x1), "end"),
+    text((LEFT + width) / 2, HEIGHT - 8, xName, "middle"), yName ? text(LEFT, 12, yName, "start") : null,
     lines.map((line) => svg("polyline", {
       class: `line ${line.name}`,
       points: line.points.filter(({ y }) => y !== null).map(({ x, y }) => `${across(x).toFixed(1)},${above(y).toFixed(1)}`).join(" "),
     })),
     marks.filter(({ y }) => y !== null).map(({ x, y, name }) => svg(name === "predicted" ? "rect" : "circle", name === "predicted"
       ? { class: `mark ${name}`, x: across(x) - 4, y: above(y) - 4, width: 8, height: 8 }
-      : { class: `mark ${name}`, cx: across(x), cy: above(y), r: 5 })));
+      : { class: `mark ${name}`, cx: across(x), cy: above(y), r: 5 }))));
 }
 
 // The colour of a name in the style sheet.

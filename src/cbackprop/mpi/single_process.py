@@ -14,7 +14,7 @@ from cbackprop import thread_choice
 T = TypeVar("T")
 
 
-class Alone:
+class SingleProcess:
     """
     The one process of a training. `Ranks` has the same methods, for several.
 
@@ -25,7 +25,7 @@ class Alone:
     waited : float
         The seconds that the last `train` waited, for rows or for other ranks.
     shared : dict
-        What trainings must have in common beside the arguments, to go on from a checkpoint.
+        What trainings must have in common besides the arguments, to go on from a checkpoint.
     """
 
     rank, size, waited = 0, 1, 0.0
@@ -35,7 +35,7 @@ class Alone:
         """Do some work on all ranks. What one of them raises, all raise."""
         return work()
 
-    def first(self, work: Callable[[], T]) -> T:
+    def from_rank_0(self, work: Callable[[], T]) -> T:
         """Do some work on rank 0, and return its result on all ranks."""
         return work()
 
@@ -47,7 +47,7 @@ class Alone:
         """Return this rank's part of rows that all ranks have."""
         return rows
 
-    def rows(self, n: int) -> int:
+    def total_rows(self, n: int) -> int:
         """Return how many rows all ranks have, if this one has n."""
         return n
 
@@ -61,18 +61,18 @@ class Alone:
     def agree(self, training: Any) -> None:
         """See that all ranks train alike, and begin where rank 0 is."""
 
-    def settle(self, engine: Any) -> None:
+    def synchronize(self, engine: Any) -> None:
         """Give all ranks the parameters of rank 0, where they differ."""
 
-    def running(self) -> AbstractContextManager[None]:
-        """Count the training while it runs, so that several share the cores."""
+    def running(self, engine: Any) -> AbstractContextManager[None]:
+        """Count the training of an engine while it runs, so that several share the cores."""
         return thread_choice.running()
 
     def order(self, examples: Any, seed: int | None, m: int) -> Any:
         """Return the order of an epoch for a seed."""
         return examples.order(seed, m)
 
-    def own(self, m: int) -> int:
+    def own_rows(self, m: int) -> int:
         """Return about how many rows of a mini-batch this rank has."""
         return m
 
