@@ -316,7 +316,8 @@ class Network(Evaluation):
             epochs' time at most. It is ignored for a RowSource; sparse rows always skip zeros.
         validation_split : float, optional
             The share of the training data that is held out and becomes the evaluation data, with
-            its weights; x is not copied. The part is stratified by class.
+            its weights; x is not copied. The part is stratified by class; of a stream of files, it
+            is the last rows of each block.
         shuffle : bool
             False takes the rows in their order, and holds out the last ones.
         resume : bool, str or path-like

@@ -77,7 +77,7 @@ def train_many(
     args, kwargs = tuple(map(again, args)), {name: again(kwargs[name], name) for name in kwargs}
     chosen = [(network, {**kwargs, **{name: again(own[name], name) for name in own}})
               for network, own in chosen]
-    _check_files(chosen)
+    check_files(chosen)
     common = kwargs.get("callbacks")
     if len(chosen) > 1 and isinstance(common, (list, tuple)):
         for _, own in chosen:
@@ -116,7 +116,7 @@ def train_many(
     return [outcomes[number] for number in range(len(chosen))]
 
 
-def _check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
+def check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
     """Check that no two trainings write the same file, or go on from the same one."""
     taken: set[str] = set()
     for _, own in chosen:

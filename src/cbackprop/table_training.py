@@ -202,7 +202,8 @@ def prepare_table(
     source: Any, target: str | int | Sequence[str | int] | None = None, *,
     kind: str | None = None, left_out: str | Sequence[str] = (), test_split: Any = 0.0,
     seed: int | np.random.Generator | None = None, dtype: str = "float32",
-    compute_dtype: str | None = None, threads: int | None = None, **given: Any,
+    compute_dtype: str | None = None, threads: int | None = None,
+    sample_of: int | None = None, **given: Any,
 ) -> TableTraining:
     """
     Do what `train_table` does before it trains: read, decide, and make the network.
@@ -213,6 +214,8 @@ def prepare_table(
         As for `train_table`.
     threads : int, optional
         The most to use, as for `Network`.
+    sample_of : int, optional
+        The number of rows that will be trained on, if the table is a sample of them.
 
     Returns
     -------
@@ -270,7 +273,8 @@ def prepare_table(
         if isinstance(hidden, str):
             raise TypeError(f"{rule}, got {hidden!r}")
         given["sizes"] = [columns, *_check.items(hidden, rule), outputs]
-    decided = settings.decide(chosen.kind, len(rows), columns, outputs, **given)
+    decided = settings.decide(
+        chosen.kind, sample_of or len(rows), columns, outputs, **given)
     network = Network(**decided.network(), dtype=dtype, compute_dtype=compute_dtype, seed=generator,
                       threads=threads)
     network.preprocessing = preprocessing

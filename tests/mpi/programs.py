@@ -401,6 +401,18 @@ def errors():
                 raise OSError("the disk is gone")
             return x[indices], y[indices]
 
+    class Blocks(streams.Stream):
+        memory, bounds = 2500, np.arange(21) * 20
+
+        def __init__(self, row):
+            self.x = np.zeros((400, 5))
+            if ill:
+                self.x[row, 3] = np.nan
+
+        def read(self, block):
+            part = self.x[20 * block:20 * block + 20]
+            return part, part[:, :2]
+
     def tanh(z):
         tanh.calls += 1
         if ill and tanh.calls == 8:  # in the third step or so
@@ -417,12 +429,18 @@ def errors():
     def stop(net, history):
         raise RuntimeError("a callback's own")
 
+    def leave(net, history):
+        raise SystemExit(3)
+
     alike = "must be the same on all ranks"
     for kind, text, call in (
         (ValueError, "must be finite, got nan at [7, 3]", sgd((with_nan, y))),
         (ValueError, "test_data must be finite, got nan at [7, 3]", sgd(test_data=(with_nan, y))),
         (ValueError, f"{named}x of training_data must have sizes[0] = 5 columns",
          sgd((x[:, :4] if ill else x, y))),
+        # In blocks that are not looked at before; other buffers follow before the ranks meet.
+        *((ValueError, f"{named}x of training_data must be finite, got nan in column 3 of row "
+           f"{row}", sgd(Blocks(row), m=7, shuffle=False)) for row in (60, 71, 79, 120)),
         (OSError, "the disk is gone", sgd(Ends())),
         (ZeroDivisionError, "of the user's own", sgd(net=network(sizes, activation=own_tanh))),
         (RuntimeError, "a callback's own", sgd(callbacks=[stop])),
@@ -449,6 +467,11 @@ def errors():
         )),
     ):
         raises(kind, text, call)
+    raises(TypeError, "comm must be an intracommunicator of mpi4py, such as MPI.COMM_WORLD, got "
+           "MPI.COMM_NULL", lambda: network(sizes).SGD((x, y), 1, 8, 0.1, comm=MPI.COMM_NULL))
+    with pytest.raises(SystemExit) as left:
+        sgd(callbacks=[leave])()
+    assert left.value.code == 3
     net = network(sizes)
     assert len(sgd(net=net)()) == 3
     before = flat(net)

@@ -876,4 +876,4 @@ def test_a_file_larger_than_the_machines_memory_is_refused_at_once(cli):
     status, out, err = cli("train", "--data", "large.csv")
     assert (status, out) == (1, "")
     assert re.fullmatch(r".*large\.csv must fit in the memory of this machine, [\d.]+ GB, got "
-                        r"[\d.]+ GB: in Python, streams\.open reads it block by block .*\n", err)
+                        r"[\d.]+ GB: .* reads \.npy, Parquet .* block by block, .*\n", err)

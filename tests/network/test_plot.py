@@ -108,6 +108,46 @@ def test_axes_of_the_caller(draw, pyplot):
     assert all(ax.has_data() or not ax.axison for ax in found)
 
 
+NEED_MORE = {"flow of little", "flow through many", "confusion of ten", "confusion of many",
+             "confusion with 40 mistakes"}
+
+
+@pytest.mark.parametrize("name", sorted(EVERY.keys() - NEED_MORE))
+def test_labels_in_a_figure_of_matplotlibs_size(name, pyplot):
+    figure, ax = pyplot.subplots(layout="constrained")
+    assert tuple(figure.get_size_inches()) == (6.4, 4.8)
+    EVERY[name](ax=ax)
+    drawn.check_labels(figure, least=4)
+
+
+def test_neurons_shrink_where_there_is_no_room(pyplot):
+    """And have no numbers, which would lie on them."""
+    for height, numbered in ((4.8, True), (2.5, False)):
+        figure, ax = pyplot.subplots(figsize=(4, height))
+        plot.network(TRACES[64, 30, 4], ax=ax)
+        figure.draw_without_rendering()
+        dots = ax.collections[1]
+        places = ax.transData.transform(dots.get_offsets())[:, 1]
+        size = dots.get_sizes()[0]**0.5 * figure.dpi / 72
+        assert np.diff(np.sort(places)).min() > 1.2 * size
+        assert any(text.get_text().startswith("0.") for text in ax.texts) == numbered
+
+
+def test_names_of_classes_lie_where_there_is_room(pyplot):
+    for names, angle in ((["ant", "bumblebee"], 0), (["ant", "bumblebee " * 3], 90)):
+        (matrix,) = plot.confusion(network((2, 2)), (np.eye(2), [0, 1]), names=names)
+        assert {label.get_rotation() for label in matrix.get_xticklabels()} == {angle}
+
+
+def test_counts_that_would_touch_are_a_scale(pyplot):
+    (matrix,) = plot.confusion(
+        network((64, 10)), examples(12_000, classes=10), mistakes=0,
+        ax=pyplot.subplots(figsize=(2.5, 2.5))[1])
+    assert not matrix.texts
+    assert len(matrix.get_yticks()) == 10
+    assert "share" in matrix.child_axes[0].get_ylabel()
+
+
 def test_axes_that_no_grid_has_placed(pyplot):
     ax = pyplot.figure().add_axes((0.5, 0.5, 0.4, 0.4))
     for panel in plot.flow(TRACES[64, 30, 4], ax=ax).flat:

@@ -317,6 +317,10 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
     group.add_argument("--patience", type=int, metavar="N",
                        help="epochs without progress before it stops (default: a tenth of the "
                             "epochs, 5 at least)")
+    group.add_argument("--memory", metavar="SIZE",
+                       help="read files of .npy, .npz, Parquet, Arrow or HDF5 block by block, into "
+                            "so much memory, such as 2GB (default: if DATA is a folder of such "
+                            "files, a name with *, or larger than the memory: 256MiB)")
     group.add_argument("--distributed", action="store_true",
                        help="train together with all processes that mpiexec has started: "
                             "mpiexec -n 4 cbackprop train --distributed people.csv")

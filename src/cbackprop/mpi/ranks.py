@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -318,6 +319,8 @@ class Ranks(SingleProcess):
                     state, None if k else self._layer_done, None if k else exchange.arena, own,
                     team)
                 done, team = done + taken, 1  # one thread, if a team waited too long
+            if not math.isfinite(own):  # later parts would hide the rows that are the cause
+                self._see_finite(engine, training.examples, rows)
             if averages and done == averages[0]:
                 self._average(state, engine.core.parameters, done)
                 del averages[0]
@@ -368,6 +371,8 @@ class Ranks(SingleProcess):
         # The part ends within a mini-batch: the rest is in the next one.
         rest = int(self._starts[done + 1]) - first - (end - begin)
         x, y, weights = _copied(rows, targets, numbers[begin:end])
+        if not type(rows)(x).all_finite():
+            self._see_finite(engine, examples, rows)
         rows, targets, numbers, begin, end = examples.part(
             order, int(self._starts[done + 1]) - rest, int(self._starts[done + 1]))
         x2, y2, weights2 = _copied(rows, targets, numbers[begin:begin + rest])
@@ -375,6 +380,12 @@ class Ranks(SingleProcess):
                                 np.concatenate([weights, weights2]))
         return Part(type(rows)(np.concatenate([x, x2])), targets, np.arange(len(x) + rest),
                     done + 1)
+
+    @staticmethod
+    def _see_finite(engine: Any, examples: Any, rows: Any) -> None:
+        """Raise ValueError if x of the last part is not finite."""
+        examples.look_again()
+        engine.check_finite(rows, "x of training_data")
 
 
 class Part(NamedTuple):

@@ -69,6 +69,12 @@ def grid(ax: Any, rows: int, columns: int, size: tuple[float, float], **ratios: 
                     top=box.y1, **ratios)
 
 
+def points(ax: Any) -> tuple[float, float]:
+    """Return the width and height of Axes, about: a layout may still change them."""
+    box, scale = ax.get_window_extent(), 72 / ax.figure.dpi
+    return box.width * scale, box.height * scale
+
+
 def ink() -> Any:
     """Return the colour of text in the style in use."""
     return pyplot().rcParams["text.color"]
@@ -103,10 +109,10 @@ def line(ax: Any, first: int, values: Sequence[float], which: int, tone: Any, la
         markersize=5, markevery=max(1, -(-len(values) // MAX_MARKERS)), label=label, **style)[0]
 
 
-def legend(ax: Any, handles: Sequence[Any], ncols: int = 2) -> None:
-    """Put the legend above the Axes, where it hides no line."""
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=ncols,
-              frameon=False)
+def legend(ax: Any, handles: Sequence[Any], ncols: int = 2, side: str = "center") -> None:
+    """Put the legend above the Axes, where it hides no line; at the right, it may reach left."""
+    ax.legend(handles=handles, loc=f"lower {side}", ncols=ncols, frameon=False,
+              bbox_to_anchor=({"center": 0.5, "right": 1}[side], 1))
 
 
 def epoch_axis(ax: Any) -> None:
@@ -114,7 +120,7 @@ def epoch_axis(ax: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def image_shape(shape: Any, inputs: int, least: int = 0) -> tuple[int, int] | None:

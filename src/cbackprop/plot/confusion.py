@@ -15,7 +15,8 @@ from cbackprop.network import Network
 from cbackprop.plot import _axes
 from cbackprop.sources import ArrayExamples, Examples, RowSource, StreamedExamples
 
-MOST_COUNTED = 25  # classes; the counts of more would touch
+MOST_NAMED = 25  # classes
+LETTER = 6.0  # points that one takes, about
 MISTAKES = 12
 
 
@@ -157,9 +158,15 @@ def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
     drawn = ax.imshow(mistakes, cmap=_axes.greys(), vmin=0, vmax=most, interpolation="nearest")
     ax.set(xlabel="class that the network sees", ylabel="class",
            title=f"{counts.trace():,} of {counts.sum():,} right")
-    if len(counts) <= MOST_COUNTED:
-        ax.set_xticks(range(len(names)), names, rotation=90 * (max(map(len, names)) > 3))
+    cell = _axes.points(ax)[0] / len(counts)
+    if len(counts) <= MOST_NAMED:
+        ax.set_xticks(range(len(names)), names,
+                      rotation=90 * (LETTER * (max(map(len, names)) + 1) > cell))
         ax.set_yticks(range(len(names)), names)
+    else:
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
+    if len(counts) <= MOST_NAMED and LETTER * len(str(counts.max())) <= cell:
         ax.plot([-0.5, len(counts) - 0.5], [-0.5, len(counts) - 0.5], color=_axes.ink(),
                 linewidth=12, alpha=0.12, solid_capstyle="butt", zorder=0.5)
         for (actual, seen), count in np.ndenumerate(counts):
@@ -170,5 +177,3 @@ def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
                         color=ax.get_facecolor() if dark else _axes.ink())
     else:
         _axes.colorbar(ax, drawn, "share of the class that is taken for another")
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_locator(MaxNLocator(integer=True))

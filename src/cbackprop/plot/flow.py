@@ -13,7 +13,8 @@ from cbackprop.inspect import Trace
 from cbackprop.plot import _axes
 
 ROWS = ("w", "z", "a", "delta", "nabla_w")
-MAX_NUMBERED = 12  # neurons: more get a few round numbers
+NUMBER = 12  # points of height that the number of a neuron takes
+WORD = 60  # points of height from which an axis has a name
 
 
 def flow(
@@ -88,8 +89,9 @@ def flow(
         column[3].set_xlabel(f"length {np.linalg.norm(delta):.2g}")
     panels[2, -1].plot(trace.y[i], range(trace.y.shape[1]), "o", color=_axes.ink(),
                        markerfacecolor="none", markersize=5, clip_on=False)
-    for panel in panels[:, 1]:
-        panel.set_ylabel("neuron")
+    if _axes.points(first)[1] >= WORD:
+        for panel in panels[:, 1]:
+            panel.set_ylabel("neuron")
     for way, style in ((panels[2, :-1], "->"), (panels[3, 1:-1], "<-")):
         for panel in way:
             panel.annotate("", (1, 1.06), (0.65, 1.06), xycoords="axes fraction",
@@ -106,8 +108,9 @@ def _image(ax: Any, values: NDArray[Any]) -> None:
     ax.imshow(values, cmap=_axes.SIGNED_COLORMAP, vmin=-limit, vmax=limit, aspect="auto",
               interpolation="nearest")
     ax.set_xlabel(f"\N{PLUS-MINUS SIGN}{limit:.2g}")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(
+        max(1, min(5, int(_axes.points(ax)[1] / NUMBER) - 2)), integer=True))
 
 
 def _about(trace: Trace, i: int) -> str:
@@ -133,10 +136,11 @@ def _bars(ax: Any, values: NDArray[Any], signed: bool = False) -> None:
     heights[::2] = values
     ax.stairs(heights, edges, orientation="horizontal", fill=True, color=_axes.ink(), alpha=0.7)
     ax.set_ylim(len(values) - 0.4, -0.6)
-    if len(values) <= MAX_NUMBERED:
+    numbered = int(_axes.points(ax)[1] / NUMBER)
+    if len(values) <= numbered:
         ax.set_yticks(neurons)
-    else:
-        ax.yaxis.set_major_locator(MaxNLocator(MAX_NUMBERED - 2, integer=True))
+    else:  # a few round numbers
+        ax.yaxis.set_major_locator(MaxNLocator(max(1, numbered - 2), integer=True))
     if signed:
         end = _one_digit(float(abs(values).max()))
         ax.set_xlim(-end, end)

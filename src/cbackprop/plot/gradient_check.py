@@ -78,5 +78,5 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
               xlabel="size of the derivative" + f"\n({none:,} have no error)" * (none > 0))
     for panel in panels:
         panel.margins(0.08)
-    _axes.legend(right, right.get_lines())
+    _axes.legend(right, right.get_lines(), side="right")
     return panels

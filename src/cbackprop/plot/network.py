@@ -14,6 +14,8 @@ from cbackprop.plot import _axes
 EDGES = ("w", "nabla_w")
 MOST_NEURONS = 12  # of a layer; a wider one shows those with the largest edges
 WIDEST_EDGE = 3.0  # points, for the largest of the network
+DOT = 11.4  # points, of a neuron
+ROW = 18.0  # points between neurons, from which there is room for a number above each
 NARROWEST_SHARE = 0.02  # of the widest; thinner edges are not seen, and are left out
 
 
@@ -80,16 +82,17 @@ def network(
     rows = max(map(len, shown))
     ax = _axes.axes(ax, (1.2 + 1.9 * len(sizes), 1.0 + 0.45 * rows))
     places = [(len(which) - 1) / 2 - np.arange(len(which)) for which in shown]
+    ax.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-rows / 2 - 1.3, rows / 2 + 0.5))
+    row = _axes.points(ax)[1] / (rows + 1.8)
     _draw_edges(ax, matrices, shown, places)
     for layer, (which, at, size, a) in enumerate(
             zip(shown, places, sizes, values, strict=True)):
-        _draw_neurons(ax, layer, which, at, a)
+        _draw_neurons(ax, layer, which, at, a, row)
         count = f"\n{len(which)} of {size:,}" * (len(which) < size)
         ax.text(layer, -rows / 2 - 0.2, ("inputs" if layer == 0 else f"layer {layer + 1}") + count,
                 ha="center", va="top", fontsize="small")
     label = "edges: " + {"w": "w", "nabla_w": "dC/dw"}[edges] + ", dashed where it is negative"
     ax.set_title(label, fontsize="medium")
-    ax.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-rows / 2 - 1.3, rows / 2 + 0.5))
     ax.set_axis_off()
     return ax
 
@@ -124,7 +127,10 @@ def _draw_edges(
                                      colors=[_axes.ink()], alpha=0.55, zorder=1))
 
 
-def _draw_neurons(ax: Any, layer: int, which: NDArray[np.intp], at: NDArray[Any], a: Any) -> None:
+def _draw_neurons(
+    ax: Any, layer: int, which: NDArray[np.intp], at: NDArray[Any], a: Any, row: float
+) -> None:
+    """Draw the neurons of a layer, so many points from each other."""
     import matplotlib
 
     background = matplotlib.rcParams["axes.facecolor"]
@@ -133,7 +139,8 @@ def _draw_neurons(ax: Any, layer: int, which: NDArray[np.intp], at: NDArray[Any]
         values = np.asarray(a, dtype=float)[which]
         low, high = float(np.min(a)), float(np.max(a))
         tones = _axes.greys()((values - low) / ((high - low) or 1.0) * 0.85)
-        for height, value in zip(at, values, strict=True):
+        for height, value in zip(at, values, strict=True) if row >= ROW else ():
             ax.annotate(f"{value:.2g}", (layer, height), (0, 8), textcoords="offset points",
                         ha="center", va="bottom", fontsize="x-small")
-    ax.scatter([layer] * len(which), at, s=130, c=tones, edgecolors=[_axes.ink()], zorder=2)
+    size = min(DOT, 0.7 * row)
+    ax.scatter([layer] * len(which), at, s=size**2, c=tones, edgecolors=[_axes.ink()], zorder=2)

@@ -140,7 +140,7 @@ class BufferedExamples(Examples):
         self.n = int(bounds[-1])
         if self.n == 0:
             raise ValueError(f"{name} must hold at least one example, got none")
-        self.real, self.most = real, self.n
+        self.sizes, self.real, self.most = sizes, real, self.n
         # An array of this shape takes no memory.
         arrays.in_rows(np.broadcast_to(np.uint8(0), (self.n, stream.width)), sizes[0],
                        arrays.part("x", name))
@@ -154,6 +154,11 @@ class BufferedExamples(Examples):
 
     def __len__(self) -> int:
         return self.n
+
+    def apart(self, count: int, spread: bool) -> list[BufferedExamples]:
+        """Return two parts of the examples, as `Stream.apart` does."""
+        return [BufferedExamples(part, self.admit, self.name, self.check, self.sizes, self.real)
+                for part in self.stream.apart(count, spread)]
 
     def order(self, seed: int | None, m: int) -> BlockOrder:
         """
@@ -305,14 +310,16 @@ class BufferedExamples(Examples):
         TypeError, ValueError
             If they are not right. The error names the row, if it is a single one's fault.
         """
-        def refused(begin: int, end: int) -> TypeError | ValueError | None:
+        def refused(
+            begin: int, end: int, weights: Any = weights
+        ) -> TypeError | ValueError | None:
             try:
-                admitted(begin, end)
+                admitted(begin, end, weights)
             except (TypeError, ValueError) as error:
                 return error
             return None
 
-        def admitted(begin: int, end: int) -> tuple[Any, Any]:
+        def admitted(begin: int, end: int, weights: Any = weights) -> tuple[Any, Any]:
             part = slice(begin, end)
             return self.admit((x[part], y[part], None if weights is None else weights[part]))
 
@@ -331,7 +338,8 @@ class BufferedExamples(Examples):
             if found is None:
                 break
             error, (begin, end) = found, half
-        where = self.stream.where_in(block, first + begin)
+        where = self.stream.where_in(
+            block, first + begin, "y" if refused(begin, end, None) else "weights")
         raise type(error)(
             f"{error}, {'in' if end - begin == 1 else 'from'} {where}"
             f"{'' if end - begin == 1 else ' on'}") from None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .stream import Stream
+from .stream import Stream, described
 
 BLOCK = 2**20  # bytes of rows that are read at once, where a file does not decide it
 BLOCKS = 128  # that the memory should hold, for the sake of the shuffle
@@ -86,6 +86,9 @@ class FileStream(Stream):
     def bounds(self) -> NDArray[np.intp]:
         """The first row of each block, and the number of rows."""
         return self._bounds
+
+    def __repr__(self) -> str:
+        return described(self, self.path)
 
     def where(self, row: int) -> str:
         """Name a row and the file."""

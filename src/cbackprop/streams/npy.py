@@ -38,7 +38,7 @@ class NpyMatrix:
             raise ValueError(f"{name} must lie row by row, got an array in Fortran's order: copy "
                              "it to one of np.lib.format.open_memmap")
         wanted = self.offset - start + math.prod(self.shape) * self.dtype.itemsize
-        if wanted > room and self.dtype != object:
+        if wanted != room and self.dtype != object:
             raise ValueError(f"{name} must be a whole file of NumPy, {wanted:,} bytes for shape "
                              f"{self.shape} of {self.dtype}, got {room:,}")
 
