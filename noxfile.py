@@ -17,7 +17,7 @@ nox.options.default_venv_backend = "venv"
 
 BENCHMARKS = ["peers", "threads", "kernels", "growth", "backprop_vs_differences", "sklearn_fit",
               "sparse_fit", "sparse_steps", "one_row", "book", "first_hour", "streaming",
-              "scaling", "ensembles"]
+              "scaling", "ensembles", "bfloat16"]
 CONSTRAINTS = ["-c", "benchmarks/constraints.txt"]
 AT_ONCE = ["-n", "auto", "--dist", "worksteal"]  # tests, by pytest-xdist
 

@@ -36,6 +36,8 @@ LEVELS_OF = {
         "v3": ["-mavx2", "-mfma", "-mtune=haswell"],
         "v4": ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl",
                "-mtune=skylake-avx512"],
+        "v4bf16": ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl",
+                   "-mavx512bf16", "-mtune=skylake-avx512"],
     },
 }
 MACHINE = platform.machine().lower().replace("amd64", "x86_64")
@@ -56,7 +58,8 @@ DIRECTIVES = {
 NUMPY = ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")
 # The tile must be unrolled into every one of its sizes.
 INLINE = ("CYTHON_INLINE", "inline __attribute__((always_inline))")
-DOUBLE = ("CBP_DOUBLE", None)
+MACROS = {"float32": [INLINE], "float64": [INLINE, ("CBP_DOUBLE", None)],
+          "bfloat16": [INLINE, ("CBP_BFLOAT16", None)]}
 
 
 class Build(BuildExt):
@@ -83,7 +86,9 @@ setup(
         module("cbackprop.chapter2.chapter2", "src/cbackprop/chapter2/chapter2.pyx",
                ["-O3", *SYMBOLS]),
         *(vector_module(f"cbackprop.core.builds._{isa}_{real}", f"{CORE}/builds/_{isa}_{real}.pyx",
-                        LEVELS[isa], [INLINE, *([DOUBLE] if real == "float64" else [])])
-          for isa in BUILDS for real in ("float32", "float64")),
+                        LEVELS[isa], macros)
+          for isa in BUILDS for real, macros in MACROS.items()
+          # v4bf16 adds an instruction for bfloat16 alone.
+          if isa != "v4bf16" or real == "bfloat16"),
     ],
 )

@@ -14,7 +14,7 @@ width and the mini-batch; `lanes.worthwhile` follows from it.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -61,11 +61,11 @@ def singles(count: int, sizes: tuple[int, ...], m: int, rows: int) -> Epoch:
     return lambda: [net.SGD((x, y), EPOCHS, m, ETA) for net in nets]
 
 
-def stacked(count: int, sizes: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
+def stacked(nets: Iterable[cbackprop.Network]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return weights (networks, in, out) and biases (networks, 1, out) of each layer."""
-    nets = networks(count, sizes)
+    nets = list(nets)
     return [(np.array([net.weights[at].T for net in nets]),
-             np.array([net.biases[at].T for net in nets])) for at in range(len(sizes) - 1)]
+             np.array([net.biases[at].T for net in nets])) for at in range(len(nets[0].weights))]
 
 
 def orders(count: int, rows: int, shuffled: bool = True) -> Callable[[], np.ndarray]:
@@ -82,7 +82,7 @@ def jax_scan(
 
     x, y = map(jnp.asarray, data(sizes, rows))
     draw = orders(count if own else 1, rows, shuffled)
-    parameters = jax.tree.map(jnp.asarray, stacked(count, sizes))
+    parameters = jax.tree.map(jnp.asarray, stacked(networks(count, sizes)))
     steps = rows // m
 
     def cost(network, x, y):
@@ -123,7 +123,7 @@ def torch_bmm(
     x, y = map(torch.from_numpy, data(sizes, rows))
     draw = orders(count, rows)
     layers = [[torch.from_numpy(w).requires_grad_(), torch.from_numpy(b).requires_grad_()]
-              for w, b in stacked(count, sizes)]
+              for w, b in stacked(networks(count, sizes))]
     optimizer = torch.optim.SGD([p for layer in layers for p in layer], ETA)
 
     def run():
@@ -146,14 +146,12 @@ def torch_bmm(
 
 def same_results(sizes: tuple[int, ...], m: int) -> None:
     """Compare one step of all contestants, on rows in their order."""
-    nets = networks(3, sizes)
-    cbackprop.Ensemble(nets).SGD(data(sizes, m), 1, m, ETA, shuffle=False)
-    expected = [np.array([net.weights[at].T for net in nets]) for at in range(len(sizes) - 1)]
-    found = {"one after another": networks(3, sizes)}
-    for net in found["one after another"]:
+    ensemble, nets = cbackprop.Ensemble(networks(3, sizes)), networks(3, sizes)
+    ensemble.SGD(data(sizes, m), 1, m, ETA, shuffle=False)
+    for net in nets:
         net.SGD(data(sizes, m), 1, m, ETA, shuffle=False)
-    weights = {"one after another": [np.array([net.weights[at].T for net in nets])
-                                     for at in range(len(sizes) - 1)]}
+    expected = [w for w, _ in stacked(ensemble)]
+    weights = {"one after another": [w for w, _ in stacked(nets)]}
     if available("jax"):
         weights["JAX"] = [np.asarray(w) for w, _ in jax_scan(3, sizes, m, m, True, False)()]
     if available("torch"):

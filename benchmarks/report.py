@@ -121,9 +121,9 @@ def report(results: Results, readme: Path, page: Path, folder: Path) -> None:
     """Write all that one run's results are shown as."""
     parts = REPORTS[results["benchmark"]]
     for name, draw in parts.figures.items():
-        path = folder / f"{name}.svg"
-        figures.save(draw(results), path)
-        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+        for path in figures.pair(folder / f"{name}.svg"):
+            figures.save(draw(results), path)
+            print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
     for path, made in ((readme, parts.readme), (page, parts.page)):
         for marker, make in made.items():
             rewrite(path, marker, make(results))

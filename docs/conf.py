@@ -84,13 +84,17 @@ SAME = {"../README.md": "index.md", "../examples/chapter2/README.md": "gallery/c
         "../examples/sparse_text/README.md": "gallery/sparse_text/index.rst"}
 
 
+FIGURE = re.compile(r"^(!\[[^\]]*\]\((?:\.\./)?figures/[\w-]+)(\.\w+\))$", re.MULTILINE)
+
+
 def read(app: Any, name: str, source: list[str]) -> None:
-    """Let the page "What's new" be CHANGELOG.md, and links lead to pages."""
+    """Let the page "What's new" be CHANGELOG.md, links lead to pages, and figures be pairs."""
     if name == "whats_new":
         text = (HERE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
         source[0] = re.sub(r"\]\(docs/", "](", text).replace("# Changelog", "# What's new", 1)
     for there, here in SAME.items():
         source[0] = source[0].replace(f"]({there})", f"]({here})")
+    source[0] = FIGURE.sub(r"\1\2{.only-light}\n\1-dark\2{.only-dark}", source[0])
 
 
 def setup(app: Any) -> None:

@@ -18,9 +18,10 @@ import tempfile
 import venv
 from pathlib import Path
 
+from run_pages import shown
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "first_hour.md"
-EPOCHS = 10  # lines of them; of more, the middle is left out
 # A table as a stranger has one: words, gaps, a column that numbers the rows.
 TABLE = """
 import random
@@ -37,7 +38,7 @@ for row in range(240):
           species, sep=",")
 """
 SCENES = [
-    ("What it says at its end to try next, and what the answers are worth:", [
+    ("At its end it says what to try next. Here it is, and what the answers are worth:", [
         "cbackprop predict penguins.npz penguins.csv --proba | head -4",
         "cbackprop evaluate penguins.npz penguins.csv",
         "cbackprop info penguins.npz",
@@ -48,15 +49,15 @@ SCENES = [
     ("New rows have no target, and may come through a pipe:", [
         "head -3 penguins.csv | cut -d, -f1-5 | cbackprop predict penguins.npz -",
     ]),
-    ("What goes wrong is one line:", [
+    ("Whatever goes wrong is said in one line:", [
         "cbackprop train penguins.csv --lr 0.1",
         "cbackprop train penguins.csv --target speceis",
         "cbackprop train penguins.csv --activation rleu",
         "cbackprop predict penguins.npz absent.csv",
         "cbackprop train penguins.csv --save absent/net.npz",
     ]),
-    ("How fast this machine is, beside NumPy (these times are those of the machine that wrote this "
-     "page):", [
+    ("`bench` says how fast this machine is, beside NumPy. These times are those of the machine "
+     "that wrote this page:", [
         "cbackprop bench --sizes 784,30,10 --batch 10 --rows 10000",
     ]),
 ]
@@ -89,18 +90,9 @@ def filmed(command: str, folder: Path, environment: dict[str, str]) -> str:
     run = command.removeprefix("pip install . && ")
     done = subprocess.run(["bash", "-c", run], cwd=folder, env=environment, text=True, check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    lines = masked(done.stdout.replace(f"{folder}{os.sep}", "")).splitlines()
-    epochs = [at for at, line in enumerate(lines) if line.startswith("epoch ")]
-    if len(epochs) > EPOCHS:
-        lines[epochs[2]:epochs[-1]] = ["..."]
+    lines = shown(done.stdout.replace(f"{folder}{os.sep}", "")).splitlines()
     status = [f"(exit status {done.returncode})"] * bool(done.returncode)
     return "\n".join([f"$ {command}", *lines, *status])
-
-
-def masked(text: str) -> str:
-    """Put dots in the place of seconds, which nobody sees again."""
-    text = re.sub(r"\d+\.\d\d s\b", "... s", text)
-    return re.sub(r"[\d,]+ rows per second", "... rows per second", text)
 
 
 def page(python: Path, was_there: bool) -> str:
@@ -115,14 +107,14 @@ def page(python: Path, was_there: bool) -> str:
         (folder / "penguins.csv").write_text(table)
         first, second, *others = readme()
         scenes = [
-            ("README's first command, in a folder that is empty but for a table of the stranger's "
-             "own:", [first]),
+            ("README's first command runs in a folder that is empty but for a table of the "
+             "stranger's own:", [first]),
             ("The table has words, gaps, and a column that numbers the rows:",
              ["head -4 penguins.csv", second, *others]), *SCENES]
         parts = [
             "# The first hour", "",
-            "What a stranger sees. `tools/film_readme.py` ran these commands and wrote this page; "
-            "dots stand for\nseconds. [The command line](command_line.md) has the rest."
+            "This is what a stranger sees. `tools/film_readme.py` ran these commands and wrote "
+            "this page; dots stand\nfor seconds. [The command line](command_line.md) has the rest."
             + "\nThe environment had cbackprop already: `pip install` was not run." * was_there,
             ""]
         for words, scene in scenes:

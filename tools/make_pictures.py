@@ -3,13 +3,16 @@
 Usage: python tools/make_pictures.py [FOLDER]
 
 The page's Python runs from top to bottom. Each image that the page names is the figure drawn last
-before it; it is written to FOLDER, by default docs/figures/, in the style of the benchmarks'.
+before it; it is written to FOLDER, by default docs/figures/, in the style of the benchmarks', once
+for light pages and once for dark ones. For the second, a block is run again from its first `plot`.
 """
 
+import ast
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "pictures.md"
@@ -26,6 +29,17 @@ def parts(page: str) -> Iterator[tuple[str, str]]:
             yield "image", image
 
 
+def halves(code: str) -> tuple[Any, Any]:
+    """Return a block compiled in two: what is before the first use of `plot`, and the rest."""
+    body = ast.parse(code).body
+    draws = [any(isinstance(node, ast.Name) and node.id == "plot" for node in ast.walk(statement))
+             for statement in body]
+    first = draws.index(True) if any(draws) else len(body)
+    before, rest = (compile(ast.Module(part, []), str(PAGE), "exec")
+                    for part in (body[:first], body[first:]))
+    return before, rest
+
+
 def main(folder: Path = ROOT / "docs" / "figures") -> None:
     """Run the page, and write its pictures."""
     sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -37,16 +51,20 @@ def main(folder: Path = ROOT / "docs" / "figures") -> None:
         matplotlib.use("agg")
         from matplotlib import pyplot
 
-        names: dict[str, object] = {}
+        names: dict[str, Any] = {}
+        draw = None
         for kind, text in parts(PAGE.read_text(encoding="utf-8")):
             if kind == "code":
-                exec(compile(text, str(PAGE), "exec"), names)
-            elif not pyplot.get_fignums():
-                sys.exit(f"{PAGE}: nothing is drawn before figures/{text}")
-            else:
-                figures.save(pyplot.gcf(), folder / text)
+                before, draw = halves(text)
+                exec(before, names)
+                continue
+            for path in figures.pair(folder / text):
+                exec(draw, names)
+                if not pyplot.get_fignums():
+                    sys.exit(f"{PAGE}: nothing is drawn before figures/{text}")
+                figures.save(pyplot.gcf(), path)
                 pyplot.close("all")
-                print(folder / text)
+                print(path)
 
 
 if __name__ == "__main__":

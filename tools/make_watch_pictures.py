@@ -52,7 +52,7 @@ def digits(page) -> None:
 # Problem, epochs, what is done on the page, and the sizes and schemes that are kept.
 SCENES = {
     "watch": (PROBLEMS[0], 600, xor, [("light", WIDE), ("dark", WIDE)]),
-    "watch-digits": (PROBLEMS[-1], 3, digits, [("light", PHONE)]),
+    "watch-digits": (PROBLEMS[-1], 3, digits, [("light", PHONE), ("dark", PHONE)]),
 }
 
 

@@ -1,8 +1,8 @@
 """
 Results as figures: readable in grey, and for the colour-blind.
 
-Each opponent has a marker of its own, and colours run from dark to light. Matplotlib is imported
-only where something is drawn.
+Each opponent has a marker of its own, and colours run from dark to light. A figure is drawn twice,
+for light pages and for dark ones. Matplotlib is imported only where something is drawn.
 """
 
 import math
@@ -30,11 +30,12 @@ DASHES = ("-", "--", ":", "-.")
 LEVELS = ("L1", "L2", "L3", "memory")
 STYLE = {
     "font.size": 9, "axes.titlesize": 9, "axes.titlelocation": "left", "axes.axisbelow": True,
-    "axes.spines.top": False, "axes.spines.right": False, "grid.color": "0.88",
+    "axes.spines.top": False, "axes.spines.right": False,
     "grid.linewidth": 0.6, "legend.frameon": False, "legend.fontsize": 8, "legend.handlelength": 3,
-    "figure.facecolor": "white", "figure.titlesize": 11,
+    "figure.titlesize": 11,
     "svg.hashsalt": "cbackprop",  # the same numbers make the same file
 }
+DARK = "#14181e"  # the paper of the documentation's dark pages
 # Where the growth curves leave the line: letters above or below (axis, series, value).
 # docs/benchmarks.md has a sentence for each.
 LETTERS = {
@@ -64,6 +65,22 @@ def drawing() -> Iterator[Callable[[float, float, str], Any]]:
         yield make
 
 
+def pair(path: Path) -> Iterator[Path]:
+    """Give a path for light pages, and one for dark ones; meanwhile their colours are in use."""
+    with drawing():
+        import matplotlib
+        from matplotlib import style
+
+        paper = dict.fromkeys(("figure.facecolor", "axes.facecolor"), DARK)
+        schemes = {
+            "": {"figure.facecolor": "white", "grid.color": "0.88"},
+            "-dark": {**style.library["dark_background"], **paper, "savefig.facecolor": "auto",
+                      "grid.color": "0.27"}}
+    for name, colors in schemes.items():
+        with matplotlib.rc_context(colors):
+            yield path.with_name(f"{path.stem}{name}{path.suffix}")
+
+
 def save(figure: Any, path: Path) -> None:
     """Write a figure; an SVG without its date and its indentation."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,11 +96,21 @@ def save(figure: Any, path: Path) -> None:
         path.write_text("\n".join(map(str.strip, lines)) + "\n", encoding="utf-8")
 
 
+def ink(strength: float = 1.0) -> Any:
+    """Return the colour of text, or, if it is weaker, one between paper and text."""
+    import matplotlib
+    from matplotlib.colors import to_rgb
+
+    paper, text = (to_rgb(matplotlib.rcParams[name]) for name in ("figure.facecolor", "text.color"))
+    return tuple(p + strength * (t - p) for p, t in zip(paper, text, strict=True))
+
+
 def colours(number: int) -> list[Any]:
-    """Return so many, from dark to light; the colour-blind tell them apart."""
+    """Return so many, from dark to light; the colour-blind tell them apart, and from the paper."""
     import matplotlib
 
-    return [matplotlib.colormaps["viridis"](0.93 * at / max(1, number - 1))
+    first, last = (0.0, 0.93) if sum(ink()) < 1.5 else (0.25, 1.0)
+    return [matplotlib.colormaps["viridis"](first + (last - first) * at / max(1, number - 1))
             for at in range(number)]
 
 
@@ -127,7 +154,7 @@ def _ratios(
         shades = dict(zip(known, colours(len(known)), strict=True))
         spare = iter(SPARE_MARKERS)
         style = {name: {"marker": MARKERS.get(name) or next(spare), "color": shades[name],
-                        "markeredgecolor": "black", "markeredgewidth": 0.6, "markersize": 6.5,
+                        "markeredgecolor": ink(), "markeredgewidth": 0.6, "markersize": 6.5,
                         "linestyle": "none"} for name in names}
         figure = make(2.2 + 4.0 * len(reals), 1.9 + 0.62 * len(works),
                       f"{what}: what others take, as a multiple of {OURS}'s time")
@@ -160,11 +187,11 @@ def _ratio_panel(
         axes.annotate(text, (1.02, at), xycoords=("axes fraction", "data"), va="center",
                       fontsize=8)
         if at % 2:
-            axes.axhspan(at - 0.5, at + 0.5, color="0.95", zorder=0)
+            axes.axhspan(at - 0.5, at + 0.5, color=ink(0.06), zorder=0)
     low, high = 0.85 * min(ratios), 1.2 * max(ratios)
     axes.set(xscale="log", xlim=(low, high), xlabel=f"its time / {OURS}'s", title=real)
     log_axis(axes.xaxis, low, high, (1, 2, 5) if high / low < 300 else (1,))
-    axes.axvline(1, color="black", linewidth=1.2, zorder=1)
+    axes.axvline(1, color=ink(), linewidth=1.2, zorder=1)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.annotate("the fastest", (1.02, 1), xycoords="axes fraction", va="bottom", fontsize=8,
@@ -192,7 +219,7 @@ def roofline(results: Results, real: str = "float32") -> Any:
         axes = figure.subplots()
         for (level, slope), dash in zip(slopes.items(), DASHES, strict=False):
             ends = [left, peak / slope, right]
-            axes.plot(ends, [min(peak, slope * x) for x in ends], dash, color="0.3",
+            axes.plot(ends, [min(peak, slope * x) for x in ends], dash, color=ink(0.7),
                       linewidth=1.2, label=f"{level}, {slope:,.0f} GB/s")
         axes.annotate(f"multiply-adds: {peak:,.0f} GFLOP/s", (right, peak), ha="right",
                       va="bottom", xytext=(-2, 2), textcoords="offset points", fontsize=8)
@@ -206,14 +233,14 @@ def roofline(results: Results, real: str = "float32") -> Any:
                 text += f": {percent(roof['seconds'] / mine['best'])} of the roof"
             axes.annotate(
                 text, (x, y), (1.02, height), textcoords=axes.get_yaxis_transform(), va="center",
-                fontsize=8, arrowprops={"arrowstyle": "-", "color": "0.65", "linewidth": 0.7,
+                fontsize=8, arrowprops={"arrowstyle": "-", "color": ink(0.35), "linewidth": 0.7,
                                         "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 4})
             if other is not None:
                 axes.plot([x, x], [other, y], color=colour, linewidth=1.2)
-                axes.plot([x], [other], "o", color="white", markeredgecolor=colour, markersize=5)
-            axes.plot([x], [y], "o", color=colour, markeredgecolor="black", markersize=8)
-        axes.plot([], [], "o", color="0.5", markeredgecolor="black", markersize=8, label=OURS)
-        axes.plot([], [], "o", color="white", markeredgecolor="0.3", markersize=5,
+                axes.plot([x], [other], "o", color=ink(0), markeredgecolor=colour, markersize=5)
+            axes.plot([x], [y], "o", color=colour, markeredgecolor=ink(), markersize=8)
+        axes.plot([], [], "o", color=ink(0.5), markeredgecolor=ink(), markersize=8, label=OURS)
+        axes.plot([], [], "o", color=ink(0), markeredgecolor=ink(0.7), markersize=5,
                   label="the fastest opponent")
         axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, top),
                  xlabel="flops per byte", ylabel="GFLOP/s")
@@ -263,20 +290,20 @@ def growth(results: Results) -> Any:
         flops = [point["flops_per_row"] for found in sweeps.values() for sweep in found
                  for point in sweep["points"]]
         ends = [min(flops) / 1.5, max(flops) * 1.5]
-        whole.plot(ends, [x / peak / line for x in ends], color="black", linewidth=1.2,
+        whole.plot(ends, [x / peak / line for x in ends], color=ink(), linewidth=1.2,
                    label=f"the line: {percent(line)} of the peak")
         for (axis, found), marker in zip(sweeps.items(), "osD^", strict=True):
             axes = panels[axis]
             for sweep, dash, colour in zip(found, DASHES, colours(3), strict=False):
                 points = sweep["points"]
-                style = {"marker": marker, "color": colour, "markeredgecolor": "black",
+                style = {"marker": marker, "color": colour, "markeredgecolor": ink(),
                          "markeredgewidth": 0.5, "markersize": 5, "linestyle": dash}
                 whole.plot([point["flops_per_row"] for point in points],
                            [point["seconds_per_row"] for point in points],
                            label=f"{axis}: {sweep['label']}", **style)
                 axes.plot([point["value"] for point in points],
                           [100 * point["share_of_peak"] for point in points], **style)
-            axes.axhline(100 * line, color="black", linewidth=1.2)
+            axes.axhline(100 * line, color=ink(), linewidth=1.2)
             axes.set(xscale="log", xlabel=axis, ylabel="% of the peak", ylim=(0, 100))
             values = [point["value"] for sweep in found for point in sweep["points"]]
             log_axis(axes.xaxis, min(values), max(values),
@@ -323,7 +350,7 @@ def differences(results: Results) -> Any:
                 ("backpropagation", "o", light, [one["backprop"]["best"] for one in of_number]),
             ):
                 axes.plot(weights, seconds, dash, marker=marker, color=colour,
-                          markeredgecolor="black", label=f"{name}, {of}")
+                          markeredgecolor=ink(), label=f"{name}, {of}")
         axes.set(xscale="log", yscale="log", xlabel="weights", ylabel="seconds")
         for one in of_number:
             middle = math.sqrt(one["differences_seconds"] * one["backprop"]["best"])

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from reporting.words import (
+    BOOK,
     ONLY_FLOAT64,
     OURS,
     Results,
@@ -19,6 +20,10 @@ from reporting.words import (
     times,
     work_name,
 )
+
+# README's three figures: a small network, a tiny and a large one.
+IN_README = ("784-30-10", "8-16-16-1", "784-512-512-10")
+BESIDE = ("NumPy", "PyTorch eager", "scikit-learn", BOOK)
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -71,8 +76,19 @@ def _time(one: Results | None, name: str, results: Results) -> str:
 
 
 def speed(results: Results) -> str:
-    """Return README's part: where it was measured, and the table."""
-    return f"{measured_on(results)}\n\n{epochs(results)}"
+    """Return README's part: three works, our time, and how many times as long others take."""
+    lines = []
+    for work in filter(None, map(results["works"].get, IN_README)):
+        own, best = ours(work, "float32"), work.get("fastest_opponent", {}).get("float32")
+        if own and best:
+            others = [fastest(work, [name], "float64" if name in ONLY_FLOAT64 else "float32")
+                      for name in BESIDE]
+            lines.append([
+                f"{work['rows']:,} rows of {work_name(work)}", f"{milliseconds(own['best'])} ms",
+                f"{times(best['ratio'])} ({best['name'].replace(' float32', '')})",
+                *(times(one["best"] / own["best"]) if one else "-" for one in others)])
+    header = ["an epoch in float32", OURS, "the fastest other takes", *BESIDE]
+    return f"{measured_on(results)}\n\n{markdown(header, lines)}"
 
 
 def all_epochs(results: Results) -> str:

@@ -1,6 +1,7 @@
-"""The exceptions that end a training early, and the rule for ending the process."""
+"""The exceptions that end a training early, on their way, and the rule for ending the process."""
 
 import os
+import pickle
 import sys
 
 
@@ -14,6 +15,15 @@ class StopTraining(Exception):  # noqa: N818  an order, not an error
 
     For a callback, returning True does the same.
     """
+
+
+def sendable(error: BaseException) -> BaseException:
+    """Return an error that another process can receive: itself, or one with its words."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its class does
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def is_command() -> bool:

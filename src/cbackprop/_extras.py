@@ -24,3 +24,18 @@ def library(module: str, by: str, extra: str) -> Any:
             remedy = (f"a backend of Keras, and {missing} is not installed: start Python with "
                       "KERAS_BACKEND=torch or jax, or pip install one")
         raise ModuleNotFoundError(f"{by} needs {remedy}", name=error.name) from None
+
+
+def pandas(by: str) -> Any:
+    """
+    Import pandas, which no extra brings.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without it.
+    """
+    try:
+        return importlib.import_module("pandas")
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(f"{by} needs pandas: pip install pandas") from None

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cbackprop import _check
+
 LARGE = 2**10  # bytes of an array from which it is not a part of the pickle
 
 
 class Asked(NamedTuple):
-    """What `joblib.parallel_config` asks for: threads here, or a number of workers; or neither."""
+    """The wish of `joblib.parallel_config`: threads here, or a number of workers; or neither."""
 
     threads: int | None = None
     workers: int | None = None  # as joblib's n_jobs: -1 is all
@@ -52,6 +54,23 @@ def sent(data: Any) -> tuple[Any, ...]:
     pickler = _pickler(file)
     pickler.dump(data)
     return (np.frombuffer(file.getvalue(), np.uint8), *pickler.arrays)
+
+
+def check_sendable(name: str, value: Any) -> None:
+    """
+    See that an argument can be sent to other processes; backends name neither it nor the reason.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be pickled.
+    """
+    for one in value if isinstance(value, list) else [value]:
+        try:
+            _pickler(io.BytesIO()).dump(one)
+        except Exception as error:  # whatever its class does
+            raise TypeError(f"{name} must be what can be pickled, to be sent to joblib's workers, "
+                            f"got {_check.shown(one)}: {error}") from None
 
 
 def received(pickled: Any, *arrays: NDArray[Any]) -> Any:

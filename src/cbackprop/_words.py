@@ -8,9 +8,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 C = TypeVar("C", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
 
 # The names that Keras, PyTorch, scikit-learn and others have for our arguments. A name may stand
 # for several of ours; a function has one of them.
@@ -161,8 +162,14 @@ def suggesting(*methods: str, **handing_on: str) -> Callable[[C], C]:
     return decorate
 
 
+def answering(function: F) -> F:
+    """Decorate a function, which then answers an unknown keyword as `suggesting` methods do."""
+    return cast(F, _suggesting(function, function))
+
+
 def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Callable[..., Any]:
-    if "sklearn" not in like.__module__.split("."):  # its names are scikit-learn's
+    is_method = "." in like.__qualname__
+    if is_method and "sklearn" not in like.__module__.split("."):  # its names are scikit-learn's
         _functions[like.__qualname__] = like
 
     @functools.wraps(function)
@@ -177,8 +184,8 @@ def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Calla
                 raise
         title = type(args[0]).__name__ if like.__name__ == "__init__" else like.__name__
         if unknown is None:
-            raise TypeError(f"{title}() takes {', '.join(places[1:])} without a keyword, got "
-                            f"{len(args) - 1} arguments") from None
+            raise TypeError(f"{title}() takes {', '.join(places[is_method:])} without a keyword, "
+                            f"got {len(args) - is_method} arguments") from None
         raise TypeError(f"{title}() got an unexpected keyword argument {unknown!r}"
                         f"{_answer(unknown, [*known], like.__qualname__)}") from None
 

@@ -56,6 +56,9 @@ def _array(values: Any, name: str) -> NDArray[Any]:
     if is_sparse(values):  # NumPy would make a single object of it
         raise TypeError(f"{name} must be dense, got a sparse {type(values).__name__}: give its "
                         f".toarray()")
+    if hasattr(type(values), "bounds") and hasattr(type(values), "reader"):  # of a Stream
+        raise TypeError(f"{name} must be rows in an array, got {_check.shown(values)}, whose "
+                        f"read(block) returns x and y of a block")
     try:
         if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
             return np.from_dlpack(values)

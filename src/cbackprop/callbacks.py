@@ -474,10 +474,10 @@ class Checkpoint(Best):
         every_seconds: float | None = None,
     ) -> None:
         super().__init__(watched, metric, min_delta=min_delta, minimize=minimize)
-        self.last = None if last is None else _path(last)
+        self.last = None if last is None else _path(last, "last")
         self.path = None if last is not None and path is None else _path(path)
-        if None not in (self.path, self.last) and (
-                os.path.realpath(str(self.path)) == os.path.realpath(str(self.last))):
+        if self.path is not None and self.last is not None and (
+                os.path.realpath(self.path) == os.path.realpath(self.last)):
             raise ValueError(f"last must be another file than path, got {self.last}")
         if every_steps is not None:
             self.every = _check.integer("every_steps", every_steps, 1)
@@ -545,7 +545,7 @@ class Snapshots(Callback):
     ----------
     networks : list of Network
     epochs : list of int
-        How many epochs of the history each of them has behind it.
+        How many epochs of the history came before each of them.
 
     Raises
     ------
@@ -694,11 +694,12 @@ def bar() -> Any:
     return tqdm
 
 
-def _path(path: str | os.PathLike[str] | None) -> str:
+def _path(path: str | os.PathLike[str] | None, argument: str = "path") -> str:
     try:
-        return os.fspath(path)  # type: ignore[arg-type]  # None raises, too
+        return os.fsdecode(path)  # type: ignore[arg-type]  # None raises, too
     except TypeError:
-        raise TypeError(f"path must be a str or path-like, got {_check.shown(path)}") from None
+        raise TypeError(
+            f"{argument} must be a str or path-like, got {_check.shown(path)}") from None
 
 
 def copies(callbacks: Iterable[Any]) -> list[Any]:
@@ -743,14 +744,16 @@ def collected(
         found.append(one)
         if one.every is not None:
             _check.integer(f"every of {type(one).__name__}", one.every, 1)
+    if not found:
+        return found
     # Callbacks end in reverse order: one that restores the best parameters must end last. A
     # checkpoint holds what all others did at this step.
     found.sort(key=lambda one: (isinstance(one, Checkpoint) and one.last is not None,
                                 isinstance(one, WeightAverage)))
     averages = sum(isinstance(one, WeightAverage) for one in found)
     if averages > 1:
-        raise ValueError(f"callbacks must hold one WeightAverage at most, for a network trains "
-                         f"with its own parameters beside it, got {averages}")
+        raise ValueError("callbacks must hold one WeightAverage at most, for each replaces the "
+                         f"network's parameters, got {averages}")
     return found
 
 

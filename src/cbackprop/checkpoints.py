@@ -1,12 +1,11 @@
-"""Going on from a checkpoint: what it holds beside the network, and what both calls must share."""
+"""Checkpoints: what they hold besides the network, and what a call that goes on must share."""
 
 from __future__ import annotations
 
 import errno
 import math
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +17,7 @@ from cbackprop.model import Model
 from cbackprop.sources import Examples
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """
     A place in an epoch, between two mini-batches; by default its beginning.
 
@@ -29,13 +27,16 @@ class Position:
         The seed of the epoch's order, if it was drawn.
     done : int
         The number of mini-batches done.
-    cost, seconds : float
-        The sum of costs and the training time so far in this epoch.
+    costs : sequence of float
+        The sum of costs so far in this epoch, of each rank. Sums of sums would depend on where a
+        chunk ends.
+    seconds : float
+        The training time so far in this epoch.
     """
 
     seed: int | None = None
     done: int = 0
-    cost: float = 0.0
+    costs: Sequence[float] = (0.0,)
     seconds: float = 0.0
 
 
@@ -73,8 +74,8 @@ def written(
     network: Model, position: Position, stopped: bool, callbacks: Iterable[Callback],
     asked: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return what a checkpoint holds beside the network and the history."""
-    return {"asked": asked, "position": asdict(position), "stopped": stopped,
+    """Return what a checkpoint holds besides the network and the history."""
+    return {"asked": asked, "position": position._asdict(), "stopped": stopped,
             "callbacks": [one.to_checkpoint(network) for one in stateful(callbacks)]}
 
 
@@ -114,11 +115,30 @@ def read(path: storage.Path_, network: Model, asked: dict[str, Any]) -> Point:
         _check.integer("done", position.done, 0, steps)
         if position.seed is not None:
             _check.integer("seed", position.seed, 0, 2**64 - 1)
-        if not math.isfinite(position.cost + position.seconds):
-            raise ValueError(f"cost {position.cost} and seconds {position.seconds}")
+        if not position.costs or not math.isfinite(sum(position.costs) + position.seconds):
+            raise ValueError(f"costs {position.costs} and seconds {position.seconds}")
+        # One type of products has one layout of the parameters.
+        state["settings"]["compute_dtype"] = network.compute_dtype
         return Point(type(network).of(state, name), history, position,
                      _check.boolean("stopped", saved["stopped"]),
                      _check.items(saved["callbacks"], "callbacks must be a list"))
+
+
+def checked_resume(resume: Any) -> bool | str:
+    """
+    Return the argument `resume` of SGD: whether to go on, or a path.
+
+    Raises
+    ------
+    TypeError
+        If it is neither True, nor False, nor a path.
+    """
+    if isinstance(resume, (bool, np.bool_)):
+        return bool(resume)
+    if not isinstance(resume, (str, bytes, os.PathLike)):
+        raise TypeError(f"resume must be True, False or the path of a checkpoint, "
+                        f"got {_check.shown(resume)}")
+    return os.fsdecode(resume)
 
 
 def is_begun(path: storage.Path_, callbacks: Iterable[Callback]) -> bool:

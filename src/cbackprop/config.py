@@ -4,7 +4,7 @@ import platform
 
 import numpy as np
 
-from cbackprop import thread_choice
+from cbackprop import precision, thread_choice
 from cbackprop._version import __version__
 from cbackprop.core import _dispatch, _runtime
 
@@ -17,7 +17,7 @@ def config() -> dict[str, str]:
     --------
     >>> import cbackprop
     >>> sorted(cbackprop.config.config())[:3]
-    ['NumPy', 'Python', 'built']
+    ['NumPy', 'Python', 'bfloat16']
     """
     return {
         "cbackprop": __version__,
@@ -27,6 +27,7 @@ def config() -> dict[str, str]:
         "built": ", ".join(_dispatch.BUILT),
         "this CPU runs": ", ".join(_dispatch.SUPPORTED),
         "instruction set": f"{_dispatch.ISA}: {_dispatch.WHY}",
+        "bfloat16": precision.how_bfloat16(),
         "threads": _threads(),
     }
 

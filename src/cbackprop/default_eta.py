@@ -111,7 +111,7 @@ def default_eta(
     if not _has_logarithms(cost) and name != "rprop" and _has_flat_ends(activations[-1]):
         eta *= HELD_BACK if _is_sum(cost) else HELD_BACK**3
     if targets > LARGE_TARGETS and target_values.ends(activations[-1]) == table.ANY and (
-            _row(cost) is None or (_is_sum(cost) and not _has_logarithms(cost))):
+            layers.cost_row(cost) is None or (_is_sum(cost) and not _has_logarithms(cost))):
         growth *= targets**_power_of_targets(name, cost)
     return float(f"{min(eta * growth, MAX_ETA):.0e}")
 
@@ -181,7 +181,7 @@ def _curvature(
 
 
 def _curvature_of_output(output: Squares, cost: Any) -> float:
-    row = _row(cost)
+    row = layers.cost_row(cost)
     if row is not None and row.logarithms:
         # At most a (1 - a) for probabilities; about a for counts.
         return 0.25 if row.default_output in ("sigmoid", "softmax") else 1.0
@@ -190,14 +190,9 @@ def _curvature_of_output(output: Squares, cost: Any) -> float:
     return output.slope  # BP1 has the factor sigma'
 
 
-def _row(cost: Any) -> table.Cost | None:
-    name = cost[0] if isinstance(cost, tuple) else cost
-    return next((row for row in table.COSTS if row.name == name), None)
-
-
 def _has_logarithms(cost: Any) -> bool:
     """Return whether the cost's derivative is large where outputs saturate."""
-    row = _row(cost)
+    row = layers.cost_row(cost)
     return row is not None and bool(row.logarithms)
 
 
@@ -216,7 +211,7 @@ def _power_of_targets(optimizer: str, cost: Any) -> float:
 @lru_cache
 def _has_bounded_slope(cost: Any) -> bool:
     """Return whether dC/da is no larger for outputs that are farther from their targets."""
-    if _row(cost) is None:
+    if layers.cost_row(cost) is None:
         return False
     core = _dispatch.load("float64").Core((1, 1), ["identity"], cost, 1.0)
     near, far = abs(core.cost_derivative(np.array([[FAR], [10 * FAR]]), np.zeros((2, 1))))
@@ -225,13 +220,13 @@ def _has_bounded_slope(cost: Any) -> bool:
 
 def _is_sum(cost: Any) -> bool:
     """Return whether outputs have costs of their own, and not their direction alone one."""
-    row = _row(cost)
+    row = layers.cost_row(cost)
     return row is None or row.by_output
 
 
 def _has_flat_ends(layer: Any) -> bool:
     """Return whether sigma' is 0 beyond both ends: from there no gradient leads back."""
-    for activation, _ in layer if isinstance(layer, list) else [(layer, None)]:
+    for activation, _ in layers.runs(layer, 1):
         name = activation[0] if isinstance(activation, tuple) else activation
         row = target_values.ACTIVATIONS.get(name) if isinstance(name, str) else None
         if row is not None and not row.curved and all(
@@ -245,8 +240,8 @@ def _forward(sizes: Sequence[int], activations: Sequence[Any], scale: float) -> 
     found: list[Squares] = []
     square = scale**2
     for size, activation in zip(sizes[1:], activations, strict=True):
-        runs = activation if isinstance(activation, list) else [(activation, size)]
-        parts = [(count / size, _squares(one, size, min(square + 1, LARGE))) for one, count in runs]
+        parts = [(count / size, _squares(one, size, min(square + 1, LARGE)))
+                 for one, count in layers.runs(activation, size)]
         found.append(Squares(*(sum(share * part[at] for share, part in parts) for at in (0, 1))))
         square = found[-1].a
     return found

@@ -15,9 +15,8 @@ from cbackprop import _words
 from cbackprop.arrays import is_sparse
 from cbackprop.callbacks import Callback
 from cbackprop.engine import Engine
-from cbackprop.functions import Function
 from cbackprop.history import History
-from cbackprop.layers import threshold
+from cbackprop.layers import has_own, runs, threshold
 from cbackprop.sources import ArrayExamples, Examples
 from cbackprop.target_values import ends
 
@@ -283,10 +282,7 @@ class Diagnosis(Callback):
     def others(self, sample: Sample) -> tuple[Check, ...]:
         """Return the checks that need outputs, if the network has been trained for long enough."""
         engine = sample.engine
-        layers = [each if isinstance(each, list) else [(each, 1)] for each in engine.activations]
-        functions = [engine.cost, *(function for layer in layers for function, _ in layer)]
-        if (steps(sample.history) < MIN_STEPS
-                or any(isinstance(function, Function) for function in functions)):
+        if steps(sample.history) < MIN_STEPS or has_own(engine.cost, engine.activations):
             return ()
         return OF_OUTPUTS
 
@@ -299,7 +295,7 @@ def steps(history: History) -> int:
 def _parts(layer: Any, a: NDArray[Any]) -> Iterator[tuple[Any, str, NDArray[Any]]]:
     """Yield each activation of a layer, its name, and its neurons' columns of a."""
     first = 0
-    for function, count in layer if isinstance(layer, list) else [(layer, a.shape[1])]:
+    for function, count in runs(layer, a.shape[1]):
         name = function[0] if isinstance(function, tuple) else function
         yield function, name, a[:, first:first + count]
         first += count

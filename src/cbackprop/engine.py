@@ -50,7 +50,9 @@ class Engine:
         One for each layer of weights, as the core takes them.
     cost : str, tuple or Cost
     dtype : str
-        The real type of the arithmetic.
+        The type of the parameters and sums.
+    compute_dtype : str
+        The type that products multiply.
     input_scale : float or array
     biased : tuple of bool
         Whether each layer of weights has biases.
@@ -62,10 +64,8 @@ class Engine:
     Attributes
     ----------
     build : module
-        The build of the core for `dtype`.
+        The build of the core for `compute_dtype`.
     core : Core
-    stored : str
-        The type of the parameters; the same as `dtype`.
     blocks : tuple of Block
         All parameters: the weights of every layer, then the biases of those that have any.
     weights, biases : Views
@@ -83,14 +83,14 @@ class Engine:
 
     def __init__(
         self, sizes: tuple[int, ...], activations: list[Any], cost: Any, dtype: str,
-        input_scale: float | NDArray[Any], biased: tuple[bool, ...],
+        compute_dtype: str, input_scale: float | NDArray[Any], biased: tuple[bool, ...],
         random: np.random.Generator, threads: int | None,
     ) -> None:
         self.sizes, self.activations, self.cost = sizes, activations, cost
-        self.dtype, self.stored, self.input_scale = dtype, dtype, input_scale
+        self.dtype, self.compute_dtype, self.input_scale = dtype, compute_dtype, input_scale
         self.biased = biased
         self.target_values = Rule(cost, activations[-1])
-        self.build = _dispatch.load(dtype)
+        self.build = _dispatch.load(compute_dtype)
         self.random = random
         self.optimizer_state: OptimizerState | None = None
         self.as_arrays: Callable[[Any, str], Any] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import operator
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,7 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, _words, arrays, lanes, layers, metrics, storage, thread_choice
+from cbackprop import (
+    _check,
+    _words,
+    arrays,
+    lanes,
+    layers,
+    lockstep,
+    metrics,
+    storage,
+    thread_choice,
+)
 from cbackprop._endings import DivergenceError
 from cbackprop.history import History
 from cbackprop.network import Network
@@ -65,7 +76,7 @@ class Ensemble:
         if len(set(map(id, given))) < len(given):
             raise ValueError(f"{rule}, each of them once, got one twice")
         for at, each in enumerate(given):
-            if lanes.kind(each) != lanes.kind(given[0]):
+            if lanes.structure(each) != lanes.structure(given[0]):
                 raise ValueError(f"{rule}, dtype, input_scale and bias, got {given[0]!r} and, in "
                                  f"networks[{at}], {each!r}")
         found = lanes.obstacle(given[0])
@@ -78,9 +89,13 @@ class Ensemble:
         return len(self.networks)
 
     def __getitem__(self, at: int) -> Network:
-        if not -len(self) <= at < len(self):
-            raise IndexError(f"there are {len(self)} networks, got the index {at}")
-        return self.networks[at]
+        try:
+            return self.networks[operator.index(at)]
+        except TypeError:
+            raise TypeError("the index of a network must be an integer, "
+                            f"got {_check.shown(at)}") from None
+        except IndexError:
+            raise IndexError(f"there are {len(self)} networks, got the index {at}") from None
 
     def __iter__(self) -> Iterator[Network]:
         return iter(self.networks)
@@ -162,22 +177,25 @@ class Ensemble:
                 data, mini_batch_size=mini_batch_size, test_data=test_data,
                 callbacks=list(map(copy.copy, called)), **given, **arguments))
             self._check(trainings[0], trainings[-1], same_order)
-        return lanes.run(trainings, threads, same_order)
+        return lockstep.run(trainings, threads, same_order)
 
     def _weights(self, sample_weight: Any) -> list[Any]:
         """Return the weights of the examples for each network."""
-        if sample_weight is None or np.ndim(sample_weight) != 2:
-            return [sample_weight] * len(self)
-        if len(sample_weight) != len(self):
+        if sample_weight is None:
+            return [None] * len(self)
+        given = arrays.numbers(sample_weight, "sample_weight")
+        if given.ndim != 2:
+            return [given] * len(self)
+        if len(given) != len(self):
             raise ValueError(f"sample_weight must be (n,), or ({len(self)}, n) for {len(self)} "
-                             f"networks, got {np.shape(sample_weight)}")
-        return list(sample_weight)
+                             f"networks, got {given.shape}")
+        return list(given)
 
     def _check(self, first: Training, training: Training, same_order: bool) -> None:
         found = lanes.obstacle_in_training(training)
         if found:
             raise ValueError(f"an Ensemble cannot train with {found}; train_many can")
-        if lanes.kind_of_training(training) != lanes.kind_of_training(first):
+        if lanes.training_structure(training) != lanes.training_structure(first):
             raise ValueError("an Ensemble must have one optimizer, perhaps with numbers of each "
                              f"network, got {first.options.optimizer!r} and "
                              f"{training.options.optimizer!r}")
@@ -352,11 +370,6 @@ def _combined(
     if how == "mean":
         return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
     if outputs.shape[-1] == 1:
-        return (outputs > _middle(network)).mean(axis=0).astype(outputs.dtype)
+        return (outputs > layers.threshold(network.cost)).mean(axis=0).astype(outputs.dtype)
     chosen = outputs.argmax(axis=-1)[..., None] == np.arange(outputs.shape[-1])
     return chosen.mean(axis=0).astype(outputs.dtype)
-
-
-def _middle(network: Network) -> float:
-    """Return what a single output is compared with."""
-    return layers.threshold(network.cost)

@@ -111,6 +111,7 @@ def save(target: storage.Target, state: dict[str, Any]) -> None:
         arrays["preprocessing"] = preprocessing["numbers"]
         preprocessing = {key: value for key, value in preprocessing.items() if key != "numbers"}
     arrays["input_scale"] = np.asarray(settings.pop("input_scale"))
+    settings.pop("compute_dtype", None)  # nothing here is of that type
     for name in FUNCTIONS:
         settings[name] = _written(settings[name], name)
     training = _without_arrays(state.get("training"), arrays)

@@ -16,6 +16,7 @@ from cbackprop.sources import (
     SparseTargets,
     StreamedExamples,
 )
+from cbackprop.streams.examples import BufferedExamples
 
 
 class Split:
@@ -32,37 +33,48 @@ class Split:
 
     Attributes
     ----------
-    training, held_out : SelectedExamples
+    training, held_out : SelectedExamples, or BufferedExamples of a Stream
+        Of a Stream, no rows are drawn: the last ones of each block are held out.
 
     Raises
     ------
     TypeError
-        If the examples are a Stream, of which no single rows can be held out.
+        If the examples are a Stream that may have other rows when it is read again.
     ValueError
         If nothing would be left to train on, or one of the parts weighs nothing.
     """
 
     def __init__(self, examples: Examples, share: float, shuffle: bool) -> None:
-        if not isinstance(examples, (ArrayExamples, StreamedExamples)):
-            raise TypeError("validation_split needs examples in arrays or a RowSource, got a "
-                            "Stream: its method rows() makes two, one of them evaluation_data")
         n = len(examples)
         held_out = max(1, round(share * n))
         if held_out == n:
             raise ValueError(f"validation_split must leave an example to train on, "
                              f"got {share:g} of {n}")
+        self.training: Examples
+        self.held_out: Examples
+        self.shuffle = shuffle
+        self.parts: tuple[SelectedExamples, ...] = ()  # which are drawn
+        if isinstance(examples, BufferedExamples):
+            if not examples.stream.keeps:
+                raise TypeError("validation_split needs rows that are the same whenever they are "
+                                "read, got a Stream whose `keeps` is False: evaluation_data may be "
+                                "another Stream, or a part that its method rows() makes")
+            self.training, self.held_out = examples.apart(held_out, shuffle)
+            return
+        assert isinstance(examples, (ArrayExamples, StreamedExamples))
+        rows = np.arange(n)
         self.classes = classes(examples) if shuffle else None
-        self.shuffle, rows = shuffle, np.arange(n)
-        self.training = SelectedExamples(examples, rows[:n - held_out])
-        self.held_out = SelectedExamples(examples, rows[n - held_out:])
+        self.parts = (SelectedExamples(examples, rows[:n - held_out]),
+                      SelectedExamples(examples, rows[n - held_out:]))
+        self.training, self.held_out = self.parts
         self.weights = examples.weights
         if not shuffle:
             self._weigh()
 
     def _weigh(self) -> None:
         """See that each part weighs something."""
-        for part, rows in ((self.training, "the rows to train on"),
-                           (self.held_out, "the rows held out for validation")):
+        for part, rows in zip(self.parts, ("the rows to train on",
+                                           "the rows held out for validation"), strict=True):
             if self.weights is not None:
                 not_all_zero(self.weights[part.numbers], rows)
 
@@ -75,13 +87,14 @@ class Split:
         ValueError
             If one of the parts weighs nothing.
         """
-        if not self.shuffle:
+        if not (self.shuffle and self.parts):
             return
-        n = len(self.training) + len(self.held_out)
+        training, held_out = self.parts
+        n = len(training) + len(held_out)
         of_class = np.zeros(n, np.intp) if self.classes is None else self.classes
-        is_held_out = drawn(of_class, len(self.held_out), np.random.default_rng(seed))
-        self.training.numbers = np.flatnonzero(~is_held_out)
-        self.held_out.numbers = np.flatnonzero(is_held_out)
+        is_held_out = drawn(of_class, len(held_out), np.random.default_rng(seed))
+        training.numbers = np.flatnonzero(~is_held_out)
+        held_out.numbers = np.flatnonzero(is_held_out)
         self._weigh()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cbackprop import _check, _html, _words
+from cbackprop import _check, _extras, _html, _words
 
 MONITORS = ("training_cost", "training_accuracy", "evaluation_cost", "evaluation_accuracy")
 MEASURED = ("eta", "cost", "accuracy", *MONITORS, "seconds", "rows_per_second")
@@ -242,10 +242,7 @@ class History:
         ModuleNotFoundError
             If pandas is missing.
         """
-        try:
-            import pandas
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError("to_frame needs pandas: pip install pandas") from None
+        pandas = _extras.pandas("to_frame")
         index = pandas.RangeIndex(1, len(self) + 1, name="epoch")
         return pandas.DataFrame({name: self.series(name) for name in self.recorded}, index=index)
 
@@ -253,8 +250,8 @@ class History:
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names of entries in the order of columns. Those of every history come first."""
     names = dict.fromkeys(names)
-    return (*(name for name in MEASURED if name in names),
-            *(name for name in names if name not in MEASURED))
+    return (*[name for name in MEASURED if name in names],
+            *[name for name in names if name not in MEASURED])
 
 
 def stalls(values: Iterable[float], patience: int, min_delta: float, minimize: bool) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cbackprop import _check, _words
 from cbackprop.core import table
-from cbackprop.functions import Activation, Cost
+from cbackprop.functions import Activation, Cost, Function
 
 Row: TypeAlias = table.Activation | table.Cost
 
@@ -35,6 +35,7 @@ CostLike: TypeAlias = (
 ROWS: list[Row] = [*table.ACTIVATIONS, *table.COSTS]
 NAMES = {_words.plain(name): row.name for row in ROWS for name in (row.name, *row.aliases)}
 ACTIVATIONS = frozenset(row.name for row in table.ACTIVATIONS)
+COSTS = {row.name: row for row in table.COSTS}
 
 
 def our_name(name: Any, known: Container[str]) -> Any:
@@ -194,11 +195,47 @@ def resolve_layers(
         output_activation
 
 
+def runs(layer: Any, size: int) -> list[tuple[Any, int]]:
+    """
+    Return the activation of a layer, as the core takes it, as (function, how many neurons).
+
+    Examples
+    --------
+    >>> runs("relu", 30), runs([("relu", 20), ("tanh", 10)], 30)
+    ([('relu', 30)], [('relu', 20), ('tanh', 10)])
+    """
+    return layer if isinstance(layer, list) else [(layer, size)]
+
+
+def by_neuron(sizes: Sequence[int], activations: Sequence[Any]) -> list[list[Any]]:
+    """
+    Return the function of every neuron, for each layer of weights.
+
+    Examples
+    --------
+    >>> by_neuron([4, 2, 1], [[("relu", 1), ("tanh", 1)], "sigmoid"])
+    [['relu', 'tanh'], ['sigmoid']]
+    """
+    return [[function for function, count in runs(layer, size) for _ in range(count)]
+            for size, layer in zip(sizes[1:], activations, strict=True)]
+
+
+def has_own(cost: Any, activations: Sequence[Any]) -> bool:
+    """Return whether the cost or an activation is a function of the user's own."""
+    functions = [cost, *(function for layer in activations for function, _ in runs(layer, 1))]
+    return any(isinstance(function, Function) for function in functions)
+
+
+def cost_row(cost: Any) -> table.Cost | None:
+    """Return the row of a cost in the table; None if the cost is the user's own."""
+    name = cost[0] if isinstance(cost, tuple) else cost
+    return COSTS.get(name) if isinstance(name, str) else None
+
+
 def default_output(cost: Any) -> str | None:
     """Return the default output activation of a cost; None stands for the hidden layers'."""
-    name = cost[0] if isinstance(cost, tuple) else cost
-    found = [row.default_output for row in table.COSTS if row.name == name]
-    return found[0] if found else None
+    row = cost_row(cost)
+    return row.default_output if row else None
 
 
 def default_cost(output: Any) -> str:
@@ -209,9 +246,8 @@ def default_cost(output: Any) -> str:
 
 def threshold(cost: Any) -> float:
     """Return the threshold between the two classes of a single output: 0 for hinges, else 1/2."""
-    name = cost[0] if isinstance(cost, tuple) else cost
-    found = [row.threshold for row in table.COSTS if row.name == name]
-    return found[0] if found else 0.5
+    row = cost_row(cost)
+    return row.threshold if row else 0.5
 
 
 def in_our_words(asked: Any) -> Any:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from cbackprop import _check
 from cbackprop.engine import Engine
-from cbackprop.layers import default_output, threshold
+from cbackprop.layers import threshold
 from cbackprop.sources import Examples
 from cbackprop.target_values import ends
 
@@ -77,8 +78,18 @@ class Kind(NamedTuple):
                    *(_check.number("kind of targets", value) for value in given))
 
 
+# Returns what all processes found, if each has a share of a set: merged(found, merge of two).
+Merged = Callable[[Any, Callable[[Any, Any], Any]], Any]
+
+
+def alone(found: Any, merge: Callable[[Any, Any], Any]) -> Any:
+    """Return what this process found, which has the whole set."""
+    return found
+
+
 def kind_of(
-    engine: Engine, y: NDArray[Any] | None = None, trained_on: Kind | None = None
+    engine: Engine, y: NDArray[Any] | None = None, trained_on: Kind | None = None,
+    merged: Merged = alone,
 ) -> Kind:
     """
     Return the kind of the targets, from the cost, the output's activation and the targets.
@@ -96,43 +107,50 @@ def kind_of(
     trained_on : Kind, optional
         The kind of the targets in training, which decides for all but labels: a few rows say
         little, as a single target of 1 may be a number or a class.
+    merged : Merged, optional
+        By default, y are all targets.
     """
-    if trained_on is not None and not (y is not None and y.ndim == 1):
-        return trained_on
-    width, cost = engine.sizes[-1], _name(engine.cost)
-    low, high = ends(engine.activations[-1])
-    hinge = threshold(engine.cost) == 0
-    output_of_cost = default_output(engine.cost)
-    of_classes = hinge or output_of_cost in ("sigmoid", "softmax")
-    whole_layer = _name(engine.activations[-1]) == "softmax" or (
-        width > 1 and output_of_cost == "softmax")
     if y is not None and y.ndim == 1:
         return Kind(CLASSES)
-    if cost == "poisson" and not whole_layer:
+    if trained_on is not None:
+        return trained_on
+    width, row = engine.sizes[-1], engine.target_values.cost
+    low, high = ends(engine.activations[-1])
+    hinge = row is not None and row.threshold == 0
+    output_of_cost = None if row is None else row.default_output
+    of_classes = hinge or output_of_cost in ("sigmoid", "softmax")
+    whole_layer = engine.activations[-1] == "softmax" or (
+        width > 1 and output_of_cost == "softmax")
+    if row is not None and row.name == "poisson" and not whole_layer:
         return Kind(COUNTS)
     if y is None:
         return Kind(CLASSES if of_classes or (low, high) == (0, 1) else NUMBERS,
                     middle=0.0 if hinge else 0.5)
     finite = math.isfinite(high - low)
-    values = None if whole_layer else Values(*engine.build.values_of(y))
-    pair = values and _pair(values, len(y), of_classes or finite, below_0=hinge or low == -1)
+    values, n = (None, 0) if whole_layer else merged(
+        (Values(*engine.build.values_of(y)), len(y)), _of_both_shares)
+    pair = values and _pair(values, n, of_classes or finite, below_0=hinge or low == -1)
     if values and pair:
         name = CLASSES if width == 1 or values.one_high else LABELS
         return Kind(name, *pair, 0.0 if hinge else sum(pair) / 2)
     if whole_layer or (of_classes and width == 1) or (
-            width > 1 and (of_classes or (low, high) == (0, 1)) and _shares(y)):
+            width > 1 and (of_classes or (low, high) == (0, 1))
+            and merged(_shares(y), operator.and_)):
         return Kind(CLASSES, middle=0.0 if hinge else (low + high) / 2 if finite else 0.5)
     return Kind(NUMBERS)
 
 
-def kind_for(engine: Engine, examples: Examples, trained_on: Kind | None = None) -> Kind:
-    """Return the kind of a set's targets; of a RowSource, only the targets known so far count."""
-    return kind_of(engine, examples.known_targets(), trained_on)
+def kind_for(
+    engine: Engine, examples: Examples, trained_on: Kind | None = None, merged: Merged = alone
+) -> Kind:
+    """
+    Return the kind of a set's targets; of a RowSource, only the targets known so far count.
 
-
-def _name(function: Any) -> str | None:
-    name = function[0] if isinstance(function, tuple) else function
-    return name if isinstance(name, str) else None
+    Rows of targets of all processes together decide: zeros alone would look like a class.
+    """
+    y = examples.known_targets()
+    all_have_rows = merged(y.ndim == 2, operator.and_)
+    return kind_of(engine, y, trained_on, merged if all_have_rows else alone)
 
 
 class Values(NamedTuple):
@@ -142,6 +160,16 @@ class Values(NamedTuple):
     high: float
     two_valued: bool
     one_high: bool
+
+
+def _of_both_shares(one: tuple[Values, int], other: tuple[Values, int]) -> tuple[Values, int]:
+    """Return the values, and the number of rows, of two shares together."""
+    (a, n), (b, n2) = one, other
+    low, high = min(a.low, b.low), max(a.high, b.high)
+    two_valued = a.two_valued and b.two_valued and {a.low, a.high, b.low, b.high} == {low, high}
+    # Where the highest value is not, no row has one.
+    one_high = all(each.one_high and each.high == high for each in (a, b))
+    return Values(low, high, two_valued, two_valued and one_high), n + n2
 
 
 def _values(y: NDArray[Any]) -> Values:
@@ -599,7 +627,7 @@ def are_probabilities(engine: Engine) -> bool:
 
 def measure(
     engine: Engine, examples: Examples, asked: Sequence[Metric], kind: Kind,
-    merged: Callable[[Any, Callable[[Any, Any], Any]], Any] = lambda found, merge: found,
+    merged: Merged = alone,
 ) -> dict[Metric, float]:
     """
     Return the values of these metrics for a set, which is read once.
@@ -612,8 +640,8 @@ def measure(
     examples : Examples
     asked : sequence of Metric
     kind : Kind
-    merged : callable (found, merge), optional
-        Returns what all processes found, if each has a part of the set.
+    merged : Merged, optional
+        By default, this process has the whole set.
     """
     in_core = [metric for metric in asked if metric is cost
                or (metric is accuracy and decides(engine, kind))]

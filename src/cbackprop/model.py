@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from cbackprop import _words, arrays, files, functions, initializers, layers, storage
+from cbackprop import _words, arrays, files, functions, initializers, layers, precision, storage
 from cbackprop._check import booleans, choice, generator
 from cbackprop._check import instance as check_instance
 from cbackprop._check import sizes as checked_sizes
@@ -26,7 +26,7 @@ from cbackprop.tables import given
 from cbackprop.tables.preprocessing import Preprocessing, is_table
 
 SETTINGS = ("sizes", "activation", "output_activation", "cost", "dtype", "input_scale", "bias")
-FIXED = (*SETTINGS, "num_layers", "engine")
+FIXED = (*SETTINGS, "compute_dtype", "num_layers", "engine")
 KEPT = ("history", "trained_on", "_preprocessing", "_classes")  # saved in files, too
 
 M = TypeVar("M", bound="Model")
@@ -44,6 +44,7 @@ class Model:
         output_activation: LayerLike | None = None,
         cost: CostLike = "quadratic",
         dtype: DTypeLike = "float32",
+        compute_dtype: DTypeLike | None = None,
         input_scale: float | ArrayLike = 1.0,
         bias: bool | Sequence[bool] = True,
         initializer: InitializerName | tuple[
@@ -54,6 +55,8 @@ class Model:
         self.sizes = checked_sizes(sizes)
         self.num_layers = len(self.sizes)
         self.dtype = choice("dtype", _real(dtype), _dispatch.REALS)
+        self.compute_dtype = precision.compute_dtype(
+            _real(compute_dtype), self.dtype, self.sizes)
         self.cost = layers.resolve_function("cost", cost, table.COSTS, functions.Cost)
         activations, output_activation = layers.resolve_layers(
             activation, output_activation, self.cost, self.sizes)
@@ -62,8 +65,8 @@ class Model:
         self.input_scale = _scale(input_scale, self.sizes[0], self.dtype)
         biased = booleans("bias", bias, len(activations))
         self.bias = biased[0] if len(set(biased)) == 1 else biased
-        self.engine = Engine(self.sizes, activations, self.cost, self.dtype, self.input_scale,
-                             biased, generator(seed), threads)
+        self.engine = Engine(self.sizes, activations, self.cost, self.dtype, self.compute_dtype,
+                             self.input_scale, biased, generator(seed), threads)
         self.history: History | None = None
         self.trained_on: Kind | None = None
         self.classes: Any = None
@@ -80,9 +83,11 @@ class Model:
             raise _words.unknown_attribute(self, name)
 
     def __repr__(self) -> str:
+        rest = "" if self.compute_dtype == self.dtype else f", compute_dtype={self.compute_dtype!r}"
+        rest += "" if self.bias is True else f", bias={self.bias!r}"
         return (f"Network({list(self.sizes)}, activation={self.activation!r}, "
                 f"output_activation={self.output_activation!r}, cost={self.cost!r}, "
-                f"dtype={self.dtype!r}{'' if self.bias is True else f', bias={self.bias!r}'})")
+                f"dtype={self.dtype!r}{rest})")
 
     def _repr_html_(self) -> str:
         drawn = "" if self.history is None else self.history._repr_html_()
@@ -113,7 +118,8 @@ class Model:
         >>> cbackprop.Network(**net.settings() | {"dtype": "float64"}).activation
         'tanh'
         """
-        return {name: getattr(self, name) for name in SETTINGS}
+        names = SETTINGS if self.compute_dtype == self.dtype else (*SETTINGS, "compute_dtype")
+        return {name: getattr(self, name) for name in names}
 
     # ---- columns and classes ----
 
@@ -307,7 +313,10 @@ class Model:
         files.save(path, self.__getstate__())
 
     @classmethod
-    def load(cls: type[M], path: storage.Target, *, max_bytes: int = storage.MAX_BYTES) -> M:
+    def load(
+        cls: type[M], path: storage.Target, *, max_bytes: int = storage.MAX_BYTES,
+        compute_dtype: DTypeLike | None = None,
+    ) -> M:
         """
         Read a network that `save` wrote.
 
@@ -317,6 +326,8 @@ class Model:
         max_bytes : int
             What a file that is packed may unpack to, unless it is larger itself; and what a file
             object may hold.
+        compute_dtype : {"bfloat16", "auto"}, optional
+            As in `Network`. The file does not say: all that it holds is of `dtype`.
 
         Raises
         ------
@@ -337,7 +348,11 @@ class Model:
         Network([2, 3, 1], activation='sigmoid', output_activation='sigmoid', cost='quadratic', \
 dtype='float32')
         """
-        return cls.of(files.load(path, max_bytes), storage.named(path))
+        state = files.load(path, max_bytes)
+        if compute_dtype is not None:
+            state["settings"]["compute_dtype"] = precision.compute_dtype(
+                _real(compute_dtype), *(state["settings"][name] for name in ("dtype", "sizes")))
+        return cls.of(state, storage.named(path))
 
     @classmethod
     def of(cls: type[M], state: dict[str, Any], source: str) -> M:
@@ -356,7 +371,7 @@ dtype='float32')
         return network
 
 
-def _real(dtype: DTypeLike) -> Any:
+def _real(dtype: DTypeLike | None) -> Any:
     try:
         return dtype if dtype is None else np.dtype(dtype).name
     except TypeError:

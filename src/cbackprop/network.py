@@ -44,6 +44,11 @@ class Network(Evaluation):
         if it has any; or the user's own.
     dtype : {"float32", "float64"}
         The type of the parameters and of the arithmetic.
+    compute_dtype : {"bfloat16", "auto"}, optional
+        What products multiply, with dtype="float32"; by default `dtype`. With "bfloat16", the
+        numbers are rounded as they are multiplied, and summed in float32: on CPUs with products of
+        bfloat16 (``cbackprop info`` says so) wide networks train up to twice as fast; elsewhere
+        with the same bits, but slower. "auto" takes it where it is faster. docs/bfloat16.md.
     input_scale : float or array of shape (sizes[0],)
         What inputs are multiplied by as they are read; 1/255 lets images train as they are.
     bias : bool, or sequence of bool
@@ -70,8 +75,8 @@ class Network(Evaluation):
         The history of the last training; if it was stopped, of its completed epochs.
     trained_on : metrics.Kind or None
         The kind of the targets in the last training: classes, several labels, numbers or counts.
-    activation, output_activation, cost, dtype, input_scale, bias
-        As given.
+    activation, output_activation, cost, dtype, compute_dtype, input_scale, bias
+        As given; of compute_dtype, the type that was chosen.
     preprocessing, classes : tables.Preprocessing or None; tuple or None
         The preprocessing of tables, which x may then be; the classes that y of one dimension holds.
     engine : Engine
@@ -311,7 +316,8 @@ class Network(Evaluation):
             epochs' time at most. It is ignored for a RowSource; sparse rows always skip zeros.
         validation_split : float, optional
             The share of the training data that is held out and becomes the evaluation data, with
-            its weights; x is not copied. The part is stratified by class.
+            its weights; x is not copied. The part is stratified by class; of a stream of files, it
+            is the last rows of each block.
         shuffle : bool
             False takes the rows in their order, and holds out the last ones.
         resume : bool, str or path-like

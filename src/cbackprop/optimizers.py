@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal
 
 from cbackprop import _check, _words
@@ -177,7 +177,7 @@ for _each in KNOWN.values():
 @dataclass(frozen=True)
 class TrainingOptions:
     """
-    What `Network.SGD` was asked for beside the gradient: checked, and not yet in the core.
+    What `Network.SGD` was asked for besides the gradient: checked, and not yet in the core.
 
     Attributes
     ----------
@@ -250,12 +250,10 @@ def training_options(
         If one is of the wrong kind, or outside its range.
     """
     if isinstance(optimizer, str):
-        if _words.plain(optimizer) == "adamw" and not weight_decay:
+        if optimizer not in KNOWN and _words.plain(optimizer) == "adamw" and not weight_decay:
             raise ValueError("optimizer 'adamw' needs weight_decay, such as 0.01, PyTorch's; "
                              "without it, it is 'adam'")
-        optimizer = our_name(optimizer)
-    if isinstance(optimizer, str) and optimizer.removeprefix(LAZY) in KNOWN:
-        optimizer = KNOWN[optimizer.removeprefix(LAZY)](lazy=optimizer.startswith(LAZY))
+        optimizer = _named(optimizer)
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be one of {sorted(KNOWN)}, or made by a class of "
                          f"cbackprop.optimizers, got {_check.shown(optimizer)}"
@@ -286,6 +284,14 @@ def our_name(name: str) -> str:
     if spelt.startswith(lazily) and spelt.removeprefix(lazily) in NAMES:
         return LAZY + NAMES[spelt.removeprefix(lazily)]
     return NAMES.get(spelt, name)
+
+
+@lru_cache(maxsize=64)
+def _named(name: str) -> Optimizer | str:
+    """Return the optimizer of a name, which never changes; an unknown name as it is."""
+    ours = our_name(name)
+    kind = KNOWN.get(ours.removeprefix(LAZY))
+    return ours if kind is None else kind(lazy=ours.startswith(LAZY))
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, arrays, lanes, thread_choice
+from cbackprop import _check, arrays, checkpoints, lanes, lockstep, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop._pool import Pool
 from cbackprop.callbacks import Callback, Checkpoint, copies
@@ -73,11 +73,11 @@ def train_many(
     chosen = _checked(jobs)
     if in_lanes is not None:
         in_lanes = _check.boolean("in_lanes", in_lanes)
-    kinds = lanes.Kinds()
+    candidates = lanes.Candidates()
     args, kwargs = tuple(map(again, args)), {name: again(kwargs[name], name) for name in kwargs}
     chosen = [(network, {**kwargs, **{name: again(own[name], name) for name in own}})
               for network, own in chosen]
-    _check_files(chosen)
+    check_files(chosen)
     common = kwargs.get("callbacks")
     if len(chosen) > 1 and isinstance(common, (list, tuple)):
         for _, own in chosen:
@@ -93,7 +93,7 @@ def train_many(
     def check(number: int) -> None:
         training = prepare(number)
         if in_lanes is not False:
-            kinds.add(number, training)
+            candidates.add(number, training)
         # else not kept: the converted data of all jobs would fill the memory
 
     def train(number: int) -> None:
@@ -106,17 +106,17 @@ def train_many(
 
     pool.map(check, range(len(chosen)))
     outcomes: dict[int, History | DivergenceError] = {}
-    for kind in kinds:
-        numbers, trainings = zip(*kind, strict=True)
-        taken = len(kind) if in_lanes else lanes.worthwhile(trainings, most)
+    for alike in candidates:
+        numbers, trainings = zip(*alike, strict=True)
+        taken = len(alike) if in_lanes else lanes.worthwhile(trainings, most)
         if taken:
-            outcomes |= zip(numbers, lanes.run(trainings[:taken], threads), strict=False)
-    kinds.clear()  # the data that it keeps
+            outcomes |= zip(numbers, lockstep.run(trainings[:taken], threads), strict=False)
+    candidates.clear()  # the data that it keeps
     pool.map(train, [number for number in range(len(chosen)) if number not in outcomes])
     return [outcomes[number] for number in range(len(chosen))]
 
 
-def _check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
+def check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
     """Check that no two trainings write the same file, or go on from the same one."""
     taken: set[str] = set()
     for _, own in chosen:
@@ -124,14 +124,15 @@ def _check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
         given = list(given) if isinstance(given, (list, tuple)) else []
         files = [path for each in given if isinstance(each, Checkpoint)
                  for path in (each.path, each.last)]
-        if not isinstance(own.get("resume", False), (bool, np.bool_)):
-            files.append(own["resume"])
-        mine = {os.path.realpath(os.fspath(path)) for path in files if path is not None}
-        if mine & taken:
+        resume = checkpoints.checked_resume(own.get("resume", False))
+        if not isinstance(resume, bool):
+            files.append(resume)
+        named = {os.path.realpath(path) for path in files if path is not None}
+        if named & taken:
             raise ValueError("callbacks and resume must name files of each network's own, got "
-                             f"{_check.shown(min(mine & taken))} twice: give them in the jobs' "
+                             f"{_check.shown(min(named & taken))} twice: give them in the jobs' "
                              "dicts")
-        taken |= mine
+        taken |= named
 
 
 def mean_output(networks: Sequence[Network], a: ArrayLike) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,18 +45,18 @@ class Schedule(abc.ABC):
     eta: float
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if one.name in INTEGERS:
-                value = integer(one.name, value, INTEGERS[one.name])
-            elif one.name in NUMBERS:
-                value = number(one.name, value, **NUMBERS[one.name], boolean=True)
+        for name in _names(type(self)):
+            value = getattr(self, name)
+            if name in INTEGERS:
+                value = integer(name, value, INTEGERS[name])
+            elif name in NUMBERS:
+                value = number(name, value, **NUMBERS[name], boolean=True)
             elif value not in MEASURED and not (
                     isinstance(value, str) and value.startswith(tuple(f"{s}_" for s in SETS))):
-                raise ValueError(f"{one.name} must be an entry of the history, such as one of "
+                raise ValueError(f"{name} must be an entry of the history, such as one of "
                                  f"{list(MEASURED)} or 'test_r2', got {shown(value)}"
                                  f"{_words.meant(value, MEASURED)}")
-            object.__setattr__(self, one.name, value)
+            object.__setattr__(self, name, value)
 
     @abc.abstractmethod
     def rate(self, step: Any) -> Any:
@@ -69,6 +69,12 @@ class Schedule(abc.ABC):
         `StopTraining` raised here ends the training.
         """
         return self
+
+
+@cache
+def _names(kind: type[Schedule]) -> tuple[str, ...]:
+    """Return the names of a schedule's fields."""
+    return tuple(one.name for one in fields(kind))
 
 
 @dataclass(frozen=True)

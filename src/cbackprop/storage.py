@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeGuard
+from typing import IO, Any, BinaryIO, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -348,6 +348,21 @@ class Archive(Mapping[str, NDArray[Any]]):
 
     def __len__(self) -> int:
         return len(self._members)
+
+
+def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """
+    Read the header of a .npy: shape, whether the array lies column by column, and dtype.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    version = np.lib.format.read_magic(file)
+    read = (np.lib.format.read_array_header_1_0 if version == (1, 0)
+            else np.lib.format.read_array_header_2_0)
+    return read(file)
 
 
 @contextmanager

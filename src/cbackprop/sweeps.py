@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cbackprop import _check, _html, _joblib, _text, _words, arrays, metrics
+from cbackprop import _check, _endings, _extras, _html, _joblib, _text, _words, arrays, metrics
 from cbackprop._endings import DivergenceError
 from cbackprop.callbacks import Callback, EarlyStopping, collected, copies
 from cbackprop.history import SETS, SHORT, History
 from cbackprop.network import Network
-from cbackprop.parallel_training import again, train_many
+from cbackprop.parallel_training import again, check_files, train_many
 
 VALIDATION_SPLIT = 0.2
 MAX_ROWS = 20  # that are shown as text
@@ -136,11 +136,7 @@ class Sweep(Sequence[dict[str, Any]]):
         ModuleNotFoundError
             If pandas is missing.
         """
-        try:
-            pandas = importlib.import_module("pandas")
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError("to_frame needs pandas: pip install pandas") from None
-        return pandas.DataFrame(self.rows)
+        return _extras.pandas("to_frame").DataFrame(self.rows)
 
     def __repr__(self) -> str:
         header, rows = self._cells()
@@ -327,8 +323,9 @@ def _network(given: dict[str, Any], training_data: Any) -> Network:
 
 def _sizes(hidden: Any, data: Any) -> list[Any]:
     """Return the sizes of a network, whose first and last are the data's."""
-    between = [hidden] if isinstance(hidden, (int, np.integer)) else _check.items(
+    given = [hidden] if isinstance(hidden, (int, np.integer)) else _check.items(
         hidden, "hidden must be the size of a layer, or a list of them")
+    between = [_check.integer("hidden", size, 1) for size in given]
     shapes = [_shape(part) for part in data] if isinstance(data, tuple) and len(data) == 2 else []
     if [len(shape) for shape in shapes] not in ([2, 1], [2, 2]):
         got = f"shapes {shapes[0]} and {shapes[1]}" if shapes else f"a {type(data).__name__}"
@@ -428,8 +425,11 @@ def _trained(
         histories = train_many(jobs, threads=threads, **shared)
         return [_run(network, history, own["callbacks"])
                 for (network, own), history in zip(jobs, histories, strict=True)]
-    for job in jobs:
-        _prepared(*job, shared)
+    check_files([(network, {**shared, **own}) for network, own in jobs])
+    for network, own in jobs:
+        _prepared(network, own, shared)
+        for name, value in own.items():
+            _joblib.check_sendable(name, value)
     joblib, sent = importlib.import_module("joblib"), _joblib.sent(shared)
     found: list[Run] = joblib.Parallel(asked.workers)(
         joblib.delayed(_in_worker)(job, *sent) for job in jobs)
@@ -438,7 +438,13 @@ def _trained(
 
 def _in_worker(job: tuple[Network, dict[str, Any]], *sent: Any) -> Run:
     """Train a network, with the data that all have."""
-    (history,) = train_many([job], threads=1, **_joblib.received(*sent))
+    failed = None
+    try:
+        (history,) = train_many([job], threads=1, **_joblib.received(*sent))
+    except Exception as error:
+        failed = _endings.sendable(error)
+    if failed:  # not in `except`: Dask would send the first error with it
+        raise failed
     return _run(job[0], history, job[1]["callbacks"])
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cbackprop import _check, _words, held_out, mpi
 from cbackprop.history import History
-from cbackprop.metrics import COUNTS, NUMBERS
+from cbackprop.metrics import COUNTS, NUMBERS, Kind, check_class_weight
 from cbackprop.network import Network
 from cbackprop.tables import reading, settings
 from cbackprop.tables import target as targets
@@ -63,8 +63,9 @@ class TableTraining:
         callbacks : list of Callback
             Callbacks besides early stopping.
         **given
-            Further arguments of `Network.SGD`, such as dropout. With `comm`, each rank has read the
-            whole table, and trains on its share of the rows.
+            Further arguments of `Network.SGD`, such as dropout. A dict as `class_weight` has the
+            classes by their names. With `comm`, each rank has read the whole table, and trains on
+            its share of the rows.
 
         Raises
         ------
@@ -81,6 +82,10 @@ class TableTraining:
             network.weights[0][:, ~ranks.merged(x.any(axis=0), np.logical_or)] = 0
         if len(validation):
             given["evaluation_data"] = network.inputs(self.table.rows(validation)), y[validation]
+        weight = given.get("class_weight")
+        check_class_weight(weight, Kind(self.target.kind))
+        if isinstance(weight, dict):
+            given["class_weight"] = self._by_label(weight)
         network.classes = None  # y is labels already
         try:
             # Pixels and one-hot columns are mostly zeros: MNIST trains in half the time.
@@ -89,6 +94,15 @@ class TableTraining:
                 all_y=y[self.rows["training"]], **given)
         finally:
             network.classes = self.target.classes
+
+    def _by_label(self, class_weight: dict[Any, Any]) -> dict[int, Any]:
+        """Return weights by the labels of classes that are given by their names."""
+        names = list(self.target.classes or ())
+        for name in class_weight:
+            if name not in names:
+                raise ValueError(f"class_weight must be for classes of the target, "
+                                 f"{_check.shown(names)}, got {_check.shown(name)}")
+        return {names.index(name): weight for name, weight in class_weight.items()}
 
     @property
     def history(self) -> History | None:
@@ -120,7 +134,8 @@ def train_table(
     source: Any, target: str | int | Sequence[str | int] | None = None, *,
     kind: str | None = None, left_out: str | Sequence[str] = (), test_split: Any = 0.0,
     seed: int | np.random.Generator | None = None, dtype: str = "float32",
-    callbacks: Sequence[Any] = (), **given: Any,
+    compute_dtype: str | None = None, callbacks: Sequence[Any] = (),
+    class_weight: str | dict[Any, float] | None = None, **given: Any,
 ) -> TableTraining:
     """
     Read a table, choose what is not given, and train a network.
@@ -145,8 +160,13 @@ def train_table(
         It draws the network's weights and the rows that are held out.
     dtype : {"float32", "float64"}
         The real type of the network.
+    compute_dtype : {"bfloat16", "auto"}, optional
+        What products multiply, as for `Network`.
     callbacks : list of Callback
         Callbacks besides early stopping.
+    class_weight : "balanced", or dict {class: weight}, optional
+        The weights of the classes, as `Network.SGD` takes them, by the classes' names. The
+        validation rows, which say when to stop, all weigh the same.
     **given
         Settings that are not to be guessed: sizes, hidden, activation, cost, output_activation,
         initializer, optimizer, validation_split, mini_batch_size, eta, epochs, patience, lmbda.
@@ -173,8 +193,8 @@ def train_table(
     target: column 'species', whose name means target
     """
     training = prepare_table(source, target, kind=kind, left_out=left_out, test_split=test_split,
-                             seed=seed, dtype=dtype, **given)
-    training.run(callbacks)
+                             seed=seed, dtype=dtype, compute_dtype=compute_dtype, **given)
+    training.run(callbacks, class_weight=class_weight)
     return training
 
 
@@ -182,17 +202,20 @@ def prepare_table(
     source: Any, target: str | int | Sequence[str | int] | None = None, *,
     kind: str | None = None, left_out: str | Sequence[str] = (), test_split: Any = 0.0,
     seed: int | np.random.Generator | None = None, dtype: str = "float32",
-    threads: int | None = None, **given: Any,
+    compute_dtype: str | None = None, threads: int | None = None,
+    sample_of: int | None = None, **given: Any,
 ) -> TableTraining:
     """
     Do what `train_table` does before it trains: read, decide, and make the network.
 
     Parameters
     ----------
-    source, target, kind, left_out, test_split, seed, dtype, **given
+    source, target, kind, left_out, test_split, seed, dtype, compute_dtype, **given
         As for `train_table`.
     threads : int, optional
         The most to use, as for `Network`.
+    sample_of : int, optional
+        The number of rows that will be trained on, if the table is a sample of them.
 
     Returns
     -------
@@ -250,8 +273,10 @@ def prepare_table(
         if isinstance(hidden, str):
             raise TypeError(f"{rule}, got {hidden!r}")
         given["sizes"] = [columns, *_check.items(hidden, rule), outputs]
-    decided = settings.decide(chosen.kind, len(rows), columns, outputs, **given)
-    network = Network(**decided.network(), dtype=dtype, seed=generator, threads=threads)
+    decided = settings.decide(
+        chosen.kind, sample_of or len(rows), columns, outputs, **given)
+    network = Network(**decided.network(), dtype=dtype, compute_dtype=compute_dtype, seed=generator,
+                      threads=threads)
     network.preprocessing = preprocessing
     parts = dict(zip(ROWS, (training, validation, test), strict=True))
     made = TableTraining(network, table, chosen, decided, parts)

@@ -125,7 +125,7 @@ def default() -> int:
 
 def most(asked: int | None = None) -> int:
     """Return how many threads may run now: limited by cores, OpenMP, and other trainings."""
-    allowed: int = min(build.openmp_threads() for build in _dispatch.LOADED)
+    allowed: int = min([build.openmp_threads() for build in _dispatch.LOADED])
     fair = max(1, cores() // max(1, _running))
     return max(1, min(asked or default(), fair, allowed))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -30,16 +29,15 @@ from cbackprop._endings import StopTraining
 from cbackprop.callbacks import Callback, collected
 from cbackprop.checkpoints import Position
 from cbackprop.diagnosis import Diagnosis
-from cbackprop.engine import Engine, Snapshot
-from cbackprop.history import MEASURED, SETS, SHORT, History, in_order
+from cbackprop.engine import Snapshot
+from cbackprop.history import MEASURED, History, in_order
 from cbackprop.model import Model
-from cbackprop.mpi.alone import Alone
+from cbackprop.monitors import Monitors, monitors
+from cbackprop.mpi.single_process import SingleProcess
 from cbackprop.sources import Examples
 
 CHUNK_SECONDS = 0.03  # how long the core keeps the interpreter waiting
 FIRST_CHUNK = 3e7  # weights times examples: a few milliseconds
-
-Monitors = dict[str, tuple[metrics.Metric, Examples]]
 
 
 def prepare(
@@ -59,7 +57,7 @@ def prepare(
 
 
 def _prepared(
-    network: Model, ranks: Alone, training_data: Any, epochs: int, mini_batch_size: int,
+    network: Model, ranks: SingleProcess, training_data: Any, epochs: int, mini_batch_size: int,
     eta: Any = None, test_data: Any = None, *, evaluation_data: Any = None, monitor: Any = None,
     progress: Any = None, verbose: Any = False, callback: Any = None, callbacks: Any = (),
     sample_weight: Any = None, class_weight: Any = None, threads: int | None = None,
@@ -69,10 +67,7 @@ def _prepared(
     engine = network.engine
     ranks.check(class_weight)
     shuffle = _check.boolean("shuffle", shuffle)
-    resume = bool(resume) if isinstance(resume, np.bool_) else resume
-    if not isinstance(resume, (bool, str, bytes, os.PathLike)):
-        raise TypeError(f"resume must be True, False or the path of a checkpoint, "
-                        f"got {_check.shown(resume)}")
+    resume = checkpoints.checked_resume(resume)
     share = 0.0
     if validation_split is not None:
         share = _check.number("validation_split", validation_split, 0, 1)
@@ -85,16 +80,17 @@ def _prepared(
     split = held_out.Split(given, share, shuffle) if share else None
     examples = split.training if split else given
     epochs = _check.integer("epochs", epochs, 0)
-    m = _check.integer("mini_batch_size", mini_batch_size, 1, ranks.rows(len(examples)))
+    m = _check.integer("mini_batch_size", mini_batch_size, 1, ranks.total_rows(len(examples)))
     settings = optimizers.training_options(len(network.sizes) - 1, **options)
-    chosen = ranks.first(lambda: None if eta is not None else default_eta.for_training(
+    chosen = ranks.from_rank_0(lambda: None if eta is not None else default_eta.for_training(
         engine, examples, settings.optimizer, m))
     eta = schedules.schedule(chosen if eta is None else eta)
-    evaluation, test = (
-        None if data is None else engine.examples(
-            data, name, admit=engine.target_values.measured)
-        for data, name in ((evaluation_data, "evaluation_data"), (test_data, "test_data")))
-    kind = metrics.kind_for(engine, examples, network.trained_on if not network.history else None)
+    measured = engine.target_values.measured
+    evaluation = None if evaluation_data is None else engine.examples(
+        evaluation_data, "evaluation_data", admit=measured)
+    test = None if test_data is None else engine.examples(test_data, "test_data", admit=measured)
+    kind = metrics.kind_for(engine, examples, network.trained_on if not network.history else None,
+                            ranks.merged)
     metrics.check_class_weight(class_weight, kind)
     training = Training(
         network, examples, epochs, m, eta, settings,
@@ -106,7 +102,8 @@ def _prepared(
         threads=engine.threads if threads is None else thread_choice.checked(threads),
         order=None if shuffle else itertools.repeat(examples.order(None, m)).__next__,
         split=split, resume=resume,
-        asked={"shuffle": shuffle, "validation_split": share, "skip_zeros": skip_zeros},
+        others={"shuffle": shuffle, "validation_split": share, "skip_zeros": skip_zeros,
+                "compute_dtype": network.compute_dtype},
         given=given, ranks=ranks)
     if callback is not None:
         _words.warn("callback is deprecated, and will be removed in the next version: "
@@ -144,11 +141,11 @@ class Training:
     resume : bool, str or path-like
         Whether the training continues the network's history and its steps; or the checkpoint from
         which it goes on.
-    asked : dict, optional
+    others : dict, optional
         Other arguments of SGD that a checkpoint has to have in common.
     given : Examples, optional
         All examples, before the split.
-    ranks : Alone or Ranks, optional
+    ranks : SingleProcess or Ranks, optional
         What is common to all processes that train the network; by default there is one.
 
     Raises
@@ -166,22 +163,23 @@ class Training:
         callbacks: Sequence[Callback] = (),
         threads: int | None = None, order: Callable[[], Any] | None = None,
         by_weight: float | None = None, split: held_out.Split | None = None,
-        resume: bool | storage.Path_ = False, asked: Mapping[str, Any] | None = None,
-        given: Examples | None = None, ranks: Alone | None = None,
+        resume: bool | storage.Path_ = False, others: Mapping[str, Any] | None = None,
+        given: Examples | None = None, ranks: SingleProcess | None = None,
     ) -> None:
-        self.ranks = ranks or Alone()
-        self.n = self.ranks.rows(len(examples))
+        self.ranks = ranks or SingleProcess()
+        self.n = self.ranks.total_rows(len(examples))
         self.network, self.engine = network, network.engine
         self.examples, self.epochs, self.m = examples, epochs, mini_batch_size
         self.eta, self.options, self.threads = eta, options, threads
         self.monitors, self.kind, self.callbacks = monitors or {}, kind, list(callbacks)
         self.order, self.by_weight, self.split = order, by_weight, split
         self.steps = -(-self.n // self.m)  # of an epoch
-        self.others, self.given = dict(asked or {}), given or examples
+        self.others = dict(others or {})
+        self.given = examples if given is None else given
         self.resume, before = resume is True, network.history
         self.checkpoint: checkpoints.Point | None = None
         if not isinstance(resume, bool):
-            self.checkpoint = self.ranks.first(lambda: checkpoints.read(
+            self.checkpoint = self.ranks.from_rank_0(lambda: checkpoints.read(
                 resume, network, self.shared) if checkpoints.is_begun(resume, self.callbacks)
                 else None)
         if self.resume and before is not None and before.recorded != self.recorded():
@@ -204,15 +202,14 @@ class Training:
     def _run(self) -> History:
         with self.engine.exclusive():
             self.ranks.agree(self)
-            self.tuner = self.engine.tuner(self.ranks.own(self.m))
+            self.tuner = self.engine.tuner(self.ranks.own_rows(self.m))
             # Steps that take about CHUNK_SECONDS: a guess on the safe side, until they are timed.
             work = self.engine.core.parameters.size * self.m
             self.chunk = max(1, int(FIRST_CHUNK / work))
             self.saved: Snapshot | None = None  # from before the epoch
             point, self.checkpoint = self.checkpoint, None
             self.history = history = self.go_on(point) if point else self.first_history()
-            with suppress(StopTraining), self.ranks.running(), ExitStack() as ends:
-                ends.callback(self.ranks.settle, self.engine)
+            with suppress(StopTraining), self.ranks.running(self.engine), ExitStack() as ends:
                 self.ranks.together(lambda: self.train_epochs(ends, point))
             return history
 
@@ -224,12 +221,11 @@ class Training:
         for epoch in range(0 if self.stopped else self.history.epochs - len(self.history)):
             self.epoch(first=epoch == 0)
             self.call([callback.on_epoch_end for callback in self.callbacks])
-            self.ranks.settle(self.engine)
+            self.ranks.synchronize(self.engine)
 
     def enter(self, ends: ExitStack) -> None:
         """Begin with what the callbacks do first; `ends` calls what they do last."""
-        ends.callback(self.forget, self.network.trained_on)
-        ends.callback(self.examples.close)
+        ends.callback(self.leave, self.network.trained_on)
         self.network.trained_on = self.kind or self.network.trained_on
         for callback in self.callbacks:
             callback.asked, callback.training_state = self.asked, self.state
@@ -261,21 +257,22 @@ class Training:
             callback.from_checkpoint(self.network, state)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint holds beside the network and the history."""
+        """Return what a checkpoint holds besides the network and the history."""
         return checkpoints.written(
             self.network, self.position, self.stopped, self.callbacks, self.shared)
 
     @functools.cached_property
     def shared(self) -> dict[str, Any]:
-        """What a training that goes on from a checkpoint of this one must have in common."""
+        """The arguments that a training from a checkpoint of this one must share."""
         arguments = self.asked() | self.others | self.ranks.shared | {
             "entries of the history": self.recorded()}
         return checkpoints.asked(arguments, self.callbacks, self.given)
 
-    def forget(self, trained_on: metrics.Kind | None) -> None:
-        """Restore what the network remembered before, if no epoch was completed."""
+    def leave(self, trained_on: metrics.Kind | None) -> None:
+        """Restore what the network remembered before, if no epoch was completed; end the reader."""
         if not self.history:
             self.network.trained_on = trained_on
+        self.examples.close()
 
     def recorded(self) -> tuple[str, ...]:
         """Return the entries of the history that are filled."""
@@ -303,15 +300,15 @@ class Training:
         engine, ranks = self.engine, self.ranks
         for callback in self.callbacks:
             callback.on_epoch_begin(self.network, self.history)
-        ranks.settle(engine)
+        ranks.synchronize(engine)
         step, start = self.history.steps, time.perf_counter()
-        etas = ranks.first(
+        etas = ranks.from_rank_0(
             lambda: schedules.rates(self.eta.watch(self.history), step, self.steps))
         if first:
             self.begin(float(etas[0]))
         saved = self.saved = engine.snapshot(self.saved)
         at = self.position  # the epoch's beginning, or where a checkpoint was written
-        cost, done, seed = at.cost, at.done, at.seed
+        costs, done, seed = at.costs, at.done, at.seed
         if self.order is None and seed is None:
             seed = engine.seed()
         order = (ranks.order(self.examples, seed, self.m) if self.order is None
@@ -319,11 +316,12 @@ class Training:
         seconds = at.seconds + time.perf_counter() - start
         while done < self.steps:
             before = time.perf_counter()
-            until = ranks.first(functools.partial(self.until, step + done)) - step
+            until = ranks.from_rank_0(functools.partial(self.until, step + done)) - step
             team = self.tuner.threads(self.threads)
             try:
-                rows, asked, until, cost = ranks.train(self, order, etas, done, until, cost, team)
-                if not math.isfinite(cost) or (
+                rows, asked, until, costs = ranks.train(
+                    self, order, etas, done, until, costs, team)
+                if not math.isfinite(sum(costs)) or (
                         until == self.steps and not engine.core.all_finite()):
                     self.examples.look_again()
                     raise engine.diverged(f"training diverged in epoch {len(self.history) + 1}",
@@ -336,13 +334,13 @@ class Training:
             fits = (until - done) * CHUNK_SECONDS / max(took, 1e-9)
             self.chunk = max(1, int(min(8 * self.chunk, fits)))
             seconds, done = seconds + took, until
-            self.position = Position(seed, done, cost, seconds)
+            self.position = Position(seed, done, costs, seconds)
             self.call([callback.on_batches for callback in self.callbacks
                        if (step + done) % (callback.every or 1) == 0], step + done)
         for callback in self.callbacks:
             callback.on_measure(self.network, self.history)
-        ranks.settle(engine)
-        self.record(cost, float(etas[-1]), ranks.first(lambda: seconds))
+        ranks.synchronize(engine)
+        self.record(sum(costs), float(etas[-1]), ranks.from_rank_0(lambda: seconds))
 
     def record(self, cost: float, eta: float, seconds: float) -> None:
         """Add an epoch to the history: its sum of costs, last learning rate and time."""
@@ -382,69 +380,6 @@ class Training:
                 self.stopped = True
         if self.stopped:
             raise StopTraining
-
-
-def monitors(
-    asked: Any, engine: Engine, kind: metrics.Kind, training: Examples,
-    evaluation: Examples | None, test: Examples | None,
-) -> Monitors:
-    """
-    Return the metric and the examples for each entry of the history that is measured.
-
-    Parameters
-    ----------
-    asked : None, or one or more of str, Metric and callable (outputs, targets)
-        A name without a set is measured on test and evaluation data.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown, its data missing, or it does not fit the targets.
-    """
-    if asked is evaluation is test is None:
-        return {}
-    given = dict(zip(SETS, (training, evaluation, test), strict=True))
-    unasked = [(metric.name, metric) for metric in metrics.unasked(kind)]
-    found: dict[str, tuple[metrics.Metric, Examples | None]] = {}
-    if test is not None:
-        found |= {f"test_{name}": (metric, test) for name, metric in unasked}
-    if asked is None:
-        asked = [f"evaluation_{name}" for name, _ in unasked if evaluation is not None]
-    elif isinstance(asked, str) or callable(asked):
-        asked = [asked]
-    rule = (f"monitor must be names out of {list(metrics.TABLE)}, alone or after training_, "
-            "evaluation_ or test_, or functions (outputs, targets)")
-    for one in _check.items(asked, rule):
-        of, name, metric = _monitor(one, rule)
-        what = f"monitor {f'{of}_{name}' if of else name!r}"
-        sets = [of] if of else [each for each in SETS[1:] if given[each] is not None]
-        if not sets or any(given[each] is None for each in sets):
-            raise ValueError(f"{what} needs "
-                             f"{f'{of}_data' if of else 'test_data or evaluation_data'}, got None")
-        metrics.check(metric, kind, engine, what)
-        found |= {f"{each}_{name}": (metric, given[each]) for each in sets}
-    return {SHORT.get(name, name): (metric, examples)
-            for name, (metric, examples) in found.items() if examples is not None}
-
-
-def _monitor(one: Any, rule: str) -> tuple[str, str, metrics.Metric]:
-    """Return the set of one monitor, "" for all that are given, its name, and its metric."""
-    if callable(one) and not isinstance(one, metrics.Metric):
-        one = metrics.Metric(one)
-    full = one.name if isinstance(one, metrics.Metric) else one
-    if not isinstance(full, str):
-        raise ValueError(f"{rule}, got {_check.shown(full)}")
-    names = [*metrics.TABLE, *(f"{each}_{name}" for each in SETS for name in metrics.TABLE)]
-    of, _, name = full.partition("_")
-    if of not in SETS or not name:
-        of, name = "", full
-    metric = one if isinstance(one, metrics.Metric) else metrics.TABLE.get(name)
-    if metric is None:
-        raise ValueError(f"{rule}, got {_check.shown(full)}{_words.meant(full, names)}")
-    if metrics.TABLE.get(name, metric) is not metric:
-        raise ValueError(f"monitor needs a new name for a Metric of your own, "
-                         f"got {full!r}, which is taken")
-    return of, name, metric
 
 
 def is_true(answer: object) -> bool:

@@ -34,6 +34,7 @@ BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
     "streaming.py": ("--tiny", "--work", "bytes, 784-30-10x10"),
     "book.py": ("--tiny",),
     "ensembles.py": ("--tiny",),
+    "bfloat16.py": ("--tiny", "--work", "64-64-64-8"),
     "learning.py": SMALLEST,
 }
 NUMPY = (*SMALLEST, "--opponents", "numpy")
@@ -380,6 +381,18 @@ def test_ensembles_compares_all_contestants():
     (bound,) = results["bounds"]
     assert bound["measured"] == pytest.approx(min(others) / times["lanes, own order"])
     assert "a tiny run says nothing about that" in done.stdout
+
+
+def test_bfloat16_compares_all_contestants():
+    done, results = tiny("bfloat16.py")
+    (one,) = results["works"].values()
+    times = {name: timing["best"] for name, timing in one["seconds"].items()}
+    assert 1e-4 < one["off"]["cbackprop bfloat16"] < 2e-2
+    assert one["off"]["cbackprop float32"] < 1e-5
+    first = results["bounds"][0]
+    assert first["measured"] == pytest.approx(
+        times["cbackprop float32"] / times["cbackprop bfloat16"])
+    assert results["bfloat16"] in done.stdout
 
 
 def test_sparse_fit_times_nothing_that_computes_something_else():

@@ -141,7 +141,7 @@ def cells(line):
 # ---- tables ----
 
 
-def test_readme_table(report):
+def test_epochs_of_all_works(report):
     results = made_up()
     lines = [cells(line) for line in report.tables.epochs(results).splitlines()]
     header, rows = lines[0], {line[0]: line[1:] for line in lines[2:]}
@@ -158,6 +158,21 @@ def test_readme_table(report):
     share = results["works"]["784-30-10"]["contestants"]["cbackprop float32, float32 rows"]
     assert rows["cbackprop's share of the peak"][0] == f"{100 * share['share_of_peak']:.0f} %"
     assert {len(line) for line in lines} == {len(WORKS) + 1}
+
+
+def test_readme_has_three_figures(report):
+    """Each is our time, and how many times as long the others take."""
+    results = made_up()
+    table = report.tables.speed(results).partition("\n\n")[2]
+    header, _, *lines = map(cells, table.splitlines())
+    assert [line[0] for line in lines] == [
+        f"{work['rows']:,} rows of {report.tables.work_name(work)}"
+        for work in map(results["works"].get, report.tables.IN_README) if work]
+    first = dict(zip(header, lines[0], strict=True))
+    assert first["cbackprop"] == "7.60 ms"
+    assert first["the fastest other takes"] == "2.10 x (Numba)"
+    assert first["the book's loop"] == "180 x"  # 1,368 ms, in float64
+    assert len(lines[0]) == len(lines[-1]) == 3 + len(report.tables.BESIDE)
 
 
 def test_who_is_absent_is_shown(report):
@@ -352,8 +367,10 @@ def test_report_on_a_file(report, tmp_path, places, kind, monkeypatch):
         assert text.startswith("before\n")
         assert text.endswith("after\n")
     figures = {figure.name: figure.read_bytes() for figure in (tmp_path / "figures").iterdir()}
-    assert set(figures) == {f"{name}.svg" for name in parts.figures}
+    assert set(figures) == {f"{name}{of}.svg" for name in parts.figures for of in ("", "-dark")}
     assert max(map(len, figures.values())) < 150_000
+    for name, drawn_as in figures.items():
+        assert (b"#14181e" in drawn_as) == ("-dark" in name)
     report.main([*map(str, places)])  # what was kept
     for name, before in figures.items():
         assert (tmp_path / "figures" / name).read_bytes() == before
@@ -368,6 +385,21 @@ def test_labels_are_whole_and_apart(report, kind, name):
     assert set(KINDS[1:]) <= set(kept)
     for results in filter(None, (made_up() if kind == "peers" else None, kept.get(kind))):
         drawn.check_labels(report.REPORTS[kind].figures[name](results), least=7)
+
+
+def test_on_dark_pages_text_and_marks_are_light(report, tmp_path):
+    pytest.importorskip("matplotlib", reason="figures need the extra bench")
+    from matplotlib.colors import to_rgb
+
+    for path in report.figures.pair(tmp_path / "epochs.svg"):
+        figure = report.figures.epochs(made_up())
+        paper = sum(to_rgb(figure.get_facecolor())) / 3
+        assert (paper < 0.1) == ("-dark" in path.name)
+        for axes in figure.axes:
+            marks = [*axes.texts, axes.xaxis.label, *axes.get_yticklabels(), axes.title]
+            assert all(abs(sum(to_rgb(mark.get_color())) / 3 - paper) > 0.6 for mark in marks)
+            assert all(abs(sum(to_rgb(line.get_color())[:3]) / 3 - paper) > 0.15
+                       for line in axes.lines)
 
 
 def test_figures_name_who_is_absent(report):

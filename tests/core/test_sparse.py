@@ -7,7 +7,7 @@ import pytest
 from memory import peak
 
 import cbackprop
-from cbackprop import optimizers, sources
+from cbackprop import inspect, optimizers, sources
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -273,6 +273,43 @@ def test_columns_that_no_int_counts_are_refused(build):
     with pytest.raises(ValueError, match=r"^x must have at most 2147483647 columns where it is "
                                          r"sparse, got 2147483648$"):
         sources.listed(build, x, "x")
+
+
+def test_rows_in_files_are_read_where_they_lie(tmp_path):
+    x, y = sparse.csr_matrix(sparse_rows(60, 130, "float32")), np.arange(60) % 3
+    names = "data", "indices", "indptr"
+    for name in names:
+        np.save(tmp_path / name, getattr(x, name))
+    parts = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in names]
+    mapped = sparse.csr_matrix(tuple(parts), shape=x.shape)
+    net, twin = (cbackprop.Network([130, 9, 3], seed=0) for _ in range(2))
+    rows = net.engine.examples((mapped, y), "data").rows.x
+    assert all(map(np.shares_memory, (rows.data, rows.indices), parts))
+    net.SGD((mapped, y), 2, 10, 0.5)
+    twin.SGD((x, y), 2, 10, 0.5)
+    assert np.array_equal(net.engine.core.parameters, twin.engine.core.parameters)
+
+
+@pytest.mark.parametrize("look", [
+    lambda net, x, y: inspect.trace(net, x, y),
+    lambda net, x, y: inspect.gradient_check(net, x, y),
+    lambda net, x, y: inspect.saturation(net, x),
+    lambda net, x, y: inspect.input_gradient(net, x, y)])
+def test_inspections_take_sparse_rows(look):
+    x, y = sparse.csr_matrix(sparse_rows(6, 30, "float32")), np.arange(6) % 3
+    net = cbackprop.Network([30, 9, 3], seed=0)
+    assert str(look(net, x, y)) == str(look(net, x.toarray(), y))
+    wrong = x.copy()
+    wrong.indices[0] = 30
+    with pytest.raises(ValueError, match=r"column indices in 0\.\.29, got 30 in row 0"):
+        look(net, wrong, y)
+
+
+def test_inspections_refuse_to_make_much_dense():
+    net = cbackprop.Network([2**20, 1], initializer="zeros")
+    with pytest.raises(ValueError, match=r"^x must have at most 64 rows where it is sparse, .* got "
+                                         r"65$"):
+        inspect.saturation(net, sparse.csr_matrix((65, 2**20), dtype=np.float32))
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32"])

@@ -1,6 +1,7 @@
 """Sweeps, ensembles and searches in joblib's workers: as in this process, and data goes once."""
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from cbackprop import _joblib, lanes, sweep
+from cbackprop.callbacks import Callback, Checkpoint
 from cbackprop.sklearn import MLPClassifier, MLPEnsembleClassifier
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.parametrize("workers", [
@@ -76,6 +78,38 @@ def test_bad_settings_are_told_before_anything_is_sent(workers, monkeypatch):
     monkeypatch.setattr(_joblib, "sent", lambda data: pytest.fail("it was sent"))
     with pytest.raises(ValueError, match=r"^eta must be a number of at least 0, got -1$"):
         sweep({"eta": [0.5, -1]}, (X, Y), hidden=3, epochs=2, mini_batch_size=30)
+    with pytest.raises(ValueError, match=r"must name files of each network's own, got .* twice"):
+        tried(Checkpoint(last="one.npz"))
+    with pytest.raises(TypeError, match=r"^callbacks must be what can be pickled, .* got "
+                                        r"<test_clusters.Locks object .* cannot pickle .*lock"):
+        tried(Locks())
+
+
+class Locks(Callback):
+    """Cannot be sent."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+class OddError(Exception):
+    """Can be sent, but not received."""
+
+    def __init__(self, one, two):
+        super().__init__(one + two)
+
+
+def tried(*callbacks):
+    return sweep({"eta": [0.5, 1]}, (X, Y), hidden=3, epochs=2, mini_batch_size=30,
+                 callbacks=callbacks)
+
+
+def test_an_odd_error_of_a_callback_comes_back(workers):
+    def fail(network, history):
+        raise OddError("one", " and two")
+
+    with pytest.raises((RuntimeError, OddError), match=r"one and two$"):
+        tried(fail)
 
 
 def test_data_is_sent_once(workers, monkeypatch):

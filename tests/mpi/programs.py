@@ -125,12 +125,32 @@ def in_order(rows, m):
 
 
 def together():
+    kinds()
     metrics()
     stopping()
     going_on()
     from_a_checkpoint()
     from_streams()
     sparse_rows()
+
+
+def kinds():
+    """The kind of the targets is that of all rows, whatever the share of one rank looks like."""
+    x = np.random.default_rng(RANK).normal(size=(12, 3))
+    for y, output, name in (
+        ([0.0] * 12 if RANK == 0 else x[:, 0], "identity", "numbers"),
+        ([3.0] * 12 if RANK == 0 else [4.0] * 12, "identity", "classes"),
+        ([[0, 1, 0]] * 12 if RANK == 0 else [[1, 1, 0]] * 12, "sigmoid", "labels"),
+        ([[0, 1, 0]] * 12 if RANK == 0 else [[0.5, 0.25, 0.25]] * 12, "sigmoid", "classes"),
+    ):
+        y = np.array(y, float).reshape(12, -1)
+        net = network((3, y.shape[1]), output_activation=output)
+        every = np.concatenate(COMM.allgather(y))
+        net.SGD((x, y), 1, 5, 0.01, (x, y), comm=COMM)
+        alone = network((3, y.shape[1]), output_activation=output)
+        alone.SGD((np.resize(x, (len(every), 3)), every), 1, 5, 0.01)
+        assert net.trained_on == alone.trained_on, (net.trained_on, alone.trained_on)
+        assert net.trained_on.name == name
 
 
 def metrics():
@@ -193,34 +213,34 @@ def going_on():
     assert len(history) == 4
 
 
-def from_a_checkpoint():
+def from_a_checkpoint(at=9, **more):
     """The checkpoint of rank 0 is that of all: what goes on from it has the same bits."""
     folder = Path(sys.argv[2])
     (x, y), own = drawn([50 - 7 * rank for rank in range(SIZE)], (5, 4, 2))
 
-    def given(last=None):
-        return {"optimizer": "adam", "eta": 0.01, "dropout": 0.2, "comm": COMM, "callbacks": [
-            callbacks.Checkpoint(last=folder / "whole" if last is None else last, every_steps=3)]}
+    given = {"optimizer": "adam", "eta": 0.01, "dropout": 0.2, "comm": COMM, **more}
+    keeps = callbacks.Checkpoint(last=folder / "last", every_steps=3)
 
     class Dies(callbacks.Callback):
         every = 3
 
         def on_batches(self, network, history, step):
-            if step == 9:
+            if step == at:
                 raise OSError("power cut")
 
     whole, dies, rest = network(), network(), network()
-    whole.SGD((x[own], y[own]), 3, 10, **given())
-    some = given(folder / "last")
-    some["callbacks"].append(Dies())
-    raises(OSError, "power cut", lambda: dies.SGD((x[own], y[own]), 3, 10, **some))
-    history = rest.SGD((x[own], y[own]), 3, 10, resume=folder / "last", **given(folder / "last"))
+    whole.SGD((x[own], y[own]), 3, 10, **given)  # in other chunks
+    raises(OSError, "power cut", lambda: dies.SGD(
+        (x[own], y[own]), 3, 10, callbacks=[keeps, Dies()], **given))
+    history = rest.SGD(
+        (x[own], y[own]), 3, 10, resume=folder / "last", callbacks=[keeps], **given)
     np.testing.assert_array_equal(flat(rest), flat(whole))
+    assert history.cost == whole.history.cost
     assert len(history) == 3
     other = [50] * SIZE
     (x, y), own = drawn(other, (5, 4, 2))
     raises(ValueError, "rows", lambda: network().SGD(
-        (x[own], y[own]), 3, 10, resume=folder / "last", **given(folder / "last")))
+        (x[own], y[own]), 3, 10, resume=folder / "last", callbacks=[keeps], **given))
 
 
 def from_streams():
@@ -288,6 +308,8 @@ def averages():
     call.every = 4
     raises(ValueError, "multiple of average_every = 3, got 4", lambda: net.SGD(
         (x[own], y[own]), 2, m, 0.5, comm=COMM, average_every=3, callbacks=[call]))
+    # Some ranks have no rows of an epoch's last mini-batches.
+    from_a_checkpoint(at=24, average_every=3)
 
 
 def averaged(nets, x, y, begins, counts, k, given):
@@ -379,6 +401,18 @@ def errors():
                 raise OSError("the disk is gone")
             return x[indices], y[indices]
 
+    class Blocks(streams.Stream):
+        memory, bounds = 2500, np.arange(21) * 20
+
+        def __init__(self, row):
+            self.x = np.zeros((400, 5))
+            if ill:
+                self.x[row, 3] = np.nan
+
+        def read(self, block):
+            part = self.x[20 * block:20 * block + 20]
+            return part, part[:, :2]
+
     def tanh(z):
         tanh.calls += 1
         if ill and tanh.calls == 8:  # in the third step or so
@@ -395,12 +429,18 @@ def errors():
     def stop(net, history):
         raise RuntimeError("a callback's own")
 
+    def leave(net, history):
+        raise SystemExit(3)
+
     alike = "must be the same on all ranks"
     for kind, text, call in (
         (ValueError, "must be finite, got nan at [7, 3]", sgd((with_nan, y))),
         (ValueError, "test_data must be finite, got nan at [7, 3]", sgd(test_data=(with_nan, y))),
         (ValueError, f"{named}x of training_data must have sizes[0] = 5 columns",
          sgd((x[:, :4] if ill else x, y))),
+        # In blocks that are not looked at before; other buffers follow before the ranks meet.
+        *((ValueError, f"{named}x of training_data must be finite, got nan in column 3 of row "
+           f"{row}", sgd(Blocks(row), m=7, shuffle=False)) for row in (60, 71, 79, 120)),
         (OSError, "the disk is gone", sgd(Ends())),
         (ZeroDivisionError, "of the user's own", sgd(net=network(sizes, activation=own_tanh))),
         (RuntimeError, "a callback's own", sgd(callbacks=[stop])),
@@ -427,6 +467,11 @@ def errors():
         )),
     ):
         raises(kind, text, call)
+    raises(TypeError, "comm must be an intracommunicator of mpi4py, such as MPI.COMM_WORLD, got "
+           "MPI.COMM_NULL", lambda: network(sizes).SGD((x, y), 1, 8, 0.1, comm=MPI.COMM_NULL))
+    with pytest.raises(SystemExit) as left:
+        sgd(callbacks=[leave])()
+    assert left.value.code == 3
     net = network(sizes)
     assert len(sgd(net=net)()) == 3
     before = flat(net)

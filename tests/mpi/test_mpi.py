@@ -92,6 +92,12 @@ def test_share_is_a_view():
     (lambda: mpi.share(np.zeros((3, 2)), 2, 2), ValueError,
      "rank must be an integer in 0..1, for ranks, got 2"),
     (lambda: mpi.share(5, 0, 2), TypeError, "data must have rows to share, got 5"),
+    (lambda: mpi.share(np.array(5), 0, 2), TypeError,
+     "data must have rows to share, got array(5)"),
+    (lambda: mpi.share({"a": 1, "b": 2}, 0, 2), TypeError,
+     "data must have rows to share, got {'a': 1, 'b': 2}"),
+    (lambda: mpi.share((np.zeros((7, 2)), np.zeros(6)), 1, 3), ValueError,
+     "data must have as many rows in each of its arrays, got [6, 7]"),
     (lambda: mpi.deal([3, 0], 2), ValueError, r"rows[1] must be an integer of at least 1, got 0"),
     (lambda: mpi.deal([3, 1], 0), ValueError,
      "mini_batch_size must be an integer of at least 1, got 0"),
@@ -214,8 +220,33 @@ def test_the_command_line_trains_on_all_ranks(mpiexec, tmp_path):
     assert len(cbackprop.Network.load(tmp_path / "net.npz").history) == 3
 
 
+def test_the_command_line_gives_each_rank_its_blocks(mpiexec, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 4))
+    np.save(tmp_path / "all.npy", np.column_stack([x, x[:, 0] > x[:, 1]]))
+    args = ("-m", "cbackprop", "train", "all.npy", "--distributed", "--memory", "100KB",
+            "--epochs", "2", "--save", "net.npz")
+    done = mpiexec(2, *args, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("read: all.npy, 2,000 rows, 5 columns, block by block") == 1
+    net = cbackprop.Network.load(tmp_path / "net.npz")
+    assert net.history.rows == 1440  # a fifth is for the test, and a tenth of the rest held out
+    given = net.preprocessing.transform(x)
+    assert (net.feedforward(given).argmax(axis=1) == (x[:, 0] > x[:, 1])).mean() > 0.8
+
+
 def test_the_command_line_fails_in_one_line(mpiexec, tmp_path):
     done = mpiexec(2, "-m", "cbackprop", "train", "nosuch.csv", "--distributed", cwd=tmp_path)
     said = [line for line in done.stderr.splitlines() if line.startswith("cbackprop")]
     assert said == ["cbackprop: error: nosuch.csv: No such file or directory"]
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_the_command_line_warns_of_processes_that_train_alone(name, monkeypatch, cli):
+    args = "train", "mnist", "--epochs", "1", "--hidden", "5", "--quiet"
+    for count, said in ((1, ""), (4, "cbackprop: warning: mpiexec has started 4 processes, and each"
+                                     " trains a network of its own: --distributed trains one\n")):
+        monkeypatch.setenv(name, str(count))
+        status, _, err = cli(*args)
+        assert (status, err) == (0, said)

@@ -512,7 +512,8 @@ def test_what_resume_is(resume):
     ({"last": "x", "every_steps": 0}, ValueError, "every_steps must be an integer of at least 1"),
     ({"last": "x", "every_seconds": -1}, ValueError, "every_seconds must be .* at least 0"),
     ({"last": "x", "every_seconds": "1m"}, TypeError, "every_seconds must be"),
-    ({"last": 3}, TypeError, "path must be a str or path-like, got 3"),
+    ({"last": 3}, TypeError, "^last must be a str or path-like, got 3"),
+    ({"path": b"x", "last": "x"}, ValueError, "last must be another file than path, got x"),
 ])
 def test_arguments(given, error, answer):
     with one_line(error, answer):
@@ -541,8 +542,8 @@ def test_a_damaged_file(place, tmp_path):
 
 
 @pytest.mark.parametrize(("part", "value"), [
-    ("done", 9), ("done", -1), ("done", 0.5), ("seed", -1), ("seed", 2**64), ("cost", np.nan),
-    ("cost", "1"), ("more", 1)])
+    ("done", 9), ("done", -1), ("done", 0.5), ("seed", -1), ("seed", 2**64),
+    ("costs", [np.nan]), ("costs", "1"), ("costs", []), ("seconds", "1"), ("more", 1)])
 def test_a_position_that_is_none(part, value, tmp_path):
     path = begun(tmp_path / "last.npz")
     state = files.load(path)

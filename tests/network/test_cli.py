@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,6 +150,18 @@ def test_train_learns_as_it_is_told(output):
     net = cbackprop.Network([784, 12, 10], input_scale=1 / 255, seed=0)
     net.SGD(training, 1, 25, 0.001, optimizer="adam", lmbda=0.3, dropout=0.2)
     assert same_weights(cbackprop.Network.load("net.npz"), net)
+
+
+def test_a_rare_class_counts_as_much_if_asked_for(output):
+    rows = "\n".join(f"{at % 7},{'rare' if at % 10 == 3 else 'usual'}" for at in range(100))
+    Path("rare.csv").write_text(f"width,sort\n{rows}\n")
+    output("train", "rare.csv", "--epochs", "2", "--class-weight", "balanced", "--save", "net.npz")
+    found = cbackprop.Network.load("net.npz")
+    balanced, equal = (
+        cbackprop.train_table("rare.csv", epochs=2, seed=0, test_split=0.2, class_weight=weight)
+        for weight in ("balanced", None))
+    assert same_weights(found, balanced.network)
+    assert not same_weights(found, equal.network)
 
 
 def same_weights(net, other):
@@ -621,8 +634,7 @@ def test_ctrl_c(json_too):
         if json_too:
             time.sleep(3)
         else:
-            while not process.stdout.readline().startswith("Network("):
-                pass
+            assert any(line.startswith("Network(") for line in process.stdout)
             time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
@@ -818,7 +830,7 @@ def test_an_instruction_set_that_there_is_not(isa):
                           capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == ("cbackprop: error: CBACKPROP_ISA must be one of "
-                           f"['baseline', 'v3', 'v4'], got '{isa}'\n")
+                           f"['baseline', 'v3', 'v4', 'v4bf16'], got '{isa}'\n")
 
 
 @pytest.mark.parametrize(("flag", "value"), [
@@ -864,4 +876,4 @@ def test_a_file_larger_than_the_machines_memory_is_refused_at_once(cli):
     status, out, err = cli("train", "--data", "large.csv")
     assert (status, out) == (1, "")
     assert re.fullmatch(r".*large\.csv must fit in the memory of this machine, [\d.]+ GB, got "
-                        r"[\d.]+ GB: in Python, streams\.open reads it block by block .*\n", err)
+                        r"[\d.]+ GB: .* reads \.npy, Parquet .* block by block, .*\n", err)

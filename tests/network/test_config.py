@@ -33,6 +33,12 @@ print(json.dumps(dict(isa=_dispatch.ISA, why=_dispatch.WHY, costs=costs, cores=s
 """
 
 
+def cores(isa):
+    """The builds that TRAIN loads."""
+    isa = "v4" if isa == "v4bf16" else isa  # which adds only to bfloat16
+    return [f"cbackprop.core.builds._{isa}_{real}" for real in _dispatch.REALS]
+
+
 def run(program, isa=None, *options, path=None):
     """Run a program in a new interpreter, with CBACKPROP_ISA and PYTHONPATH as given."""
     environment = {name: value for name, value in os.environ.items() if name != "CBACKPROP_ISA"}
@@ -84,8 +90,7 @@ def test_the_highest_level_is_the_default():
     for asked in (None, ""):
         chosen = answer(TRAIN, asked)
         assert chosen["isa"] == RUNNABLE[-1]
-        assert chosen["cores"] == [f"cbackprop.core.builds._{RUNNABLE[-1]}_{real}"
-                                   for real in ("float32", "float64")]
+        assert chosen["cores"] == cores(RUNNABLE[-1])
 
 
 @pytest.mark.parametrize("isa", _dispatch.LEVELS)
@@ -97,8 +102,7 @@ def test_a_level_can_be_asked_for(isa):
     chosen, usual = answer(TRAIN, isa), answer(TRAIN)
     assert chosen["isa"] == isa
     assert "CBACKPROP_ISA" in chosen["why"]
-    assert chosen["cores"] == [f"cbackprop.core.builds._{isa}_{real}"
-                               for real in ("float32", "float64")]
+    assert chosen["cores"] == cores(isa)
     np.testing.assert_allclose(chosen["costs"]["float64"], usual["costs"]["float64"], 1e-12)
     np.testing.assert_allclose(chosen["costs"]["float32"], usual["costs"]["float32"], 1e-5)
 
@@ -110,12 +114,13 @@ def test_a_build_repeats_its_bits():
 @pytest.mark.parametrize("isa", ["v5", "avx2", "V3", " v3", "0"])
 def test_an_unknown_level(isa):
     line = refusal(isa)
-    assert line.startswith("ImportError: CBACKPROP_ISA must be one of ['baseline', 'v3', 'v4'], ")
+    assert line.startswith("ImportError: CBACKPROP_ISA must be one of "
+                           "['baseline', 'v3', 'v4', 'v4bf16'], ")
     assert line.endswith(f"got {isa!r}")
 
 
 @pytest.mark.skipif("v3" not in RUNNABLE, reason="only the baseline runs here")
-@pytest.mark.parametrize("real", ["*", "float64"])
+@pytest.mark.parametrize("real", ["*", "float64", "bfloat16"])
 def test_a_level_that_was_not_built(real, installed):
     remove(installed, "v3", real)
     built = [isa for isa in _dispatch.BUILT if isa != "v3"]
@@ -143,8 +148,7 @@ def test_an_older_cpu(supported, chosen):
              f"supported=lambda: {supported})\n")
     got = answer(older + TRAIN)
     assert got["isa"] == chosen
-    assert got["cores"] == [f"cbackprop.core.builds._{chosen}_{real}"
-                            for real in ("float32", "float64")]
+    assert got["cores"] == cores(chosen)
     done = run(older + "import cbackprop", "v4")
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("ImportError: CBACKPROP_ISA=v4 ")
@@ -152,6 +156,9 @@ def test_an_older_cpu(supported, chosen):
 
 @pytest.mark.parametrize(("built", "supported", "asked", "chosen"), [
     (["baseline", "v3", "v4"], ["baseline", "v3", "v4"], None, "v4"),
+    (["baseline", "v3", "v4", "v4bf16"], ["baseline", "v3", "v4"], None, "v4"),
+    (["baseline", "v3", "v4", "v4bf16"], ["baseline", "v3", "v4", "v4bf16"], None, "v4bf16"),
+    (["baseline", "v3", "v4", "v4bf16"], ["baseline", "v3", "v4", "v4bf16"], "v4", "v4"),
     (["baseline", "v3", "v4"], ["baseline", "v3"], None, "v3"),
     (["baseline", "v4"], ["baseline", "v3"], None, "baseline"),
     (["baseline"], ["baseline", "v3", "v4"], None, "baseline"),
@@ -166,6 +173,17 @@ def test_choose(built, supported, asked, chosen, monkeypatch):
     isa, why = _dispatch.choose(asked)
     assert isa == chosen
     assert ("CBACKPROP_ISA" in why) == bool(asked)
+
+
+@pytest.mark.parametrize(("real", "isa", "loaded"), [
+    ("float32", "v4bf16", "_v4_float32"), ("float64", "v4bf16", "_v4_float64"),
+    ("bfloat16", "v4bf16", "_v4bf16_bfloat16"), ("bfloat16", "v4", "_v4_bfloat16"),
+    ("float32", "v3", "_v3_float32")])
+def test_a_level_that_adds_to_one_type(real, isa, loaded, monkeypatch):
+    monkeypatch.setattr(_dispatch, "BUILT", list(_dispatch.LEVELS))
+    monkeypatch.setattr(_dispatch, "LOADED", [])
+    monkeypatch.setattr(_dispatch.importlib, "import_module", str)
+    assert _dispatch.load.__wrapped__(real, isa) == f"cbackprop.core.builds.{loaded}"
 
 
 @pytest.mark.parametrize(("built", "supported", "asked", "match"), [

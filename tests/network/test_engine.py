@@ -39,7 +39,7 @@ def test_blocks_are_the_parameters():
         block.view(ones)[...] += 1
     assert ones.sum() == sum(view.size for view in [*net.weights, *net.biases])  # none twice
     assert set(np.unique(ones)) <= {0, 1}
-    assert engine.stored == engine.dtype == "float32"
+    assert engine.compute_dtype == engine.dtype == "float32"
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

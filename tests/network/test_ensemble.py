@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 import cbackprop
-from cbackprop import DivergenceError, Ensemble, Network, callbacks, lanes, schedules, train_many
+from cbackprop import (
+    DivergenceError,
+    Ensemble,
+    Network,
+    callbacks,
+    lanes,
+    lockstep,
+    schedules,
+    train_many,
+)
 
 REALS = ("float32", "float64")
 
@@ -208,6 +217,8 @@ BAD = {
     "too few": ({"eta": [0.1, 0.2]}, ValueError, "eta must be one value, or one for each of 3"),
     "optimizers": ({"optimizer": ["sgd", "adam", "adam"]}, ValueError, "must have one optimizer"),
     "weights": ({"sample_weight": np.ones((2, 61))}, ValueError, r"must be \(n,\), or \(3, n\)"),
+    "ragged": ({"sample_weight": [[1.0] * 61, [1.0], [1.0]]}, ValueError,
+               "sample_weight must be rows of equal length"),
     "factors": ({"eta_factors": [1, 0]}, ValueError, "cannot train with eta_factors"),
     "nonnegative": ({"nonnegative": True}, ValueError, "cannot train with nonnegative"),
     "progress": ({"progress": lambda *_: None}, ValueError, "called during an epoch"),
@@ -246,8 +257,8 @@ def test_outputs_that_are_refused(output):
 
 def test_train_many_takes_lanes_where_they_fit(monkeypatch):
     taken = []
-    run = lanes.run
-    monkeypatch.setattr(lanes, "run", lambda trainings, *args: taken.append(
+    run = lockstep.run
+    monkeypatch.setattr(lockstep, "run", lambda trainings, *args: taken.append(
         [training.network for training in trainings]) or run(trainings, *args))
     x, y = data()
     small, other = networks(6), networks(3, sizes=(4, 5, 3))
@@ -293,6 +304,8 @@ def test_a_network_that_is_not_there(tmp_path):
     ensemble = Ensemble([Network([2, 1], seed=seed) for seed in (1, 2)])
     with pytest.raises(IndexError, match=r"^there are 2 networks, got the index 9$"):
         ensemble[9]
+    with pytest.raises(TypeError, match=r"^the index of a network must be an integer, got 'a'$"):
+        ensemble["a"]
     with pytest.raises(ValueError, match=r"or quantiles between 0 and 1, got \[\]$"):
         ensemble.feedforward([[0.0, 1.0]], [])
     ensemble[-1].save(tmp_path / "one.npz")

@@ -198,6 +198,31 @@ def test_kinds_of_targets(net, y, kind):
     assert (found.name, found[1:]) == (kind.name, pytest.approx(kind[1:]))
 
 
+@pytest.mark.parametrize(("net", "y", "kind"), CASES)
+def test_the_kind_of_shares_is_that_of_all_rows(net, y, kind):
+    """Each share, however small, with what the others have."""
+    y = net.engine.examples((X, y), "").targets.y
+    if y.ndim == 1:
+        return
+    shares = np.split(y, [1, 3, 150])
+
+    def gathering(share):
+        others = [each for each in shares if each is not share]
+
+        def merged(value, merge):
+            if isinstance(value, tuple):  # values and their number
+                others_have = [(metrics.Values(*net.engine.build.values_of(each)), len(each))
+                               for each in others]
+            else:
+                others_have = [metrics._shares(each) for each in others]
+            return functools.reduce(merge, others_have, value)
+
+        return merged
+
+    found = {metrics.kind_of(net.engine, share, merged=gathering(share)) for share in shares}
+    assert found == {metrics.kind_of(net.engine, y)}
+
+
 def test_two_numbers_of_a_few_rows_are_no_classes():
     for net, y in ((regression(), np.array([[3.0], [4.0], [4.0]])),
                    (regression(2), np.array([[1.0, 2.0], [2.0, 1.0]]))):

@@ -345,10 +345,23 @@ def test_the_boundary_is_where_the_answer_changes():
 def test_a_film_has_a_picture_of_each_network():
     drawn_ones = []
     nets = [network(), network((3, 1))]
-    film = plot.animate(lambda net, ax: drawn_ones.append((net, ax.get_title())), nets,
-                        titles=["a", "b"])
+    film = plot.animate(lambda net, ax: drawn_ones.append((net, ax)), nets, titles=["a", "b"])
+    (first, ax), = drawn_ones
+    assert (first, ax.get_title("left")) == (nets[0], "a")
     assert film.to_jshtml().count("frames[") >= 2
     assert [net for net, _ in drawn_ones[-2:]] == nets
+    ax.figure.canvas.draw()  # as for a file: the last picture, and not the first one again
+    assert ax.get_title("left") == "b"
+
+
+def test_ticks_of_long_numbers_are_apart():
+    from matplotlib import rc_context
+
+    result = check()
+    with rc_context({"font.size": 12}):
+        left, _ = plot.gradient_check(replace(result, differences=0.0055 * np.sign(
+            result.differences), backprop=0.0055 * np.sign(result.backprop)))
+        drawn.check_labels(left.figure, least=8)
 
 
 # ---- weights ----
@@ -760,10 +773,12 @@ def test_the_page_and_its_pictures(tmp_path, monkeypatch):
     assert (done.returncode, done.stderr) == (0, "")
     made = {path.name for path in tmp_path.iterdir()}
     page = PAGE.read_text()
-    assert len(made) == page.count("![") == len(plot.__all__)
+    assert len(made) == 2 * page.count("![") == 2 * len(plot.__all__)  # for light and dark pages
     for name in made:
-        assert page.count(f"](figures/{name})") == 1
+        assert page.count(f"](figures/{name.replace('-dark', '')})") == 1
         assert 5_000 < (tmp_path / name).stat().st_size < 200_000
+    for name in (name for name in made if name.endswith(".svg")):
+        assert ("#14181e" in (tmp_path / name).read_text()) == ("-dark" in name)
     assert all(f"plot.{name}(" in page for name in plot.__all__)
 
 

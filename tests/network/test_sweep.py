@@ -247,6 +247,8 @@ def test_frames(library):
     ({"eta": [0.1, -1]}, {}, ValueError, "^eta must be a number of at least 0, got -1$"),
     ({"seed": [-1]}, {}, ValueError, "^seed must be None, a Generator or a non-negative integer"),
     ({"sizes": [[5, 3], [4, 3]]}, {"sizes": None}, ValueError, "must have sizes.0. = 4 columns"),
+    ({"hidden": ["3"]}, {"sizes": None}, TypeError, "^hidden must be an integer .* got '3'$"),
+    ({"hidden": [[4, 0]]}, {"sizes": None}, ValueError, "^hidden must be .* at least 1, got 0$"),
     ({"eta": [0.1]}, {"metric": 3}, TypeError, "^metric must be a name, a Metric or a function"),
     ({"eta": [0.1]}, {"metric": "acuracy"}, ValueError, "did you mean '(evaluation_)?accuracy'"),
     ({"eta": [0.1]}, {"metric": "r2"}, ValueError, "needs targets that are numbers"),
@@ -313,6 +315,9 @@ def test_networks_do_not_share_a_file(option, tmp_path, monkeypatch):
     nets = [cbackprop.Network([2, 1], seed=seed) for seed in (1, 2)]
     with pytest.raises(ValueError, match=r"^callbacks and resume must name files of each network"):
         cbackprop.train_many(nets, ([[0.0, 1.0]], [[1.0]]), 1, 1, 0.1, **option)
+    with pytest.raises(TypeError, match=r"^resume must be True, False or the path of a checkpoint, "
+                                        r"got 1$"):
+        cbackprop.train_many(nets, ([[0.0, 1.0]], [[1.0]]), 1, 1, 0.1, resume=1)
     assert not list(tmp_path.iterdir())
 
 

@@ -46,6 +46,24 @@ def test_every_format_of_files_is_in_their_page():
     assert all(f'"net{ending}"' in page for ending in cbackprop.files.FORMATS if ending)
 
 
+@pytest.mark.skipif(not README.exists(), reason="docs/ is not beside the tests")
+def test_every_public_name_is_in_the_reference():
+    """Of the modules that say which of their names are public."""
+    page = (README.parent / "docs" / "reference.md").read_text("utf-8")
+    listed = {}
+    for name, names in re.findall(r"currentmodule:: (\S+)\n(.*?)```", page, re.S):
+        listed.setdefault(name, set()).update(re.findall(r"^   (\w+)$", names, re.M))
+    assert len(listed) > 10
+    for name, names in listed.items():
+        if name == "cbackprop.sklearn":
+            pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+        module = importlib.import_module(name)
+        public = {each for each in getattr(module, "__all__", ())
+                  if callable(getattr(module, each))}
+        assert public - names == set(), name
+        assert all(hasattr(module, each) for each in names), name
+
+
 CALL = re.compile(r"^(?:\$ |    |.* && |.*\| )?cbackprop "
                   r"((?:train|evaluate|predict|bench|info|gradcheck|watch)(?=[ \n])[^|&\n]*)", re.M)
 
@@ -76,15 +94,28 @@ def test_the_first_hour_is_what_was_filmed(monkeypatch):
     page = film.PAGE.read_text("utf-8")
     assert re.findall(r"^\$ (.*)", page, re.M) == film.commands()
     assert film.commands()[0] == "pip install . && cbackprop train --book"
-    assert film.masked("epoch 1  0.01 s, 99,999 rows per second") == (
+    assert film.shown("epoch 1  0.01 s, 99,999 rows per second") == (
         "epoch 1  ... s, ... rows per second")
 
 
 @pytest.mark.skipif(not README.exists(), reason="README.md is not beside the tests")
-def test_readme(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text = README.read_text()
-    results = doctest.testfile(str(README), module_relative=False, optionflags=doctest.ELLIPSIS)
-    assert results.attempted
-    assert not results.failed
+def test_readme_is_short_and_stands_alone():
+    """The package index shows it without the repository: links are absolute, and files exist."""
+    text = README.read_text("utf-8")
     assert text.count("\n") <= 100
+    links = re.findall(r"\]\(([^)]*)\)", text)
+    assert links
+    assert all(link.startswith(("http://", "https://")) for link in links)
+    named = re.findall(r"`((?:docs|examples|src)/[^`]*)`", text)
+    assert len(named) > 5
+    assert [name for name in named if not (README.parent / name).exists()] == []
+
+
+@pytest.mark.skipif(not README.exists(), reason="README.md is not beside the tests")
+def test_readme_shows_what_was_filmed(monkeypatch):
+    monkeypatch.syspath_prepend(str(README.parent / "tools"))
+    filmed = importlib.import_module("film_readme").PAGE.read_text("utf-8").splitlines()
+    shown = re.search(r"^```sh\n.*?^```text\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
+    lines = shown[1].splitlines()
+    assert len(lines) > 3
+    assert [line for line in lines if line not in filmed] == []

@@ -1,4 +1,4 @@
-"""The Python on every page of docs/ runs, and prints what stands below it."""
+"""The code and commands on README and on every page of docs/ run, and print what stands there."""
 
 import importlib
 import re
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/how_to/*.md")])
+PAGES = sorted([*ROOT.glob("README.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/how_to/*.md")])
 NEEDS = {  # what a page imports, of what not everybody has
     "sklearn": "sklearn", "regression": "sklearn", "settings": "sklearn",
     "from_keras_and_pytorch": "torch", "deploy": "onnxruntime",
-    "clusters": "distributed",
+    "clusters": "distributed", "categories": "sklearn",
     "sparse": "sklearn",
     "mpi": "mpi4py.MPI",
 }
@@ -21,7 +21,7 @@ NEEDS = {  # what a page imports, of what not everybody has
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page(page, tmp_path, monkeypatch, request):
     text = page.read_text("utf-8")
-    if "```python" not in text:
+    if "```python" not in text and "```console" not in text:
         return
     if page.stem in NEEDS:
         pytest.importorskip(NEEDS[page.stem], reason=f"{NEEDS[page.stem]} is not installed")

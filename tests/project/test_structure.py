@@ -13,7 +13,7 @@ import cbackprop
 ROOT = Path(cbackprop.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 THEIRS = {  # private names of other libraries, which have no public one
-    "_getframe", "_Unpickler", "_exit", "_replace",  # Python's
+    "_getframe", "_Unpickler", "_exit", "_asdict", "_replace",  # Python's
     "_bit_generator",  # NumPy's
     "_backend",  # joblib's
     "_parse_sklearn_simple_model",  # skl2onnx's

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -263,8 +264,8 @@ def test_the_next_buffer_is_read_by_another_thread_while_this_one_trains(data):
     assert examples.order(0, 10).size < N / 2
     training = True
     network().SGD(stream, 1, 10, 0.1, callbacks=[Waits()])
-    assert threading.main_thread() not in {*threads} - {threading.main_thread()}
-    assert len(threads) == 2  # the main thread reads some rows first
+    (reader,) = threads - {threading.main_thread()}  # which reads some rows first
+    assert reader.name.startswith("cbackprop-reader")
     assert not readers()
 
 
@@ -380,11 +381,15 @@ def test_what_is_wrong_with_a_row_is_said_with_the_row(form, data, tmp_path):
     y, x[123, 5], w = y.copy(), 0, np.ones(N)
     y[123], w[500] = 7, -1
     stream = form(tmp_path, x, y, np.ones(N), memory="20KB")
-    with one_line(ValueError, rf"^y of training_data must hold labels in 0..2, got 7.*in {where}"):
+    of_y, of_w = {npy: (r".*y\.npy", r".*w\.npy"), several_npy: (r".*y-0\.npy", r".*w-3\.npy"),
+                  one_npy: (r".*all\.npy", r".*w\.npy"), npz: ("'y' of", "'w' of"),
+                  hdf5: ("'label' of", "'w' of")}.get(form, ("", ""))
+    with one_line(ValueError, "^y of training_data must hold labels in 0..2, got 7.* in row 123 "
+                              f"of {of_y}"):
         net.SGD(stream, 2, 10, 0.1)
     y[123] = 0
     stream = form(tmp_path, x, y, w, memory="20KB")
-    with one_line(ValueError, r"^sample_weight must not be negative, got -1, in row \d+ "):
+    with one_line(ValueError, rf"^sample_weight must not be negative, .* in row \d+ of {of_w}"):
         net.SGD(stream, 2, 10, 0.1)
     assert (net.engine.core.parameters == before).all()
 
@@ -417,6 +422,66 @@ def test_parts_are_all_rows_and_train_as_their_rows(form, of, data, tmp_path):
     net.SGD(parts[-1], 1, 10, 0.1)
     twin.SGD((x[cuts[-2]:], y[cuts[-2]:]), 1, 10, 0.1)
     assert same(net, twin)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("form", [npy, several_npy, parquet])
+def test_of_every_block_some_rows_are_held_out(form, shuffle, tmp_path):
+    x, y, _ = arrays("float32")
+    w = np.ones(N, np.float32)
+    stream = form(tmp_path, x, y, w, block="3KB")
+    count, held = round(0.3 * N), np.zeros(N, bool)
+    held[-count:] = not shuffle
+    if shuffle:
+        for begin, end in itertools.pairwise(stream.bounds):
+            most = end * count // N - begin * count // N
+            assert abs(most - count / N * (end - begin)) < 1
+            held[end - most:end] = True
+    assert held.sum() == count
+    net, twin = network(), network()
+    history = net.SGD(stream, 2, 10, 0.5, validation_split=0.3, shuffle=shuffle)
+    twin.engine.seed()  # the one with which rows in arrays are drawn
+    wanted = twin.SGD((x[~held], y[~held]), 2, 10, 0.5, evaluation_data=(x[held], y[held]),
+                      sample_weight=w[~held], shuffle=shuffle)
+    assert same(net, twin)
+    assert history.rows == N - count
+    assert history.evaluation_cost == pytest.approx(wanted.evaluation_cost, rel=1e-6)
+    assert history.evaluation_accuracy == wanted.evaluation_accuracy
+
+
+def test_a_nan_in_rows_that_are_held_out_is_found(tmp_path):
+    x, y, w = arrays("float32")
+    x[1000, 4] = np.nan
+    stream = npy(tmp_path, x, y, w, memory="20KB")
+    with one_line(ValueError, "got nan in column 4 of row 1000 of"):
+        network().SGD(stream, 1, 10, 0.1, validation_split=0.1)
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    (lambda folder, *data: npy(folder, *data),
+     r"Stream of .*x\.npy: 1,003 rows of 7 columns, float32"),
+    (lambda folder, *data: several_npy(folder, *data),
+     "Stream of 3 files: 1,003 rows of 7 columns, float32"),
+    (lambda folder, *data: npy(folder, *data).rows(2, 9),
+     r"7 rows of Stream of .*x\.npy: 1,003 rows of 7 columns, float32")])
+def test_a_stream_as_text(given, said, tmp_path):
+    assert re.fullmatch(said, repr(given(tmp_path, *arrays("float32"))))
+
+
+def test_the_footer_of_a_file_is_read_once(tmp_path, monkeypatch):
+    x, y, w = arrays("float32")
+    stream = parquet(tmp_path, x, y, w)
+    pq, given = pytest.importorskip("pyarrow.parquet"), []
+
+    def opened(path, metadata=None, **rest):
+        given.append(metadata)
+        return ParquetFile(path, metadata=metadata, **rest)
+
+    ParquetFile = pq.ParquetFile
+    monkeypatch.setattr(pq, "ParquetFile", opened)
+    network().SGD(stream, 1, 10, 0.1)
+    assert given
+    assert None not in given
 
 
 def test_rows_of_rows(data):
@@ -457,9 +522,9 @@ def test_other_uses_of_a_stream(data):
     found = inspect.find_eta(net, stream, steps=30, mini_batch_size=10)
     assert found.suggestion > 0
     net.classes = ["a", "b", "c"]
-    named = Blocks(x, np.array(["a", "b", "c"])[y])
-    assert net.total_cost(named) == pytest.approx(twin.total_cost((x, y)), abs=2)
-    assert net.evaluate(named) == net.evaluate((x, np.array(["a", "b", "c"])[y]))
+    names = np.array(["a", "b", "c"])[y]
+    assert net.total_cost(Blocks(x, names)) == pytest.approx(net.total_cost((x, names)), rel=1e-6)
+    assert net.evaluate(Blocks(x, names)) == net.evaluate((x, names))
     assert not readers()
 
 
@@ -506,6 +571,12 @@ def test_batches_are_read_anew_in_every_epoch(data):
 def test_bad_batches_are_refused(given, said):
     with one_line((TypeError, ValueError), said):
         network().SGD(streams.batches(given), 1, 1, 0.1)
+
+
+def test_sparse_batches_are_told_of_memory_mapped_ones():
+    sparse = pytest.importorskip("scipy.sparse")
+    with one_line(TypeError, "dense, got a sparse csr_matrix at row 0 of .*: a CSR .*map"):
+        network().SGD(streams.batches([(sparse.csr_matrix(np.eye(K)), [0] * K)]), 1, 1, 0.1)
 
 
 @pytest.mark.parametrize(("others", "said"), [
@@ -565,11 +636,17 @@ def test_bounds_must_be_true(bounds):
     (lambda s: network().SGD(s, 1, 10, 0.1, sample_weight=np.ones(N)), TypeError,
      "sample_weight and class_weight need .* own weights"),
     (lambda s: network().SGD(s, 1, 10, 0.1, validation_split=0.1), TypeError,
-     r"validation_split needs .* rows\(\) makes two"),
+     r"validation_split needs .* Stream whose `keeps` is False: .* rows\(\) makes"),
+    (lambda s: streams.open("x.npy", memry=1), TypeError, r"'memry': did you mean 'memory'\?$"),
+    (lambda s: streams.batches([], row=5), TypeError, r"'row': did you mean 'rows'\?$"),
+    (lambda s: streams.open("x.npy", "y.npy", 3), TypeError,
+     r"open\(\) takes x, y without a keyword, got 3 arguments"),
     (lambda s: network().SGD(s, 1, N + 1, 0.1), ValueError, "at most the 1003 examples"),
     (lambda s: Network([K + 1, 3]).SGD(s, 1, 1, 0.1), ValueError,
      r"x of training_data must have sizes\[0\] = 8 columns, got shape \(1003, 7\)"),
     (lambda s: network().LBFGS(s, 3), TypeError, r"must be \(x, y\) arrays"),
+    (lambda s: network().feedforward(s), TypeError,
+     r"^a must be rows in an array, got <.*>, whose read\(block\) returns x and y of a block$"),
     (lambda s: network().SGD(Blocks(s.x, s.y, memory=1000), 1, 10, 0.1), ValueError,
      "memory must hold two mini-batches of 10 rows of training_data, 1,829 bytes, got 1,000")])
 def test_bad_arguments_are_refused(call, error, said, data):
@@ -587,6 +664,7 @@ def test_bad_arguments_are_refused(call, error, said, data):
     (["none*.npy"], FileNotFoundError, "x must match a file, got .*none"),
     (["text.npy"], ValueError, "text.npy must be a file of .npy, .npz, Parquet"),
     (["cut.npy", "y.npy"], ValueError, "cut.npy must be a whole file of NumPy, 688 bytes .*, got"),
+    (["long.npy", "y.npy"], ValueError, "long.npy must be a whole .*, 688 bytes .*, got 689$"),
     (["fortran.npy", "y.npy"], ValueError, "fortran.npy must lie row by row, got an array in For"),
     (["names.npy", "y.npy"], TypeError, "names.npy must hold real numbers, got dtype <U1"),
     (["packed.npz"], ValueError, "'x' of .*packed.npz must not be compressed"),
@@ -608,6 +686,7 @@ def test_bad_files_are_refused_by_name(given, error, said, tmp_path):
     np.save(tmp_path / "fortran.npy", np.asfortranarray(np.ones((10, K))))
     (tmp_path / "text.npy").write_text("a,b\n1,2\n")
     (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-9])
+    (tmp_path / "long.npy").write_bytes((tmp_path / "x.npy").read_bytes() + b"x")
     np.savez_compressed(tmp_path / "packed.npz", x=x, y=x[:, 0])
     np.savez(tmp_path / "other.npz", a=x, b=x)
 

@@ -5,6 +5,7 @@ import pytest
 
 import cbackprop
 from cbackprop import Network, train_table
+from cbackprop.table_training import prepare_table
 
 HEADER = "id,width,height,colour,ripe,kind"
 
@@ -148,7 +149,29 @@ def test_counts_and_several_labels():
     assert ((outputs > 0.5) == (x > 0)).mean() > 0.95
 
 
+def test_classes_weigh_by_their_names():
+    """Equal to a training of the same network on the same rows, with a weight for each row."""
+    rng = np.random.default_rng(0)
+    table = {"a": rng.normal(size=120), "kind": np.array(["rye", "oat", "rye", "rye"] * 30)}
+    weights = {"oat": 3.0, "rye": 0.5}
+    named, balanced, by_row, equal = (prepare_table(table, seed=0, epochs=3, hidden=[5])
+                                      for _ in range(4))
+    named.run(class_weight=weights)
+    balanced.run(class_weight="balanced")
+    by_row.run(sample_weight=[weights[name] for name in by_row.part("training")[1]])
+    equal.run()
+    assert all(map(np.array_equal, named.network.weights, by_row.network.weights))
+    assert not np.array_equal(named.network.weights[0], equal.network.weights[0])
+    for weight, other in ((weights, named), ("balanced", balanced)):
+        net = train_table(table, seed=0, epochs=3, hidden=[5], class_weight=weight).network
+        assert all(map(np.array_equal, net.weights, other.network.weights))
+
+
 @pytest.mark.parametrize(("arguments", "error", "match"), [
+    ({"class_weight": {"fig": 2.0}}, ValueError,
+     r"^class_weight must be for classes of the target, \['apple', 'pear', 'plum'\], got 'fig'$"),
+    ({"target": "height", "class_weight": {"fig": 2.0}}, ValueError,
+     "^class_weight needs targets that are classes"),
     ({"optimiser": "adam"}, TypeError, "'optimiser': did you mean 'optimizer'"),
     ({"target": "sort"}, ValueError, "^target must be a column of .*fruit.csv"),
     ({"left_out": "sort"}, ValueError, "^left_out must name columns of .*fruit.csv.* got 'sort'"),

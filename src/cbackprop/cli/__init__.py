@@ -1,5 +1,5 @@
 """
-The command line: train, evaluate, predict, bench, info, gradcheck.
+The command line: train, evaluate, predict, bench, info, gradcheck, watch.
 
 A command is a file here. It reads arguments, calls the library and prints; what can be wrong with a
 value, the library says.

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import Network, datasets, tables
+from cbackprop import Network, datasets, storage, tables
 from cbackprop.tables import Table
-from cbackprop.tables.frame import from_frame
+from cbackprop.tables.frame import with_target
 from cbackprop.tables.target import find
 
 NAMES = "mnist", "mnist-full"
@@ -54,7 +54,7 @@ class Data:
         if self.table is not None:
             return self.table
         assert self.x is not None
-        return _table(self.x, self.y, self.source)
+        return with_target(self.x, self.y, self.source)
 
     def where(self, row: int, name: str | None = None) -> str:
         """Name a row as an error does."""
@@ -89,7 +89,7 @@ def load(source: str, text: Sequence[str] = (), images: bool = True) -> Data:
         x, y = np.concatenate([x, test[0]]), np.concatenate([y, test[1]])
     if images and x.dtype == np.uint8 and y.ndim == 1 and y.dtype.kind in "iu":
         return Data(source, x, y, training=training)
-    return Data(source, table=_table(x, y, source), training=training)
+    return Data(source, table=with_target(x, y, source), training=training)
 
 
 def for_network(net: Network, data: Data) -> tuple[Any, Any | None, NDArray[np.intp]]:
@@ -137,15 +137,15 @@ def _numbers(net: Network, table: Table) -> tuple[NDArray[Any], NDArray[Any] | N
 
 def _check_size(source: str) -> None:
     """Refuse, before hours of reading, a file that the machine's memory cannot hold."""
-    most = _memory()
+    most = machine_memory()
     size = Path(source).stat().st_size if most and Path(source).is_file() else 0
     if most and size > most:
         raise ValueError(f"{source} must fit in the memory of this machine, {most / 1e9:,.1f} GB, "
-                         f"got {size / 1e9:,.1f} GB: in Python, streams.open reads it block by "
-                         f"block (docs/streams.md)")
+                         f"got {size / 1e9:,.1f} GB: \"cbackprop train\" reads .npy, Parquet "
+                         f"and the like block by block, and streams.open does in Python")
 
 
-def _memory() -> int | None:
+def machine_memory() -> int | None:
     """Return the bytes of the machine's memory, if the system says it."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -160,7 +160,7 @@ def _comes_in_sets(source: str) -> bool:
         return True
     if source != "-" and not path.exists() and not path.suffix:
         return True  # it says which names there are
-    if not zipfile.is_zipfile(path) if path.is_file() else True:
+    if not (path.is_file() and zipfile.is_zipfile(path)):
         return False
     with zipfile.ZipFile(path) as archive:
         arrays = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -170,18 +170,4 @@ def _comes_in_sets(source: str) -> bool:
 
 def _are_bytes(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive, archive.open("x.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                else np.lib.format.read_array_header_2_0)
-        return bool(read(file)[2] == np.uint8)
-
-
-def _table(x: NDArray[Any], y: NDArray[Any] | None, source: str) -> Table:
-    """Make a table of columns without names, and of the target that comes with them."""
-    table = from_frame(x, source)
-    if y is not None:
-        targets = y.reshape(len(y), -1).T
-        names = ["y"] if len(targets) == 1 else [f"y {at + 1}" for at in range(len(targets))]
-        table.columns |= from_frame(dict(zip(names, targets, strict=True)), source).columns
-        table.target = tuple(names)
-    return table
+        return bool(storage.npy_header(file)[2] == np.uint8)

@@ -27,7 +27,7 @@ class ImageTraining:
     data : Data
     book : bool
         Whether what is not given is the book's, and not decided.
-    seed, dtype, threads
+    seed, dtype, compute_dtype, threads
         What `Network` takes.
     test_split : float
         The share of rows that becomes the test set if none came with the data.
@@ -41,8 +41,8 @@ class ImageTraining:
     """
 
     def __init__(
-        self, data: Data, *, book: bool, seed: int, dtype: str, threads: int | None,
-        test_split: float, **given: Any,
+        self, data: Data, *, book: bool, seed: int, dtype: str, compute_dtype: str | None,
+        threads: int | None, test_split: float, **given: Any,
     ) -> None:
         assert data.x is not None
         assert data.y is not None
@@ -71,8 +71,8 @@ class ImageTraining:
             self.values = self.decided.values
             sizes = self.values["sizes"]
         network = {name: self.values[name] for name in settings.NETWORK if name != "sizes"}
-        self.network = Network(sizes, **network, dtype=dtype, input_scale=1 / 255, seed=seed,
-                               threads=threads)
+        self.network = Network(sizes, **network, dtype=dtype, compute_dtype=compute_dtype,
+                               input_scale=1 / 255, seed=seed, threads=threads)
 
     @property
     def lines(self) -> list[str]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from cbackprop import __version__, _words, initializers, layers, optimizers
+from cbackprop import __version__, _words, initializers, layers, optimizers, precision
 from cbackprop.cli import saved
 from cbackprop.cli.bench import bench
 from cbackprop.cli.data import NAMES
@@ -20,12 +20,13 @@ from cbackprop.core import _dispatch, table
 from cbackprop.tables.settings import FLAGS, NETWORK, TRAINING
 from cbackprop.tables.target import KIND_BY_NAME
 
-ARGUMENTS = (*NETWORK, *TRAINING, "hidden", "target", "kind", "left_out", "test_split", "text",
-             "dropout", "threads", "dtype", "seed")  # that errors and warnings speak of
+ARGUMENTS = (  # that errors and warnings speak of
+    *NETWORK, *TRAINING, "hidden", "target", "kind", "left_out", "test_split", "text", "dropout",
+    "threads", "dtype", "compute_dtype", "seed")
 TEXT = r"""(?:'[^']*'|"[^"]*")"""
-DATA = ("mnist (the bundled 6,000 digits), mnist-full, a folder of MNIST's files, a table (CSV in "
-        "any dialect, .npy, .npz, Parquet, Arrow, Excel, packed by gzip or not), the book's .pkl, "
-        "...-idx3-ubyte, or - for the standard input")
+DATA = ("mnist (the bundled 6,000 digits), mnist-full (all 70,000), a folder of MNIST's files, a "
+        "table (CSV in any dialect, .npy, .npz, Parquet, Arrow, Excel, packed by gzip or not), the "
+        "book's .pkl, ...-idx3-ubyte, or - for the standard input")
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -191,9 +192,9 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     command.add_argument("--rows", type=int, default=10_000, metavar="N",
                          help="rows of an epoch, cut to whole mini-batches (default: %(default)s)")
     command.add_argument("--repeat", type=int, default=7, metavar="N",
-                         help="epochs of each (default: %(default)s)")
+                         help="epochs to time of each (default: %(default)s)")
     command.add_argument("--threads", type=int, default=1, metavar="N",
-                         help="threads of each (default: %(default)s)")
+                         help="threads for each (default: %(default)s)")
     _add_made(command, threads=False)
 
     command = add(
@@ -216,7 +217,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     command.add_argument("--sample", type=int, metavar="N",
                          help="parameters to look at, drawn at random (default: all)")
     command.add_argument("--seed", type=seed, default=0, metavar="N",
-                         help="of what is drawn (default: %(default)s)")
+                         help="seed of the drawing (default: %(default)s)")
 
     command = add(
         "watch", watch, "show a network in the browser, number by number, while it trains",
@@ -230,11 +231,11 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     command.add_argument("--target", action="append", metavar="NAME|INDEX",
                          help="column to learn; may be given several times (default: found out)")
     command.add_argument("--port", type=int, default=0, metavar="N",
-                         help="of this machine (default: a free one)")
+                         help="port of this machine to serve it on (default: a free one)")
     command.add_argument("--no-browser", dest="browser", action="store_false",
                          help="do not open the page, whose address is printed (default: open it)")
     command.add_argument("--seed", type=seed, default=0, metavar="N",
-                         help="of everything drawn at random (default: %(default)s)")
+                         help="seed of everything drawn at random (default: %(default)s)")
     return parser, commands.choices
 
 
@@ -275,23 +276,26 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
                          help="neurons in each layer, inputs and outputs included (default: as "
                               "the data ask for, and 100 or 200 between)")
     neurons.add_argument("--hidden", type=sizes, metavar="50,50",
-                         help="the same without inputs and outputs")
+                         help="neurons in each hidden layer, in place of --sizes (default: 100, or "
+                              "200 from 10,000 rows on)")
     group.add_argument("--activation", type=activation, metavar="NAME",
-                       help=f"of the hidden layers: {names} (default: relu)")
+                       help=f"activation of the hidden layers: {names} (default: relu)")
     group.add_argument("--output-activation", type=activation, metavar="NAME",
-                       help="of the output layer, one of the same (default: what goes with the "
-                            "cost)")
+                       help="activation of the output layer, one of the same (default: what goes "
+                            "with the cost)")
     group.add_argument("--cost", type=_name(costs, lambda text: layers.our_name(text, costs)),
                        metavar="NAME",
-                       help=f"one of {', '.join(costs)} (default: what fits the target)")
+                       help=f"cost to be made small: {', '.join(costs)} (default: what fits the "
+                            f"target)")
     group.add_argument("--initializer", type=_name(initializers.KNOWN, str.lower), metavar="NAME",
-                       help=f"of the weights: {', '.join(initializers.KNOWN)} (default: what suits "
-                            f"the activation)")
+                       help=f"how the first weights are drawn: {', '.join(initializers.KNOWN)} "
+                            f"(default: what suits the activation)")
 
     group = command.add_argument_group("the training")
-    group.add_argument("--optimizer", type=_name(
-        optimizers.KNOWN, optimizers.our_name),
-        metavar="NAME", help=f"one of {', '.join(optimizers.KNOWN)} (default: adam)")
+    group.add_argument("--optimizer", metavar="NAME",
+                       type=_name(optimizers.KNOWN, optimizers.our_name),
+                       help=f"what makes a step of a gradient: {', '.join(optimizers.KNOWN)} "
+                            f"(default: adam)")
     group.add_argument("--eta", type=float, metavar="X",
                        help="learning rate, by which a step is multiplied (default: what fits "
                             "optimizer, activation and batch)")
@@ -301,15 +305,22 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
                        help="passes over the rows, at most (default: 10 to 300, for about ten "
                             "seconds)")
     group.add_argument("--lmbda", type=float, metavar="X",
-                       help="of L2 regularisation, as in the book (default: by the rows)")
+                       help="strength of L2 regularisation, as in the book (default: by the rows)")
     group.add_argument("--dropout", type=float, metavar="P",
                        help="how likely a hidden neuron is left out, from 0 to 1 (default: 0)")
+    group.add_argument("--class-weight", choices=["balanced"], metavar="balanced",
+                       help="let a rare class count as much as a frequent one (default: every row "
+                            "counts the same)")
     group.add_argument("--validation-split", type=float, metavar="SHARE",
                        help="share of the rows that says when to stop, 0 for none (default: 0.1 "
                             "to 0.2, by the rows)")
     group.add_argument("--patience", type=int, metavar="N",
                        help="epochs without progress before it stops (default: a tenth of the "
                             "epochs, 5 at least)")
+    group.add_argument("--memory", metavar="SIZE",
+                       help="read files of .npy, .npz, Parquet, Arrow or HDF5 block by block, into "
+                            "so much memory, such as 2GB (default: if DATA is a folder of such "
+                            "files, a name with *, or larger than the memory: 256MiB)")
     group.add_argument("--distributed", action="store_true",
                        help="train together with all processes that mpiexec has started: "
                             "mpiexec -n 4 cbackprop train --distributed people.csv")
@@ -330,12 +341,15 @@ def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _add_made(group: Any, threads: bool) -> None:
     group.add_argument("--dtype", choices=_dispatch.REALS, default="float32",
-                       help="of parameters and arithmetic (default: %(default)s)")
+                       help="type of parameters and arithmetic (default: %(default)s)")
     group.add_argument("--seed", type=seed, default=0, metavar="N",
-                       help="of everything drawn at random (default: %(default)s)")
+                       help="seed of everything drawn at random (default: %(default)s)")
     if threads:
+        group.add_argument("--compute-dtype", choices=[precision.BFLOAT16, precision.AUTO],
+                           help="what products multiply, with --dtype float32; \"cbackprop info\" "
+                                "says whether bfloat16 is fast here (default: as --dtype)")
         group.add_argument("--threads", type=int, metavar="N",
-                           help="the most to use (default: all that are worth it)")
+                           help="the most threads to use (default: all that are worth it)")
 
 
 def _add_saved(command: argparse.ArgumentParser) -> None:
@@ -344,7 +358,7 @@ def _add_saved(command: argparse.ArgumentParser) -> None:
 
 def _add_data(command: argparse.ArgumentParser, default: str, otherwise: str | None) -> None:
     command.add_argument("data", nargs="?", metavar="DATA", help=f"{DATA} (default: {default})")
-    command.add_argument("--data", dest="flagged", metavar="DATA", help="the same, by name")
+    command.add_argument("--data", dest="flagged", metavar="DATA", help="the same as DATA")
     command.add_argument("--text", action="append", default=[], metavar="NAME",
                          help="column whose values are words, whatever they look like; may be "
                               "given several times (default: found out)")

@@ -10,22 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from cbackprop import History, Network, _check, mpi, storage
+from cbackprop import History, Network, _check, _words, mpi, storage
 from cbackprop.callbacks import Checkpoint
 from cbackprop.cli import data, progress
 from cbackprop.cli.images import ImageTraining
 from cbackprop.cli.output import Output
 from cbackprop.cli.report import WORST, Report
+from cbackprop.cli.streamed import StreamTraining, is_in_blocks
 from cbackprop.table_training import TableTraining, prepare_table
 from cbackprop.tables.settings import NETWORK, TRAINING
 
 CHECKPOINT_SECONDS = 60
+LAUNCHERS = "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"  # how many processes MPICH or Open MPI started
 FEWEST = 10  # rows, of which some can be spared for a test
 
 
 def train(args: argparse.Namespace, output: Output) -> None:
     """Train a network, say how each epoch went, and save it if asked to."""
     comm = mpi.world("--distributed") if args.distributed else None
+    processes = max(int(os.environ.get(name) or 1) for name in LAUNCHERS)
+    if processes > 1 and comm is None:
+        _words.warn(f"mpiexec has started {processes} processes, and each trains a network of its "
+                    "own: --distributed trains one")
     ranks = mpi.processes(comm)
     ranks.together(lambda: _train(args, output, comm, ranks.rank))
 
@@ -41,7 +47,7 @@ def _train(args: argparse.Namespace, output: Output, comm: Any, rank: int) -> No
         output.line(line)
     net = training.network
     output.line(f"{net} on {len(training.rows['training'])} examples")
-    given: dict[str, Any] = {"comm": comm}
+    given: dict[str, Any] = {"comm": comm, "class_weight": args.class_weight}
     if args.dropout is not None:
         given["dropout"] = args.dropout
     calls, interrupted = progress.shown(output), False
@@ -80,20 +86,31 @@ def _train(args: argparse.Namespace, output: Output, comm: Any, rank: int) -> No
                              report.facts(WORST, whole=False).items() if name != "rows"},
         history={name: history.series(name) for name in history.recorded} if history else {},
         saved=args.save)
-    if isinstance(training, TableTraining):
+    if not isinstance(training, ImageTraining):
         output.add(target=training.target.name, classes=training.target.classes)
     if interrupted:
         output.end()
         raise KeyboardInterrupt
-    output.line(f"next: {_next(args)}")
+    output.line(f"next: {_next(args, getattr(training, 'file', args.data))}")
 
 
-def _prepared(args: argparse.Namespace) -> tuple[data.Data, ImageTraining | TableTraining]:
+def _prepared(
+    args: argparse.Namespace,
+) -> tuple[data.Data | StreamTraining, ImageTraining | TableTraining | StreamTraining]:
     """Load the data and make the network, of which everything is given or decided."""
+    given = {name: getattr(args, name) for name in (*NETWORK, *TRAINING, "hidden")}
+    made = {name: getattr(args, name) for name in ("seed", "dtype", "compute_dtype", "threads")}
+    target = args.target[0] if args.target and len(args.target) == 1 else args.target
+    if args.memory is not None or is_in_blocks(args.data):
+        if args.book:
+            raise ValueError(f"--book needs images of bytes, as MNIST's, got {args.data}, a table "
+                             "that is read block by block")
+        streamed = StreamTraining(
+            args.data, args.memory, target, kind=args.kind, left_out=args.left_out or (),
+            test_split=args.test_split, **made, **given)
+        return streamed, streamed
     as_images = args.kind in (None, "classification") and args.target is None and not args.left_out
     loaded = data.load(args.data, args.text, images=as_images or args.book)
-    given = {name: getattr(args, name) for name in (*NETWORK, *TRAINING, "hidden")}
-    made = {"seed": args.seed, "dtype": args.dtype, "threads": args.threads}
     if loaded.table is None and (args.target or args.left_out):
         raise ValueError(f"--target and --left-out must be of a table, got {args.data}, images "
                          f"and their labels")
@@ -106,7 +123,6 @@ def _prepared(args: argparse.Namespace) -> tuple[data.Data, ImageTraining | Tabl
     test: Any = args.test_split if len(table) >= FEWEST else 0.0
     if loaded.training is not None:
         test = range(loaded.training, len(table))
-    target = args.target[0] if args.target and len(args.target) == 1 else args.target
     return loaded, prepare_table(
         table, target, kind=args.kind, left_out=args.left_out or (), test_split=test,
         **made, **given)
@@ -123,7 +139,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
     for size in args.hidden or ():
         _check.integer("hidden", size, 1)
     sizes = args.sizes or [1, *(args.hidden or [1]), 1]
-    given = {name: getattr(args, name) for name in (*NETWORK, "threads")
+    given = {name: getattr(args, name) for name in (*NETWORK, "dtype", "compute_dtype", "threads")
              if name not in ("sizes", "initializer") and getattr(args, name) is not None}
     net = Network(sizes, **given, initializer="zeros")
     options = {"eta": 1.0} | {
@@ -144,15 +160,15 @@ def _say_how_it_went(history: History | None, interrupted: bool, output: Output)
                     f"{epochs * history.rows / seconds:,.0f} rows per second{early}")
 
 
-def _settings(training: ImageTraining | TableTraining) -> dict[str, Any]:
+def _settings(training: ImageTraining | TableTraining | StreamTraining) -> dict[str, Any]:
     if isinstance(training, ImageTraining):
         return training.values | {"sizes": list(training.network.sizes)}
     return training.settings.values
 
 
-def _next(args: argparse.Namespace) -> str:
-    """Return the command to try next."""
-    source = shlex.quote(args.data)
+def _next(args: argparse.Namespace, data: str) -> str:
+    """Return the command to try next, with data that may be predicted."""
+    source = shlex.quote(data)
     if args.save is not None:
         return f"cbackprop predict {shlex.quote(args.save)} {source}"
     again = [shlex.quote(word) for word in (args.words or sys.argv[1:])]

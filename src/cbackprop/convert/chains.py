@@ -51,9 +51,9 @@ def of(net: Any, by: str) -> list[Layer]:
     layers = []
     for w, b, biased, activation in zip(
             net.weights, net.biases, net.engine.biased, net.engine.activations, strict=True):
-        runs = activation if isinstance(activation, list) else [(activation, len(b))]
         layers.append(Layer(np.array(w, order="C"), np.array(b[:, 0]) if biased else None,
-                            [_run(net, function, neurons, by) for function, neurons in runs]))
+                            [_run(net, function, neurons, by)
+                             for function, neurons in resolved.runs(activation, len(b))]))
     return layers
 
 

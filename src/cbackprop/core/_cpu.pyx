@@ -21,6 +21,10 @@ cdef extern from *:
     static int has_v4(void) {
         return has_v3() && saves(0xe6) && has(1u << 16 | 1u << 17 | 1u << 30 | 1u << 31);
     }
+    static int has_v4bf16(void) {
+        unsigned a, b, c, d;
+        return has_v4() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
+    }
     #elif defined(__x86_64__)
     #define HAS(feature) (__builtin_cpu_supports(feature) != 0)
     static int has_v3(void) { __builtin_cpu_init(); return HAS("avx2") && HAS("fma"); }
@@ -28,13 +32,16 @@ cdef extern from *:
         return has_v3() && HAS("avx512f") && HAS("avx512dq") && HAS("avx512bw")
             && HAS("avx512vl");
     }
+    static int has_v4bf16(void) { return has_v4() && HAS("avx512bf16"); }
     #else
     static int has_v3(void) { return 0; }
     static int has_v4(void) { return 0; }
+    static int has_v4bf16(void) { return 0; }
     #endif
     """
     bint has_v3()
     bint has_v4()
+    bint has_v4bf16()
 
 
 def supported():
@@ -44,6 +51,7 @@ def supported():
     Returns
     -------
     list of str
-        "baseline", then "v3" (AVX2 and FMA), then "v4" (AVX-512) of x86-64.
+        "baseline", then "v3" (AVX2 and FMA), "v4" (AVX-512) and "v4bf16" (its products of
+        bfloat16) of x86-64.
     """
-    return ["baseline"] + ["v3"] * has_v3() + ["v4"] * has_v4()
+    return ["baseline"] + ["v3"] * has_v3() + ["v4"] * has_v4() + ["v4bf16"] * has_v4bf16()

@@ -14,14 +14,19 @@ from types import ModuleType
 from cbackprop import _endings
 from cbackprop.core import _cpu, _runtime
 
-LEVELS = ("baseline", "v3", "v4")
+LEVELS = ("baseline", "v3", "v4", "v4bf16")
 REALS = ("float32", "float64")
+TYPES = (*REALS, "bfloat16")  # float32 with products of bfloat16
+OWN = {"v4bf16": ("bfloat16",)}  # a level that adds to some types alone
+
+
+def _name(real: str, isa: str) -> str:
+    return f"cbackprop.core.builds._{isa}_{real}"
+
 
 SUPPORTED = _cpu.supported()
-BUILT = [
-    isa for isa in LEVELS
-    if all(importlib.util.find_spec(f"cbackprop.core.builds._{isa}_{real}") for real in REALS)
-]
+BUILT = [isa for isa in LEVELS
+         if all(importlib.util.find_spec(_name(real, isa)) for real in OWN.get(isa, TYPES))]
 
 
 def choose(asked: str | None) -> tuple[str, str]:
@@ -69,7 +74,10 @@ LOADED: list[ModuleType] = [_runtime]  # each module has its own OpenMP threads
 
 @cache
 def load(real: str, isa: str = ISA) -> ModuleType:
-    """Import one build of the core."""
-    build = importlib.import_module(f"cbackprop.core.builds._{isa}_{real}")
-    LOADED.append(build)
+    """Import the build of the core for a type, which may be of a lower level than `isa`."""
+    levels = [isa, *reversed(BUILT[:BUILT.index(isa)])]
+    own = next(level for level in levels if real in OWN.get(level, TYPES))
+    build = importlib.import_module(_name(real, own))
+    if build not in LOADED:
+        LOADED.append(build)
     return build

@@ -10,6 +10,8 @@ from cbackprop._check import index
 from cbackprop.network import Network
 from cbackprop.tables.preprocessing import is_table
 
+DENSE_BYTES = 2**28  # that sparse rows may become
+
 
 def network(net: Any, by: str | None = None) -> Network:
     """
@@ -52,7 +54,7 @@ def data_set(net: Any, examples: Any) -> Any:
 def in_float64(net: Any) -> Network:
     """Return a float64 copy, whose parameters may be changed."""
     net = network(net)
-    settings = net.settings() | {"dtype": "float64"}
+    settings = net.settings() | {"dtype": "float64", "compute_dtype": None}
     made = Network(**settings, initializer=(list(net.weights), list(net.biases)))
     made.preprocessing, made.classes = net.preprocessing, net.classes
     return made
@@ -81,14 +83,22 @@ def network_and_examples(
 
 def rows(net: Network, x: ArrayLike) -> NDArray[Any]:
     """
-    Return rows that the core takes.
+    Return rows that the core takes; sparse ones are made dense.
 
     Raises
     ------
     TypeError, ValueError
-        If x does not fit the network, or is not finite.
+        If x does not fit the network, or is not finite; if sparse rows are many.
     """
-    checked = arrays.rows(net.inputs(x), net.sizes[0])
+    given: Any = net.inputs(x)
+    if arrays.is_sparse(given):
+        given = net.engine.rows(arrays.rows_or_sparse(given, net.sizes[0]), "x").x
+        most = max(1, DENSE_BYTES // (given.shape[1] * given.dtype.itemsize))
+        if given.shape[0] > most:
+            raise ValueError(f"x must have at most {most:,} rows where it is sparse, for an "
+                             f"inspection makes them dense, got {given.shape[0]:,}")
+        given = given.toarray()
+    checked = arrays.rows(given, net.sizes[0])
     if len(checked) == 0:
         raise ValueError("x must hold at least one example, got none")
     net.engine.check_finite(net.engine.rows(checked, "x"), "x")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, functions
+from cbackprop import _check, functions, layers
 from cbackprop._check import generator, number
 from cbackprop.inspect import _arguments
 from cbackprop.inspect.trace import SLICE, Trace, trace
@@ -287,7 +287,7 @@ def _activated(net: Network, traced: Trace) -> Iterator[tuple[Any, NDArray[Any]]
     """Yield each activation of a network, and the z of the neurons that have it."""
     for z, layer in zip(traced.z, net.engine.activations, strict=True):
         first = 0
-        for function, count in layer if isinstance(layer, list) else [(layer, z.shape[1])]:
+        for function, count in layers.runs(layer, z.shape[1]):
             yield function, z[:, first:first + count]
             first += count
 

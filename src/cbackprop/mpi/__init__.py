@@ -8,13 +8,13 @@ docs/mpi.md says how.
 from typing import Any
 
 from cbackprop import _extras
-from cbackprop.mpi.alone import Alone
 from cbackprop.mpi.shares import deal, share
+from cbackprop.mpi.single_process import SingleProcess
 
 __all__ = ["deal", "share"]
 
 
-def processes(comm: Any, average_every: Any = None, reduce_dtype: Any = None) -> Alone:
+def processes(comm: Any, average_every: Any = None, reduce_dtype: Any = None) -> SingleProcess:
     """
     Return what does the common work of a training: the ranks of a communicator, or one process.
 
@@ -27,7 +27,7 @@ def processes(comm: Any, average_every: Any = None, reduce_dtype: Any = None) ->
         for name, value in (("average_every", average_every), ("reduce_dtype", reduce_dtype)):
             if value is not None:
                 raise ValueError(f"{name} must be None without comm, got {value!r}")
-        return Alone()
+        return SingleProcess()
     from cbackprop.mpi.ranks import Ranks  # only now: not everyone has mpi4py
 
     return Ranks(comm, average_every, reduce_dtype)

@@ -8,7 +8,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-from cbackprop.mpi import lifeline
+from cbackprop._endings import DivergenceError
+from cbackprop.mpi import failure_detector
 
 
 class Interrupts:
@@ -51,6 +52,38 @@ def of_all_ranks(error: BaseException, rank: int) -> BaseException:
     return error
 
 
+def common(
+    errors: dict[int, BaseException], rank: int, size: int, own: BaseException | None
+) -> BaseException:
+    """
+    Return the error for all ranks: the first that is no mere consequence of another.
+
+    Parameters
+    ----------
+    errors : dict
+        The error of each rank that has one.
+    rank, size : int
+        The number of this rank, and how many there are.
+    own : BaseException or None
+        The error of this rank, as it was raised here.
+    """
+    causes = [at for at, error in errors.items() if not isinstance(error, DivergenceError)]
+    chosen = (causes or list(errors))[0]
+    error = errors[chosen]
+    if len(errors) == size and len({(type(each), str(each)) for each in errors.values()}) == 1:
+        return of_all_ranks(own or error, rank)
+    if chosen == rank and own is not None:
+        return of_all_ranks(own, rank)
+    if isinstance(error, SystemExit):  # Python prints what is no number
+        return of_all_ranks(error, rank)
+    text = f"rank {chosen}: {str(error) or type(error).__name__}"
+    try:
+        named = type(error)(text)
+    except Exception:  # its class takes other arguments
+        named = RuntimeError(text)
+    return of_all_ranks(named, rank)
+
+
 def is_of_all_ranks(error: BaseException) -> bool:
     """Tell whether all ranks raise this error."""
     return hasattr(error, "of_rank")
@@ -76,8 +109,8 @@ def watch(comm: Any) -> None:
             before(kind, error, traceback)
         if comm.size > 1 and not is_of_all_ranks(error):
             sys.stderr.flush()
-            lifeline.leave()
+            failure_detector.leave()
             comm.Abort(1)
 
     sys.excepthook = report
-    lifeline.watch(comm)
+    failure_detector.watch(comm)

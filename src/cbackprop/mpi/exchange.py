@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop.mpi import messages
-
-LINE_BYTES = 64  # as in the core: arenas begin on a cache line
+from cbackprop.thread_choice import LINE_BYTES
 
 
 class Stopped(Exception):  # noqa: N818  an order, not an error
@@ -52,7 +51,7 @@ class Exchange:
         pieces: Sequence[tuple[int, int]], sum_of: Callable[[Any, NDArray[Any]], Any],
     ) -> None:
         size = max(last for _, last in pieces)
-        gap = LINE_BYTES // aligned(1).itemsize
+        gap = LINE_BYTES // aligned(1).itemsize  # so that the arena begins on a cache line
         whole = aligned(gap + size)
         self.arena = whole[gap:]
         self._failed = whole[gap - 1:gap]

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import functools
-import os
-import pickle
+import math
 import re
 import zlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbackprop import _check, thread_choice
-from cbackprop._endings import DivergenceError
-from cbackprop.mpi import endings, messages
-from cbackprop.mpi.alone import Alone
+from cbackprop._endings import sendable
+from cbackprop.mpi import communicator, endings, messages
 from cbackprop.mpi.exchange import SUMS, Exchange, Stopped
 from cbackprop.mpi.shares import Deal, share
+from cbackprop.mpi.single_process import SingleProcess
 from cbackprop.optimizer_state import OptimizerState
 from cbackprop.parameters import blocks
 
@@ -29,14 +28,7 @@ PIECE_BYTES = 2**18  # of a gradient whose sum is started on its own: fewer cost
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / the golden ratio: seeds that differ by it are unrelated
 
 
-class Own(NamedTuple):
-    """A communicator for the library alone, and how many ranks share this rank's cores."""
-
-    comm: Any
-    sharing: int
-
-
-class Ranks(Alone):
+class Ranks(SingleProcess):
     """
     The ranks of a communicator.
 
@@ -60,7 +52,7 @@ class Ranks(Alone):
     """
 
     def __init__(self, comm: Any, average_every: Any = None, reduce_dtype: Any = None) -> None:
-        self._comm, self._sharing = _own(_communicator(comm))
+        self._comm, self._sharing = communicator.duplicated(comm)
         self.rank, self.size = self._comm.rank, self._comm.size
         self._interrupts = endings.Interrupts()
         self.together(lambda: self._set(average_every, reduce_dtype))
@@ -92,10 +84,10 @@ class Ranks(Alone):
         """
         error = error or self._interrupts.error()
         said = messages.gathered(
-            self._comm, (what, value, None if error is None else _sendable(error)))
+            self._comm, (what, value, None if error is None else sendable(error)))
         errors = {rank: theirs for rank, (_, _, theirs) in enumerate(said) if theirs is not None}
         if errors:
-            raise _of_all(errors, self.rank, self.size, error) from None
+            raise endings.common(errors, self.rank, self.size, error) from None
         names = [name for name, _, _ in said]
         for rank, name in enumerate(names):
             if name != names[0]:
@@ -116,7 +108,7 @@ class Ranks(Alone):
             self._gather("an end")
         return result
 
-    def first(self, work: Callable[[], T]) -> T:
+    def from_rank_0(self, work: Callable[[], T]) -> T:
         """Do some work on rank 0, and return its result on all ranks."""
         result: T = self._gather("a result", work() if self.rank == 0 else None)[0]
         return result
@@ -129,7 +121,7 @@ class Ranks(Alone):
         """Return this rank's part of rows that all ranks have."""
         return share(rows, self.rank, self.size) if len(rows) else rows
 
-    def rows(self, n: int) -> int:
+    def total_rows(self, n: int) -> int:
         """Return how many rows all ranks have, if this one has n."""
         rows = self._gather("the number of rows", n)
         self.shared = {"rows of each rank": rows, "average_every": self.average_every,
@@ -209,7 +201,7 @@ class Ranks(Alone):
     def _take_over(self, network: Any) -> None:
         """Take the parameters, random state, optimizer's state and history of rank 0."""
         engine = network.engine
-        random, memory, history = self.first(lambda: (
+        random, memory, history = self.from_rank_0(lambda: (
             engine.random, engine.optimizer_state and engine.optimizer_state.__getstate__(),
             network.history))
         self._broadcast(engine.core.parameters)
@@ -235,7 +227,7 @@ class Ranks(Alone):
                     last = begins[layer]
         return Exchange(self._comm, engine.build.aligned, pieces, SUMS[self.reduce_dtype])
 
-    def settle(self, engine: Any) -> None:
+    def synchronize(self, engine: Any) -> None:
         """Give all ranks the parameters of rank 0, where they differ."""
         parameters = engine.core.parameters
         if len(set(self._gather("a checksum", zlib.crc32(parameters)))) > 1:
@@ -245,9 +237,14 @@ class Ranks(Alone):
         """Copy rank 0's arena to all ranks."""
         messages.wait(self._comm.Ibcast(arena, root=0).Test)
 
-    def running(self) -> AbstractContextManager[None]:
-        """Count the training while it runs, as often as ranks share this one's cores."""
-        return thread_choice.running(self._sharing)
+    @contextmanager
+    def running(self, engine: Any) -> Iterator[None]:
+        """Count the training as often as ranks share cores; all end with rank 0's parameters."""
+        with thread_choice.running(self._sharing):
+            try:
+                yield
+            finally:
+                self.synchronize(engine)
 
     # ---- an epoch ----
 
@@ -256,20 +253,21 @@ class Ranks(Alone):
         assert seed is not None  # it was drawn just before
         return examples.order((seed + self.rank * GOLDEN) % 2**64, m)
 
-    def own(self, m: int) -> int:
+    def own_rows(self, m: int) -> int:
         """Return about how many rows of a mini-batch this rank has."""
         return -(-m // self.size)
 
     def train(
-        self, training: Any, order: Any, etas: Any, done: int, until: int, cost: float, team: int,
-    ) -> tuple[Any, int, int, float]:
+        self, training: Any, order: Any, etas: Any, done: int, until: int, costs: Sequence[float],
+        team: int,
+    ) -> tuple[Any, int, int, Sequence[float]]:
         """
         Train on this rank's rows of the mini-batches done:until.
 
         Returns
         -------
-        rows, asked, done, cost
-            As `Alone.train`; all of them are done, and more, up to the next average.
+        rows, asked, done, costs
+            As `SingleProcess.train`; all of them are done, and more, up to the next average.
         """
         if done == 0 or self._order is not order:  # an epoch, or the rest of one
             self._order, self._since = order, done
@@ -278,13 +276,14 @@ class Ranks(Alone):
             step = training.history.steps + until
             until = min(training.steps, until + -step % self.average_every)
         try:
-            rows, own = self._steps(training, order, etas, done, until, team)
+            own = costs[self.rank] if len(costs) == self.size else 0.0  # at an epoch's beginning
+            rows, own = self._steps(training, order, etas, done, until, own, team)
         except BaseException as error:
             self._exchange.fail()
             self._gather("the cost", error=None if isinstance(error, Stopped) else error)
             raise
         self.waited = self._exchange.waited
-        return rows, until, until, cost + sum(self._gather("the cost", own))
+        return rows, until, until, self._gather("the cost", own)
 
     def _lengths(self, training: Any, order: Any) -> NDArray[np.float64]:
         """Return what each mini-batch's sums are divided by: its rows, or 0 if they weigh 0."""
@@ -297,16 +296,17 @@ class Ranks(Alone):
         return np.where(self.merged(totals, np.add) == 0, 0, lengths)
 
     def _steps(
-        self, training: Any, order: Any, etas: Any, done: int, until: int, team: int
+        self, training: Any, order: Any, etas: Any, done: int, until: int, own: float, team: int
     ) -> tuple[Any, float]:
-        """Take steps; return the last rows, and the sum of this rank's costs."""
-        engine, exchange, own = training.engine, self._exchange, 0.0
+        """Take steps; return the last rows, and `own` with this rank's costs added."""
+        engine, exchange = training.engine, self._exchange
         state = (engine.optimizer_state or self._descent).in_core
         epoch, k = training.history.steps, self.average_every
         averages = [] if k is None else [
             step for step in range(done + 1, until + 1)
             if (epoch + step) % k == 0 or step == training.steps]
         exchange.begin(until - done if k is None else len(averages))
+        self._steps_taken = state.steps
         while done < until:
             part = self._part(engine, training.examples, order, done,
                               averages[0] if averages else until)
@@ -319,6 +319,8 @@ class Ranks(Alone):
                     state, None if k else self._layer_done, None if k else exchange.arena, own,
                     team)
                 done, team = done + taken, 1  # one thread, if a team waited too long
+            if not math.isfinite(own):  # later parts would hide the rows that are the cause
+                self._see_finite(engine, training.examples, rows)
             if averages and done == averages[0]:
                 self._average(state, engine.core.parameters, done)
                 del averages[0]
@@ -334,8 +336,14 @@ class Ranks(Alone):
             self._exchange.poll()
 
     def _average(self, state: Any, parameters: NDArray[Any], done: int) -> None:
-        """Average parameters and the optimizer's state, by the rows since the last time."""
+        """
+        Average parameters and the optimizer's state, by the rows since the last time.
+
+        Ranks then agree on the number of steps, too: one without rows of a mini-batch took none.
+        """
         since, self._since = self._since, done
+        self._steps_taken += np.count_nonzero(self._divisors[since:done])
+        state.steps = self._steps_taken
         share = (self._starts[done] - self._starts[since]) / (self._ends[done] - self._ends[since])
         arenas = parameters, *state.slots
         summed = self._exchange.arena.reshape(len(arenas), -1)
@@ -363,6 +371,8 @@ class Ranks(Alone):
         # The part ends within a mini-batch: the rest is in the next one.
         rest = int(self._starts[done + 1]) - first - (end - begin)
         x, y, weights = _copied(rows, targets, numbers[begin:end])
+        if not type(rows)(x).all_finite():
+            self._see_finite(engine, examples, rows)
         rows, targets, numbers, begin, end = examples.part(
             order, int(self._starts[done + 1]) - rest, int(self._starts[done + 1]))
         x2, y2, weights2 = _copied(rows, targets, numbers[begin:begin + rest])
@@ -370,6 +380,12 @@ class Ranks(Alone):
                                 np.concatenate([weights, weights2]))
         return Part(type(rows)(np.concatenate([x, x2])), targets, np.arange(len(x) + rest),
                     done + 1)
+
+    @staticmethod
+    def _see_finite(engine: Any, examples: Any, rows: Any) -> None:
+        """Raise ValueError if x of the last part is not finite."""
+        examples.look_again()
+        engine.check_finite(rows, "x of training_data")
 
 
 class Part(NamedTuple):
@@ -392,89 +408,9 @@ def _weights(examples: Any) -> NDArray[Any] | None:
     return weights
 
 
-def _communicator(comm: Any) -> Any:
-    """
-    Return a communicator.
-
-    Raises
-    ------
-    TypeError
-        If it is none within which all ranks reach each other.
-    """
-    rule = "comm must be an intracommunicator of mpi4py, such as MPI.COMM_WORLD"
-    if type(comm).__module__.partition(".")[0] != "mpi4py":  # without starting MPI
-        raise TypeError(f"{rule}, got {_check.shown(comm)}")
-    from mpi4py import MPI
-
-    if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:
-        raise TypeError(f"{rule}, got {_check.shown(comm)}")
-    return comm
-
-
-@functools.cache
-def _key() -> int:
-    """Return the key under which a communicator keeps the library's own copy of it."""
-    from mpi4py import MPI
-
-    key: int = MPI.Comm.Create_keyval(nopython=False)
-    return key
-
-
-def _own(comm: Any) -> Own:
-    """Return the copy of a communicator on which nobody else sends anything; all ranks call it."""
-    found: Own | None = comm.Get_attr(_key())
-    if found is None:
-        from mpi4py import MPI
-
-        copied = comm.Dup()
-        node = copied.Split_type(MPI.COMM_TYPE_SHARED)
-        cores = node.allgather(_affinity())
-        sharing = sum(not theirs.isdisjoint(cores[node.rank]) for theirs in cores)
-        node.Free()
-        found = Own(copied, sharing)
-        comm.Set_attr(_key(), found)
-        endings.watch(copied)
-    return found
-
-
-def _affinity() -> set[int]:
-    """Return the cores on which this process may run."""
-    try:
-        return os.sched_getaffinity(0)
-    except AttributeError:  # not on macOS and Windows
-        return set(range(os.cpu_count() or 1))
-
-
 def _fact(value: Any) -> str:
     """Return an argument in words that are the same in all processes."""
     if isinstance(value, np.ndarray):
         checksum = zlib.crc32(np.ascontiguousarray(value).tobytes())
         return f"an array of shape {value.shape} and checksum {checksum:08x}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
-
-
-def _sendable(error: BaseException) -> BaseException:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever its class does
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
-
-
-def _of_all(
-    errors: dict[int, BaseException], rank: int, size: int, own: BaseException | None
-) -> BaseException:
-    """Return the error for all ranks: the first that is no mere consequence of another."""
-    causes = [at for at, error in errors.items() if not isinstance(error, DivergenceError)]
-    chosen = (causes or list(errors))[0]
-    error = errors[chosen]
-    if len(errors) == size and len({(type(each), str(each)) for each in errors.values()}) == 1:
-        return endings.of_all_ranks(own or error, rank)
-    if chosen == rank and own is not None:
-        return endings.of_all_ranks(own, rank)
-    text = f"rank {chosen}: {str(error) or type(error).__name__}"
-    try:
-        named = type(error)(text)
-    except Exception:  # its class takes other arguments
-        named = RuntimeError(text)
-    return endings.of_all_ranks(named, rank)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,7 +128,7 @@ def share(data: Any, rank: int, of: int) -> Any:
     Raises
     ------
     TypeError, ValueError
-        If there are fewer rows than ranks, or no such rank.
+        If there are fewer rows than ranks, arrays of different lengths, or no such rank.
 
     Examples
     --------
@@ -139,14 +139,25 @@ def share(data: Any, rank: int, of: int) -> Any:
     of = _check.integer("of", of, 1)
     rank = _check.index("rank", rank, of, "ranks")
     if isinstance(data, tuple):
+        rows = {_count(each) for each in data if not hasattr(each, "part")}
+        if len(rows) > 1:
+            raise ValueError(f"data must have as many rows in each of its arrays, got "
+                             f"{sorted(rows)}")
         return tuple(share(each, rank, of) for each in data)
     if hasattr(data, "part"):
         return data.part(rank, of)
-    try:
-        n = int(data.shape[0]) if hasattr(data, "shape") else len(data)
-    except TypeError:
-        raise TypeError(f"data must have rows to share, got {_check.shown(data)}") from None
+    n = _count(data)
     if n < of:
         raise ValueError(f"data must have a row for each of {of} ranks, got {n}")
-    rows = slice(n * rank // of, n * (rank + 1) // of)
-    return data.iloc[rows] if hasattr(data, "iloc") else data[rows]
+    own = slice(n * rank // of, n * (rank + 1) // of)
+    return data.iloc[own] if hasattr(data, "iloc") else data[own]
+
+
+def _count(data: Any) -> int:
+    """Return the number of rows of what has rows, one after the other."""
+    try:
+        if isinstance(data, Mapping) or not hasattr(data, "__getitem__"):
+            raise TypeError
+        return int(data.shape[0]) if hasattr(data, "shape") else len(data)
+    except (TypeError, IndexError):  # a single number
+        raise TypeError(f"data must have rows to share, got {_check.shown(data)}") from None

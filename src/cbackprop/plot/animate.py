@@ -77,5 +77,6 @@ def animate(
         ax.set_title(shown[at], loc="left")
         return ()
 
+    frame(0)  # until it is played; afterwards its last picture stays
     return FuncAnimation(ax.figure, frame, frames=len(networks), interval=interval,
-                         init_func=lambda: frame(0))
+                         init_func=lambda: ())

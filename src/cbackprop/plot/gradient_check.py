@@ -68,6 +68,7 @@ def gradient_check(result: GradientCheck, ax: Any = None) -> Any:
     right.plot(*((sizes[worst], result.worst) if result.worst > 0 else ([], [])), **ring)
     left.axline((0, 0), slope=1, color="0.6", linewidth=0.8, zorder=0)
     left.set(xlabel="by differences, (46)", ylabel="by backpropagation")
+    left.locator_params(axis="x", nbins=5)  # more numbers would touch each other
     right.axhline(result.tolerance, color=_axes.ink(), linewidth=1, linestyle="--",
                   label=f"tolerance {result.tolerance:g}")
     none = int((result.errors == 0).sum())

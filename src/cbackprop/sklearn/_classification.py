@@ -1,4 +1,4 @@
-"""What classifiers have in common: they learn the classes of y, and find them in outputs."""
+"""The base of classifiers: it learns the classes of y, and finds them in outputs."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,52 @@ from .files import Asked, FileStream, Unchanged
 BATCH = 2**20  # bytes of x that are made at a time
 
 
-class ArrowColumns(FileStream):
+class ArrowFile(ABC):
     """
-    Columns of a file, block by block.
+    A file of record batches, in blocks.
 
     Parameters
     ----------
     path : str
     schema : pyarrow.Schema
-    bounds : array of int
+    rows : sequence of int
+        Those of each block.
+    """
+
+    def __init__(self, path: str, schema: Any, rows: Sequence[int]) -> None:
+        self.path, self.schema, self.unchanged = path, schema, Unchanged(path)
+        self.bounds = np.concatenate([[0], np.cumsum(rows, dtype=np.intp)])
+
+    def batches(self, names: Sequence[str], block: int, rows: int) -> Iterator[Any]:
+        """
+        Yield columns of a block, in record batches of at most so many rows.
+
+        Raises
+        ------
+        OSError
+            If the file was changed.
+        """
+        given = self._record_batches(names, block, rows)
+        while True:
+            with self.unchanged.reading():
+                batch = next(given, None)
+            if batch is None:
+                return
+            for first in range(0, batch.num_rows, rows):
+                yield batch.slice(first, rows)
+
+    @abstractmethod
+    def _record_batches(self, names: Sequence[str], block: int, rows: int) -> Iterator[Any]:
+        """Yield a block's record batches, of so many rows if the format can."""
+
+
+class ArrowColumns(FileStream):
+    """
+    Columns of a file as x, y and weights.
+
+    Parameters
+    ----------
+    file : ArrowFile
     asked : Asked
 
     Raises
@@ -33,9 +70,9 @@ class ArrowColumns(FileStream):
         If a column is missing or does not hold numbers.
     """
 
-    def __init__(self, path: str, schema: Any, bounds: NDArray[np.intp], asked: Asked) -> None:
-        super().__init__(path, bounds, asked)
-        self.file = Unchanged(path)
+    def __init__(self, file: ArrowFile, asked: Asked) -> None:
+        super().__init__(file.path, file.bounds, asked)
+        self.file, path, schema = file, file.path, file.schema
         if asked.target is None:
             raise ValueError(f"target must name the column of {path} to be learned, out of "
                              f"{_check.shown(schema.names)}")
@@ -103,20 +140,9 @@ class ArrowColumns(FileStream):
         """Yield a block in parts of about `BATCH` bytes."""
         rows = max(1, BATCH // (self.width * self.dtype.itemsize))
         done = int(self._bounds[block])
-        given = self._record_batches(block, rows)
-        while True:
-            with self.file.reading():
-                batch = next(given, None)
-            if batch is None:
-                return
-            for first in range(0, batch.num_rows, rows):
-                some = batch.slice(first, rows)
-                yield self._arrays(some, done)
-                done += some.num_rows
-
-    @abstractmethod
-    def _record_batches(self, block: int, rows: int) -> Iterator[Any]:
-        """Yield a block's record batches, of so many rows if the format can."""
+        for batch in self.file.batches([*self.types], block, rows):
+            yield self._arrays(batch, done)
+            done += batch.num_rows
 
     def _arrays(self, batch: Any, row: int) -> tuple[Any, ...]:
         x = np.empty((batch.num_rows, self.width), self.dtype)

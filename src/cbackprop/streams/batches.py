@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbackprop import _check
+from cbackprop import _check, _words
 
 from .stream import MEMORY, Stream, as_batch, size
 
 Source = Iterable[Any] | Callable[[], Iterable[Any]]
 
 
+@_words.answering
 def batches(source: Source, *, rows: int | None = None, memory: int | str = MEMORY) -> Stream:
     """
     Return a Stream of batches, which are read anew in each epoch and each evaluation.

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from cbackprop import _check, arrays
 from cbackprop.core import _runtime
-from cbackprop.sources import Examples, Part, checksum
+from cbackprop.sources import Examples, Part, checksum, spread
 
 from .stream import Reader, Stream
 
 if TYPE_CHECKING:
-    from .ahead import Ahead
+    from .prefetch import Prefetcher
 
 PART_BYTES = 2**23  # of rows evaluated at a time
 FEW = 256  # rows that stand for all, from at most so many blocks:
@@ -140,13 +140,13 @@ class BufferedExamples(Examples):
         self.n = int(bounds[-1])
         if self.n == 0:
             raise ValueError(f"{name} must hold at least one example, got none")
-        self.real, self.most = real, self.n
+        self.sizes, self.real, self.most = sizes, real, self.n
         # An array of this shape takes no memory.
         arrays.in_rows(np.broadcast_to(np.uint8(0), (self.n, stream.width)), sizes[0],
                        arrays.part("x", name))
         self.row = (stream.width * stream.dtype.itemsize + np.intp().itemsize  # of the order
                     + (sizes[-1] + 1) * np.dtype(real).itemsize)  # of y and the weights
-        self.ahead: Ahead[Buffer] | None = None
+        self.prefetcher: Prefetcher[Buffer] | None = None
         self.of: BlockOrder | None = None  # whose buffers are read ahead
         self.buffer: Buffer | None = None
         self.buffers: list[Buffer] = []
@@ -154,6 +154,11 @@ class BufferedExamples(Examples):
 
     def __len__(self) -> int:
         return self.n
+
+    def apart(self, count: int, spread: bool) -> list[BufferedExamples]:
+        """Return two parts of the examples, as `Stream.apart` does."""
+        return [BufferedExamples(part, self.admit, self.name, self.check, self.sizes, self.real)
+                for part in self.stream.apart(count, spread)]
 
     def order(self, seed: int | None, m: int) -> BlockOrder:
         """
@@ -191,22 +196,24 @@ class BufferedExamples(Examples):
     def _next(self, order: BlockOrder, at: int) -> Buffer:
         """Return a buffer of an order, for which the reader may have to begin anew."""
         follows = self.of is order and self.buffer is not None and self.buffer.at + 1 == at
-        if self.ahead is None or not follows:
+        if self.prefetcher is None or not follows:
             self._end()
-            self.ahead, self.of = self._ahead(order, at, self.buffers), order
-        return next(self.ahead)
+            self.prefetcher, self.of = self._prefetched(order, at, self.buffers), order
+        return next(self.prefetcher)
 
-    def _ahead(self, order: BlockOrder, at: int, buffers: list[Buffer]) -> Ahead[Buffer]:
-        from .ahead import Ahead  # threads that most trainings need not import
+    def _prefetched(
+        self, order: BlockOrder, at: int, buffers: list[Buffer]
+    ) -> Prefetcher[Buffer]:
+        from .prefetch import Prefetcher  # threads that most trainings need not import
 
         stop = threading.Event()
-        return Ahead(self._filled(order, at, buffers, stop), stop)
+        return Prefetcher(self._filled(order, at, buffers, stop), stop)
 
     def _end(self) -> None:
         """End the reader; the buffers are kept."""
-        if self.ahead is not None:
-            self.ahead.close()
-        self.ahead = self.of = None
+        if self.prefetcher is not None:
+            self.prefetcher.close()
+        self.prefetcher = self.of = None
 
     def close(self) -> None:
         """End the reader, and free the buffers."""
@@ -255,8 +262,8 @@ class BufferedExamples(Examples):
     def all(self) -> Iterator[tuple[Any, Any]]:
         """Yield all rows and targets, part by part."""
         size = max(1, min(self.n, PART_BYTES // self.row))
-        with closing(self._ahead(self._order(None, size), 0, [])) as ahead:
-            for buffer in ahead:
+        with closing(self._prefetched(self._order(None, size), 0, [])) as buffers:
+            for buffer in buffers:
                 yield buffer.rows, buffer.targets
 
     # ---- some rows ----
@@ -280,7 +287,7 @@ class BufferedExamples(Examples):
     def _few(self) -> tuple[Any, Any]:
         """Read the rows of `few`, which must be finite."""
         bounds = self.bounds
-        blocks = np.unique(np.linspace(0, len(bounds) - 2, FEW_BLOCKS).astype(np.intp))
+        blocks = spread(len(bounds) - 1, FEW_BLOCKS)
         counts = np.minimum(np.diff(bounds)[blocks], -(-FEW // len(blocks)))
         order = BlockOrder(None, blocks, np.cumsum(counts), int(counts.sum()))
         buffer = Buffer(order.size, self.stream.width, self.stream.dtype)
@@ -303,14 +310,16 @@ class BufferedExamples(Examples):
         TypeError, ValueError
             If they are not right. The error names the row, if it is a single one's fault.
         """
-        def refused(begin: int, end: int) -> TypeError | ValueError | None:
+        def refused(
+            begin: int, end: int, weights: Any = weights
+        ) -> TypeError | ValueError | None:
             try:
-                admitted(begin, end)
+                admitted(begin, end, weights)
             except (TypeError, ValueError) as error:
                 return error
             return None
 
-        def admitted(begin: int, end: int) -> tuple[Any, Any]:
+        def admitted(begin: int, end: int, weights: Any = weights) -> tuple[Any, Any]:
             part = slice(begin, end)
             return self.admit((x[part], y[part], None if weights is None else weights[part]))
 
@@ -329,7 +338,8 @@ class BufferedExamples(Examples):
             if found is None:
                 break
             error, (begin, end) = found, half
-        where = self.stream.where_in(block, first + begin)
+        where = self.stream.where_in(
+            block, first + begin, "y" if refused(begin, end, None) else "weights")
         raise type(error)(
             f"{error}, {'in' if end - begin == 1 else 'from'} {where}"
             f"{'' if end - begin == 1 else ' on'}") from None

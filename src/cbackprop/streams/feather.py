@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from cbackprop import storage
 
-from .arrow_columns import ArrowColumns, pyarrow
+from .arrow_columns import ArrowColumns, ArrowFile, pyarrow
 from .files import Asked
 from .stream import Stream
 
 
-class Feather(ArrowColumns):
-    """Columns of a file of Arrow."""
+class Feather(ArrowFile):
+    """A file of Arrow, whose rows are counted."""
 
-    def _record_batches(self, block: int, rows: int) -> Iterator[Any]:
-        with _opened(self.path, [*self.names, *self.targets, *self.weights]) as file:
+    def __init__(self, path: str) -> None:
+        with storage.damaged(f"{path} must be a whole file of Arrow, got "):
+            with _opened(path) as file:
+                schema, count = file.schema, file.num_record_batches
+            widths = {field.name: getattr(field.type, "bit_width", 64) if field.type.num_fields == 0
+                      and not pyarrow().types.is_string(field.type) else 2**30 for field in schema}
+            with _opened(path, [min(widths, key=widths.__getitem__)]) as file:  # to count its rows
+                rows = [file.get_batch(at).num_rows for at in range(count)]
+        super().__init__(path, schema, rows)
+
+    def _record_batches(self, names: Sequence[str], block: int, rows: int) -> Iterator[Any]:
+        with _opened(self.path, names) as file:
             yield file.get_batch(block)
 
 
 def feather(path: str, y: str | None, weights: str | None, asked: Asked) -> Stream:
     """Return the Stream of a file."""
-    with storage.damaged(f"{path} must be a whole file of Arrow, got "):
-        with _opened(path) as file:
-            schema, count = file.schema, file.num_record_batches
-        widths = {field.name: getattr(field.type, "bit_width", 64) if field.type.num_fields == 0
-                  and not pyarrow().types.is_string(field.type) else 2**30 for field in schema}
-        with _opened(path, [min(widths, key=widths.__getitem__)]) as file:  # to count its rows
-            rows = [file.get_batch(at).num_rows for at in range(count)]
-    return Feather(path, schema, np.concatenate([[0], np.cumsum(rows, dtype=np.intp)]), asked)
+    return ArrowColumns(Feather(path), asked)
 
 
 @contextmanager
-def _opened(path: str, names: list[str] | None = None) -> Iterator[Any]:
+def _opened(path: str, names: Sequence[str] | None = None) -> Iterator[Any]:
     """Open a file, for all columns or some."""
     pa = pyarrow()
     with pa.OSFile(path) as source:

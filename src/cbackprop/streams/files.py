@@ -1,4 +1,4 @@
-"""What the streams of all formats of files have in common."""
+"""The base of the streams of files, of all formats."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .stream import Stream
+from .stream import Stream, described
 
 BLOCK = 2**20  # bytes of rows that are read at once, where a file does not decide it
 BLOCKS = 128  # that the memory should hold, for the sake of the shuffle
 
 
 class Asked(NamedTuple):
-    """What the caller of `open` wants of a file; `columns`, `target` and `weights` name parts."""
+    """The arguments of `open` for one file; `columns`, `target` and `weights` name its parts."""
 
     columns: Any
     target: Any
@@ -86,6 +86,9 @@ class FileStream(Stream):
     def bounds(self) -> NDArray[np.intp]:
         """The first row of each block, and the number of rows."""
         return self._bounds
+
+    def __repr__(self) -> str:
+        return described(self, self.path)
 
     def where(self, row: int) -> str:
         """Name a row and the file."""

@@ -93,6 +93,11 @@ class Matrices(FileStream):
         """Name a column, as it is counted in the file."""
         return f"column {at + (self.target is not None and at >= self.target)}"
 
+    def where_in(self, block: int, row: int, of: str = "x") -> str:
+        """Name a row of a block, and the array that holds this part of it."""
+        matrix = {"y": self.y, "weights": self.weights}.get(of) or self.x
+        return f"row {int(self._bounds[block]) + row} of {matrix.name}"
+
     def parts(self) -> list[str]:
         """Describe x, y and weights."""
         return [f"{math.prod(each.shape[1:])} columns of {each.dtype} in {what}"

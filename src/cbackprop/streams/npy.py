@@ -32,16 +32,13 @@ class NpyMatrix:
         self.name, self.file = name, Unchanged(path)
         start = file.tell()
         with storage.damaged(f"{name} must be a whole file of NumPy, got "):
-            version = np.lib.format.read_magic(file)
-            read = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                    else np.lib.format.read_array_header_2_0)
-            self.shape, by_columns, self.dtype = read(file)
+            self.shape, by_columns, self.dtype = storage.npy_header(file)
         self.offset = file.tell()
         if by_columns and len(self.shape) > 1 and min(self.shape) > 1:
             raise ValueError(f"{name} must lie row by row, got an array in Fortran's order: copy "
                              "it to one of np.lib.format.open_memmap")
         wanted = self.offset - start + math.prod(self.shape) * self.dtype.itemsize
-        if wanted > room and self.dtype != object:
+        if wanted != room and self.dtype != object:
             raise ValueError(f"{name} must be a whole file of NumPy, {wanted:,} bytes for shape "
                              f"{self.shape} of {self.dtype}, got {room:,}")
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from cbackprop import _check
+from cbackprop import _check, _words
 
 from .files import BLOCK, BLOCKS, Asked, FileStream
 from .stream import MEMORY, Joined, Stream, size
@@ -27,8 +27,10 @@ FORMATS = {
 }
 WORDS = ".npy, .npz, Parquet, Arrow (Feather) or HDF5"
 APART = ("npy",)  # formats in which y and the weights are files of their own
+OF_RECORDS = ("parquet", "feather")  # formats whose files are record batches of Arrow
 
 
+@_words.answering
 def open(
     x: Path | Sequence[Path], y: Path | Sequence[Path] | None = None, *, target: Any = None,
     columns: Any = None, sample_weight: Any = None, memory: int | str = MEMORY,
@@ -94,32 +96,30 @@ def open(
     memory = size("memory", memory)
     asked = Asked(columns, target, None, memory, min(BLOCK, max(1, memory // BLOCKS))
                   if block is None else size("block", block))
-    paths = _paths("x", x)
-    module, function = _format(paths[0])
+    files = paths("x", x)
+    module, function = format_of(files[0])
     apart = function in APART
     if y is not None and not apart:
-        raise ValueError(f"y must be None for {paths[0]}, in which target names what to learn")
+        raise ValueError(f"y must be None for {files[0]}, in which target names what to learn")
     if y is not None and target is not None:
         raise ValueError(f"y and target must not both be given, got target {_check.shown(target)}")
-    ys = [None] * len(paths) if y is None else _paths("y", y, len(paths))
-    weights: Sequence[Any] = [sample_weight] * len(paths)
+    ys = [None] * len(files) if y is None else paths("y", y, len(files))
+    weights: Sequence[Any] = [sample_weight] * len(files)
     if apart and sample_weight is not None:
-        weights = _paths("sample_weight", sample_weight, len(paths))
+        weights = paths("sample_weight", sample_weight, len(files))
     streams: list[FileStream] = []
-    for path, of_y, of_weights in zip(paths, ys, weights, strict=True):
-        if _format(path) != (module, function):
-            raise ValueError(f"{path} must be of the format of {paths[0]}, {function}, got "
-                             f"{_format(path)[1]}")
+    for path, of_y, of_weights in zip(files, ys, weights, strict=True):
+        check_format(path, files[0])
         opened = getattr(importlib.import_module(f"{__package__}.{module}"), function)
         streams.append(opened(path, of_y, of_weights, asked._replace(weights=of_weights)))
-        _check_alike(streams[0], streams[-1])
+        check_alike(streams[0].path, streams[0].parts(), path, streams[-1].parts())
     filled = [stream for stream in streams if len(stream)]
     if not filled:
-        raise ValueError(f"{paths[0]} must hold at least one row, got none")
+        raise ValueError(f"{files[0]} must hold at least one row, got none")
     return filled[0] if len(filled) == 1 else Joined([*filled], memory)
 
 
-def _paths(argument: str, given: Any, count: int | None = None) -> list[str]:
+def paths(argument: str, given: Any, count: int | None = None) -> list[str]:
     """Return paths, of which the names with wildcards are looked up."""
     rule = f"{argument} must be a path, or a list of paths"
     one = isinstance(given, (str, os.PathLike))
@@ -146,7 +146,7 @@ def _paths(argument: str, given: Any, count: int | None = None) -> list[str]:
     return found
 
 
-def _format(path: str) -> tuple[str, str]:
+def format_of(path: str) -> tuple[str, str]:
     """Return module and function of a file's format, by its first bytes."""
     with builtins.open(path, "rb") as file:  # this module's `open` is another
         begin = file.read(8)
@@ -156,16 +156,23 @@ def _format(path: str) -> tuple[str, str]:
     raise ValueError(f"{path} must be a file of {WORDS}, got the first bytes {begin!r}")
 
 
-def _check_alike(one: FileStream, other: FileStream) -> None:
+def check_format(path: str, first: str) -> None:
+    """Raise ValueError if a file has another format than the first."""
+    found, wanted = format_of(path)[1], format_of(first)[1]
+    if found != wanted:
+        raise ValueError(f"{path} must be of the format of {first}, {wanted}, got {found}")
+
+
+def check_alike(first: str, wanted: Sequence[str], path: str, found: Sequence[str]) -> None:
     """
-    See that two files have the same columns, of the same types.
+    See that a file has the columns of the first, of the same types.
 
     Raises
     ------
     ValueError
         If they differ. The error names the file and the first difference.
     """
-    for wanted, found in itertools.zip_longest(one.parts(), other.parts()):
-        if wanted != found:
-            raise ValueError(f"{other.path} must have the columns of {one.path}, "
-                             f"got {found or 'none'} for {wanted or 'none'}")
+    for one, other in itertools.zip_longest(wanted, found):
+        if one != other:
+            raise ValueError(f"{path} must have the columns of {first}, "
+                             f"got {other or 'none'} for {one or 'none'}")

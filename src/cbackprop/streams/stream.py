@@ -109,8 +109,8 @@ class Stream(ABC):
         """The type of x, as the core takes it: uint8, float32 or float64."""
         return self.first.dtype
 
-    def where_in(self, block: int, row: int) -> str:
-        """Name a row of a block for an error."""
+    def where_in(self, block: int, row: int, of: str = "x") -> str:
+        """Name a row of a block for an error in its x, y or weights, which may lie apart."""
         return self.where(int(self.bounds[block]) + row)
 
     def rows(self, first: int, last: int) -> Stream:
@@ -149,6 +149,27 @@ class Stream(ABC):
         return self.rows(len(self) * rank // of, len(self) * (rank + 1) // of)
 
 
+    def apart(self, count: int, spread: bool) -> tuple[Selected, Selected]:
+        """
+        Return all rows but so many, and these: the last rows, or of every block the last ones.
+
+        Parameters
+        ----------
+        count : int
+            Less than there are.
+        spread : bool
+            Whether each block has its share of them.
+        """
+        bounds, n = np.asarray(self.bounds), len(self)
+        before = ([int(first) * count // n for first in bounds] if spread else
+                  np.maximum(0, bounds - (n - count)))
+        lengths = np.diff(bounds)
+        cuts = lengths - np.diff(before)
+        ranges = [np.stack([np.arange(len(lengths)), *ends], axis=1)
+                  for ends in ((np.zeros_like(cuts), cuts), (cuts, lengths))]
+        return Selected(self, ranges[0][cuts > 0]), Selected(self, ranges[1][cuts < lengths])
+
+
 class Selected(Stream):
     """
     Some rows of another Stream.
@@ -163,6 +184,9 @@ class Selected(Stream):
     def __init__(self, of: Stream, ranges: NDArray[np.intp]) -> None:
         self.of, self.ranges, self.memory, self.keeps = of, ranges, of.memory, of.keeps
         self._bounds = np.concatenate([[0], np.cumsum(ranges[:, 2] - ranges[:, 1])])
+
+    def __repr__(self) -> str:
+        return f"{len(self):,} rows of {self.of!r}"
 
     @property
     def bounds(self) -> NDArray[np.intp]:
@@ -196,8 +220,12 @@ class Selected(Stream):
     def where(self, row: int) -> str:
         """Name a row as the other stream does."""
         block = int(np.searchsorted(self._bounds, row, "right")) - 1
-        which, first, _ = self.ranges[block]
-        return self.of.where_in(int(which), int(first) + row - int(self._bounds[block]))
+        return self.where_in(block, row - int(self._bounds[block]))
+
+    def where_in(self, block: int, row: int, of: str = "x") -> str:
+        """Name a row of a block as the other stream does."""
+        which, first, _ = map(int, self.ranges[block])
+        return self.of.where_in(which, first + row, of)
 
     def column(self, at: int) -> str:
         """Name a column as the other stream does."""
@@ -226,6 +254,9 @@ class Joined(Stream):
         self._bounds = np.concatenate([[0], *(
             start + stream.bounds[1:]
             for start, stream in zip(self.starts, streams, strict=False))])
+
+    def __repr__(self) -> str:
+        return described(self, f"{len(self.streams)} files")
 
     @property
     def bounds(self) -> NDArray[np.intp]:
@@ -260,6 +291,11 @@ class Joined(Stream):
         """Name a row as its stream does."""
         stream = int(np.searchsorted(self.starts, row, "right")) - 1
         return self.streams[stream].where(row - int(self.starts[stream]))
+
+    def where_in(self, block: int, row: int, of: str = "x") -> str:
+        """Name a row of a block as its stream does."""
+        stream, own = self.find(block)
+        return self.streams[stream].where_in(own, row, of)
 
     def column(self, at: int) -> str:
         """Name a column as the streams do."""
@@ -351,6 +387,11 @@ class Sequential:
         self.block, self.left = -1, ()
 
 
+def described(stream: Stream, of: str) -> str:
+    """Return a line with the size of a stream, of which nothing is read."""
+    return f"Stream of {of}: {len(stream):,} rows of {stream.width:,} columns, {stream.dtype}"
+
+
 def read(stream: Stream, block: int, first: int, last: int) -> tuple[Any, ...]:
     """Return x, y and weights of some rows of a block, in an array of their own."""
     x = np.empty((last - first, stream.width), stream.dtype)
@@ -376,6 +417,10 @@ def as_batch(given: Any, width: int | None, where: str) -> tuple[Any, Any, Any]:
         raise TypeError(f"a batch must be (x, y), or (x, y, weights), got a "
                         f"{type(given).__name__}{came} at {where}")
     x, y, weights = (*given, None)[:3]
+    if arrays.is_sparse(x):
+        raise TypeError(f"x of a batch must be dense, got a sparse {type(x).__name__} at {where}: "
+                        "a CSR matrix of memory-mapped arrays is trained on as it is, without a "
+                        "stream (docs/sparse.md)")
     x = as_rows(arrays.numbers(x, "x"), width, f" at {where}")
     y = y if isinstance(y, np.ndarray) else _array(y)
     weights = None if weights is None else arrays.numbers(weights, "weights")

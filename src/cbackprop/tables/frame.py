@@ -16,7 +16,7 @@ from . import cells
 from .table import Table
 
 
-def from_frame(frame: Any, source: str | None = None) -> Table:
+def from_frame(frame: Any, source: str | None = None, first: int = 0) -> Table:
     """
     Make a table of columns that are in memory.
 
@@ -28,6 +28,8 @@ def from_frame(frame: Any, source: str | None = None) -> Table:
         A mapping has a column for each name. An array may be structured.
     source : str, optional
         The table's name in messages; "the DataFrame" and the like by default.
+    first : int
+        The number that messages give to the first row.
 
     Returns
     -------
@@ -59,13 +61,27 @@ def from_frame(frame: Any, source: str | None = None) -> Table:
         twice = next(name for name in words if words.count(name) > 1)
         raise ValueError(f"{source or kind} must name each column differently, got {twice!r} "
                          f"{words.count(twice)} times")
-    table = Table({}, source or kind, named)
+    table = Table({}, source or kind, named, first=first)
     for name, column in zip(words, columns, strict=True):
         table.columns[name] = _typed(column, table, name)
     lengths = {len(column) for column in table.columns.values()}
     if len(lengths) != 1:
         raise ValueError(f"{table.source} must have columns of one length, "
                          f"got {sorted(lengths) or 'no column'}")
+    return table
+
+
+def with_target(
+    x: NDArray[Any], y: NDArray[Any] | None, source: str, first: int = 0
+) -> Table:
+    """Make a table of columns without names, and of the target that comes with them."""
+    table = from_frame(x, source, first)
+    if y is not None:
+        targets = y.reshape(len(y), -1).T
+        names = ["y"] if len(targets) == 1 else [f"y {at + 1}" for at in range(len(targets))]
+        table.columns |= from_frame(
+            dict(zip(names, targets, strict=True)), source, first).columns
+        table.target = tuple(names)
     return table
 
 

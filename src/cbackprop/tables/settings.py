@@ -132,25 +132,40 @@ class Settings:
         TypeError, ValueError, DivergenceError
             As `Network.SGD`.
         """
+        scale = self.target_scale(net, y if all_y is None else all_y)
+        if scale is not None:
+            y = scale.scaled(y)
+            if given.get("evaluation_data") is not None:
+                x_of, y_of = given["evaluation_data"]
+                given["evaluation_data"] = x_of, scale.scaled(y_of)
+        return self.train_scaled(net, (x, y), scale, **given)
+
+    def target_scale(self, net: Any, y: ArrayLike) -> TargetScale | None:
+        """Return the scale of targets, if they are standardised."""
+        if not self.scales_targets:
+            return None
+        scale = TargetScale.of(np.asarray(y, float))
+        if not net.biases[-1].flags.writeable:  # none that could have the mean
+            scale = replace(scale, mean=np.zeros_like(scale.mean))
+        return scale
+
+    def train_scaled(
+        self, net: Any, data: Any, scale: TargetScale | None, **given: Any
+    ) -> History:
+        """Train as `train` does, on data that has scaled targets, if there is a scale."""
         options = self.training()
         options["callbacks"] = [*options.pop("callbacks", []), *given.pop("callbacks", [])]
-        evaluation = given.pop("evaluation_data", None)
-        if evaluation is not None:
+        if given.get("evaluation_data") is not None:
             options.pop("validation_split", None)
         if net.history is None and self.kind in (metrics.NUMBERS, metrics.LABELS):
             # Two numbers, or labels of which each row happens to have one, look like classes.
             net.trained_on = metrics.Kind(self.kind, middle=layers.threshold(net.engine.cost))
-        if not self.scales_targets:
-            return net.SGD((x, y), **options, evaluation_data=evaluation, **given)
-        scale = TargetScale.of(np.asarray(y if all_y is None else all_y, float))
-        if not net.biases[-1].flags.writeable:  # none that could have the mean
-            scale = replace(scale, mean=np.zeros_like(scale.mean))
-        if evaluation is not None:
-            evaluation = evaluation[0], scale.scaled(evaluation[1])
+        if scale is None:
+            return net.SGD(data, **options, **given)
         if net.history is not None:  # a second training
             scale.leave(net)
         try:
-            return net.SGD((x, scale.scaled(y)), **options, evaluation_data=evaluation, **given)
+            return net.SGD(data, **options, **given)
         finally:
             scale.enter(net)
             net.engine.optimizer_state = None  # it is of gradients for standardised targets

@@ -30,6 +30,8 @@ class Table:
         The columns that the source itself separates from the others, such as y of an ``.npz``.
     notes : tuple of str
         Decisions made while the table was read, a line each.
+    first : int
+        The number that messages give to the first row.
 
     Examples
     --------
@@ -47,6 +49,7 @@ class Table:
     lines: Sequence[int] | NDArray[np.int64] | None = None
     target: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    first: int = 0
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -71,7 +74,8 @@ class Table:
         """
         where = self.source
         if row is not None:
-            where += f", row {row}" if self.lines is None else f", line {self.lines[row]}"
+            where += (f", row {self.first + row}" if self.lines is None
+                      else f", line {self.lines[row]}")
         if name is not None:
             numbered = not self.named and name.startswith("column ")
             where += f", {name}" if numbered else f", column {name!r}"

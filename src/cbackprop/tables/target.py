@@ -115,7 +115,7 @@ def choose(
         raise ValueError(f"{table.source} must have a column beside the target {names[0]!r}"
                          f"{' and the index' * bool(left_out)}, got none")
     for name in names:
-        _check_column(table, name)
+        check_column(table, name)
     of = _of_several(table, names, kind) if len(names) > 1 else _of_one(table, names[0], kind)
     kind, y, classes, kind_why = of
     return Target(tuple(names), kind, y, classes, f"target: {why}", kind_why, left_out)
@@ -266,7 +266,15 @@ def _are_too_many(classes: int, n: int) -> bool:
 # ---- of what kind ----
 
 
-def _check_column(table: Table, name: str) -> None:
+def check_column(table: Table, name: str) -> None:
+    """
+    See that a column can be a target.
+
+    Raises
+    ------
+    ValueError
+        If a row has no value, or they are dates.
+    """
     column = table.columns[name]
     if column.dtype.kind == "M":
         raise ValueError(f"{table.where(None, name)}: a target must be classes or numbers, "

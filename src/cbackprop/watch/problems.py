@@ -1,4 +1,4 @@
-"""What can be learned on the page: small problems, and the digits. Each is a row of PROBLEMS."""
+"""The problems that a page offers: small ones, and the digits. Each is a row of PROBLEMS."""
 
 from __future__ import annotations
 

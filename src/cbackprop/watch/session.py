@@ -398,11 +398,7 @@ class Session:
 
     def _functions(self) -> list[list[Any]]:
         """Return the activation of every neuron, layer by layer."""
-        found = []
-        for size, layer in zip(self.net.sizes[1:], self.net.engine.activations, strict=True):
-            runs = layer if isinstance(layer, list) else [(layer, size)]
-            found.append([function for function, count in runs for _ in range(count)])
-        return found
+        return layers.by_neuron(self.net.sizes, self.net.engine.activations)
 
     def add_frame(self, epoch: int) -> None:
         """Measure the network after an epoch, and keep its parameters."""

@@ -7,7 +7,8 @@
 # (c) Narrow outputs. A last layer with at most half as many neurons as a vector has lanes would
 #     leave the other lanes idle. Its lanes are examples instead: z, a, delta, y are (J, m), w is
 #     (J, K), and the products take other operands. Softmax and cosine are never narrow, because
-#     their sums run over neurons; nor are the user's functions in NumPy.
+#     their sums run over neurons; nor are the user's functions in NumPy. Nor is bfloat16, which has
+#     only the products of (a).
 
 cdef enum:
     SLICE = 512             # the most rows of a mini-batch at a time
@@ -90,6 +91,7 @@ cdef struct Pass:           # one thread's pass over a slice of a mini-batch
     real* zeros             # (the largest ld)
     stored* panel           # workspace for the packed panel of b
     stored* packed_a        # workspace for the packed micro-panels of a
+    StoredRows stored_a     # workspace for a, if a `stored` is not a real
     real* tile              # workspace for a tile of BP4's sums, for an optimizer
     real* sums              # an arena for gradients that must be complete before the step; else 0
     double* squares         # the squared norm of each block of `sums`
@@ -119,7 +121,8 @@ cdef bint is_narrow(const Layer* layer, int l, int last, CostKind cost) noexcept
     for k in range(layer.n_runs):
         if layer.runs[k].kind == SOFTMAX or layer.runs[k].kind == NUMPY_SIGMA:
             return False
-    return 0 < l == last and 2 * layer.J <= LANES and cost != COSINE and cost != NUMPY_COST
+    return (0 < l == last and 2 * layer.J <= LANES and cost != COSINE and cost != NUMPY_COST
+            and STORED_DEPTH == 1)
 
 
 cdef bint keeps_z(const Layer* layer) noexcept nogil:

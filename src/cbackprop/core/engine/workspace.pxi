@@ -94,8 +94,8 @@ cdef class Workspace:
                 memcpy(shared.layers, states, net.n_layers * sizeof(LayerState))
                 if self.has.threads > 1:
                     shared.own[net.n_layers - 1].delta_rows = delta_rows
-            shared.panel = <stored*>self.reserve(
-                base, max(<Py_ssize_t>SLICE * NR_VECTORS * LANES, widest) * sizeof(real))
+            shared.panel = <stored*>self.reserve(base, sizeof(stored) * max(
+                max(<Py_ssize_t>SLICE, most_depth()) * NR_VECTORS * LANES, widest))
             shared.tile = <real*>self.reserve(
                 base, WORD * TILE_VECTORS * LANES * sizeof(real))   # the largest of its uses
             shared.nonzeros = <Nonzeros*>self.reserve(
@@ -108,7 +108,12 @@ cdef class Workspace:
                 base, words_of(net.layers[0].K) * sizeof(int))
             shared.touched = <uint64_t*>self.reserve(
                 base, words_of(net.layers[0].K) * sizeof(uint64_t))
-            shared.packed_a = <stored*>self.reserve(base, (m * KC + LANES) * sizeof(stored))
+            shared.packed_a = <stored*>self.reserve(
+                base, (m * most_depth() + LANES) * sizeof(stored))
+            if STORED_DEPTH > 1:        # the largest that store_rows writes, with its padding
+                shared.stored_a.rows = <const stored**>self.reserve_rows(base, m)
+                shared.stored_a.numbers = <stored*>self.reserve(
+                    base, (m + 1) * (widest // 2 * sizeof(stored) + 3 * LINE_BYTES))
             shared.prefetcher.rows = <const char**>self.reserve(base, m * sizeof(char*))
             if base != NULL:
                 self.passes[t] = shared

@@ -57,9 +57,9 @@ cdef inline void listed_sum(
         acc[v] = splat(0)
     for at in range(x.first, last):
         fetch_row_of_w(w + columns[min(at + PREFETCH_NUMBERS, last - 1)] * ld, V)
-        x_k, w_k = splat(values[at]), w + columns[at] * ld
+        x_k, w_k = rounded(splat(values[at])), w + columns[at] * ld
         for v in range(V):
-            acc[v] = acc[v] + x_k * load(w_k + v * LANES)
+            acc[v] = acc[v] + x_k * rounded(load(w_k + v * LANES))
     for v in range(V):
         store(z + v * LANES, at_least(
             load(b + v * LANES) + splat(alpha) * acc[v], splat(lower_bound)))
@@ -113,10 +113,10 @@ cdef inline void add_listed(
     cdef Py_ssize_t at
     cdef int v
     for v in range(V):
-        d[v] = load(delta + v * LANES)
+        d[v] = rounded(load(delta + v * LANES))
     for at in range(first, last):
         fetch_row_of_w(w + columns[min(at + PREFETCH_NUMBERS, last - 1)] * ld, V)
-        x_k, w_k = splat(values[at]), w + columns[at] * ld
+        x_k, w_k = rounded(splat(values[at])), w + columns[at] * ld
         for v in range(V):
             store(w_k + v * LANES, load(w_k + v * LANES) + x_k * d[v])
 

@@ -4,8 +4,13 @@
 cdef enum:
     NR_VECTORS = 2          # the most vectors in a row of a panel of b
     KC = 256                # the most p in a block, so that a panel of b has at most 32 KB
+    KC_BFLOAT16 = 1024      # the same for bfloat16, where fewer blocks are worth more than the L1
     PREFETCH_C_FROM = 64    # the smallest depth that leaves time to prefetch a tile's part of c
     EPILOGUE_OPERANDS = 2   # the most further arrays that an epilogue reads
+
+
+cdef inline Py_ssize_t most_depth() noexcept nogil:
+    return KC if STORED_DEPTH == 1 else KC_BFLOAT16
 
 
 cdef enum Multipliers:
@@ -23,6 +28,11 @@ cdef struct Prefetcher:      # rows to fetch from memory while a product is comp
     Py_ssize_t row, at       # the next row and byte to fetch
 
 
+cdef struct StoredRows:      # (rows) pointers, MR more, and what they point to
+    const stored** rows
+    stored* numbers
+
+
 cdef struct Product:
     real* c                  # OUT (n_rows, columns)
     const real* initial      # IN  (n_rows, columns)
@@ -32,6 +42,7 @@ cdef struct Product:
     const real* b            # IN  (depth, columns); b_transposed: (columns, depth)
     stored* panel            # workspace to pack b: (KC, NR_VECTORS * LANES); epilogue: (depth, ...)
     stored* packed_a         # workspace to pack a: (n_rows, KC), and one vector more
+    StoredRows stored_a      # workspace to store a, if a `stored` is not a real
     Py_ssize_t n_rows, columns, depth
     Py_ssize_t n_rows_total  # n_rows of all threads together, which sets the order of sums
     Py_ssize_t ldc, ld_initial, ldb
@@ -46,10 +57,12 @@ cdef struct Product:
     const real* epilogue_operands[EPILOGUE_OPERANDS]    # arrays it reads, laid out as c; or NULL
 
 
+# One p is one `stored` from here on: with bfloat16, two terms of the sum.
+
 cdef struct Panel:           # a panel of b in one block of p, for all micro-panels of a
     real* c
     const real* initial
-    const real* const* rows
+    const stored* const* rows
     const stored* b
     Py_ssize_t p, depth
     Py_ssize_t ldc, ld_initial, ldb
@@ -70,9 +83,9 @@ cdef inline void microkernel(
     cdef vec acc[12][NR_VECTORS]
     cdef vec b_p[NR_VECTORS]
     cdef vec a_pr, alpha = splat(g.alpha)
-    cdef const real* row[12]
+    cdef const stored* row[12]
     cdef const stored* a_p = packed
-    cdef const real* const* rows = g.rows
+    cdef const stored* const* rows = g.rows
     cdef const stored* b = g.b
     cdef Py_ssize_t p, q, depth = g.depth, ldb = g.ldb, ldc = g.ldc, ld_initial = g.ld_initial
     cdef const real* initial = g.initial + first * ld_initial
@@ -100,16 +113,16 @@ cdef inline void microkernel(
             if kind == A_TRANSPOSED:
                 a_p = rows[g.p + p] + g.first + first
             for r in range(R):
-                a_pr = splat(row[r][p] if in_rows else a_p[r])
+                a_pr = splat_stored(row[r][p] if in_rows else a_p[r])
                 for v in range(V):
-                    acc[u % U * R + r][v] = acc[u % U * R + r][v] + a_pr * b_p[v]
+                    acc[u % U * R + r][v] = multiply_add(acc[u % U * R + r][v], a_pr, b_p[v])
             b += ldb
             if kind == A_PACKED:
                 a_p += R
     for p in range(depth // STEP * STEP, depth):
         for r in range(R):
             for v in range(V):
-                acc[r][v] = acc[r][v] + splat(row[r][p]) * load(b + v * LANES)
+                acc[r][v] = multiply_add(acc[r][v], splat_stored(row[r][p]), load(b + v * LANES))
         b += ldb
     for u in range(1, U):
         for r in range(R):
@@ -247,7 +260,7 @@ cdef void a_prefetched_2(
     all_micropanels(g, n_rows, packed, A_PREFETCHED, 2)
 
 
-ctypedef void (*Micropanels)(const Panel*, Py_ssize_t, const real*) noexcept nogil
+ctypedef void (*Micropanels)(const Panel*, Py_ssize_t, const stored*) noexcept nogil
 
 
 cdef Micropanels[4][2] micropanels_of = [
@@ -256,7 +269,8 @@ cdef Micropanels[4][2] micropanels_of = [
 
 
 cdef void micropanels_with_epilogue(
-    Panel* g, const Product* product, Micropanels micropanels, Py_ssize_t column, int V,
+    Panel* g, const Product* product, const stored* const* rows, Micropanels micropanels,
+    Py_ssize_t column, int V,
 ) noexcept nogil:
     # Call `micropanels` for one micro-panel at a time, so that its loop contains no call of the
     # epilogue. A call there made every product slower, [8, 16, 16, 1] by 3 %.
@@ -279,7 +293,7 @@ cdef void micropanels_with_epilogue(
                     prefetch(used[k] + at + r * product.ldc)
                     prefetch(used[k] + at + r * product.ldc + (V - 1) * LANES)
         g.b_rows_ahead = b_rows * (s + 1) // n_micropanels - b_rows * s // n_micropanels
-        g.first, g.rows = first, product.rows
+        g.first, g.rows = first, rows
         if not product.a_transposed:
             g.rows += first
         micropanels(g, R, NULL)

@@ -2,6 +2,8 @@
 #
 # Design
 # ------
+# What is multiplied is rounded as in the dense product, so that results do not depend on whether
+# zeros are skipped.
 # (a) Rows are processed in pairs over the union of their columns, so that each row of w is loaded
 #     once for two examples. Where only one of the two is nonzero, the other reads values[0], which
 #     is 0. Larger groups would need more columns: of 784, one image of a digit has 150, two have
@@ -66,10 +68,10 @@ cdef inline void sparse_sum(
             bits &= bits - 1
             for r in range(R):
                 has = x[r].bits[word] >> k & 1
-                x_k[r] = splat(values[at[r] & -has])
+                x_k[r] = rounded(splat(values[at[r] & -has]))
                 at[r] += has
             for v in range(V):
-                w_k = load(<const real*>(<const char*>w + k * bytes_) + v * LANES)
+                w_k = rounded(load(<const real*>(<const char*>w + k * bytes_) + v * LANES))
                 for r in range(R):
                     acc[r][v] = acc[r][v] + x_k[r] * w_k
         w += WORD * ld
@@ -143,13 +145,13 @@ cdef inline void add_sparse(
     for r in range(R):
         at[r] = cursor[r]
         for v in range(V):
-            d[r][v] = load(delta + r * ld_delta + v * LANES)
+            d[r][v] = rounded(load(delta + r * ld_delta + v * LANES))
     while bits:
         k = lowest_bit(bits)
         bits &= bits - 1
         for r in range(R):
             has = x[r].bits[word] >> k & 1
-            x_k[r] = splat(values[at[r] & -has])
+            x_k[r] = rounded(splat(values[at[r] & -has]))
             at[r] += has
         w_at = <real*>(<char*>w + k * bytes_)
         for v in range(V):
@@ -230,10 +232,10 @@ cdef inline void add_columns(
         while left:
             i = lowest_bit(left)
             left &= left - 1
-            x_k = splat(values[cursor[i]])
+            x_k = rounded(splat(values[cursor[i]]))
             cursor[i] += 1
             for v in range(V):
-                acc[v] = acc[v] + x_k * load(delta + i * ld_delta + v * LANES)
+                acc[v] = acc[v] + x_k * rounded(load(delta + i * ld_delta + v * LANES))
         for v in range(V):
             store(w + k * ld + v * LANES, acc[v])
 

@@ -1,8 +1,8 @@
 /* A vocabulary: operations of one or two instructions, under one set of names for every instruction
  * set and both real types. It has no loops and no algorithms.
  *
- * A build of the core defines CBP_DOUBLE for float64; the compiler's target flags select the
- * instruction set. Vectors are the vector extensions of GCC and clang, so `a * b + c` in typed
+ * A build of the core defines CBP_DOUBLE for float64, or CBP_BFLOAT16 for products of bfloat16; the
+ * compiler's target flags select the instruction set. Vectors are the vector extensions of GCC and clang, so `a * b + c` in typed
  * Cython is a single instruction.
  */
 #ifndef CBACKPROP_SIMD_H
@@ -64,9 +64,6 @@ typedef int32_t real_bits;
 
 #define VECTOR_OF(type) __attribute__((vector_size(LANES * sizeof(type))))
 #define UNALIGNED_VECTOR_OF(type) __attribute__((vector_size(LANES * sizeof(type)), aligned(1), may_alias))
-/* What packed operands of a product are stored as. Sums are reals. */
-typedef real stored;
-
 typedef real vec VECTOR_OF(real);
 typedef real_bits mask VECTOR_OF(real_bits);
 typedef int32_t vec_int32 VECTOR_OF(int32_t);
@@ -124,14 +121,20 @@ INLINE vec load_uint8(const uint8_t *p) {
 #define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #elif VEC_BYTES == 8 * REAL_BYTES
 #define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7
 #define LOWER 0, 8, 1, 9, 2, 10, 3, 11
 #define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15
 #elif VEC_BYTES == 4 * REAL_BYTES
 #define LANE_NUMBERS 0, 1, 2, 3
 #define LOWER 0, 4, 1, 5
 #define UPPER 2, 6, 3, 7
+#define EVEN 0, 2, 4, 6
+#define ODD 1, 3, 5, 7
 #else
 #define LANE_NUMBERS 0, 1
 #define LOWER 0, 2
@@ -312,6 +315,64 @@ INLINE vec newton_reciprocal(vec x) { return 1 / x; }
 INLINE vec reciprocal(vec x) { return 1 / x; }
 #else
 INLINE vec reciprocal(vec x) { return newton_reciprocal(x); }
+#endif
+
+/* ---- the numbers that a product multiplies. A `stored` is a real; or, with CBP_BFLOAT16, two numbers
+   that are neighbours in the sum, as bfloat16 in the 32 bits of a float, the first in the lower half.
+   Sums are reals. ---- */
+
+typedef real stored;
+#ifndef CBP_BFLOAT16
+#define STORED_DEPTH 1 /* how many terms of the sum one holds */
+INLINE vec splat_stored(stored x) { return splat(x); }
+INLINE vec along(vec first, vec second) { return (void)second, first; }
+INLINE vec across(vec first, vec second) { return (void)second, first; }
+INLINE vec rounded(vec x) { return x; }
+INLINE vec multiply_add(vec sum, vec a, vec b) { return sum + a * b; }
+#else
+#define STORED_DEPTH 2
+INLINE vec splat_stored(stored x) {
+    real_bits bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (vec)((mask){0} + bits); /* a subtraction, as in `splat`, would change what is no float */
+}
+
+/* The nearest bfloat16, or the even one of two, in the upper halves; the lower halves are arbitrary.
+ * Subnormals are 0, as the CPU's instructions round. */
+INLINE vec_uint32 round_upper(vec x) {
+    vec_uint32 bits = (vec_uint32)x, exponent = bits & 0x7f800000;
+    vec_uint32 nearest = bits + 0x7fff + (bits >> 16 & 1);
+    vec_uint32 is_nan = (vec_uint32)(x != x), is_subnormal = (vec_uint32)(exponent == 0);
+    nearest = (is_nan & (bits | 0x400000)) | (~is_nan & nearest);
+    return (is_subnormal & bits & 0x80000000) | (~is_subnormal & nearest);
+}
+INLINE vec rounded(vec x) { return (vec)(round_upper(x) & 0xffff0000); }
+
+#ifdef __AVX512BF16__
+/* Two vectors of a row: lane i has the numbers 2 i and 2 i + 1. */
+INLINE vec along(vec first, vec second) { return (vec)_mm512_cvtne2ps_pbh(second, first); }
+/* Vectors of two rows: lane i has number i of each. */
+INLINE vec across(vec first, vec second) {
+    typedef uint16_t halves __attribute__((vector_size(VEC_BYTES)));
+    const halves perfect_shuffle = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
+                                    8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return (vec)_mm512_permutexvar_epi16((__m512i)perfect_shuffle, (__m512i)along(first, second));
+}
+INLINE vec multiply_add(vec sum, vec a, vec b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
+#else
+INLINE vec across(vec first, vec second) {
+    return (vec)((round_upper(first) >> 16) | (round_upper(second) & 0xffff0000));
+}
+INLINE vec along(vec first, vec second) { return across(SHUFFLE(first, second, EVEN), SHUFFLE(first, second, ODD)); }
+INLINE vec lower_half_of(vec x) { return (vec)((vec_uint32)x << 16); }
+INLINE vec upper_half_of(vec x) { return (vec)((vec_uint32)x & 0xffff0000); }
+/* The order of the instruction, which adds the second product first. A product of two bfloat16 is
+ * exact in float32, so that this is the same with and without a fused multiply-add. */
+INLINE vec multiply_add(vec sum, vec a, vec b) {
+    sum = sum + upper_half_of(a) * upper_half_of(b);
+    return sum + lower_half_of(a) * lower_half_of(b);
+}
+#endif
 #endif
 
 /* ---- subnormals: between these two calls they count as 0, because each costs 100 cycles or more.

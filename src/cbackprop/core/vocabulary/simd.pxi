@@ -1,6 +1,6 @@
-# simd.h for Cython. `real` is float or double, `stored` the type of a product's packed operands,
-# `vec` a vector of reals. Cython treats all as double, so a Python float keeps its precision; the C
-# compiler knows their size and arithmetic.
+# simd.h for Cython. `real` is float or double, `stored` what a product keeps of the numbers that it
+# multiplies, `vec` a vector of either. Cython treats all as double, so a Python float keeps its
+# precision; the C compiler knows their size and arithmetic.
 
 cdef extern from "simd.h":
     ctypedef double real
@@ -8,7 +8,7 @@ cdef extern from "simd.h":
     ctypedef double vec
     ctypedef int mask
     ctypedef unsigned int vec_uint32
-    const int REAL_BYTES, LANES, MR
+    const int REAL_BYTES, LANES, MR, STORED_DEPTH
     const real SMALLEST, LARGEST, MAX_SQUARABLE, SILU_TAIL, GELU_TAIL
     const real LN_SMALLEST, LN_LARGEST_POWER, ROUND_TO_INT
     vec splat(real x) noexcept nogil
@@ -41,6 +41,11 @@ cdef extern from "simd.h":
     vec exponent_of(vec x) noexcept nogil
     vec mantissa_of(vec x) noexcept nogil
     vec reciprocal(vec x) noexcept nogil
+    vec splat_stored(stored x) noexcept nogil
+    vec along(vec first, vec second) noexcept nogil
+    vec across(vec first, vec second) noexcept nogil
+    vec rounded(vec x) noexcept nogil
+    vec multiply_add(vec sum, vec a, vec b) noexcept nogil
     vec newton_reciprocal(vec x) noexcept nogil
     uint64_t flush_subnormals() noexcept nogil
     void restore_subnormals(uint64_t before) noexcept nogil

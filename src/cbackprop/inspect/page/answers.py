@@ -23,7 +23,7 @@ from cbackprop.inspect.explain import explain
 from cbackprop.inspect.gradient_check import quotient
 from cbackprop.inspect.paths import paths
 from cbackprop.inspect.saturation import saturation
-from cbackprop.layers import described
+from cbackprop.layers import by_neuron, described
 from cbackprop.network import Network
 
 MOST = 10  # neurons of a layer that are drawn, and terms of a sum that are written
@@ -154,11 +154,8 @@ def side(inputs: int) -> int | None:
 def activations(net: Any) -> list[list[str]]:
     """Return the activation of every neuron, layer by layer from the first of weights."""
     own = _arguments.network(net)
-    found = []
-    for size, layer in zip(own.sizes[1:], own.engine.activations, strict=True):
-        runs = layer if isinstance(layer, list) else [(layer, size)]
-        found.append([described(function) for function, count in runs for _ in range(count)])
-    return found
+    return [list(map(described, neurons))
+            for neurons in by_neuron(own.sizes, own.engine.activations)]
 
 
 # ---- equations ----

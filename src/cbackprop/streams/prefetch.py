@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """
     Iterates over what a generator yields. One thread runs it, one item ahead.
 
@@ -24,10 +24,10 @@ class Ahead(Generic[T]):
 
     Examples
     --------
-    >>> ahead = Ahead((n * n for n in range(4)), threading.Event())
-    >>> list(ahead)
+    >>> squares = Prefetcher((n * n for n in range(4)), threading.Event())
+    >>> list(squares)
     [0, 1, 4, 9]
-    >>> ahead.close()
+    >>> squares.close()
     """
 
     def __init__(self, items: Generator[T, None, None], stop: threading.Event) -> None:

@@ -68,7 +68,7 @@ def watch(comm: Any) -> None:
         each.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         _own.append(each)
     threading.Thread(target=_watch, args=(comm.rank, ends, names), daemon=True,
-                     name="cbackprop-lifeline").start()
+                     name="cbackprop-failure-detector").start()
 
 
 def leave(word: bytes = LEAVES) -> None:

@@ -1,0 +1,1 @@
+from cbackprop.core.builds._baseline_float32 import *
