@@ -573,6 +573,13 @@ def test_bad_batches_are_refused(given, said):
         network().SGD(streams.batches(given), 1, 1, 0.1)
 
 
+@pytest.mark.parametrize("target", ["a", True, [0, 1], 1.5])
+def test_a_target_that_is_no_index(target, tmp_path):
+    np.save(tmp_path / "all.npy", np.ones((3, 4)))
+    with one_line(TypeError, f"^target must be the index of a .* got {re.escape(repr(target))}$"):
+        streams.open(tmp_path / "all.npy", target=target)
+
+
 def test_sparse_batches_are_told_of_memory_mapped_ones():
     sparse = pytest.importorskip("scipy.sparse")
     with one_line(TypeError, "dense, got a sparse csr_matrix at row 0 of .*: a CSR .*map"):
