@@ -573,6 +573,16 @@ def test_bad_batches_are_refused(given, said):
         network().SGD(streams.batches(given), 1, 1, 0.1)
 
 
+def test_numbers_of_another_byte_order_keep_their_size(tmp_path):
+    x, y, w = arrays("float32")
+    stream = npy(tmp_path, x.astype(">f4"), y, w, memory="20KB")
+    assert stream.dtype == np.float32
+    net, twin = network(), network()
+    net.SGD(stream, 1, 10, 0.5, shuffle=False)
+    twin.SGD((x, y), 1, 10, 0.5, sample_weight=w, shuffle=False)
+    assert same(net, twin)
+
+
 @pytest.mark.parametrize("target", ["a", True, [0, 1], 1.5])
 def test_a_target_that_is_no_index(target, tmp_path):
     np.save(tmp_path / "all.npy", np.ones((3, 4)))
