@@ -4,6 +4,7 @@ What setup.py asks of the compiler and of Cython: its table of extension modules
 Flags are clang's and GCC's; on Windows clang-cl stands in for Microsoft's compiler, and takes them.
 """
 
+import multiprocessing
 import os
 import re
 import runpy
@@ -145,7 +146,9 @@ class BuildExt(build_ext):
         if not note.is_file() or note.read_text() != settings:
             for c in Path("src").rglob("*.c"):
                 c.unlink()
+        forks = multiprocessing.get_start_method() == "fork"  # others would run setup.py again
         cythonize([e for e in self.extensions if is_stale(e)], force=True,
+                  nthreads=self.parallel if forks else 0,
                   compiler_directives=self.directives, shared_utility_qualified_name=self.shared)
         note.parent.mkdir(exist_ok=True)
         note.write_text(settings)

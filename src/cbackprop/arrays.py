@@ -168,6 +168,7 @@ def rows(x: ArrayLike, width: int, name: str = "x") -> NDArray[Any]:
 
 def row_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type in which the core takes rows of this one."""
+    dtype = dtype.newbyteorder("=")
     if dtype in ROW_TYPES:
         return dtype
     return np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)

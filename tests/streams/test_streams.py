@@ -573,6 +573,23 @@ def test_bad_batches_are_refused(given, said):
         network().SGD(streams.batches(given), 1, 1, 0.1)
 
 
+def test_numbers_of_another_byte_order_keep_their_size(tmp_path):
+    x, y, w = arrays("float32")
+    stream = npy(tmp_path, x.astype(">f4"), y, w, memory="20KB")
+    assert stream.dtype == np.float32
+    net, twin = network(), network()
+    net.SGD(stream, 1, 10, 0.5, shuffle=False)
+    twin.SGD((x, y), 1, 10, 0.5, sample_weight=w, shuffle=False)
+    assert same(net, twin)
+
+
+@pytest.mark.parametrize("target", ["a", True, [0, 1], 1.5])
+def test_a_target_that_is_no_index(target, tmp_path):
+    np.save(tmp_path / "all.npy", np.ones((3, 4)))
+    with one_line(TypeError, f"^target must be the index of a .* got {re.escape(repr(target))}$"):
+        streams.open(tmp_path / "all.npy", target=target)
+
+
 def test_sparse_batches_are_told_of_memory_mapped_ones():
     sparse = pytest.importorskip("scipy.sparse")
     with one_line(TypeError, "dense, got a sparse csr_matrix at row 0 of .*: a CSR .*map"):

@@ -408,7 +408,7 @@ def test_an_earlier_epoch_is_looked_at_while_it_trains(page, session, monkeypatc
     expect(count).to_have_text(re.compile("^([2-9]|[1-9][0-9]+) of"))
     epoch = page.get_by_label("Look at epoch")
     epoch.press("Home")
-    expect(count).to_have_text(re.compile(r"^0 of [0-9]{2}"))
+    expect(count).to_have_text(re.compile(r"^0 of [0-9]{3}"))
     button(page, "Stop").click()
     expect(button(page, "Train")).to_be_visible()
     expect(count).to_have_text(re.compile("^0 of"))

@@ -71,7 +71,7 @@ class Matrices(FileStream):
         self.target = None
         if y is None:
             rule = "target must be the index of a column, or y must name the targets"
-            if asked.target is None or isinstance(asked.target, (bool, str)):
+            if not isinstance(asked.target, (int, np.integer)) or isinstance(asked.target, bool):
                 raise TypeError(f"{rule}, got {_check.shown(asked.target)}")
             if not -columns <= asked.target < columns or columns < 2:
                 raise ValueError(f"{rule} of {x.name}, which has {columns}, got {asked.target}")

@@ -99,7 +99,8 @@ cdef inline void begin_product(LayerProduct* product, const Pass* p) noexcept no
     cdef Product* dense = &product.dense
     cdef int k
     dense.alpha, dense.panel, dense.packed_a = 1, p.panel, p.packed_a
-    dense.stored_a = p.stored_a
+    if STORED_DEPTH > 1:
+        dense.stored_a = p.stored_a
     dense.relu_mask, dense.prefetcher, dense.epilogue = NULL, NULL, NULL
     dense.a_transposed, dense.b_transposed, dense.streams = False, False, False
     for k in range(EPILOGUE_OPERANDS):

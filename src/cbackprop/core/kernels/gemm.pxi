@@ -69,7 +69,7 @@ cdef inline void all_panels(const Product* product, const bint with_epilogue) no
         g.p = depth * block // n_blocks
         g.depth = depth * (block + 1) // n_blocks - g.p
         p = g.p * STORED_DEPTH
-        terms = min(g.depth * STORED_DEPTH, product.depth - p)
+        terms = g.depth if STORED_DEPTH == 1 else min(g.depth * STORED_DEPTH, product.depth - p)
         if kind == A_PACKED:
             pack_micropanels(product.packed_a, rows, product.n_rows, g.p, g.depth)
         for k in range(n_panels):

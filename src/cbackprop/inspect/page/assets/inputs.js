@@ -26,9 +26,11 @@ export class Inputs {
       type: "number", min: 1, max: state.rows, value: 1,
       on: { change: () => this.pick(Number(this.row.value) - 1) },
     });
-    controls.push(labelled(`Example, 1 to ${state.rows.toLocaleString("en")}`, this.row));
-    controls.push(el("div", { class: "field" }, el("div", { class: "bar" },
-      button("Previous", () => this.pick(this.at - 1)), button("Next example", () => this.pick(this.at + 1)))));
+    if (state.rows > 1) {
+      controls.push(labelled(`Example, 1 to ${state.rows.toLocaleString("en")}`, this.row));
+      controls.push(el("div", { class: "field" }, el("div", { class: "bar" },
+        button("Previous", () => this.pick(this.at - 1)), button("Next example", () => this.pick(this.at + 1)))));
+    }
     if (live && state.side) {
       this.target = choice((state.classes ?? []).map((name, at) => [at, name]), 0, (value) => {
         this.label = Number(value);
