@@ -86,7 +86,6 @@ NAMES = {
     },
     "cbackprop.plot.epochs": {"saturation": "cbackprop.plot.saturation.saturation"},
     "cbackprop.plot.inside": {
-        "FEW": "cbackprop.plot.flow.MAX_NUMBERED",
         "MOST_TICKS": "cbackprop.plot.weights.MAX_TICKS",
         "SHOWN": "cbackprop.plot.weights.SCALE_QUANTILE",
         "flow": "cbackprop.plot.flow.flow",

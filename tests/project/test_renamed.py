@@ -30,6 +30,8 @@ WITHOUT_SUCCESSOR = {
     "cbackprop.datasets.readers": {"LABEL_NAMES"}, "cbackprop.history": {"smaller_is_better"},
     "cbackprop.functions": {"plain"},
     "cbackprop.plot.canvas": {"INK"},  # the style in use decides
+    "cbackprop.plot.inside": {"FEW"},  # the room in a picture decides
+    "cbackprop.plot.mistakes": {"MOST_COUNTED"},
 }
 
 
