@@ -113,6 +113,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(requires=["wheel"])
+def slow(session: nox.Session) -> None:
+    """The tests that take long, with all that they compare with: CI alone runs this."""
+    session.install(f"{wheel_of(session)}[test,bench,neighbours]", *CONSTRAINTS)
+    session.run("pytest", "-q", *AT_ONCE, "-m", "slow", "tests")
+
+
+@nox.session(requires=["wheel"])
 def ray(session: nox.Session) -> None:
     """Sweeps and fits in Ray's workers. Ray is 70 MB and slow to start: CI alone runs this."""
     session.install(f"{wheel_of(session)}[test,ray]")

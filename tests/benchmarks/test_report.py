@@ -352,7 +352,8 @@ def test_the_page_has_the_markers_and_the_figures(report):
 # ---- figures ----
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [  # peers take 20 s; nox -s docs draws them, too
+    pytest.param(kind, marks=[pytest.mark.slow] * (kind == "peers")) for kind in KINDS])
 def test_report_on_a_file(report, tmp_path, places, kind, monkeypatch):
     pytest.importorskip("matplotlib", reason="figures need the extra bench")
     monkeypatch.setattr(report, "KEPT", tmp_path / "results")
@@ -418,6 +419,7 @@ def test_without_matplotlib_the_extra_is_named(report, monkeypatch):
         report.figures.epochs(made_up())
 
 
+@pytest.mark.slow
 def test_tiny_runs_into_a_temporary_folder(report, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib", reason="figures need the extra bench")
     monkeypatch.setattr(report, "KEPT", tmp_path)

@@ -763,6 +763,7 @@ def test_errors_of_zero_are_counted():
 # ---- docs/pictures.md ----
 
 
+@pytest.mark.slow  # nox -s docs draws them, too
 @pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests")
 def test_the_page_and_its_pictures(tmp_path, monkeypatch):
     monkeypatch.delenv("CBACKPROP_DATA", raising=False)
