@@ -114,7 +114,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(requires=["wheel"])
 def slow(session: nox.Session) -> None:
-    """The tests that take long, with all that they compare with: CI alone runs this."""
+    """Run the tests that take long, with all that they compare with. CI alone does."""
     session.install(f"{wheel_of(session)}[test,bench,neighbours]", *CONSTRAINTS)
     session.run("pytest", "-q", *AT_ONCE, "-m", "slow", "tests")
 
