@@ -248,7 +248,7 @@ export class Drawing {
     const reached = layer.layer <= this.stage.forward;
     const back = layer.layer > 1 && layer.layer >= this.stage.backward;
     const chosen = this.isSelected(layer.layer, j);
-    const size = (RADIUS - 3) * Math.sqrt(Math.min(1, Math.abs(a ?? 0) / (layer.most_a || 1)));
+    const size = (RADIUS - 3) * Math.sqrt(Math.abs(a ?? 0) / Math.max(1, layer.most_a));
     const classes = ["neuron", a < 0 ? "minus" : "plus", reached ? "" : "unreached",
       this.isLit(layer.layer, j) ? "lit" : "", chosen ? "chosen" : ""].join(" ");
     const last = at === this.layers.length - 1;
