@@ -103,8 +103,6 @@ cdef int train_group(LaneTask* task, LanePass* p, Py_ssize_t group) except -1 no
             if not finite[k] and lane(active, k) > 0:
                 (<real*>&active)[k] = 0
                 optimizer.steps[k], optimizer.skipped_rows[k] = steps_before[k], skipped_before[k]
-            if lane(active, k) == 0:
-                steps_before[k] = 0
         for k in range(LANES):
             at = network_of(task, group, k)
             if task.active[at] and lane(active, k) > 0:
