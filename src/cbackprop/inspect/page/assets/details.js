@@ -141,12 +141,13 @@ export class Details {
     this.slider.value = this.dz; // within its ends
     this.dz = Number(this.slider.value);
     const at = this.dz + (found.dz.length - 1) / 2;
-    const [dz, measured, predicted] = [found.dz[at], found.measured[at], found.predicted[at]];
+    const straight = found.dz.map((x) => ({ x, y: found.delta * x }));
+    const [{ x: dz, y: predicted }, measured] = [straight[at], found.measured[at]];
     this.slider.setAttribute("aria-valuetext", `dz = ${show(dz)}, the cost changes by ${show(measured)}`);
     curves(this.picture,
       `The change of the cost over dz, and the line delta dz. At dz = ${show(dz)}: measured ${show(measured)}, delta dz ${show(predicted)}.`,
       [{ name: "measured", points: found.dz.map((x, i) => ({ x, y: found.measured[i] })) },
-        { name: "predicted", points: found.dz.map((x, i) => ({ x, y: found.predicted[i] })) }],
+        { name: "predicted", points: straight }],
       { xName: "dz", yName: "change of C", zero: true,
         marks: [{ x: dz, y: predicted, name: "predicted" }, { x: dz, y: measured, name: "measured" }] });
     this.numbers.replaceChildren(...pair("dz", show(dz)), ...pair("● C(z + dz) − C(z), measured", show(measured, 5)),
