@@ -201,6 +201,8 @@ def test_forwards_and_backwards_step_by_step(page, session):
         "update3", "update2"]
     chips.nth(6).click()
     expect(page.locator("#steps h3")).to_have_text("BP2: the error of layer 2")
+    bracket = page.locator("#steps .prose", has_text="The bracket is")
+    expect(bracket.locator("math mfrac")).to_have_text("∂C∂ajl")  # set as the other formulas
     page.locator(".step").nth(2).click()
     assert slider.get_attribute("aria-valuetext").startswith("δ^2_1 = ")
 

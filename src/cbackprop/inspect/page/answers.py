@@ -167,7 +167,8 @@ def _section(section: Section, most: int) -> dict[str, Any]:
     return {
         "title": section.title,
         "formula": None if section.formulas is None else mathml(section.formulas[1]),
-        "prose": section.prose, "steps": [_step(each, most) for each in section.steps],
+        "prose": [_equations.with_formulas(each, mathml) for each in section.prose],
+        "steps": [_step(each, most) for each in section.steps],
         "products": [{"formula": mathml(formula),
                       "operands": mathml(LATEX.product(operands))}
                      for (_, formula), operands in section.products]}

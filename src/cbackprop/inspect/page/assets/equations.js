@@ -34,9 +34,10 @@ function spoken(node) {
   }
 }
 
-export function prose(text) {
-  return el("p", { class: "prose" }, text.split("`").map((part, at) =>
-    at % 2 ? el("code", { text: part }) : part));
+// Words, with formulas between dollars and code between backquotes.
+function prose(text) {
+  const words = (part) => part.split("`").map((each, at) => (at % 2 ? el("code", { text: each }) : each));
+  return el("p", { class: "prose" }, text.split("$").map((part, at) => (at % 2 ? el("span", { html: part }) : words(part))).flat());
 }
 
 // The name of a section's button, and which way the section goes.
