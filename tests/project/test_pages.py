@@ -34,6 +34,9 @@ def test_the_code_of_a_page(page, tmp_path, monkeypatch, request):
         monkeypatch.setenv("CBACKPROP_DATA", str(request.getfixturevalue("mnist_folder")))
     else:
         monkeypatch.delenv("CBACKPROP_DATA", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "runs").as_uri())  # files, no database
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.chdir(tmp_path)
     if "import keras" in text:  # in a process of its own: Keras keeps its backend, imports JAX
         run = subprocess.run([sys.executable, str(ROOT / "tools" / "run_pages.py"), str(page)],
