@@ -375,7 +375,7 @@ def test_sparse_fit_and_one_row_print_what_they_keep():
 def test_ensembles_compares_all_contestants():
     done, results = tiny("ensembles.py")
     (one,) = results["works"].values()
-    assert one["work"] == 2 * 3 * 8 * (3 * 9 - 6)
+    assert one["flops"] == 2 * 3 * 8 * (3 * 9 - 6)
     times = {name: timing["best"] for name, timing in one["seconds"].items()}
     others = [value for name, value in times.items() if not name.startswith("lanes")]
     (bound,) = results["bounds"]
