@@ -16,7 +16,7 @@ from cbackprop.plot import _axes
 from cbackprop.sources import ArrayExamples, Examples, RowSource, StreamedExamples
 
 MOST_NAMED = 25  # classes
-ROOM = 0.7  # of the size of a figure of its own: where there is less, letters are smaller
+SHARE = 0.7  # of the size of a figure of its own: where there is less, letters are smaller
 LEAST_IMAGE = 24  # points
 SMALL = 0.83  # of the usual size: the letters of captions
 LINES = 4.2  # of a caption, with the space above the next image
@@ -97,7 +97,7 @@ def confusion(
     worst = wrong[np.argsort(-output[wrong], kind="stable")[:mistakes]]
     captions = [f"x[{i}]: {names[actual[i]]}\nseen as {names[seen[i]]}\n{output[i]:.3f}"
                 for i in worst]
-    with _axes.letters(ax, *(ROOM * each for each in _size(captions, names))):
+    with _axes.letters(ax, *(SHARE * each for each in _size(captions, names))):
         matrix, spots = _places(ax, captions, names, fewer=fewer)
         _draw_counts(matrix, counts, names)
         if spots:

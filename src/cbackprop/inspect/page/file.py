@@ -27,7 +27,7 @@ from cbackprop.inspect.page.document import document
 from cbackprop.network import Network
 
 MOST_EXAMPLES = 20
-MOST = 8  # neurons of a layer that are drawn, if all fits
+DRAWN = 8  # neurons of a layer that are drawn, if all fits
 MAX_BYTES = 300_000
 MERGED = 2  # times as many epochs may fit as their size alone says: merged, they are smaller
 
@@ -65,7 +65,7 @@ def stored(
         The progress by epoch; by default that of these examples.
     """
     eta = _check.number("eta", eta, 0)
-    drawn = MOST if most is None else _check.integer("most", most, 2)
+    drawn = DRAWN if most is None else _check.integer("most", most, 2)
     epochs = list(networks)
     last, rows, targets = _arguments.copy_and_examples(networks[epochs[-1]], x, y)
     if len(rows) > MOST_EXAMPLES:
