@@ -236,6 +236,9 @@ def test_fewer_neurons_are_drawn_to_keep_the_file_small(monkeypatch):
         layers = pick(unpacked(written)["answers"]["example"], 0)["layers"]
         assert least <= len(layers[0]["drawn"]) == len(layers[2]["drawn"]) <= largest
         assert (written.tell() <= 95_000) == (most is None)
+        asked = io.BytesIO()
+        inspect.page(net, np.eye(20)[5], y, asked, most=len(layers[0]["drawn"]))
+        assert asked.getvalue() == written.getvalue()
 
 
 @pytest.mark.slow

@@ -76,6 +76,7 @@ def stored(
     described = answers.description(_arguments.network(networks[epochs[-1]]), rows, targets)
     around = rows if around is None else around
     answered: dict[int, _Answered] = {}
+    known: dict[int, list[dict[str, Answer]]] = {}  # answered when more neurons were drawn
 
     def written(count: int) -> tuple[str, float]:
         """Return the document with so many epochs, and how many times too large its answers are."""
@@ -83,7 +84,8 @@ def stored(
         for epoch in chosen:
             if epoch not in answered:
                 net = _arguments.numbers_alone(networks[epoch])
-                answered[epoch] = _answered(net, epoch, rows, targets, around, eta, drawn)
+                answered[epoch] = _answered(net, epoch, rows, targets, around, eta, drawn,
+                                            known.get(epoch, [{}] * len(rows)))
         found = _packed([answered[epoch] for epoch in chosen])
         progress = [frames[epoch] if frames else answered[epoch].progress for epoch in chosen]
         told = {"state": described | dict(state or {}) | {"eta": eta, "frames": progress},
@@ -96,6 +98,7 @@ def stored(
     smallest, times = written(least)
     while times > 1 and most is None and drawn > 2:
         drawn = max(2, min(drawn - 1, int(drawn / times**0.5)))  # weights are as many as squares
+        known = {epoch: each.rows for epoch, each in answered.items()}
         answered.clear()
         smallest, times = written(least)
     count = min(len(epochs), int(MERGED * least / times))
@@ -109,19 +112,22 @@ def stored(
 
 def _answered(
     net: Network, epoch: int, x: NDArray[Any], y: NDArray[Any], around: ArrayLike, eta: float,
-    most: int,
+    most: int, known: Sequence[dict[str, Answer]],
 ) -> _Answered:
-    """Return every answer about a network of numbers alone."""
+    """Return every answer about a network of numbers alone; what is known is not asked again."""
     told = []
-    for x_row, y_row in zip(x, y, strict=True):
+    for x_row, y_row, of_row in zip(x, y, known, strict=True):
         shown = answers.example(net, x_row, y_row, eta=eta, most=most)
         found = {"example": shown}
         for before, layer in zip(shown["layers"], shown["layers"][1:], strict=False):
             at = layer["layer"]
             for j in layer["drawn"]:
-                found[f"demon {at} {j}"] = answers.demon(net, x_row, y_row, at, j)
+                question = f"demon {at} {j}"
+                found[question] = of_row.get(question) or answers.demon(net, x_row, y_row, at, j)
                 for k in before["drawn"]:
-                    found[f"edge {at} {j} {k}"] = answers.edge(net, x_row, y_row, at, j, k)
+                    question = f"edge {at} {j} {k}"
+                    found[question] = of_row.get(question) or answers.edge(
+                        net, x_row, y_row, at, j, k)
         if answers.side(net.sizes[0]):
             found["pixels"] = answers.pixels(net, x_row, y_row)
         told.append(found)
