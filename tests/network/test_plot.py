@@ -110,8 +110,8 @@ def test_axes_of_the_caller(draw, pyplot):
 
 @pytest.mark.parametrize("size", [(4, 3), (6.4, 4.8)], ids=["small", "matplotlib's"])
 @pytest.mark.parametrize("name", [
-    "confusion", "flow", "gradient_check", "learning_curves of many epochs", "network of a trace",
-    "saturation of many"])
+    "confusion", "flow", "flow of little", "gradient_check", "learning_curves of many epochs",
+    "network of a trace", "saturation of many", "weights of 256"])
 def test_labels_in_a_figure_of_this_size(name, size, pyplot):
     figure, ax = pyplot.subplots(figsize=size, layout="constrained")
     EVERY[name](ax=ax)
@@ -509,6 +509,13 @@ def test_the_gradient_of_flow_has_the_scale_of_inputs():
 
 def words(trace, **arguments):
     return plot.flow(trace, **arguments)[3, 0].texts[0].get_text().splitlines()
+
+
+def test_a_single_neuron_has_the_number_0():
+    panels = plot.flow(TRACES[3, 1])
+    figure_of(panels).draw_without_rendering()
+    for panel in panels[:, 1]:
+        assert [label.get_text() for label in panel.get_yticklabels()] == ["0"]
 
 
 def test_words_of_flow():

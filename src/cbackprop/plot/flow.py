@@ -14,6 +14,7 @@ from cbackprop.plot import _axes
 
 ROWS = ("w", "z", "a", "delta", "nabla_w")
 NUMBER = 12  # points of height that the number of a neuron takes
+FIGURES, DIGITS = 6, 4  # letters across that a number takes, and one of a neuron
 WORD = 60  # points of height from which an axis has a name
 ROOM = (1.6, 4.5)  # of a column; where there is less, letters are smaller
 
@@ -26,7 +27,8 @@ def flow(
 
     The first three rows are read from left to right, as (25) goes, and the last two from right to
     left, as BP2 does. w and its gradient are images: a row is a neuron, a column is an input. Zero
-    has the middle colour, and the darkest is the most negative.
+    has the middle colour, and the darkest is the most negative; the number above at the right,
+    if there is room for it, is where the colours end.
 
     Parameters
     ----------
@@ -108,15 +110,25 @@ def flow(
 
 def _image(ax: Any, values: NDArray[Any]) -> None:
     """Draw a matrix (neurons, inputs), with a scale that is the same for both signs."""
-    from matplotlib.ticker import MaxNLocator
-
     limit = float(np.abs(values).max()) or 1.0
     ax.imshow(values, cmap=_axes.SIGNED_COLORMAP, vmin=-limit, vmax=limit, aspect="auto",
               interpolation="nearest")
-    ax.set_title(f"\N{PLUS-MINUS SIGN}{limit:.2g}", loc="right", fontsize="medium")
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    ax.yaxis.set_major_locator(MaxNLocator(
-        max(1, min(5, int(_axes.points(ax)[1] / NUMBER) - 2)), integer=True))
+    width, height = _axes.points(ax)
+    name, scale = ax.get_title(loc="left"), f"\N{PLUS-MINUS SIGN}{limit:.2g}"
+    if width >= _axes.letter() * (1.2 * len(name) + len(scale) + 1):
+        ax.set_title(scale, loc="right", fontsize="medium")
+    _number(ax.xaxis, values.shape[1], width / (DIGITS * _axes.letter()), 5)
+    _number(ax.yaxis, len(values), height / NUMBER, 5)
+
+
+def _number(axis: Any, neurons: int, room: float, most: int) -> None:
+    """Write the numbers of all neurons, or a few round ones if there is no room for all."""
+    from matplotlib.ticker import MaxNLocator
+
+    if neurons <= min(room, most):
+        axis.set_ticks(range(neurons))
+    else:
+        axis.set_major_locator(MaxNLocator(max(1, min(most, int(room) - 2)), integer=True))
 
 
 def _about(trace: Trace, i: int) -> str:
@@ -142,18 +154,16 @@ def _bars(ax: Any, values: NDArray[Any], signed: bool = False) -> None:
     heights[::2] = values
     ax.stairs(heights, edges, orientation="horizontal", fill=True, color=_axes.ink(), alpha=0.7)
     ax.set_ylim(len(values) - 0.4, -0.6)
-    numbered = int(_axes.points(ax)[1] / NUMBER)
-    if len(values) <= numbered:
-        ax.set_yticks(neurons)
-    else:  # a few round numbers
-        ax.yaxis.set_major_locator(MaxNLocator(max(1, numbered - 2), integer=True))
+    room = _axes.points(ax)[1] / NUMBER
+    _number(ax.yaxis, len(values), room, int(room))
     if signed:
         end = _one_digit(float(abs(values).max()))
         ax.set_xlim(-end, end)
         ax.set_xticks([-end, 0, end], ["\N{MINUS SIGN}" + f"{end:g}", "0", f"{end:g}"])
         ax.axvline(0, color=_axes.ink(), linewidth=0.8)
     else:
-        ax.xaxis.set_major_locator(MaxNLocator(3))
+        across = int(_axes.points(ax)[0] / (FIGURES * _axes.letter()))
+        ax.xaxis.set_major_locator(MaxNLocator(max(1, min(3, across))))
 
 
 def _one_digit(value: float) -> float:
