@@ -127,4 +127,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] in (["-h"], ["--help"]):
         sys.exit(__doc__)
     os.environ.setdefault("MPLBACKEND", "agg")
+    os.environ["KERAS_BACKEND"] = "torch"  # which the pages need anyway; by itself, TensorFlow
     main(sys.argv[1:])

@@ -116,14 +116,24 @@ def test_axes_of_the_caller(draw, pyplot):
     assert all(ax.has_data() or not ax.axison for ax in found)
 
 
+@pytest.mark.parametrize("size", [(4, 3), (6.4, 4.8)], ids=["small", "matplotlib's"])
 @pytest.mark.parametrize("name", [
-    "confusion", "flow", "gradient_check", "learning_curves of many epochs", "network of a trace",
-    "saturation of many"])
-def test_labels_in_a_figure_of_matplotlibs_size(name, pyplot):
-    figure, ax = pyplot.subplots(layout="constrained")
-    assert tuple(figure.get_size_inches()) == (6.4, 4.8)
+    "confusion", "flow", "flow of little", "gradient_check", "learning_curves of many epochs",
+    "network of a trace", "saturation of many", "weights of 256"])
+def test_labels_in_a_figure_of_this_size(name, size, pyplot):
+    figure, ax = pyplot.subplots(figsize=size, layout="constrained")
     EVERY[name](ax=ax)
     drawn.check_labels(figure, least=4)
+    smallest = min(text.get_fontsize() for text in figure.findobj(pyplot.Text) if text.get_text())
+    assert smallest > 5
+
+
+def test_mistakes_are_as_many_as_there_is_room_for(pyplot):
+    """Unless it is said how many."""
+    for given, least, most in (({}, 4, 11), ({"mistakes": 12}, 12, 12)):
+        ax = pyplot.subplots(figsize=(4, 2), layout="constrained")[1]
+        _, *spots = plot.confusion(network(), examples(100), ax=ax, **given)
+        assert least <= len(spots) <= most
 
 
 def test_neurons_shrink_where_there_is_no_room(pyplot):
@@ -494,6 +504,13 @@ def test_the_gradient_of_flow_has_the_scale_of_inputs():
 
 def words(trace, **arguments):
     return plot.flow(trace, **arguments)[3, 0].texts[0].get_text().splitlines()
+
+
+def test_a_single_neuron_has_the_number_0():
+    panels = plot.flow(TRACES[3, 1])
+    figure_of(panels).draw_without_rendering()
+    for panel in panels[:, 1]:
+        assert [label.get_text() for label in panel.get_yticklabels()] == ["0"]
 
 
 def test_words_of_flow():

@@ -107,6 +107,17 @@ def settled(page):
     return page
 
 
+def spoken(step):
+    """Return a step as the page says it: in one line, with the signs of its formulas."""
+    text = " ".join(str(step).split())
+    text = re.sub(r"e([-+])0?(\d+)", " \N{MULTIPLICATION SIGN} 10^\\1\\2", text).replace("^+", "^")
+    for name, sign in (("dC/d", "∂C/∂"), ("delta", "δ"), ("'", "\N{PRIME}"), ("eta", "η"),
+                       ("sigma", "\N{GREEK SMALL LETTER SIGMA}"), ("*", "·"), ("->", "→"),
+                       ("ln(", "ln ("), ("-", "\N{MINUS SIGN}")):
+        text = text.replace(name, sign)
+    return text
+
+
 def number(text):
     """Return the last number of a text."""
     found = re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", text.replace("\N{MINUS SIGN}", "-"))
@@ -173,7 +184,7 @@ def test_forwards_and_backwards_step_by_step(page, session):
     slider = page.get_by_role("slider", name="Step")
     button(page, "First").click()
     for at, step in enumerate(explained.steps):
-        assert slider.get_attribute("aria-valuetext") == str(step)
+        assert slider.get_attribute("aria-valuetext") == spoken(step)
         assert page.locator("[aria-current=step].step").count() == 1
         if step.symbol.name in ("z", "a", "delta"):
             layer, j = step.symbol.layer, step.symbol.neurons[0]
@@ -182,7 +193,7 @@ def test_forwards_and_backwards_step_by_step(page, session):
         if at + 1 < len(explained.steps):
             button(page, "Next").click()
     button(page, "Back").click()
-    assert slider.get_attribute("aria-valuetext") == str(explained.steps[-2])
+    assert slider.get_attribute("aria-valuetext") == spoken(explained.steps[-2])
     expect(page.locator("#drawing .neuron .error").first).to_contain_text("δ")
     chips = page.locator(".chip")
     assert [chip.replace("\n", "") for chip in chips.all_inner_texts()] == [
@@ -190,8 +201,10 @@ def test_forwards_and_backwards_step_by_step(page, session):
         "update3", "update2"]
     chips.nth(6).click()
     expect(page.locator("#steps h3")).to_have_text("BP2: the error of layer 2")
+    bracket = page.locator("#steps .prose", has_text="The bracket is")
+    expect(bracket.locator("math mfrac")).to_have_text("∂C∂ajl")  # set as the other formulas
     page.locator(".step").nth(2).click()
-    assert slider.get_attribute("aria-valuetext").startswith("delta^2_1 = ")
+    assert slider.get_attribute("aria-valuetext").startswith("δ^2_1 = ")
 
 
 def test_play_and_pause(page):

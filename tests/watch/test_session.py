@@ -34,7 +34,8 @@ def ask(session, what, **details):
 def stored_in(html):
     """Return what a file has of answers, unpacked."""
     told = json.loads(re.search(r'id="told">(.*?)</script>', html, re.S)[1])
-    return told | {"answers": json.loads(gzip.decompress(base64.b64decode(told["answers"])))}
+    packed = json.loads(gzip.decompress(base64.b64decode(told["answers"])))
+    return told | {"answers": packed["questions"]}
 
 
 def until(condition):
@@ -52,12 +53,12 @@ def test_an_example_is_what_the_core_says(session):
     for layer, told in enumerate(found["layers"][1:]):
         for name in ("z", "a", "delta"):
             np.testing.assert_allclose(told[name], getattr(traced, name)[layer][0], rtol=1e-5)
-        np.testing.assert_allclose(told["w"], traced.w[layer], rtol=1e-5)
-        np.testing.assert_allclose(told["nabla_w"], traced.nabla_w[layer], rtol=1e-4, atol=1e-9)
+        np.testing.assert_allclose(told["w"], traced.w[layer], rtol=1e-3)
+        np.testing.assert_allclose(told["nabla_w"], traced.nabla_w[layer], rtol=1e-3, atol=1e-9)
     explained = inspect.explain(session.net, [0.0, 1.0], [1.0], eta=3.0, most=10)
-    texts = [step["text"] for section in found["sections"] for step in section["steps"]]
-    assert texts == [str(step) for step in explained.steps]
-    assert "3 * " in texts[-1]  # the update's eta
+    steps = [step for section in found["sections"] for step in section["steps"]]
+    assert [step["symbol"][0] for step in steps] == [step.symbol.name for step in explained.steps]
+    assert "<mn>3</mn><mo>·</mo>" in steps[-1]["terms"][-1]  # the update's eta
 
 
 def test_an_edge_has_three_equal_derivatives(session):
@@ -77,7 +78,7 @@ def test_paths_are_counted_or_summed(monkeypatch):
     session = Session(problem, net)
     found = ask(session, "edge", row=0, layer=2, j=1, k=1)
     assert (found["count"], len(found["paths"])) == (8, 8)
-    assert sum(path["factor"] for path in found["paths"]) == pytest.approx(found["bp4"], rel=1e-4)
+    assert sum(path["factor"] for path in found["paths"]) == pytest.approx(found["bp4"], rel=1e-2)
     sizes = [abs(path["factor"]) for path in found["paths"]]
     assert sizes == sorted(sizes, reverse=True)
     monkeypatch.setattr(answers, "MAX_PATHS", 7)
@@ -91,8 +92,8 @@ def test_the_demon_at_each_dz(session):
     for at in (0, 20, 33):
         measured, predicted = inspect.demon(
             session.net, [1.0, 0.0], [1.0], layer=0, neuron=3, dz=found["dz"][at])
-        assert found["measured"][at] == pytest.approx(measured, rel=1e-5, abs=1e-12)
-        assert found["predicted"][at] == pytest.approx(predicted, rel=1e-5, abs=1e-12)
+        assert found["measured"][at] == pytest.approx(measured, rel=1e-4, abs=1e-12)
+        assert found["delta"] * found["dz"][at] == pytest.approx(predicted, rel=1e-5, abs=1e-12)
     assert found["dz"][20] == found["measured"][20] == 0
 
 
@@ -135,8 +136,8 @@ def test_a_drawn_digit_and_its_gradient():
     assert [layer["size"] for layer in found["layers"]] == [784, 30, 10]
     assert [len(layer["drawn"]) for layer in found["layers"]] == [10, 10, 10]
     gradient = inspect.input_gradient(session.net, x, np.array(given["y"]))
-    np.testing.assert_allclose(
-        ask(session, "pixels", given=given)["gradient"], gradient, rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(ask(session, "pixels", given=given)["gradient"],
+                               100 * gradient.ravel() / abs(gradient).max(), atol=0.51)
     assert ask(session, "state")["side"] == 28
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -106,7 +106,11 @@ class Step:
 
 @dataclass
 class Section:
-    """Equations of one kind, with what is said of them; backquotes are around code in prose."""
+    """
+    Equations of one kind, with what is said of them.
+
+    In prose, backquotes are around code, and dollars around formulas, as text.
+    """
 
     title: str
     formulas: tuple[str, str] | None = None  # as text and as LaTeX
@@ -274,7 +278,7 @@ class Text(Notation):
         if section.formulas is not None:
             lines.append(f"  {section.formulas[0]}")
         for paragraph in section.prose:
-            lines += _wrapped(paragraph.replace("`", ""), WIDTH, "  ")
+            lines += _wrapped(re.sub("[`$]", "", paragraph), WIDTH, "  ")
         for each in section.steps:
             lines += [f"    {line}" for line in self.step(each, most).splitlines()]
         for (formula, _), operands in section.products:
@@ -338,7 +342,8 @@ def markdown(sections: Sequence[Section], most: int) -> str:
     parts = []
     for section in sections:
         equations = LATEX.section(section, most)
-        parts += [f"**{section.title}**", *section.prose]
+        parts += [f"**{section.title}**",
+                  *(with_formulas(each, str) for each in section.prose)]
         parts += [f"$$\n{equations}\n$$"] if equations else []
     return "\n\n".join(parts)
 
@@ -356,6 +361,33 @@ def latex(sections: Sequence[Section], most: int) -> str:
 def text(sections: Sequence[Section], most: int) -> str:
     """Return sections as text."""
     return "\n\n".join(TEXT.section(section, most) for section in sections)
+
+
+def with_formulas(prose: str, notation: Callable[[str], str]) -> str:
+    r"""
+    Return prose whose formulas, between dollars, are what `notation` makes of their LaTeX.
+
+    Examples
+    --------
+    >>> print(with_formulas("The bracket is $dC/da^l_j$.", str))
+    The bracket is $\frac{\partial C}{\partial a^l_j}$.
+    >>> print(with_formulas("$delta^l = Sigma'(z^l) (w^(l+1))^T delta^(l+1)$, $w^l_jk$", str))
+    $\delta^l = \Sigma'(z^l) (w^{l+1})^T \delta^{l+1}$, $w^l_{jk}$
+    """
+    def written(found: re.Match[str]) -> str:
+        latex = found[1]
+        for text, command in _INLINE:
+            latex = re.sub(text, command, latex)
+        return f"${notation(latex)}$"
+
+    return re.sub(r"\$(.*?)\$", written, prose)
+
+
+_INLINE = (
+    (r"d(C|a[^ /]*)/d([awz][^ )]*)", r"\\frac{\\partial \1}{\\partial \2}"),
+    (r"\^\((.*?)\)", r"^{\1}"), (r"_(\w\w+)", r"_{\1}"), (r"abs\((.*)\)", r"|\1|"),
+    (r"\b(delta|[sS]igma)\b", r"\\\1"), ("grad_a", r"\\nabla_a"),
+)
 
 
 def escaped(words: str) -> str:

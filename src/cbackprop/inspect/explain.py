@@ -169,11 +169,11 @@ class _Writer:
             return np.diag(a) - np.outer(a, a)
         return np.diag(self.trace.sigma_prime[layer - 2][0])
 
-    def some(self, layer: int, by: str = "abs(delta)") -> list[str]:
+    def some(self, layer: int, by: str = "delta") -> list[str]:
         """Say which neurons of a wide layer are written."""
         size = self.net.sizes[layer - 1]
         return [] if size <= self.most else [
-            f"Of {size:,} neurons, the {self.most} with the largest {by} are written."]
+            f"Of {size:,} neurons, the {self.most} with the largest $abs({by})$ are written."]
 
     def name(self, layer: int) -> str:
         return f"{layer} = L" if layer == self.last else str(layer)
@@ -185,8 +185,8 @@ class _Writer:
         section = Section(
             f"A network {sizes}: layers 1 to L = {self.last}, neurons from 1",
             ("a^1 = x", "a^1 = x"),
-            ["`w^l_jk` leads from neuron k of layer l - 1 to neuron j of layer l: it is "
-             "`weights[l-2][j-1,k-1]`.", *self.some(1, "abs(a)")])
+            ["$w^l_jk$ leads from neuron k of layer l - 1 to neuron j of layer l: it is "
+             "`weights[l-2][j-1,k-1]`.", *self.some(1, "a")])
         x, scale = self.trace.x[0], np.asarray(self.net.input_scale, dtype=float)
         scaled = not (scale == 1).all()
         if scaled:
@@ -261,7 +261,7 @@ class _Writer:
             r"\delta^L_j = \frac{\partial C}{\partial a^L_j} \sigma'(z^L_j)"), self.some(layer))
         self.errors(section, layer, "(37)" if softmax else "BP1", self.rate)
         if not self.whole(layer):
-            section.prose.append(f"(33), `delta^L = Sigma'(z^L) grad_a C`, has a matrix of "
+            section.prose.append(f"(33), $delta^L = Sigma'(z^L) grad_a C$, has a matrix of "
                                  f"{self.net.sizes[-1]:,} rows: too many to be written.")
         elif not any(each.note for each in section.steps):
             section.products.append((
@@ -315,21 +315,21 @@ class _Writer:
         section = Section("(29) and BP1", (
             "delta^L_j = dC/dz^L_j  (29)",
             r"\delta^L_j = \frac{\partial C}{\partial z^L_j} \quad (29)"), [
-            "(29) says what `delta` is: the rate at which C changes with z. It is measured here: "
+            "(29) says what $delta$ is: the rate at which C changes with z. It is measured here: "
             f"C for z + h and z - h, with h = {H:g}, and their difference over 2 h. BP1 says how "
             "to compute it."])
         if self.softmax(self.last):
             section.prose.append(
-                "`z^L_j` reaches C through every output, since the outputs of softmax share one "
-                "sum. By the chain rule, each output k adds `dC/da^L_k da^L_k/dz^L_j`: this is "
-                "(37). The term k = j alone, `dC/da^L_j sigma'(z^L_j)`, would leave out the "
-                "other outputs, which fall when `a^L_j` grows. `Sigma'(z^L)` has all the rates, "
-                "`a_j (1 - a_j)` on the diagonal and `-a_j a_k` beside it.")
+                "$z^L_j$ reaches C through every output, since the outputs of softmax share one "
+                "sum. By the chain rule, each output k adds $dC/da^L_k da^L_k/dz^L_j$: this is "
+                "(37). The term k = j alone, $dC/da^L_j sigma'(z^L_j)$, would leave out the "
+                "other outputs, which fall when $a^L_j$ grows. $Sigma'(z^L)$ has all the rates, "
+                "$a_j (1 - a_j)$ on the diagonal and $-a_j a_k$ beside it.")
         else:
             section.prose.append(
-                "They say the same. By the chain rule, `dC/dz^L_j` is the sum (37) over all "
-                "outputs k of `dC/da^L_k da^L_k/dz^L_j`. But `z^L_j` changes only its own output: "
-                "for k other than j, `da^L_k/dz^L_j` is 0, and for k = j it is `sigma'(z^L_j)`. "
+                "They say the same. By the chain rule, $dC/dz^L_j$ is the sum (37) over all "
+                "outputs k of $dC/da^L_k da^L_k/dz^L_j$. But $z^L_j$ changes only its own output: "
+                "for k other than j, $da^L_k/dz^L_j$ is 0, and for k = j it is $sigma'(z^L_j)$. "
                 "One term is left, and this is BP1.")
         errors = {each.symbol: each for each in bp1.steps}
         for j in self.shown[-1]:
@@ -357,9 +357,9 @@ class _Writer:
         section = Section(f"BP2: the error of layer {self.name(layer)}", (
             "delta^l_j = (sum_k w^(l+1)_kj delta^(l+1)_k) sigma'(z^l_j)",
             r"\delta^l_j = \left( \sum_k w^{l+1}_{kj} \delta^{l+1}_k \right) \sigma'(z^l_j)"),
-            ["The bracket is `dC/da^l_j`.", *self.some(layer)])
+            ["The bracket is $dC/da^l_j$.", *self.some(layer)])
         if softmax:
-            section.prose.insert(0, "Of softmax, the whole sum over k of `dC/da^l_k da^l_k/dz^l_j` "
+            section.prose.insert(0, "Of softmax, the whole sum over k of $dC/da^l_k da^l_k/dz^l_j$ "
                                     "takes the place of the last product, as in (37).")
 
         def rate(j: int) -> Step:
@@ -371,7 +371,7 @@ class _Writer:
         self.errors(section, layer, "BP2", rate)
         if not self.whole(layer, layer + 1):
             section.prose.append(
-                f"(34), `delta^l = Sigma'(z^l) (w^(l+1))^T delta^(l+1)`, has matrices "
+                f"(34), $delta^l = Sigma'(z^l) (w^(l+1))^T delta^(l+1)$, has matrices "
                 f"of {self.net.sizes[layer - 1]:,} rows, and of {self.net.sizes[layer]:,} columns: "
                 f"too many to be written.")
         elif not any(each.note for each in section.steps):
@@ -413,7 +413,7 @@ class _Writer:
                  r"\frac{\partial C}{\partial w^l} = \delta^l \, (a^{l-1})^T"),
                 [column(self.trace.delta[at]), self.a[at][None], "=", self.trace.nabla_w[at]]))
         else:
-            section.prose.append(f"As a column times a row: `{formula}`.")
+            section.prose.append(f"As a column times a row: ${formula}$.")
         return section
 
     def update(self, layer: int, eta: float) -> Section:
@@ -447,7 +447,7 @@ class _Writer:
     def some_weights(self, layer: int) -> list[str]:
         inputs = self.net.sizes[layer - 2]
         return [] if inputs <= self.most else [
-            f"Of the {inputs:,} weights of a neuron, the {self.most} with the largest abs(dC/dw) "
+            f"Of the {inputs:,} weights of a neuron, the {self.most} with the largest $abs(dC/dw)$ "
             f"are written."]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cbackprop import _check
@@ -14,6 +16,9 @@ LINE_STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (
 MARKERS = "osD^vPX"
 SIGNED_COLORMAP = "cividis"  # dark blue, grey, yellow: lightness shows the sign, too
 MAX_MARKERS = 12  # on a line
+LETTER = 0.55  # of its size: the width of a letter, about
+SMALLEST_LETTERS = 0.65  # of the style's size
+BESIDE_WORDS = 6.4  # letters: the line and the gaps of a legend
 MIN_IMAGE_INPUTS = 64  # fewer inputs are drawn as an image only if the caller gives a shape
 
 
@@ -69,6 +74,43 @@ def grid(ax: Any, rows: int, columns: int, size: tuple[float, float], **ratios: 
                     top=box.y1, **ratios)
 
 
+@contextmanager
+def letters(ax: Any, width: float, height: float) -> Iterator[None]:
+    """Draw with smaller letters if the caller's Axes are smaller than this, in inches."""
+    across, up = (math.inf, math.inf) if ax is None else points(axes(ax))
+    part = max(SMALLEST_LETTERS, min(1.0, across / 72 / width, up / 72 / height))
+    if part == 1:
+        yield
+        return
+    plt, figure = pyplot(), ax.figure
+    before = set(figure.axes) - {ax}
+    with plt.rc_context({"font.size": part * plt.rcParams["font.size"]}):
+        yield
+        for panel in figure.axes:  # their ticks are made when the figure is drawn
+            for each in () if panel in before else (panel, *panel.child_axes):
+                for axis in "xy":
+                    size = _points_of(f"{axis}tick.labelsize")
+                    each.tick_params(axis, which="both", labelsize=size)
+
+
+def _points_of(setting: str) -> float:
+    """Return a size of letters in the style in use."""
+    from matplotlib.font_manager import FontProperties
+
+    return float(FontProperties(size=pyplot().rcParams[setting]).get_size_in_points())
+
+
+def letter() -> float:
+    """Return the width of a letter, about, in points."""
+    return LETTER * float(pyplot().rcParams["font.size"])
+
+
+def wrapped(words: str, room: float) -> str:
+    """Return words on lines of so many points."""
+    return textwrap.fill(words, max(8, int(room / letter())), break_long_words=False,
+                         break_on_hyphens=False)
+
+
 def points(ax: Any) -> tuple[float, float]:
     """Return the width and height of Axes, about: a layout may still change them."""
     box, scale = ax.get_window_extent(), 72 / ax.figure.dpi
@@ -109,10 +151,14 @@ def line(ax: Any, first: int, values: Sequence[float], which: int, tone: Any, la
         markersize=5, markevery=max(1, -(-len(values) // MAX_MARKERS)), label=label, **style)[0]
 
 
-def legend(ax: Any, handles: Sequence[Any], ncols: int = 2, side: str = "center") -> None:
-    """Put the legend above the Axes, where it hides no line; at the right, it may reach left."""
-    ax.legend(handles=handles, loc=f"lower {side}", ncols=ncols, frameon=False,
-              bbox_to_anchor=({"center": 0.5, "right": 1}[side], 1))
+def legend(ax: Any, handles: Sequence[Any], ncols: int = 2) -> None:
+    """Put the legend above the Axes, where it hides no line, with labels as wide as they are."""
+    room, line = 1.2 * points(ax)[0], BESIDE_WORDS * letter()
+    longest = max(len(handle.get_label()) for handle in handles)
+    ncols = max(1, min(ncols, int(room / (line + longest * letter()))))
+    labels = [wrapped(handle.get_label(), room / ncols - line) for handle in handles]
+    ax.legend(handles=handles, labels=labels, loc="lower center", ncols=ncols, frameon=False,
+              bbox_to_anchor=(0.5, 1))
 
 
 def epoch_axis(ax: Any) -> None:

@@ -16,7 +16,10 @@ from cbackprop.plot import _axes
 from cbackprop.sources import ArrayExamples, Examples, RowSource, StreamedExamples
 
 MOST_NAMED = 25  # classes
-LETTER = 6.0  # points that one takes, about
+SHARE = 0.7  # of the size of a figure of its own: where there is less, letters are smaller
+LEAST_IMAGE = 24  # points
+SMALL = 0.83  # of the usual size: the letters of captions
+LINES = 4.2  # of a caption, with the space above the next image
 MISTAKES = 12
 
 
@@ -38,7 +41,8 @@ def confusion(
     test_data : (x, y), list of pairs, or RowSource
         As `Network.SGD` takes it.
     mistakes : int, optional
-        How many to show as images; by default 12, or 0 if the inputs are not an image.
+        How many to show as images; by default 12, fewer where the caller's Axes have room for
+        fewer, or 0 if the inputs are not an image.
     shape : (int, int), optional
         Height and width of the images. By default, 64 or more inputs are a square image.
     names : sequence of str, optional
@@ -78,6 +82,7 @@ def confusion(
     if len(names) != classes:
         raise ValueError(f"{rule}, got {len(names)}")
     pixels = _axes.image_shape(shape, net.sizes[0], _axes.MIN_IMAGE_INPUTS)
+    fewer = mistakes is None
     if mistakes is None:
         mistakes = MISTAKES if pixels else 0
     mistakes = _check.integer("mistakes", mistakes, 0)
@@ -92,16 +97,17 @@ def confusion(
     worst = wrong[np.argsort(-output[wrong], kind="stable")[:mistakes]]
     captions = [f"x[{i}]: {names[actual[i]]}\nseen as {names[seen[i]]}\n{output[i]:.3f}"
                 for i in worst]
-    matrix, spots = _places(ax, captions, names)
-    _draw_counts(matrix, counts, names)
-    if len(worst):
-        rows, _, order, first, last = examples.part(worst, 0, len(worst))
-        images = rows.x[order[first:last]]
-        images = images.toarray() if arrays.is_sparse(images) else images
-        for spot, image, caption in zip(spots, images, captions, strict=True):
-            _axes.hide_frame(spot)
-            spot.imshow(image.reshape(pixels), cmap=_axes.greys(), interpolation="nearest")
-            spot.set_xlabel(caption, fontsize="small", labelpad=2)
+    with _axes.letters(ax, *(SHARE * each for each in _size(captions, names))):
+        matrix, spots = _places(ax, captions, names, fewer=fewer)
+        _draw_counts(matrix, counts, names)
+        if spots:
+            rows, _, order, first, last = examples.part(worst[:len(spots)], 0, len(spots))
+            images = rows.x[order[first:last]]
+            images = images.toarray() if arrays.is_sparse(images) else images
+            for spot, image, caption in zip(spots, images, captions, strict=False):
+                _axes.hide_frame(spot)
+                spot.imshow(image.reshape(pixels), cmap=_axes.greys(), interpolation="nearest")
+                spot.set_xlabel(caption, fontsize="small", labelpad=2)
     return np.array([matrix, *spots], dtype=object)
 
 
@@ -132,24 +138,48 @@ def _judged(net: Network, examples: Examples) -> Iterator[NDArray[Any]]:
     return map(np.concatenate, zip(*judged, strict=True))
 
 
-def _places(ax: Any, captions: list[str], names: list[str]) -> tuple[Any, list[Any]]:
-    """Return the Axes of the matrix, and of images beside it with room for these captions."""
-    side = min(8.0, max(3.0, 0.38 * len(names) + 0.5)) + 0.08 * max(map(len, names))
-    if not captions:
-        return _axes.axes(ax, (side, side)), []
+def _size(captions: list[str], names: list[str]) -> tuple[float, float]:
+    """Return width and height of a figure of its own."""
+    side = _side(names)
     columns = math.ceil(math.sqrt(len(captions)))
-    rows = -(-len(captions) // columns)
-    longest = max(len(line) for caption in captions for line in caption.splitlines())
-    beside = columns * max(1.1, 0.075 * longest)
-    outer = _axes.grid(ax, 1, 2, (side + beside, max(side, 1.4 * rows)),
-                        width_ratios=(side, beside))
-    inner = outer[1].subgridspec(rows, columns)
+    rows = -(-len(captions) // max(1, columns))
+    return side + columns * max(1.1, 0.075 * _longest(captions)), max(side, 1.4 * rows)
+
+
+def _side(names: list[str]) -> float:
+    return min(8.0, max(3.0, 0.38 * len(names) + 0.5)) + 0.08 * max(map(len, names))
+
+
+def _longest(captions: list[str]) -> int:
+    return max((len(line) for caption in captions for line in caption.splitlines()), default=0)
+
+
+def _places(
+    ax: Any, captions: list[str], names: list[str], *, fewer: bool
+) -> tuple[Any, list[Any]]:
+    """Return the Axes of the matrix, and of images beside it with room for these captions."""
+    size = _size(captions, names)
+    if not captions:
+        return _axes.axes(ax, size), []
+    outer = _axes.grid(ax, 1, 2, size, width_ratios=(_side(names), size[0] - _side(names)))
+    columns = math.ceil(math.sqrt(len(captions)))
+    shown = len(captions)
+    if ax is not None:
+        across, up = _axes.points(ax)
+        word = SMALL * _axes.letter() * (_longest(captions) + 1)
+        columns = max(1, min(columns, int(across * (1 - _side(names) / size[0]) / word)))
+        if fewer:
+            rows = int(up / (LEAST_IMAGE + LINES * SMALL * _axes.letter() / _axes.LETTER))
+            shown = min(shown, columns * max(1, rows))
+    inner = outer[1].subgridspec(-(-shown // columns), columns)
     figure = outer.figure
     return (figure.add_subplot(outer[0]),
-            [figure.add_subplot(inner[at]) for at in range(len(captions))])
+            [figure.add_subplot(inner[at]) for at in range(shown)])
 
 
 def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
     from matplotlib.ticker import MaxNLocator
 
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
@@ -158,15 +188,20 @@ def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
     drawn = ax.imshow(mistakes, cmap=_axes.greys(), vmin=0, vmax=most, interpolation="nearest")
     ax.set(xlabel="class that the network sees", ylabel="class",
            title=f"{counts.trace():,} of {counts.sum():,} right")
-    cell = _axes.points(ax)[0] / len(counts)
+    room, letter = 1.15 * min(_axes.points(ax)), _axes.letter()  # a layout makes Axes larger
+    cell = room / len(counts)
     if len(counts) <= MOST_NAMED:
-        ax.set_xticks(range(len(names)), names,
-                      rotation=90 * (LETTER * (max(map(len, names)) + 1) > cell))
-        ax.set_yticks(range(len(names)), names)
+        size = min(letter / _axes.LETTER, 0.9 * cell)
+        font = FontProperties(size=size)
+        widest = max(text_to_path.get_text_width_height_descent(name, font, ismath=False)[0]
+                     for name in names)
+        ax.set_xticks(range(len(names)), names, fontsize=size,
+                      rotation=90 * (widest + letter > cell))
+        ax.set_yticks(range(len(names)), names, fontsize=size)
     else:
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
-    if len(counts) <= MOST_NAMED and LETTER * len(str(counts.max())) <= cell:
+    if len(counts) <= MOST_NAMED and letter * (len(str(counts.max())) + 1) <= cell:
         ax.plot([-0.5, len(counts) - 0.5], [-0.5, len(counts) - 0.5], color=_axes.ink(),
                 linewidth=12, alpha=0.12, solid_capstyle="butt", zorder=0.5)
         for (actual, seen), count in np.ndenumerate(counts):
@@ -176,4 +211,5 @@ def _draw_counts(ax: Any, counts: NDArray[Any], names: list[str]) -> None:
                         weight="bold" if actual == seen else "normal",
                         color=ax.get_facecolor() if dark else _axes.ink())
     else:
-        _axes.colorbar(ax, drawn, "share of the class that is taken for another")
+        _axes.colorbar(
+            ax, drawn, _axes.wrapped("share of the class that is taken for another", room))

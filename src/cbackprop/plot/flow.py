@@ -14,7 +14,9 @@ from cbackprop.plot import _axes
 
 ROWS = ("w", "z", "a", "delta", "nabla_w")
 NUMBER = 12  # points of height that the number of a neuron takes
+FIGURES, DIGITS = 6, 4  # letters across that a number takes, and one of a neuron
 WORD = 60  # points of height from which an axis has a name
+ROOM = (1.6, 4.5)  # of a column; where there is less, letters are smaller
 
 
 def flow(
@@ -25,7 +27,8 @@ def flow(
 
     The first three rows are read from left to right, as (25) goes, and the last two from right to
     left, as BP2 does. w and its gradient are images: a row is a neuron, a column is an input. Zero
-    has the middle colour, and the darkest is the most negative.
+    has the middle colour, and the darkest is the most negative; the number above at the right,
+    if there is room for it, is where the colours end.
 
     Parameters
     ----------
@@ -64,53 +67,68 @@ def flow(
     i = index("example", example, len(trace), f"there are {len(trace)} examples")
     pixels = _axes.image_shape(shape, trace.x.shape[1], _axes.MIN_IMAGE_INPUTS)
     layers = len(trace.a)
-    panels = _axes.grid(ax, len(ROWS), layers + 1, (2.3 * layers + 2, 9.0)).subplots(squeeze=False)
-    first, words = panels[2, 0], panels[3, 0]
-    for panel in (*panels[:2, 0], *panels[3:, 0]):
-        panel.set_axis_off()
-    if pixels:
-        _axes.hide_frame(first)
-        first.imshow(trace.x[i].reshape(pixels), cmap=_axes.greys(), interpolation="nearest")
-    else:
-        _bars(first, trace.x[i])
-    first.set_title(f"x[{i}]", loc="left")
-    words.text(0, 0.95, _about(trace, i), va="top", transform=words.transAxes)
-    before = [trace.x * trace.input_scale, *trace.a]
-    for layer, column in enumerate(panels[:, 1:].T):
-        delta = trace.delta[layer][i]
-        nabla_w = np.outer(delta, before[layer][i])     # BP4, of this example alone
-        for name, panel in zip(ROWS, column, strict=True):
-            panel.set_title(f"{name}[{layer}]", loc="left")
-        _image(column[0], trace.w[layer])
-        _bars(column[1], trace.z[layer][i], signed=True)
-        _bars(column[2], trace.a[layer][i])
-        _bars(column[3], delta, signed=True)
-        _image(column[4], nabla_w)
-        column[3].set_xlabel(f"length {np.linalg.norm(delta):.2g}")
-    panels[2, -1].plot(trace.y[i], range(trace.y.shape[1]), "o", color=_axes.ink(),
-                       markerfacecolor="none", markersize=5, clip_on=False)
-    if _axes.points(first)[1] >= WORD:
-        for panel in panels[:, 1]:
-            panel.set_ylabel("neuron")
-    for way, style in ((panels[2, :-1], "->"), (panels[3, 1:-1], "<-")):
-        for panel in way:
-            panel.annotate("", (1, 1.06), (0.65, 1.06), xycoords="axes fraction",
-                           arrowprops={"arrowstyle": style, "linewidth": 1.2,
-                                       "color": _axes.ink()})
+    with _axes.letters(ax, ROOM[0] * (layers + 1), ROOM[1]):
+        panels = _axes.grid(ax, len(ROWS), layers + 1, (2.3 * layers + 2, 9.0)).subplots(
+            squeeze=False)
+        first, words = panels[2, 0], panels[3, 0]
+        high = _axes.points(first)[1] >= WORD
+        for panel in (*panels[:2, 0], *panels[3:, 0]):
+            panel.set_axis_off()
+        if pixels:
+            _axes.hide_frame(first)
+            first.imshow(trace.x[i].reshape(pixels), cmap=_axes.greys(), interpolation="nearest")
+        else:
+            _bars(first, trace.x[i])
+        first.set_title(f"x[{i}]", loc="left")
+        # What is below its Axes is empty: no room is to be made for it.
+        words.text(0, 0.95, _about(trace, i), va="top", transform=words.transAxes, in_layout=False)
+        before = [trace.x * trace.input_scale, *trace.a]
+        for layer, column in enumerate(panels[:, 1:].T):
+            delta = trace.delta[layer][i]
+            nabla_w = np.outer(delta, before[layer][i])     # BP4, of this example alone
+            for name, panel in zip(ROWS, column, strict=True):
+                panel.set_title(f"{name}[{layer}]", loc="left")
+            _image(column[0], trace.w[layer])
+            _bars(column[1], trace.z[layer][i], signed=True)
+            _bars(column[2], trace.a[layer][i])
+            _bars(column[3], delta, signed=True)
+            _image(column[4], nabla_w)
+            if high:
+                column[3].set_xlabel(f"length {np.linalg.norm(delta):.2g}")
+        panels[2, -1].plot(trace.y[i], range(trace.y.shape[1]), "o", color=_axes.ink(),
+                           markerfacecolor="none", markersize=5, clip_on=False)
+        if high:
+            for panel in panels[:, 1]:
+                panel.set_ylabel("neuron")
+        for way, style in ((panels[2, :-1], "->"), (panels[3, 1:-1], "<-")):
+            for panel in way:
+                panel.annotate("", (1, 1.06), (0.65, 1.06), xycoords="axes fraction",
+                               arrowprops={"arrowstyle": style, "linewidth": 1.2,
+                                           "color": _axes.ink()})
     return panels
 
 
 def _image(ax: Any, values: NDArray[Any]) -> None:
     """Draw a matrix (neurons, inputs), with a scale that is the same for both signs."""
-    from matplotlib.ticker import MaxNLocator
-
     limit = float(np.abs(values).max()) or 1.0
     ax.imshow(values, cmap=_axes.SIGNED_COLORMAP, vmin=-limit, vmax=limit, aspect="auto",
               interpolation="nearest")
-    ax.set_xlabel(f"\N{PLUS-MINUS SIGN}{limit:.2g}")
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    ax.yaxis.set_major_locator(MaxNLocator(
-        max(1, min(5, int(_axes.points(ax)[1] / NUMBER) - 2)), integer=True))
+    width, height = _axes.points(ax)
+    name, scale = ax.get_title(loc="left"), f"\N{PLUS-MINUS SIGN}{limit:.2g}"
+    if width >= _axes.letter() * (1.2 * len(name) + len(scale) + 1):
+        ax.set_title(scale, loc="right", fontsize="medium")
+    _number(ax.xaxis, values.shape[1], width / (DIGITS * _axes.letter()), 5)
+    _number(ax.yaxis, len(values), height / NUMBER, 5)
+
+
+def _number(axis: Any, neurons: int, room: float, most: int) -> None:
+    """Write the numbers of all neurons, or a few round ones if there is no room for all."""
+    from matplotlib.ticker import MaxNLocator
+
+    if neurons <= min(room, most):
+        axis.set_ticks(range(neurons))
+    else:
+        axis.set_major_locator(MaxNLocator(max(1, min(most, int(room) - 2)), integer=True))
 
 
 def _about(trace: Trace, i: int) -> str:
@@ -136,18 +154,16 @@ def _bars(ax: Any, values: NDArray[Any], signed: bool = False) -> None:
     heights[::2] = values
     ax.stairs(heights, edges, orientation="horizontal", fill=True, color=_axes.ink(), alpha=0.7)
     ax.set_ylim(len(values) - 0.4, -0.6)
-    numbered = int(_axes.points(ax)[1] / NUMBER)
-    if len(values) <= numbered:
-        ax.set_yticks(neurons)
-    else:  # a few round numbers
-        ax.yaxis.set_major_locator(MaxNLocator(max(1, numbered - 2), integer=True))
+    room = _axes.points(ax)[1] / NUMBER
+    _number(ax.yaxis, len(values), room, int(room))
     if signed:
         end = _one_digit(float(abs(values).max()))
         ax.set_xlim(-end, end)
         ax.set_xticks([-end, 0, end], ["\N{MINUS SIGN}" + f"{end:g}", "0", f"{end:g}"])
         ax.axvline(0, color=_axes.ink(), linewidth=0.8)
     else:
-        ax.xaxis.set_major_locator(MaxNLocator(3))
+        across = int(_axes.points(ax)[0] / (FIGURES * _axes.letter()))
+        ax.xaxis.set_major_locator(MaxNLocator(max(1, min(3, across))))
 
 
 def _one_digit(value: float) -> float:

@@ -11,6 +11,7 @@ from cbackprop.history import SETS, History
 from cbackprop.plot import _axes
 
 SIZE = (4.6, 3.8)  # of a panel, in inches
+ROOM = (2.6, 2.2)  # where there is less for it, letters are smaller
 TOGETHER = {  # metrics of one unit share a panel; others have one of their own
     "accuracy": "share", "balanced_accuracy": "share", "label_accuracy": "share",
     "top_5_accuracy": "share", "f1": "share", "mae": "error", "rmse": "error"}
@@ -58,24 +59,25 @@ def learning_curves(history: History, ax: Any = None) -> Any:
     for name in names:
         metric = _metric(name)
         units.setdefault(TOGETHER.get(metric, metric), []).append(name)
-    panels = _axes.grid(ax, 1, len(units), (SIZE[0] * len(units), SIZE[1])).subplots(
-        squeeze=False)[0]
-    tones = dict(zip(names, _axes.colors(len(names)), strict=True))
-    for panel, of_unit in zip(panels, units.values(), strict=True):
-        lines = []
-        for name in of_unit:
-            values = measured.get(name, [])
-            lines.append(_axes.line(
-                panel, 1, values, names.index(name), tones[name], name.replace("_", " ")))
-            if values and _set(name) not in ("", "training"):
-                epoch, best = history.best(name)
-                lines[-1].set_label(f"{lines[-1].get_label()}: {best:.4g} in epoch {epoch}")
-                panel.plot(epoch, best, "o", color=_axes.ink(), markerfacecolor="none",
-                           markersize=12, markeredgewidth=1.5, clip_on=False)
-        panel.set_ylabel(" and ".join(dict.fromkeys(
-            _metric(name).replace("_", " ") for name in of_unit)))
-        _axes.epoch_axis(panel)
-        _axes.legend(panel, lines, ncols=1)
+    with _axes.letters(ax, ROOM[0] * len(units), ROOM[1]):
+        panels = _axes.grid(ax, 1, len(units), (SIZE[0] * len(units), SIZE[1])).subplots(
+            squeeze=False)[0]
+        tones = dict(zip(names, _axes.colors(len(names)), strict=True))
+        for panel, of_unit in zip(panels, units.values(), strict=True):
+            lines = []
+            for name in of_unit:
+                values = measured.get(name, [])
+                lines.append(_axes.line(
+                    panel, 1, values, names.index(name), tones[name], name.replace("_", " ")))
+                if values and _set(name) not in ("", "training"):
+                    epoch, best = history.best(name)
+                    lines[-1].set_label(f"{lines[-1].get_label()}: {best:.4g} in epoch {epoch}")
+                    panel.plot(epoch, best, "o", color=_axes.ink(), markerfacecolor="none",
+                               markersize=12, markeredgewidth=1.5, clip_on=False)
+            panel.set_ylabel(" and ".join(dict.fromkeys(
+                _metric(name).replace("_", " ") for name in of_unit)))
+            _axes.epoch_axis(panel)
+            _axes.legend(panel, lines, ncols=1)
     return np.array(panels, dtype=object)
 
 

@@ -132,6 +132,7 @@ def _draw_neurons(
 ) -> None:
     """Draw the neurons of a layer, so many points from each other."""
     import matplotlib
+    from matplotlib.patheffects import withStroke
 
     background = matplotlib.rcParams["axes.facecolor"]
     tones: Any = [background] * len(which)
@@ -140,7 +141,9 @@ def _draw_neurons(
         low, high = float(np.min(a)), float(np.max(a))
         tones = _axes.greys()((values - low) / ((high - low) or 1.0) * 0.85)
         for height, value in zip(at, values, strict=True) if row >= ROW else ():
-            ax.annotate(f"{value:.2g}", (layer, height), (0, 8), textcoords="offset points",
-                        ha="center", va="bottom", fontsize="x-small")
+            number = ax.annotate(
+                f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}", (layer, height), (0, 8),
+                textcoords="offset points", ha="center", va="bottom", fontsize="x-small", zorder=3)
+            number.set_path_effects([withStroke(linewidth=2.5, foreground=background)])
     size = min(DOT, 0.7 * row)
     ax.scatter([layer] * len(which), at, s=size**2, c=tones, edgecolors=[_axes.ink()], zorder=2)

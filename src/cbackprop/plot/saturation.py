@@ -8,6 +8,8 @@ from cbackprop._check import instance
 from cbackprop.inspect import Saturation
 from cbackprop.plot import _axes
 
+ROOM = (2.6, 2.6)  # for a panel; where there is less, letters are smaller
+
 
 def saturation(record: Saturation, ax: Any = None) -> Any:
     """
@@ -50,16 +52,17 @@ def saturation(record: Saturation, ax: Any = None) -> Any:
     kinds = [(f"share of sigma'(z) below {record.threshold:g}", record.share)]
     if record.speed:
         kinds.append(("length of delta", record.speed))
-    panels = _axes.grid(ax, 1, len(kinds), (4.2 * len(kinds), 4.0)).subplots(squeeze=False)[0]
-    layers = len(record.share[0])
-    for panel, (label, values) in zip(panels, kinds, strict=True):
-        lines = [_axes.line(panel, 0, of_layer, layer, tone, f"layer {layer}")
-                 for layer, (of_layer, tone) in enumerate(
-                     zip(zip(*values, strict=True), _axes.colors(layers), strict=True))]
-        panel.set_ylabel(label)
-        _axes.epoch_axis(panel)
-    if any(map(any, record.speed)):  # otherwise nothing has a logarithm
-        panels[1].set_yscale("log")
-    panels[0].set_ylim(bottom=0)
-    _axes.legend(panels[0], lines)
+    with _axes.letters(ax, ROOM[0] * len(kinds), ROOM[1]):
+        panels = _axes.grid(ax, 1, len(kinds), (4.2 * len(kinds), 4.0)).subplots(squeeze=False)[0]
+        layers = len(record.share[0])
+        for panel, (label, values) in zip(panels, kinds, strict=True):
+            lines = [_axes.line(panel, 0, of_layer, layer, tone, f"layer {layer}")
+                     for layer, (of_layer, tone) in enumerate(
+                         zip(zip(*values, strict=True), _axes.colors(layers), strict=True))]
+            panel.set_ylabel(label)
+            _axes.epoch_axis(panel)
+        if any(map(any, record.speed)):  # otherwise nothing has a logarithm
+            panels[1].set_yscale("log")
+        panels[0].set_ylim(bottom=0)
+        _axes.legend(panels[0], lines)
     return panels

@@ -83,9 +83,12 @@ def weights(
                       vmin=-limit, vmax=limit, interpolation="nearest")
     _axes.hide_frame(ax)
     ax.tick_params(length=0)
-    _number(ax.xaxis, neurons or range(columns), pixels[1])
+    width, letter = _axes.points(ax)[0], _axes.letter()
+    columnwise = neurons or range(columns)
+    room = int(width / (letter * (len(str(max(columnwise))) + 1)))
+    _number(ax.xaxis, columnwise, pixels[1], min(MAX_TICKS, max(1, room)))
     if rows > 1:
-        _number(ax.yaxis, range(0, len(w), columns), pixels[0])
+        _number(ax.yaxis, range(0, len(w), columns), pixels[0], MAX_TICKS)
     ax.set_xlabel(f"neuron of layer {layer}" + ": row + column" * (rows > 1))
     _axes.colorbar(ax, drawn, "weight", extend="both")
     return ax
@@ -101,8 +104,8 @@ def _mosaic(images: NDArray[Any], columns: int) -> NDArray[Any]:
     return rowwise.reshape(rows * (height + GAP), -1)[:-GAP, :-GAP]
 
 
-def _number(axis: Any, numbers: Sequence[int], pixels: int) -> None:
+def _number(axis: Any, numbers: Sequence[int], pixels: int, most: int) -> None:
     """Write the numbers at the middles of images; if there are many, write some of them."""
-    shown = range(0, len(numbers), -(-len(numbers) // MAX_TICKS))
+    shown = range(0, len(numbers), -(-len(numbers) // most))
     axis.set_ticks([at * (pixels + GAP) + (pixels - 1) / 2 for at in shown],
                    [str(numbers[at]) for at in shown])

@@ -12,7 +12,8 @@ from cbackprop.inspect.page.file import stored
 
 
 def page(
-    net: Any, x: ArrayLike, y: ArrayLike, path: storage.Target, *, eta: float = 1.0, most: int = 8
+    net: Any, x: ArrayLike, y: ArrayLike, path: storage.Target, *, eta: float = 1.0,
+    most: int | None = None,
 ) -> None:
     r"""
     Write a page that shows how some examples go through a network and back, in one HTML file.
@@ -32,9 +33,10 @@ def page(
         A file that is there is replaced, whole or not at all.
     eta : float
         The learning rate of the update that is written.
-    most : int
+    most : int, optional
         At least 2. Of a wider layer, so many neurons are drawn: those with the largest abs(delta).
-        Of a longer sum, so many terms are written, and the others as one number.
+        Of a longer sum, so many terms are written, and the others as one number. By default 8, or
+        fewer, down to 2, where the file would be larger than 300 kB.
 
     Raises
     ------
@@ -45,9 +47,10 @@ def page(
 
     Notes
     -----
-    A file of small layers and a few examples has about 100 kB; more neurons and examples make it
-    larger. Of the epochs, so many are stored, evenly, as keep it within 300 kB, at least the first
-    and the last.
+    A file of XOR has 100 kB, one of a single digit and a network 784-30-10 110 kB, of ten digits
+    290 kB. It is written within 300 kB: where more examples and layers need more, fewer neurons are
+    drawn, unless `most` is given; and so many epochs are stored, evenly, as there is room for, at
+    least the first and the last.
 
     Examples
     --------

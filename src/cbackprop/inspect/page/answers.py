@@ -1,8 +1,9 @@
 """
 What a page shows, as plain values for JSON: one function for each thing that a reader may ask.
 
-Every number is the core's: a page computes nothing. Layers and neurons have the book's numbers, as
-in `explain`: layers from 1, which is the inputs, and neurons from 1.
+Every number is the core's: a page computes nothing but the demon's delta times dz. Layers and
+neurons have the book's numbers, as in `explain`: layers from 1, which is the inputs, and neurons
+from 1.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cbackprop._check import index
 from cbackprop.inspect import _arguments, _equations
-from cbackprop.inspect._equations import LATEX, TEXT, Section, Step
+from cbackprop.inspect._equations import LATEX, Section, Step
 from cbackprop.inspect._mathml import mathml
 from cbackprop.inspect.demon import demons
 from cbackprop.inspect.derivatives import input_gradient
@@ -60,8 +61,8 @@ def example(
         layers.append({
             "layer": at + 2, "size": size, "drawn": chosen, "activation": traced.activations[at],
             **{name: _at(getattr(traced, name)[at][0], chosen) for name in ("z", "a", "delta")},
-            "b": _at(traced.b[at][:, 0], chosen), "w": numbers(traced.w[at][into]),
-            "nabla_w": numbers(traced.nabla_w[at][into]), "most_a": _size(traced.a[at]),
+            "b": _at(traced.b[at][:, 0], chosen), "w": numbers(traced.w[at][into], 4),
+            "nabla_w": numbers(traced.nabla_w[at][into], 4), "most_a": _size(traced.a[at]),
             "most_w": _size(traced.w[at]), "most_nabla_w": _size(traced.nabla_w[at])})
     return {"layers": layers, "cost": number(traced.cost), "x": numbers(traced.x[0]),
             "y": numbers(traced.y[0]), "output": numbers(traced.a[-1][0]),
@@ -89,14 +90,14 @@ def edge(
     return found | {
         "count": count, "total": number(every.total),
         "paths": [{"neurons": (every.neurons[path] + 1).tolist(),
-                   "factor": number(every.factors[path])} for path in largest]}
+                   "factor": number(every.factors[path], 3)} for path in largest]}
 
 
 def demon(net: Any, x: ArrayLike, y: ArrayLike, layer: int, neuron: int) -> dict[str, Any]:
-    """Return what each dz that the demon may add does to the cost, measured, and delta dz."""
+    """Return what each dz that the demon may add does to the cost, measured, and delta."""
     moved = demons(net, x, y, _layer(net, layer), neuron - 1, DZ.tolist())
-    return {"dz": numbers(DZ), "measured": numbers([each.measured for each in moved]),
-            "predicted": numbers([each.predicted for each in moved])}
+    return {"dz": numbers(DZ), "measured": numbers([each.measured for each in moved], 5),
+            "delta": number(moved[-1].predicted / DZ[-1])}
 
 
 def plane(net: Any, x: ArrayLike) -> dict[str, Any]:
@@ -128,9 +129,10 @@ def progress(
 
 
 def pixels(net: Any, x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
-    """Return dC/dx of one example: how each pixel would change the cost."""
-    gradient = input_gradient(net, x, y)
-    return {"gradient": numbers(np.ravel(gradient), 4)}
+    """Return dC/dx of one example, in percent of the largest: how each pixel would change C."""
+    gradient = np.nan_to_num(np.ravel(input_gradient(net, x, y)))  # infinite ones are the largest
+    percent = np.rint(gradient / (np.abs(gradient).max() or 1) * 100)
+    return {"gradient": percent.astype(int).tolist()}
 
 
 def description(net: Any, x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
@@ -165,7 +167,8 @@ def _section(section: Section, most: int) -> dict[str, Any]:
     return {
         "title": section.title,
         "formula": None if section.formulas is None else mathml(section.formulas[1]),
-        "prose": section.prose, "steps": [_step(each, most) for each in section.steps],
+        "prose": [_equations.with_formulas(each, mathml) for each in section.prose],
+        "steps": [_step(each, most) for each in section.steps],
         "products": [{"formula": mathml(formula),
                       "operands": mathml(LATEX.product(operands))}
                      for (_, formula), operands in section.products]}
@@ -181,8 +184,7 @@ def _step(step: Step, most: int) -> dict[str, Any]:
         # After an empty group, the sign of a later term is one between terms.
         "terms": [mathml("{}" * (at > 0) + piece) for at, piece in enumerate(pieces)],
         "value": mathml(value),
-        "refers": [_symbol(symbol) for term in kept for symbol, _ in term.factors],
-        "text": TEXT.step(step, most)}
+        "refers": [_symbol(symbol) for term in kept for symbol, _ in term.factors]}
 
 
 def _symbol(symbol: _equations.Symbol) -> list[Any]:

@@ -13,19 +13,30 @@ async function unpack(text) {
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
 }
 
+const map = (parts, make) => (Array.isArray(parts) ? parts.map(make)
+  : Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, make(part)])));
+
 // One of the values that are merged.
-function pick(merged, at) {
-  if (Array.isArray(merged)) return merged.map((part) => pick(part, at));
-  if ("=" in merged) return merged["="].at(merged["="].length > 1 ? at : 0);
-  return Object.fromEntries(Object.entries(merged).map(([name, part]) => [name, pick(part, at)]));
+function pick(merged, at, forms) {
+  if (!("=" in merged)) return map(merged, (part) => pick(part, at, forms));
+  return written(merged["="].at(merged["="].length > 1 ? at : 0), forms);
+}
+
+// A value whose texts are the index of their form, and the numbers that fill it.
+function written(value, forms) {
+  if (typeof value === "string") {
+    const [form, ...numbers] = value.split(" ");
+    return forms[form].map((part, at) => part + (numbers[at] ?? "")).join("");
+  }
+  return value instanceof Object ? map(value, (part) => written(part, forms)) : value;
 }
 
 async function recall(what, { row, layer, j, k, epoch }) {
   const { rows, frames } = told.state;
   const at = epoch === null ? frames.length - 1 : frames.findIndex((frame) => frame.epoch === epoch);
   const question = [what, layer, j, k].filter((part) => part !== undefined).join(" ");
-  const answers = await stored;
-  const found = question in answers ? pick(answers[question], what === "plane" ? at : at * rows + row) : null;
+  const { forms, questions } = await stored;
+  const found = question in questions ? pick(questions[question], what === "plane" ? at : at * rows + row, forms) : null;
   if (found === null) throw new Error(`This page has no numbers for ${question}.`);
   return found;
 }

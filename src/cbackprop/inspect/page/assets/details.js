@@ -68,7 +68,7 @@ export class Details {
       this.activation(layer, j),
       line("z is a sum", step("z", j)), line("(25)", step("a", j)),
       line(layer === last ? "BP1: the cost's rate" : "BP2: the errors behind it, through its weights", step("dC/da", j)),
-      line("times the slope", step("sigma'", j)), line(softmax ? "(37): delta is a sum" : "is delta", step("delta", j)),
+      line("times the slope", step("sigma'", j)), line(softmax ? "(37): δ is a sum" : "is δ", step("delta", j)),
       line("BP3", step("dC/db", j)), this.incoming(layer, j), this.outgoing(layer, j));
     this.answer("demon", { layer, j }, (found, error) => this.demon(layer, j, found, error));
   }
@@ -123,7 +123,7 @@ export class Details {
       this.picture = el("div");
       this.numbers = el("dl", { class: "numbers" });
       this.answered.replaceChildren(el("h4", { text: "The demon at this neuron" }), el("div", { class: "demon" },
-        el("p", { class: "prose", text: "The demon adds dz to z. Near 0, the cost changes by delta dz: this is what delta means. Drag the slider, or the neuron itself." }),
+        el("p", { class: "prose", text: "The demon adds dz to z. Near 0, the cost changes by δ dz: this is what δ means. Drag the slider, or the neuron itself." }),
         labelled(`Drag z of neuron ${j} of layer ${layer}: dz`, this.slider), this.picture, this.numbers));
     }
     this.drawDemon();
@@ -141,16 +141,17 @@ export class Details {
     this.slider.value = this.dz; // within its ends
     this.dz = Number(this.slider.value);
     const at = this.dz + (found.dz.length - 1) / 2;
-    const [dz, measured, predicted] = [found.dz[at], found.measured[at], found.predicted[at]];
+    const straight = found.dz.map((x) => ({ x, y: found.delta * x }));
+    const [{ x: dz, y: predicted }, measured] = [straight[at], found.measured[at]];
     this.slider.setAttribute("aria-valuetext", `dz = ${show(dz)}, the cost changes by ${show(measured)}`);
     curves(this.picture,
-      `The change of the cost over dz, and the line delta dz. At dz = ${show(dz)}: measured ${show(measured)}, delta dz ${show(predicted)}.`,
+      `The change of the cost over dz, and the line δ dz. At dz = ${show(dz)}: measured ${show(measured)}, δ dz ${show(predicted)}.`,
       [{ name: "measured", points: found.dz.map((x, i) => ({ x, y: found.measured[i] })) },
-        { name: "predicted", points: found.dz.map((x, i) => ({ x, y: found.predicted[i] })) }],
+        { name: "predicted", points: straight }],
       { xName: "dz", yName: "change of C", zero: true,
         marks: [{ x: dz, y: predicted, name: "predicted" }, { x: dz, y: measured, name: "measured" }] });
     this.numbers.replaceChildren(...pair("dz", show(dz)), ...pair("● C(z + dz) − C(z), measured", show(measured, 5)),
-      ...pair("■ delta · dz, predicted (29)", show(predicted, 5)));
+      ...pair("■ δ · dz, predicted (29)", show(predicted, 5)));
     if (this.moved) this.onDemon({ dz, measured, predicted });
   }
 
@@ -158,7 +159,7 @@ export class Details {
     const step = (name, ...neurons) => this.equations.find(name, layer, ...neurons);
     replace(this.lines,
       el("h3", { tabindex: -1, text: `The weight from neuron ${k} to neuron ${j} of layer ${layer}` }),
-      line("BP4: a times delta", step("dC/dw", j, k)), line("the update", step("w", j, k)),
+      line("BP4: a times δ", step("dC/dw", j, k)), line("the update", step("w", j, k)),
       el("p", {}, button(`Neuron ${k} of layer ${layer - 1}`, () => this.onNeuron(layer - 1, k)), " ",
         button(`Neuron ${j} of layer ${layer}`, () => this.onNeuron(layer, j))));
     this.answer("edge", { layer, j, k }, (found, error) => this.checks(layer, j, k, found, error));
@@ -174,7 +175,7 @@ export class Details {
       el("dl", { class: "numbers" },
         pair(`C(w + ${show(found.h)})`, String(found.costs[0]).replace("-", "−")),
         pair(`C(w − ${show(found.h)})`, String(found.costs[1]).replace("-", "−")),
-        pair("(46): their difference over 2ε", show(found.measured, 6)), pair("BP4: a · delta", show(found.bp4, 6))),
+        pair("(46): their difference over 2ε", show(found.measured, 6)), pair("BP4: a · δ", show(found.bp4, 6))),
       el("h4", { text: "(53): every path from the weight to the cost" }), this.paths(layer, j, k, found));
   }
 

@@ -197,7 +197,7 @@ export class Drawing {
     const folded = this.layers.filter((layer) => layer.drawn.length < layer.size)
       .map((layer) => `${layer.drawn.length} of ${layer.size.toLocaleString("en")} `
         + (layer.layer === 1 ? "inputs, the largest" : `neurons of layer ${layer.layer}, `
-          + "those with the largest delta"));
+          + "those with the largest δ"));
     const rule = "A fuller disc is a larger activation, a hollow one is negative. "
       + `A wider line is a larger ${EDGES[this.edges]}, a dashed one is negative. `
       + "A neuron that you drag up or down has its z changed by the demon.";

@@ -55,8 +55,8 @@ export class Epochs {
       [{ name: "cost", points: frames.map(({ epoch: x, cost: y }) => ({ x, y })) }],
       { xName: "epoch", yName: "C, mean", log: true, marks: [{ x: shown.epoch, y: shown.cost, name: "measured" }] });
     this.layers.replaceChildren(el("table", {},
-      el("caption", { text: "The share of neurons and examples with sigma' < 0.01, and the length of delta (BP1, BP2)" }),
-      el("thead", {}, el("tr", {}, ["layer", "saturated", "length of delta"].map((text) => el("th", { text, scope: "col" })))),
+      el("caption", { text: "The share of neurons and examples with σ′ < 0.01, and the length of δ (BP1, BP2)" }),
+      el("thead", {}, el("tr", {}, ["layer", "saturated", "length of δ"].map((text) => el("th", { text, scope: "col" })))),
       el("tbody", {}, shown.share.map((share, layer) => el("tr", {}, el("th", { scope: "row", text: layer + 2 }),
         el("td", {}, el("meter", { min: 0, max: 1, value: share, "aria-label": `layer ${layer + 2}: ${percent(share)} saturated` }), ` ${percent(share)}`),
         el("td", { text: show(shown.speed[layer]) }))))));

@@ -13,9 +13,31 @@ export function equation(step) {
   return el("span", { class: "equation" }, parts);
 }
 
-export function prose(text) {
-  return el("p", { class: "prose" }, text.split("`").map((part, at) =>
-    at % 2 ? el("code", { text: part }) : part));
+const SPACED = "+−·×/=→";
+const grouped = (text) => (text.includes(" ") ? `(${text})` : text);
+
+// A formula in one line, for those who hear the page: "δ^3_1 = 0.5 · (−2) = −1".
+function spoken(node) {
+  const [text, before] = [node.textContent, node.previousElementSibling];
+  const parts = [...node.children].map(spoken);
+  const [base, script, above] = parts;
+  switch (node.localName) {
+    case "mo": return SPACED.includes(text) && before && before.textContent !== "(" ? ` ${text} ` : text;
+    case "mspace": return " ";
+    case "msup": return `${base}^${script}`;
+    case "msub": return `${base}_${script}`;
+    case "msubsup": return `${base}^${above}_${script}`;
+    case "mfrac": return parts.some((part) => part.includes(" ")) ? parts.map(grouped).join(" / ") : parts.join("/");
+    case "munder": return script === "⏟" ? base : `${base} [${script}]`;
+    case "span": return (parts.length ? parts.join(" ") : text).replace(/\s+/g, " ").trim();
+    default: return parts.length ? parts.join("") : text;
+  }
+}
+
+// Words, with formulas between dollars and code between backquotes.
+function prose(text) {
+  const words = (part) => part.split("`").map((each, at) => (at % 2 ? el("code", { text: each }) : each));
+  return el("p", { class: "prose" }, text.split("$").map((part, at) => (at % 2 ? el("span", { html: part }) : words(part))).flat());
 }
 
 // The name of a section's button, and which way the section goes.
@@ -92,14 +114,15 @@ export class Equations {
       this.drawSection();
     }
     this.slider.value = at;
-    this.slider.setAttribute("aria-valuetext", step.text);
-    if (move) this.said.textContent = step.text;
     this.count.textContent = `${at + 1} of ${this.steps.length}`;
     for (const [which, chip] of this.buttons.entries()) {
       chip.toggleAttribute("aria-current", which === section);
       if (which === section) chip.setAttribute("aria-current", "step");
     }
     const first = this.steps.findIndex((each) => each.section === section);
+    const text = spoken(this.items[at - first]);
+    this.slider.setAttribute("aria-valuetext", text);
+    if (move) this.said.textContent = text;
     for (const [which, item] of this.items.entries()) {
       const current = which === at - first;
       item.toggleAttribute("aria-current", current);
