@@ -19,12 +19,16 @@ NEEDS = {  # what a page imports, of what not everybody has
 }
 
 
-ALONE = [page for page in PAGES if page.stem not in NEEDS]
-NEEDY = [page for page in PAGES if page.stem in NEEDS]
+def libraries(page):
+    """List what the page imports, and what blocks of it need: libraries are in small letters."""
+    blocks = re.findall("<!-- needs (.*?) -->", page.read_text("utf-8"))
+    named = [NEEDS.get(page.stem, ""), *" ".join(blocks).split()]
+    return [name for name in dict.fromkeys(named) if name and name != name.upper()]
 
 
 @pytest.mark.skipif(not PAGES, reason="docs/ is not beside the tests")
-@pytest.mark.parametrize("page", ALONE, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem not in NEEDS],
+                         ids=lambda page: page.stem)
 def test_the_code_of_a_page(page, tmp_path, monkeypatch, request):
     text = page.read_text("utf-8")
     if "```python" not in text and "```console" not in text:
@@ -51,7 +55,8 @@ def test_the_code_of_a_page(page, tmp_path, monkeypatch, request):
 
 
 @pytest.mark.skipif(not PAGES, reason="docs/ is not beside the tests")
-@pytest.mark.parametrize("page", NEEDY, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", list(filter(libraries, PAGES)), ids=lambda page: page.stem)
 def test_the_code_of_a_page_that_imports_others(page, tmp_path, monkeypatch, request):
-    pytest.importorskip(NEEDS[page.stem], reason=f"{NEEDS[page.stem]} is not installed")
+    for name in libraries(page):
+        pytest.importorskip(name, reason=f"{name} is not installed")
     test_the_code_of_a_page(page, tmp_path, monkeypatch, request)
