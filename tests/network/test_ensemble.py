@@ -125,6 +125,53 @@ def test_a_callback_that_fails_ends_all_trainings():
     assert [len(history) for history in ensemble.SGD(data(), 3, 8, 0.1)] == [3, 3, 3]
 
 
+@pytest.mark.parametrize("method", ["on_train_begin", "on_epoch_begin", "on_measure", "eta"])
+def test_stop_training_ends_its_network_alone(method):
+    class Stop(callbacks.Callback):
+        pass
+
+    def stop(self, network, history):
+        if len(history) == (2 if method != "on_train_begin" else 0) and network.stops:
+            raise callbacks.StopTraining
+
+    setattr(Stop, method, stop)
+    eta = schedules.HalveOnStall(3.0, patience=1, stop=0.5) if method == "eta" else 0.1
+    common = {"epochs": 6, "mini_batch_size": 8, "eta": eta, "test_data": data(20)}
+    nets, twins = networks(5), networks(5)
+    for each in (nets, twins):
+        for seed, net in enumerate(each):
+            net.stops = seed in (0, 3)
+    histories = Ensemble(nets).SGD(data(), callbacks=[Stop()], **common)
+    expected = [twin.SGD(data(), callbacks=[Stop()], **common) for twin in twins]
+    assert len({len(history) for history in histories}) > 1
+    close(nets, twins, histories, expected)
+    assert len(train_many(networks(5), data(), in_lanes=True, **common)) == 5
+
+
+def test_after_an_error_every_network_has_whole_epochs():
+    def fail(network, history):
+        if network is nets[1] and len(history) == 2:
+            raise ArithmeticError("enough")
+        if network is nets[2] and len(history) == 2:
+            raise KeyboardInterrupt
+
+    nets, twins = networks(4), networks(4)
+    with pytest.raises(KeyboardInterrupt):
+        Ensemble(nets).SGD(data(), 3, 8, 0.1, callbacks=[fail])
+    close(nets, twins, [net.history for net in nets],
+          alone(twins, data(), epochs=2, mini_batch_size=8, eta=0.1))
+
+
+def test_a_network_without_epochs_keeps_another_optimizers_state():
+    nets = networks(3)
+    nets[0].SGD(data(), 2, 8, 0.01, optimizer="adam")
+    before, state = nets[0].engine.core.parameters.copy(), nets[0].engine.optimizer_state
+    histories = Ensemble(nets).SGD(data(), [0, 2, 2], 8, 0.01, optimizer="momentum")
+    assert [len(history) for history in histories] == [0, 2, 2]
+    assert np.array_equal(nets[0].engine.core.parameters, before)
+    assert nets[0].engine.optimizer_state is state
+
+
 def test_training_goes_on_where_it_was():
     training_data = data()
     nets, twins = networks(3), networks(3)
