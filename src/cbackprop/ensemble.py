@@ -26,7 +26,7 @@ from cbackprop import (
 from cbackprop._endings import DivergenceError
 from cbackprop.history import History
 from cbackprop.network import Network
-from cbackprop.parallel_training import again
+from cbackprop.parallel_training import again, check_files
 from cbackprop.sources import ArrayExamples
 from cbackprop.training import Training
 
@@ -126,8 +126,8 @@ class Ensemble:
         sample_weight : array of shape (n,) or (networks, n), optional
             The examples' weights; a row for each network makes bags of examples.
         callbacks : list
-            As for `Network.SGD`. Each network gets copies of its own. One that returns True stops
-            its network, and the others go on.
+            As for `Network.SGD`. Each network gets copies of its own, which may write no file. One
+            that returns True stops its network, and the others go on.
         threads : int, optional
             The most threads; each trains a group of networks at a time.
         **others
@@ -171,6 +171,7 @@ class Ensemble:
         same_order = _check.boolean("same_order", same_order)
         threads = thread_choice.checked(threads)
         data, called = again(training_data), _check.items(callbacks, "callbacks must be a list")
+        check_files([(network, {"callbacks": called}) for network in self.networks])
         trainings: list[Training] = []
         for network, arguments in zip(self.networks, own, strict=True):
             trainings.append(network.prepare(

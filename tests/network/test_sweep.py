@@ -309,12 +309,17 @@ def test_what_joblib_is_configured_for():
 
 
 @pytest.mark.parametrize("option", [
-    {"callbacks": [callbacks.Checkpoint(last="same.npz")]}, {"resume": "same.npz"}])
+    {"callbacks": [callbacks.Checkpoint(last="same.npz")]}, {"resume": "same.npz"},
+    {"callbacks": [callbacks.CSVLog("same.csv")]}],
+    ids=["checkpoint", "resume", "log"])
 def test_networks_do_not_share_a_file(option, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     nets = [cbackprop.Network([2, 1], seed=seed) for seed in (1, 2)]
     with pytest.raises(ValueError, match=r"^callbacks and resume must name files of each network"):
         cbackprop.train_many(nets, ([[0.0, 1.0]], [[1.0]]), 1, 1, 0.1, **option)
+    if "callbacks" in option:
+        with pytest.raises(ValueError, match=r"^callbacks and resume must name files of each net"):
+            cbackprop.Ensemble(nets).SGD(([[0.0, 1.0]], [[1.0]]), 1, 1, 0.1, **option)
     with pytest.raises(TypeError, match=r"^resume must be True, False or the path of a checkpoint, "
                                         r"got 1$"):
         cbackprop.train_many(nets, ([[0.0, 1.0]], [[1.0]]), 1, 1, 0.1, resume=1)
