@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import operator
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +23,7 @@ from cbackprop import (
     thread_choice,
 )
 from cbackprop._endings import DivergenceError
+from cbackprop.callbacks import copies
 from cbackprop.history import History
 from cbackprop.network import Network
 from cbackprop.parallel_training import again, check_files
@@ -76,13 +76,16 @@ class Ensemble:
         if len(set(map(id, given))) < len(given):
             raise ValueError(f"{rule}, each of them once, got one twice")
         for at, each in enumerate(given):
-            if lanes.structure(each) != lanes.structure(given[0]):
-                raise ValueError(f"{rule}, dtype, input_scale and bias, got {given[0]!r} and, in "
-                                 f"networks[{at}], {each!r}")
-        found = lanes.obstacle(given[0])
-        if found:
-            raise ValueError("functions of an Ensemble must be known by name, got "
-                             f"{found}; train_many takes them")
+            found = lanes.obstacle(each)
+            if found:
+                raise ValueError(f"an Ensemble cannot have {found}, got it in networks[{at}]; "
+                                 "train_many can")
+            first, other = lanes.structure(given[0]), lanes.structure(each)
+            for name, value in first.items():
+                if value != other[name]:
+                    raise ValueError(f"networks must have the same {name}, got "
+                                     f"{_check.shown(value)} and, in networks[{at}], "
+                                     f"{_check.shown(other[name])}; train_many takes others")
         self.networks: tuple[Network, ...] = tuple(given)
 
     def __len__(self) -> int:
@@ -92,13 +95,23 @@ class Ensemble:
         try:
             return self.networks[operator.index(at)]
         except TypeError:
-            raise TypeError("the index of a network must be an integer, "
-                            f"got {_check.shown(at)}") from None
+            raise TypeError(f"the index of a network must be an integer, got {_check.shown(at)}"
+                            "; networks is a tuple, of which there are slices") from None
         except IndexError:
             raise IndexError(f"there are {len(self)} networks, got the index {at}") from None
 
     def __iter__(self) -> Iterator[Network]:
         return iter(self.networks)
+
+    if not TYPE_CHECKING:  # a type checker knows all names
+
+        def __getattr__(self, name: str) -> Any:
+            networks = self.__dict__.get("networks")  # before __init__ there are none
+            if networks and hasattr(networks[0], name):
+                raise AttributeError(
+                    f"'Ensemble' object has no attribute {name!r}: each of its networks has it; "
+                    "feedforward and measure are of all together", name=name, obj=self)
+            raise _words.unknown_attribute(self, name)
 
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self)}: {self.networks[0]!r}>"
@@ -156,41 +169,40 @@ class Ensemble:
         >>> [history.eta[-1] for history in histories]
         [0.1, 0.5, 1.0]
         """
-        given = {"epochs": epochs, "eta": eta, **others}
+        weights = None if sample_weight is None else arrays.numbers(sample_weight, "sample_weight")
+        given = {"epochs": epochs, "eta": eta, "sample_weight": weights, **others}
         own = [{} for _ in self.networks]  # type: list[dict[str, Any]]
         for name in EACH:
-            if isinstance(given.get(name), (list, tuple, np.ndarray)):
+            if np.iterable(given.get(name)) and not isinstance(given[name], (str, bytes)):
                 values = _check.items(given.pop(name), name)
                 if len(values) != len(self):
                     raise ValueError(f"{name} must be one value, or one for each of {len(self)} "
                                      f"networks, got {len(values)}")
                 for arguments, value in zip(own, values, strict=True):
                     arguments[name] = value
-        for arguments, weights in zip(own, self._weights(sample_weight), strict=True):
-            arguments["sample_weight"] = weights
+        if weights is not None and weights.ndim == 2:
+            if len(weights) != len(self):
+                raise ValueError(f"sample_weight must be (n,), or ({len(self)}, n) for {len(self)} "
+                                 f"networks, got {weights.shape}")
+            for arguments, row in zip(own, weights, strict=True):
+                arguments["sample_weight"] = row
+            del given["sample_weight"]
         same_order = _check.boolean("same_order", same_order)
         threads = thread_choice.checked(threads)
         data, called = again(training_data), _check.items(callbacks, "callbacks must be a list")
         check_files([(network, {"callbacks": called}) for network in self.networks])
         trainings: list[Training] = []
-        for network, arguments in zip(self.networks, own, strict=True):
-            trainings.append(network.prepare(
-                data, mini_batch_size=mini_batch_size, test_data=test_data,
-                callbacks=list(map(copy.copy, called)), **given, **arguments))
+        for at, (network, arguments) in enumerate(zip(self.networks, own, strict=True)):
+            try:
+                trainings.append(network.prepare(
+                    data, mini_batch_size=mini_batch_size, test_data=test_data,
+                    callbacks=copies(called), **given, **arguments))
+            except (TypeError, ValueError) as error:
+                if arguments:
+                    error.args = (f"networks[{at}]: {error}",)
+                raise
             self._check(trainings[0], trainings[-1], same_order)
         return lockstep.run(trainings, threads, same_order)
-
-    def _weights(self, sample_weight: Any) -> list[Any]:
-        """Return the weights of the examples for each network."""
-        if sample_weight is None:
-            return [None] * len(self)
-        given = arrays.numbers(sample_weight, "sample_weight")
-        if given.ndim != 2:
-            return [given] * len(self)
-        if len(given) != len(self):
-            raise ValueError(f"sample_weight must be (n,), or ({len(self)}, n) for {len(self)} "
-                             f"networks, got {given.shape}")
-        return list(given)
 
     def _check(self, first: Training, training: Training, same_order: bool) -> None:
         found = lanes.obstacle_in_training(training)

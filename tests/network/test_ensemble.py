@@ -1,6 +1,8 @@
 """Ensembles: what their networks become, say and refuse; and train_many in lanes."""
 
+import copy
 import io
+import pickle
 
 import numpy as np
 import pytest
@@ -91,6 +93,24 @@ def test_values_of_each_network():
     expected = alone(twins, training_data, each, **common)
     assert [isinstance(each, DivergenceError) for each in histories] == [False, True, False, False]
     close(nets, twins, histories, expected)
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, iter, lambda values: dict.fromkeys(values, 0)])
+def test_any_iterable_has_values_of_each_network(kind):
+    histories = Ensemble(networks(3)).SGD(data(), 1, 8, kind([0.1, 0.2, 0.3]))
+    assert [history.eta for history in histories] == [[0.1], [0.2], [0.3]]
+    assert len(Ensemble(networks(3)).SGD(data(), 1, 8, np.array(0.1))) == 3
+
+
+def test_attributes_that_only_networks_have():
+    ensemble = Ensemble(networks(2))
+    with pytest.raises(AttributeError, match=r"no attribute 'predict': each of its networks has "):
+        ensemble.predict(data()[0])
+    with pytest.raises(AttributeError, match=r"no attribute 'fit': SGD trains"):
+        ensemble.fit(*data())
+    with pytest.raises(AttributeError, match=r"^'Ensemble' object has no attribute 'nonsense'$"):
+        ensemble.nonsense()
+    assert len(copy.deepcopy(ensemble)) == len(pickle.loads(pickle.dumps(ensemble))) == 2
 
 
 def test_bags():
@@ -246,10 +266,15 @@ REFUSED = {
     "none": (list, TypeError, "networks must be a list of networks"),
     "no network": (lambda: [1], TypeError, "networks must be a list of networks"),
     "twice": (lambda: networks(1) * 2, ValueError, "got one twice"),
-    "sizes": (lambda: [*networks(1), *networks(1, sizes=(4, 3))], ValueError, r"networks\[1\]"),
-    "cost": (lambda: [*networks(1), Network([4, 9, 3])], ValueError, r"networks\[1\]"),
-    "scale": (lambda: [*networks(1), *networks(1, input_scale=2.0)], ValueError, r"networks\[1\]"),
+    "sizes": (lambda: [*networks(1), *networks(1, sizes=(4, 3))], ValueError,
+              r"must have the same sizes, got \(4, 9, 3\) and, in networks\[1\], \(4, 3\)"),
+    "cost": (lambda: [*networks(1), Network([4, 9, 3], output_activation="softmax")], ValueError,
+             r"must have the same cost, got 'log_likelihood' and, in networks\[1\], 'quadratic'"),
+    "scale": (lambda: [*networks(1), *networks(1, input_scale=2.0)], ValueError,
+              r"must have the same input_scale, got 1.0 and, in networks\[1\], 2.0"),
     "own": (lambda: networks(2, activation=own_activation()), ValueError, "of the user's own"),
+    "bfloat16": (lambda: [*networks(1), *networks(1, compute_dtype="bfloat16")], ValueError,
+                 r"^an Ensemble cannot have compute_dtype='bfloat16', got it in networks\[1\]"),
 }
 
 
@@ -273,7 +298,10 @@ BAD = {
               "same_order must be False"),
     "output": ({"callbacks": 1}, TypeError, "callbacks must be a list"),
     "word": ({"momentun": 1}, TypeError, "momentun"),
-    "later": ({"lmbda": [0, 0, -1]}, ValueError, "lmbda must be"),
+    "later": ({"lmbda": [0, 0, -1]}, ValueError, r"^networks\[2\]: lmbda must be"),
+    "nothing": ({"sample_weight": np.eye(3)[[0, 2, 1]].repeat(61, 1)[:, 61:122]}, ValueError,
+                r"^networks\[0\]: training_data must not all weigh 0"),
+    "all": ({"lmbda": -1}, ValueError, "^lmbda must be"),
 }
 
 
@@ -351,7 +379,7 @@ def test_a_network_that_is_not_there(tmp_path):
     ensemble = Ensemble([Network([2, 1], seed=seed) for seed in (1, 2)])
     with pytest.raises(IndexError, match=r"^there are 2 networks, got the index 9$"):
         ensemble[9]
-    with pytest.raises(TypeError, match=r"^the index of a network must be an integer, got 'a'$"):
+    with pytest.raises(TypeError, match=r"^the index of a network must be an integer, got 'a'; "):
         ensemble["a"]
     with pytest.raises(ValueError, match=r"or quantiles between 0 and 1, got \[\]$"):
         ensemble.feedforward([[0.0, 1.0]], [])
