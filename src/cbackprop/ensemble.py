@@ -6,7 +6,7 @@ import io
 import operator
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -349,15 +349,23 @@ class Ensemble:
         max_bytes = _check.integer("max_bytes", max_bytes, 0)
         with (storage.opened(path, max_bytes) as file,
               storage.damaged(f"{storage.named(path)} is not a usable ensemble: "),
-              zipfile.ZipFile(file) as archive):
+              storage.unzipped(file) as archive):
             if sum(info.file_size for info in archive.infolist()) > max_bytes:
                 raise ValueError(f"more than max_bytes = {max_bytes:,} bytes; give a larger "
                                  "max_bytes to read it")
             names = [f"{at}.npz" for at in range(len(archive.infolist()))]
-            if not names or {*archive.namelist()} != {*names}:
-                raise ValueError(f"its parts must be 0.npz, 1.npz, ..., got {archive.namelist()}")
-            return cls([Network.load(io.BytesIO(archive.read(name)), max_bytes=max_bytes)
-                        for name in names])
+            found = archive.namelist()
+            if "header.npy" in found:
+                raise ValueError("it holds one network: Network.load reads it")
+            if not names or {*found} != {*names}:
+                raise ValueError(f"its parts must be 0.npz, 1.npz, ..., got {_check.shown(found)}")
+            networks = []
+            for name in names:
+                storage.check_packed(archive.getinfo(name))
+                with archive.open(name) as part:
+                    networks.append(Network.load(
+                        cast(BinaryIO, part), max_bytes=max_bytes))
+            return cls(networks)
 
 
 def _output(output: Any) -> str | NDArray[np.float64]:

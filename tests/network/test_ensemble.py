@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -384,5 +385,31 @@ def test_a_network_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match=r"or quantiles between 0 and 1, got \[\]$"):
         ensemble.feedforward([[0.0, 1.0]], [])
     ensemble[-1].save(tmp_path / "one.npz")
-    with pytest.raises(ValueError, match=r"is not a usable ensemble: its parts must be 0\.npz, 1"):
+    with pytest.raises(ValueError, match=r"usable ensemble: it holds one network: Network\.load"):
         Ensemble.load(tmp_path / "one.npz")
+    ensemble.save(tmp_path / "two.zip")
+    with pytest.raises(ValueError, match=r"it holds several networks: Ensemble\.load reads it"):
+        Network.load(tmp_path / "two.zip")
+
+
+def test_damaged_files(tmp_path):
+    path, content = tmp_path / "three.zip", io.BytesIO()
+    Ensemble(networks(3)).save(content)
+    whole = content.getvalue()
+    for length in [1, len(whole) // 2, len(whole) - 100, len(whole) - 22, len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        for read in (Ensemble.load, Network.load):  # the end of a part is a whole archive
+            with pytest.raises(ValueError, match=r"not whole|not a zip file"):
+                read(path)
+    content = io.BytesIO()
+    networks(1)[0].save(content)
+    for name, method, error in [("0.npz", zipfile.ZIP_LZMA, "0.npz packed by method 14"),
+                                ("../0.npz", zipfile.ZIP_STORED, "parts must be 0.npz, 1.npz, ")]:
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr(name, content.getvalue())
+        with pytest.raises(ValueError, match=error):
+            Ensemble.load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.npz", b"nothing")
+    with pytest.raises(ValueError, match=r"three\.zip is not a usable ensemble: 0\.npz is not a "):
+        Ensemble.load(path)
