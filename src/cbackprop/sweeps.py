@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cbackprop import _check, _endings, _extras, _html, _joblib, _text, _words, arrays, metrics
 from cbackprop._endings import DivergenceError
@@ -17,9 +18,11 @@ from cbackprop.callbacks import Callback, EarlyStopping, collected, copies
 from cbackprop.history import SETS, SHORT, History
 from cbackprop.network import Network
 from cbackprop.parallel_training import again, check_files, train_many
+from cbackprop.target_values import MAX_CLASSES
 
 VALIDATION_SPLIT = 0.2
 MAX_ROWS = 20  # that are shown as text
+ROWS_OF_A_CLASS = 5  # on average; more whole numbers than so many classes allow are no labels
 NETWORK = [name for name in inspect.signature(Network).parameters if name != "threads"]
 TRAINING = [name for name in inspect.signature(Network.SGD).parameters if name not in (
     "self", "training_data", "evaluation_data", "validation_split", "threads", "callback",
@@ -178,7 +181,9 @@ def sweep(
     grid : dict of lists, or list of such dicts
         The values to try, by the names of arguments of `Network` and `Network.SGD`: all
         combinations of a dict's values. "hidden" stands for the sizes between the first and the
-        last, which the data has: 30, or [30, 20]. Over the values of "seed", the mean is taken.
+        last, which the data has: 30, or [30, 20]. y of shape (n,) holds labels if it is whole, from
+        0, and below 20 or a fifth of n; other numbers have one output. Over the values of "seed",
+        the mean is taken.
     training_data : as `Network.SGD` takes it
         "hidden" needs arrays (x, y).
     metric : str or Metric, optional
@@ -334,8 +339,15 @@ def _sizes(hidden: Any, data: Any) -> list[Any]:
     if len(shapes[1]) == 2:
         return [shapes[0][1], *between, shapes[1][1]]
     labels = arrays.numbers(data[1], "y of training_data")
-    whole = labels.size > 0 and bool((labels == np.floor(labels)).all())
-    return [shapes[0][1], *between, max(1, int(labels.max()) + 1) if whole else 1]
+    return [shapes[0][1], *between, _classes(labels) or 1]
+
+
+def _classes(y: NDArray[Any]) -> int:
+    """Return the number of classes whose labels these are, or 0 if they are numbers."""
+    if not y.size or not 0 <= y.min() <= y.max() < np.inf or (y != np.floor(y)).any():
+        return 0
+    classes = int(y.max()) + 1
+    return classes if classes <= max(MAX_CLASSES, len(y) // ROWS_OF_A_CLASS) else 0
 
 
 def _shape(values: Any) -> tuple[int, ...]:

@@ -273,10 +273,17 @@ def test_hidden_needs_arrays(data, message):
 
 @pytest.mark.parametrize(("y", "outputs"), [
     (Y, 3), (Y.astype(float), 3), (Y > 0, 2), (NUMBERS, 2), (NUMBERS[:, 0], 1),
-    (Y[:, None] * 1.0, 1)])
+    (Y[:, None] * 1.0, 1), (Y + 17, 20), (Y * 9 + 0.0, 19), (Y * 10, 1), (Y - 1, 1),
+    (np.arange(90) + 25.0, 1), (Y + 10**9, 1)])
 def test_hidden_takes_its_ends_from_the_data(y, outputs):
     found = sweep({"hidden": [3]}, (X, y), eta=0.01, output_activation="identity", **COMMON)
     assert found.best.sizes == (5, 3, outputs)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_target_that_is_not_finite_is_named(value):
+    with one_line(ValueError, f"^y of training_data must be finite, got {value} at"):
+        sweep({"hidden": [3]}, (X, np.where(Y > 0, Y, value)), eta=0.01, **COMMON)
 
 
 def test_sparse_rows():
