@@ -16,7 +16,6 @@ from cbackprop import (
     _words,
     arrays,
     lanes,
-    layers,
     lockstep,
     metrics,
     storage,
@@ -87,6 +86,17 @@ class Ensemble:
                                      f"{_check.shown(value)} and, in networks[{at}], "
                                      f"{_check.shown(other[name])}; train_many takes others")
         self.networks: tuple[Network, ...] = tuple(given)
+        self._first()
+
+    def _first(self) -> Network:
+        """Return the first network, which reads tables and names classes as all others do."""
+        first = self.networks[0]
+        for at, each in enumerate(self.networks):  # both may have been set since __init__
+            for name in ("preprocessing", "classes"):
+                if getattr(each, name) != getattr(first, name):
+                    raise ValueError(f"networks must have the same {name}, got another in "
+                                     f"networks[{at}]; train_many takes others")
+        return first
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -169,6 +179,7 @@ class Ensemble:
         >>> [history.eta[-1] for history in histories]
         [0.1, 0.5, 1.0]
         """
+        self._first()
         weights = None if sample_weight is None else arrays.numbers(sample_weight, "sample_weight")
         given = {"epochs": epochs, "eta": eta, "sample_weight": weights, **others}
         own = [{} for _ in self.networks]  # type: list[dict[str, Any]]
@@ -228,8 +239,9 @@ class Ensemble:
         a : array
             As `Network.feedforward` takes it.
         output : {"mean", "all", "vote"}, float, or sequence of float
-            The mean output; all of them; the share of the networks that choose each class; or
-            quantiles of the outputs, such as 0.5 for the median.
+            The mean output; all of them; the share of the networks that choose each class, or
+            label, as `Network.predict` does; or quantiles of the outputs, such as 0.5 for the
+            median.
         threads : int, optional
             The most threads.
 
@@ -242,7 +254,7 @@ class Ensemble:
         Raises
         ------
         TypeError, ValueError
-            If an argument is bad, or `a` is not finite.
+            If an argument is bad, `a` is not finite, or networks of numbers are to vote.
 
         Examples
         --------
@@ -253,7 +265,7 @@ class Ensemble:
         (2, 1, 3)
         """
         how = _output(output)
-        first = self.networks[0]
+        first = self._first()
         given: Any = first.inputs(a)
         if not arrays.is_sparse(given):
             given = arrays.numbers(given, "a")
@@ -261,7 +273,12 @@ class Ensemble:
         first.engine.check_finite(rows, "a")
         core = first.engine.build.Lanes([each.engine.core for each in self.networks])
         most = thread_choice.most(thread_choice.checked(threads))
-        out = _combined(core.feedforward(core.examples(rows), most), how, first)
+        kinds = [metrics.kind_of(each.engine, None, each.trained_on) for each in self.networks]
+        others = {kind.name for kind in kinds} - {metrics.CLASSES, metrics.LABELS}
+        if isinstance(how, str) and how == "vote" and others:
+            raise ValueError("output 'vote' needs networks of classes or labels, got some of "
+                             f"{min(others)}: their 'mean' or quantiles")
+        out = _combined(core.feedforward(core.examples(rows), most), how, kinds)
         if given.ndim == 1:
             return out.reshape(*out.shape[:-2], -1)
         return out if given.shape[1] == first.sizes[0] else np.swapaxes(out, -1, -2)
@@ -289,7 +306,7 @@ class Ensemble:
         >>> ensemble.measure(test_data)["accuracy"] > 0.8
         True
         """
-        first = self.networks[0]
+        first = self._first()
         engine = first.engine
         rows, targets = engine.arrays(test_data, "test_data", admit=engine.target_values.measured)
         kind = metrics.kind_for(engine, ArrayExamples(rows, targets), first.trained_on)
@@ -381,7 +398,7 @@ def _output(output: Any) -> str | NDArray[np.float64]:
 
 
 def _combined(
-    outputs: NDArray[Any], how: str | NDArray[np.float64], network: Network
+    outputs: NDArray[Any], how: str | NDArray[np.float64], kinds: Sequence[metrics.Kind]
 ) -> NDArray[Any]:
     """Return one array for the outputs of all networks, (networks, n, out)."""
     if not isinstance(how, str):
@@ -390,7 +407,11 @@ def _combined(
         return outputs
     if how == "mean":
         return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
-    if outputs.shape[-1] == 1:
-        return (outputs > layers.threshold(network.cost)).mean(axis=0).astype(outputs.dtype)
-    chosen = outputs.argmax(axis=-1)[..., None] == np.arange(outputs.shape[-1])
-    return chosen.mean(axis=0).astype(outputs.dtype)
+    share: NDArray[Any] = np.zeros(outputs.shape[1:])
+    for each, kind in zip(outputs, kinds, strict=True):
+        said = metrics.decided(each, kind)  # -1 where an output is NaN: no vote
+        if share.shape[1] == 1 or kind.name == metrics.LABELS:
+            share += said.reshape(share.shape) == 1
+        else:
+            share += said[:, None] == np.arange(share.shape[1])
+    return (share / len(outputs)).astype(outputs.dtype)

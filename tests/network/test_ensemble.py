@@ -392,6 +392,56 @@ def test_a_network_that_is_not_there(tmp_path):
         Network.load(tmp_path / "two.zip")
 
 
+VOTES = {  # what the targets are, and what a network says by its outputs
+    "-1 and 1": ((4, 1), "tanh", lambda y: 2.0 * (y > 0) - 1, lambda a: a > 0),
+    "3 and 7": ((4, 1), "identity", lambda y: 3 + 4.0 * (y > 0), lambda a: a > 5),
+    "labels": ((4, 2), "sigmoid", lambda y: np.stack([y > 0, y > 1], 1) * 1.0, lambda a: a > 0.5),
+    "classes": ((4, 3), "identity", lambda y: y, lambda a: a == a.max(1, keepdims=True)),
+}
+
+
+@pytest.mark.parametrize(("sizes", "output", "targets", "says"), VOTES.values(), ids=VOTES)
+def test_votes_are_what_each_network_predicts(sizes, output, targets, says):
+    x, y = data()
+    nets = [Network(sizes, output_activation=output, seed=seed) for seed in range(5)]
+    ensemble = Ensemble(nets)
+    t = targets(y)
+    ensemble.SGD((x, t if sizes[1] != 1 else t[:, None]), 5, 8, 0.1)
+    shares = np.mean([says(net.feedforward(x)) for net in nets], axis=0)
+    assert 0 < shares.mean() < 1
+    np.testing.assert_allclose(ensemble.feedforward(x, "vote"), shares, atol=1e-6)
+
+
+def test_numbers_and_nan_do_not_vote():
+    x = data()[0]
+    nets = [Network([4, 2], output_activation="identity", seed=seed) for seed in range(3)]
+    Ensemble(nets).SGD((x, x[:, :2]), 1, 8, 0.1)
+    with pytest.raises(ValueError, match=r"^output 'vote' needs networks of classes or .* numbers"):
+        Ensemble(nets).feedforward(x, "vote")
+    nets = networks(2, activation="identity")
+    nets[0].weights[0][:] = 3e38
+    votes = Ensemble(nets).feedforward(np.full((1, 4), 1e30), "vote")
+    assert np.isnan(nets[0].feedforward(np.full((1, 4), 1e30))).any()
+    assert votes.sum() == 0.5
+
+
+def test_networks_that_read_tables_in_another_way():
+    tables = [{"a": np.arange(8.0) + shift, "b": np.arange(8.0) % 3} for shift in (0, 5)]
+    nets = [Network([2, 3, 2], seed=seed) for seed in range(2)]
+    for net in nets:
+        net.preprocessing = cbackprop.tables.Preprocessing.fit(tables[0])
+    ensemble = Ensemble(nets)
+    np.testing.assert_allclose(ensemble.feedforward(tables[1], "all"),
+                               [net.feedforward(tables[1]) for net in nets], rtol=1e-5)
+    nets[1].preprocessing = cbackprop.tables.Preprocessing.fit(tables[1])
+    y = np.arange(8) % 2
+    for use in (lambda: Ensemble(nets), lambda: ensemble.feedforward(tables[1]),
+                lambda: ensemble.SGD((tables[1], y), 1, 2, 0.1),
+                lambda: ensemble.measure((tables[1], y))):
+        with pytest.raises(ValueError, match=r"^networks must have the same preprocessing, got an"):
+            use()
+
+
 def test_damaged_files(tmp_path):
     path, content = tmp_path / "three.zip", io.BytesIO()
     Ensemble(networks(3)).save(content)
