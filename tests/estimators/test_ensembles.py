@@ -58,6 +58,14 @@ def test_networks_do_not_share_a_file(tmp_path):
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 1 + FEW["max_iter"]
 
 
+def test_rows_that_weigh_nothing_are_not_drawn():
+    weights = np.where(np.arange(400) < 50, 1.0, 0.0)
+    with one_line(ValueError, "^max_samples must be at most the 50 rows of weight above 0, got 60$"):
+        MLPEnsembleClassifier(**FEW, max_samples=60).fit(*DIGITS, weights)
+    found = MLPEnsembleClassifier(**FEW, max_samples=60, bootstrap=True).fit(*DIGITS, weights)
+    assert len(found.estimators_) == 3
+
+
 def alone(member, x, y, *weights, **given):
     """Return a fit of its own with a member's parameters."""
     return clone(member).fit(x, y, *weights, **given)

@@ -205,8 +205,11 @@ def _counts(
     rows = np.arange(n) if weights is None else np.flatnonzero(weights)
     count = max_samples if isinstance(max_samples, Integral) else max(
         1, round(max_samples * len(rows)))
+    if count > len(rows) and not bootstrap:
+        raise ValueError(f"max_samples must be at most the {len(rows)} rows of weight above 0, got "
+                         f"{max_samples}")
     # It is no RandomState, from which the network draws its first weights.
-    drawn = np.random.default_rng(seed).choice(rows, min(int(count), n), replace=bootstrap)
+    drawn = np.random.default_rng(seed).choice(rows, int(count), replace=bootstrap)
     return np.bincount(drawn, minlength=n).astype(np.float64)
 
 
