@@ -60,7 +60,7 @@ def test_networks_do_not_share_a_file(tmp_path):
 
 def test_rows_that_weigh_nothing_are_not_drawn():
     weights = np.where(np.arange(400) < 50, 1.0, 0.0)
-    with one_line(ValueError, "^max_samples must be at most the 50 rows of weight above 0, got 60$"):
+    with one_line(ValueError, "^max_samples must be at most the 50 rows of weight .*, got 60$"):
         MLPEnsembleClassifier(**FEW, max_samples=60).fit(*DIGITS, weights)
     found = MLPEnsembleClassifier(**FEW, max_samples=60, bootstrap=True).fit(*DIGITS, weights)
     assert len(found.estimators_) == 3
