@@ -91,11 +91,11 @@ class Ensemble:
     def _first(self) -> Network:
         """Return the first network, which reads tables and names classes as all others do."""
         first = self.networks[0]
+        reading = first.preprocessing, first.classes
         for at, each in enumerate(self.networks):  # both may have been set since __init__
-            for name in ("preprocessing", "classes"):
-                if getattr(each, name) != getattr(first, name):
-                    raise ValueError(f"networks must have the same {name}, got another in "
-                                     f"networks[{at}]; train_many takes others")
+            if (each.preprocessing, each.classes) != reading:
+                raise ValueError("networks must have the same preprocessing and classes, got "
+                                 f"others in networks[{at}]; train_many takes them")
         return first
 
     def __len__(self) -> int:
@@ -273,15 +273,20 @@ class Ensemble:
         first.engine.check_finite(rows, "a")
         core = first.engine.build.Lanes([each.engine.core for each in self.networks])
         most = thread_choice.most(thread_choice.checked(threads))
-        kinds = [metrics.kind_of(each.engine, None, each.trained_on) for each in self.networks]
-        others = {kind.name for kind in kinds} - {metrics.CLASSES, metrics.LABELS}
-        if isinstance(how, str) and how == "vote" and others:
-            raise ValueError("output 'vote' needs networks of classes or labels, got some of "
-                             f"{min(others)}: their 'mean' or quantiles")
+        kinds = self._voting() if isinstance(how, str) and how == "vote" else []
         out = _combined(core.feedforward(core.examples(rows), most), how, kinds)
         if given.ndim == 1:
             return out.reshape(*out.shape[:-2], -1)
         return out if given.shape[1] == first.sizes[0] else np.swapaxes(out, -1, -2)
+
+    def _voting(self) -> list[metrics.Kind]:
+        """Return the kind of each network's targets, which must be classes or labels."""
+        kinds = [metrics.kind_of(each.engine, None, each.trained_on) for each in self.networks]
+        others = {kind.name for kind in kinds} - {metrics.CLASSES, metrics.LABELS}
+        if others:
+            raise ValueError("output 'vote' needs networks of classes or labels, got some of "
+                             f"{min(others)}: take their 'mean' or quantiles")
+        return kinds
 
     def measure(self, test_data: Any) -> dict[str, float]:
         """

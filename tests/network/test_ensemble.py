@@ -438,7 +438,7 @@ def test_networks_that_read_tables_in_another_way():
     for use in (lambda: Ensemble(nets), lambda: ensemble.feedforward(tables[1]),
                 lambda: ensemble.SGD((tables[1], y), 1, 2, 0.1),
                 lambda: ensemble.measure((tables[1], y))):
-        with pytest.raises(ValueError, match=r"^networks must have the same preprocessing, got an"):
+        with pytest.raises(ValueError, match=r"^networks must have the same preprocessing and cl"):
             use()
 
 
