@@ -152,7 +152,7 @@ class Sweep(Sequence[dict[str, Any]]):
 
     def _caption(self) -> str:
         most = max(map(len, self.networks))
-        return (f"{len(self)} combinations by {self.metric}, "
+        return (f"{len(self)} combination{'s' * (len(self) != 1)} by {self.metric}, "
                 f"{'more' if self.maximize else 'less'} is better"
                 f"{f'; the mean of {most} seeds' if most > 1 else ''}")
 
