@@ -201,6 +201,8 @@ class Ensemble:
         same_order = _check.boolean("same_order", same_order)
         threads = thread_choice.checked(threads)
         data, called = again(training_data), _check.items(callbacks, "callbacks must be a list")
+        test_data = again(test_data, "test_data")
+        given = {name: again(value, name) for name, value in given.items()}
         check_files([(network, {"callbacks": called}) for network in self.networks])
         trainings: list[Training] = []
         for at, (network, arguments) in enumerate(zip(self.networks, own, strict=True)):

@@ -236,9 +236,9 @@ def sweep(
                          f"got {_check.shown(validation_split)}")
     elif validation_split is None:
         shared["validation_split"] = VALIDATION_SPLIT
-    shared |= {name: settings[name] for name in TRAINING if name in settings}
+    shared |= {name: again(settings[name], name) for name in TRAINING if name in settings}
     if metric is not None:
-        shared["monitor"] = [*_listed(settings.get("monitor")), _entry(metric)
+        shared["monitor"] = [*_listed(shared.get("monitor")), _entry(metric)
                              if isinstance(metric, str) else metric]
     callbacks = collected(shared.pop("callbacks", ()), None, None)
     split_seed = int(_check.generator(combinations[0][1][0]).integers(2**63))
@@ -399,6 +399,9 @@ def _entry(metric: str) -> str:
 def _unasked(recorded: Sequence[str]) -> str:
     """Return the entry that decides if the caller names none: a cost depends on the settings."""
     found = [name for name in recorded if name.startswith("evaluation_")]
+    if not found:
+        raise ValueError("metric must say what decides where monitor has no entry of the data held "
+                         f"out, got None and the entries {list(recorded)}")
     return next((name for name in found if name != "evaluation_cost"), found[0])
 
 

@@ -103,6 +103,18 @@ def test_any_iterable_has_values_of_each_network(kind):
     assert len(Ensemble(networks(3)).SGD(data(), 1, 8, np.array(0.1))) == 3
 
 
+def test_iterators_are_read_for_all_networks():
+    x, y = data()
+    histories = Ensemble(networks(3)).SGD(
+        zip(x, y, strict=True), 1, 8, 0.1, zip(x, y, strict=True),
+        evaluation_data=zip(x, y, strict=True), monitor=iter(["cost", "accuracy"]))
+    wanted = Ensemble(networks(3)).SGD((x, y), 1, 8, 0.1, (x, y), evaluation_data=(x, y),
+                                       monitor=["cost", "accuracy"])
+    for history, other in zip(histories, wanted, strict=True):
+        assert history.recorded == other.recorded
+        assert history.series("test_cost") == other.series("test_cost")
+
+
 def test_attributes_that_only_networks_have():
     ensemble = Ensemble(networks(2))
     with pytest.raises(AttributeError, match=r"no attribute 'predict': each of its networks has "):

@@ -255,6 +255,7 @@ def test_frames(library):
     ({"eta": [0.1]}, {"evaluation_data": EVALUATION, "validation_split": 0.1}, ValueError,
      "^validation_split must be None where there is evaluation_data, got 0.1$"),
     ({"eta": [0.1]}, {"callbacks": 3}, TypeError, "^callbacks must be a list of callbacks, got 3$"),
+    ({"eta": [0.1]}, {"monitor": "training_cost"}, ValueError, "^metric must say what decides wh"),
     ({"eta": [0.1]}, {"threads": 0}, ValueError, "^threads must be None or an integer from 1"),
 ])
 def test_refusals(grid, given, error, message):
@@ -278,6 +279,13 @@ def test_hidden_needs_arrays(data, message):
 def test_hidden_takes_its_ends_from_the_data(y, outputs):
     found = sweep({"hidden": [3]}, (X, y), eta=0.01, output_activation="identity", **COMMON)
     assert found.best.sizes == (5, 3, outputs)
+
+
+def test_iterators_are_read_for_all_trainings():
+    found = sweep({"eta": [0.1, 0.2]}, TRAINING, hidden=3, monitor=iter(["training_cost"]),
+                  metric="accuracy", test_data=zip(*EVALUATION, strict=True), **COMMON)
+    assert [{"training_cost", "evaluation_accuracy", "test_cost"} <= {*net.history.recorded}
+            for (net,) in found.networks] == [True, True]
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
