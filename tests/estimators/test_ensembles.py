@@ -58,6 +58,24 @@ def test_networks_do_not_share_a_file(tmp_path):
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 1 + FEW["max_iter"]
 
 
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_ctrl_c_ends_all_networks(n_jobs):
+    def interrupt(network, history):
+        begun.add(id(network))
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    begun = set()
+    ensemble = MLPEnsembleClassifier(**FEW | {"n_estimators": 20}, n_jobs=n_jobs)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.set_params(callbacks=[interrupt]).fit(*DIGITS)
+    assert len(begun) < 20
+    assert not hasattr(ensemble, "estimators_")
+    (member, *_) = ensemble.set_params(callbacks=(), n_estimators=1).fit(*DIGITS).estimators_
+    with pytest.warns(UserWarning, match="^Training interrupted by user"):  # one is asked alone
+        member.set_params(callbacks=[interrupt]).fit(*DIGITS)
+
+
 def test_rows_that_weigh_nothing_are_not_drawn():
     weights = np.where(np.arange(400) < 50, 1.0, 0.0)
     with one_line(ValueError, "^max_samples must be at most the 50 rows of weight .*, got 60$"):

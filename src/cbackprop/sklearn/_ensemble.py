@@ -124,6 +124,8 @@ class Ensemble(Estimator):
         ------
         TypeError, ValueError
             If a parameter or the data is bad, or training diverges.
+        KeyboardInterrupt
+            On Ctrl-C: there may be networks that have not been trained.
         """
         anew = not (self.warm_start and hasattr(self, "estimators_"))
         X, y = self._arrays(X, y, anew)
@@ -147,7 +149,7 @@ class Ensemble(Estimator):
         """Return the networks after `work`, by joblib."""
         sent = _joblib.sent(data)
         found: list[Any] = Parallel(self.n_jobs, prefer="threads")(
-            delayed(work)(member, *sent) for member in self._members(anew))
+            delayed(_worked)(work, member, *sent) for member in self._members(anew))
         return found
 
     def _weights(self, sample_weight: Any, x: Any) -> NDArray[Any] | None:
@@ -180,6 +182,15 @@ class Ensemble(Estimator):
 
     def __sklearn_tags__(self) -> Any:
         return self._new().__sklearn_tags__()
+
+
+def _worked(work: Any, member: Any, *sent: Any) -> Any:
+    """Do the work for one network; Ctrl-C ends that for all."""
+    member._may_end_early = False
+    try:
+        return work(member, *sent)
+    finally:
+        del member._may_end_early
 
 
 def _fit(member: Any, *sent: Any) -> Any:
