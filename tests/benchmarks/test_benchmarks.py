@@ -20,7 +20,7 @@ if not FOLDER.is_dir():
     pytest.skip("benchmarks/ is not beside the tests", allow_module_level=True)
 
 SMALLEST = ("--tiny", "--work", "8-16-16-1")
-BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
+BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs more of each
     "peers.py": (*SMALLEST, "inference", "--opponents", "loops", "book", "numpy", "sklearn",
                  "torch", "jax", "numba", "onnxruntime"),  # torch.compile takes too long
     "threads.py": ("--tiny", "--work", "8-16-16-1", "784-30-10", "feedforward of 784-30-10",
