@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -79,6 +79,10 @@ class Callback:
 
     def on_train_end(self, network: Any, history: History) -> object:
         """Run once at the end of the training, also after an error or Ctrl-C."""
+
+    def writes(self) -> Sequence[str]:
+        """Return the files and folders that it writes, which no two networks can share."""
+        return ()
 
     def to_checkpoint(self, network: Any) -> Any:
         """
@@ -197,6 +201,10 @@ class CSVLog(Callback):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = _path(path)
+
+    def writes(self) -> Sequence[str]:
+        """Return the path."""
+        return (self.path,)
 
     def on_train_begin(self, network: Any, history: History) -> None:
         """Write the names of the columns, and the epochs of a history that is continued."""
@@ -489,6 +497,10 @@ class Checkpoint(Best):
         if last is None and not every_steps is every_seconds is None:
             raise ValueError("every_steps and every_seconds need last, the file to write, got None")
 
+    def writes(self) -> Sequence[str]:
+        """Return both paths."""
+        return [path for path in (self.path, self.last) if path is not None]
+
     def on_train_begin(self, network: Any, history: History) -> None:
         """Start anew, or continue; check that the network can be saved there."""
         super().on_train_begin(network, history)
@@ -703,8 +715,27 @@ def _path(path: str | os.PathLike[str] | None, argument: str = "path") -> str:
 
 
 def copies(callbacks: Iterable[Any]) -> list[Any]:
-    """Return callbacks for one of many trainings: what they remember is of one alone."""
-    return [copy.copy(one) if isinstance(one, Callback) else one for one in callbacks]
+    """
+    Return callbacks for one of many trainings: what they remember is of one alone.
+
+    Raises
+    ------
+    TypeError
+        If they are no list.
+    """
+    return [copy.copy(one) if isinstance(one, Callback) else one for one in _listed(callbacks)]
+
+
+def _listed(callbacks: Any) -> Iterable[Any]:
+    if isinstance(callbacks, (str, bytes, memoryview)) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of callbacks, got {_check.shown(callbacks)}")
+    return callbacks
+
+
+def written(callbacks: Iterable[Any]) -> set[str]:
+    """Return the files and folders that callbacks write, with links followed."""
+    return {os.path.realpath(path) for one in callbacks if isinstance(one, Callback)
+            for path in one.writes()}
 
 
 def collected(
@@ -725,8 +756,7 @@ def collected(
         raise TypeError(f"progress must be True, a callable or None, got {_check.shown(progress)}")
     if not isinstance(verbose, (int, np.integer, np.bool_)):
         raise TypeError(f"verbose must be True or False, got {_check.shown(verbose)}")
-    if isinstance(callbacks, (str, bytes, memoryview)) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be a list of callbacks, got {_check.shown(callbacks)}")
+    callbacks = _listed(callbacks)
     found: list[Callback] = []
     if callable(progress):
         _check.function("progress", progress, "epoch", "done", "rows")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import operator
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,16 +16,16 @@ from cbackprop import (
     _words,
     arrays,
     lanes,
-    layers,
     lockstep,
     metrics,
     storage,
     thread_choice,
 )
 from cbackprop._endings import DivergenceError
+from cbackprop.callbacks import copies
 from cbackprop.history import History
 from cbackprop.network import Network
-from cbackprop.parallel_training import again
+from cbackprop.parallel_training import again, check_files
 from cbackprop.sources import ArrayExamples
 from cbackprop.training import Training
 
@@ -76,14 +75,28 @@ class Ensemble:
         if len(set(map(id, given))) < len(given):
             raise ValueError(f"{rule}, each of them once, got one twice")
         for at, each in enumerate(given):
-            if lanes.structure(each) != lanes.structure(given[0]):
-                raise ValueError(f"{rule}, dtype, input_scale and bias, got {given[0]!r} and, in "
-                                 f"networks[{at}], {each!r}")
-        found = lanes.obstacle(given[0])
-        if found:
-            raise ValueError("functions of an Ensemble must be known by name, got "
-                             f"{found}; train_many takes them")
+            found = lanes.obstacle(each)
+            if found:
+                raise ValueError(f"an Ensemble cannot have {found}, got it in networks[{at}]; "
+                                 "train_many can")
+            first, other = lanes.structure(given[0]), lanes.structure(each)
+            for name, value in first.items():
+                if value != other[name]:
+                    raise ValueError(f"networks must have the same {name}, got "
+                                     f"{_check.shown(value)} and, in networks[{at}], "
+                                     f"{_check.shown(other[name])}; train_many takes others")
         self.networks: tuple[Network, ...] = tuple(given)
+        self._first()
+
+    def _first(self) -> Network:
+        """Return the first network, which reads tables and names classes as all others do."""
+        first = self.networks[0]
+        reading = first.preprocessing, first.classes
+        for at, each in enumerate(self.networks):  # both may have been set since __init__
+            if (each.preprocessing, each.classes) != reading:
+                raise ValueError("networks must have the same preprocessing and classes, got "
+                                 f"others in networks[{at}]; train_many takes them")
+        return first
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -92,13 +105,23 @@ class Ensemble:
         try:
             return self.networks[operator.index(at)]
         except TypeError:
-            raise TypeError("the index of a network must be an integer, "
-                            f"got {_check.shown(at)}") from None
+            raise TypeError(f"the index of a network must be an integer, got {_check.shown(at)}"
+                            "; networks is a tuple, of which there are slices") from None
         except IndexError:
             raise IndexError(f"there are {len(self)} networks, got the index {at}") from None
 
     def __iter__(self) -> Iterator[Network]:
         return iter(self.networks)
+
+    if not TYPE_CHECKING:  # a type checker knows all names
+
+        def __getattr__(self, name: str) -> Any:
+            networks = self.__dict__.get("networks")  # before __init__ there are none
+            if networks and hasattr(networks[0], name):
+                raise AttributeError(
+                    f"'Ensemble' object has no attribute {name!r}: each of its networks has it; "
+                    "feedforward and measure are of all together", name=name, obj=self)
+            raise _words.unknown_attribute(self, name)
 
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self)}: {self.networks[0]!r}>"
@@ -126,8 +149,8 @@ class Ensemble:
         sample_weight : array of shape (n,) or (networks, n), optional
             The examples' weights; a row for each network makes bags of examples.
         callbacks : list
-            As for `Network.SGD`. Each network gets copies of its own. One that returns True stops
-            its network, and the others go on.
+            As for `Network.SGD`. Each network gets copies of its own, which may write no file. One
+            that returns True stops its network, and the others go on.
         threads : int, optional
             The most threads; each trains a group of networks at a time.
         **others
@@ -156,40 +179,43 @@ class Ensemble:
         >>> [history.eta[-1] for history in histories]
         [0.1, 0.5, 1.0]
         """
-        given = {"epochs": epochs, "eta": eta, **others}
+        self._first()
+        weights = None if sample_weight is None else arrays.numbers(sample_weight, "sample_weight")
+        given = {"epochs": epochs, "eta": eta, "sample_weight": weights, **others}
         own = [{} for _ in self.networks]  # type: list[dict[str, Any]]
         for name in EACH:
-            if isinstance(given.get(name), (list, tuple, np.ndarray)):
+            if np.iterable(given.get(name)) and not isinstance(given[name], (str, bytes)):
                 values = _check.items(given.pop(name), name)
                 if len(values) != len(self):
                     raise ValueError(f"{name} must be one value, or one for each of {len(self)} "
                                      f"networks, got {len(values)}")
                 for arguments, value in zip(own, values, strict=True):
                     arguments[name] = value
-        for arguments, weights in zip(own, self._weights(sample_weight), strict=True):
-            arguments["sample_weight"] = weights
+        if weights is not None and weights.ndim == 2:
+            if len(weights) != len(self):
+                raise ValueError(f"sample_weight must be (n,), or ({len(self)}, n) for {len(self)} "
+                                 f"networks, got {weights.shape}")
+            for arguments, row in zip(own, weights, strict=True):
+                arguments["sample_weight"] = row
+            del given["sample_weight"]
         same_order = _check.boolean("same_order", same_order)
         threads = thread_choice.checked(threads)
         data, called = again(training_data), _check.items(callbacks, "callbacks must be a list")
+        test_data = again(test_data, "test_data")
+        given = {name: again(value, name) for name, value in given.items()}
+        check_files([(network, {"callbacks": called}) for network in self.networks])
         trainings: list[Training] = []
-        for network, arguments in zip(self.networks, own, strict=True):
-            trainings.append(network.prepare(
-                data, mini_batch_size=mini_batch_size, test_data=test_data,
-                callbacks=list(map(copy.copy, called)), **given, **arguments))
+        for at, (network, arguments) in enumerate(zip(self.networks, own, strict=True)):
+            try:
+                trainings.append(network.prepare(
+                    data, mini_batch_size=mini_batch_size, test_data=test_data,
+                    callbacks=copies(called), **given, **arguments))
+            except (TypeError, ValueError) as error:
+                if arguments:
+                    error.args = (f"networks[{at}]: {error}",)
+                raise
             self._check(trainings[0], trainings[-1], same_order)
         return lockstep.run(trainings, threads, same_order)
-
-    def _weights(self, sample_weight: Any) -> list[Any]:
-        """Return the weights of the examples for each network."""
-        if sample_weight is None:
-            return [None] * len(self)
-        given = arrays.numbers(sample_weight, "sample_weight")
-        if given.ndim != 2:
-            return [given] * len(self)
-        if len(given) != len(self):
-            raise ValueError(f"sample_weight must be (n,), or ({len(self)}, n) for {len(self)} "
-                             f"networks, got {given.shape}")
-        return list(given)
 
     def _check(self, first: Training, training: Training, same_order: bool) -> None:
         found = lanes.obstacle_in_training(training)
@@ -215,8 +241,9 @@ class Ensemble:
         a : array
             As `Network.feedforward` takes it.
         output : {"mean", "all", "vote"}, float, or sequence of float
-            The mean output; all of them; the share of the networks that choose each class; or
-            quantiles of the outputs, such as 0.5 for the median.
+            The mean output; all of them; the share of the networks that choose each class, or
+            label, as `Network.predict` does; or quantiles of the outputs, such as 0.5 for the
+            median.
         threads : int, optional
             The most threads.
 
@@ -229,7 +256,7 @@ class Ensemble:
         Raises
         ------
         TypeError, ValueError
-            If an argument is bad, or `a` is not finite.
+            If an argument is bad, `a` is not finite, or networks of numbers are to vote.
 
         Examples
         --------
@@ -240,7 +267,7 @@ class Ensemble:
         (2, 1, 3)
         """
         how = _output(output)
-        first = self.networks[0]
+        first = self._first()
         given: Any = first.inputs(a)
         if not arrays.is_sparse(given):
             given = arrays.numbers(given, "a")
@@ -248,10 +275,20 @@ class Ensemble:
         first.engine.check_finite(rows, "a")
         core = first.engine.build.Lanes([each.engine.core for each in self.networks])
         most = thread_choice.most(thread_choice.checked(threads))
-        out = _combined(core.feedforward(core.examples(rows), most), how, first)
+        kinds = self._voting() if isinstance(how, str) and how == "vote" else []
+        out = _combined(core.feedforward(core.examples(rows), most), how, kinds)
         if given.ndim == 1:
             return out.reshape(*out.shape[:-2], -1)
         return out if given.shape[1] == first.sizes[0] else np.swapaxes(out, -1, -2)
+
+    def _voting(self) -> list[metrics.Kind]:
+        """Return the kind of each network's targets, which must be classes or labels."""
+        kinds = [metrics.kind_of(each.engine, None, each.trained_on) for each in self.networks]
+        others = {kind.name for kind in kinds} - {metrics.CLASSES, metrics.LABELS}
+        if others:
+            raise ValueError("output 'vote' needs networks of classes or labels, got some of "
+                             f"{min(others)}: take their 'mean' or quantiles")
+        return kinds
 
     def measure(self, test_data: Any) -> dict[str, float]:
         """
@@ -276,7 +313,7 @@ class Ensemble:
         >>> ensemble.measure(test_data)["accuracy"] > 0.8
         True
         """
-        first = self.networks[0]
+        first = self._first()
         engine = first.engine
         rows, targets = engine.arrays(test_data, "test_data", admit=engine.target_values.measured)
         kind = metrics.kind_for(engine, ArrayExamples(rows, targets), first.trained_on)
@@ -336,15 +373,23 @@ class Ensemble:
         max_bytes = _check.integer("max_bytes", max_bytes, 0)
         with (storage.opened(path, max_bytes) as file,
               storage.damaged(f"{storage.named(path)} is not a usable ensemble: "),
-              zipfile.ZipFile(file) as archive):
+              storage.unzipped(file) as archive):
             if sum(info.file_size for info in archive.infolist()) > max_bytes:
                 raise ValueError(f"more than max_bytes = {max_bytes:,} bytes; give a larger "
                                  "max_bytes to read it")
             names = [f"{at}.npz" for at in range(len(archive.infolist()))]
-            if not names or {*archive.namelist()} != {*names}:
-                raise ValueError(f"its parts must be 0.npz, 1.npz, ..., got {archive.namelist()}")
-            return cls([Network.load(io.BytesIO(archive.read(name)), max_bytes=max_bytes)
-                        for name in names])
+            found = archive.namelist()
+            if "header.npy" in found:
+                raise ValueError("it holds one network: Network.load reads it")
+            if not names or {*found} != {*names}:
+                raise ValueError(f"its parts must be 0.npz, 1.npz, ..., got {_check.shown(found)}")
+            networks = []
+            for name in names:
+                storage.check_packed(archive.getinfo(name))
+                with archive.open(name) as part:
+                    networks.append(Network.load(
+                        cast(BinaryIO, part), max_bytes=max_bytes))
+            return cls(networks)
 
 
 def _output(output: Any) -> str | NDArray[np.float64]:
@@ -360,7 +405,7 @@ def _output(output: Any) -> str | NDArray[np.float64]:
 
 
 def _combined(
-    outputs: NDArray[Any], how: str | NDArray[np.float64], network: Network
+    outputs: NDArray[Any], how: str | NDArray[np.float64], kinds: Sequence[metrics.Kind]
 ) -> NDArray[Any]:
     """Return one array for the outputs of all networks, (networks, n, out)."""
     if not isinstance(how, str):
@@ -369,7 +414,11 @@ def _combined(
         return outputs
     if how == "mean":
         return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
-    if outputs.shape[-1] == 1:
-        return (outputs > layers.threshold(network.cost)).mean(axis=0).astype(outputs.dtype)
-    chosen = outputs.argmax(axis=-1)[..., None] == np.arange(outputs.shape[-1])
-    return chosen.mean(axis=0).astype(outputs.dtype)
+    share: NDArray[Any] = np.zeros(outputs.shape[1:])
+    for each, kind in zip(outputs, kinds, strict=True):
+        said = metrics.decided(each, kind)  # -1 where an output is NaN: no vote
+        if share.shape[1] == 1 or kind.name == metrics.LABELS:
+            share += said.reshape(share.shape) == 1
+        else:
+            share += said[:, None] == np.arange(share.shape[1])
+    return (share / len(outputs)).astype(outputs.dtype)

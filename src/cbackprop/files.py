@@ -54,6 +54,10 @@ def _write_npz(file: BinaryIO, header: str, arrays: dict[str, NDArray[Any]]) -> 
 
 def _read_npz(file: BinaryIO, max_bytes: int) -> tuple[str, Mapping[str, NDArray[Any]]]:
     arrays = storage.Archive(file, max_bytes)
+    if "header" not in arrays:
+        raise ValueError("it holds several networks: Ensemble.load reads it"
+                         if arrays.parts[:1] == ["0.npz"] else
+                         f"it has no header, but {_check.shown(arrays.parts)}")
     return str(arrays["header"]), arrays
 
 

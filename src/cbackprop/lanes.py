@@ -60,16 +60,17 @@ def overrides(callback: Callback, method: str) -> bool:
     return getattr(type(callback), method) is not getattr(Callback, method)
 
 
-def structure(network: Model) -> tuple[Any, ...]:
-    """Return what networks must have in common to be lanes of the same vectors."""
+def structure(network: Model) -> dict[str, Any]:
+    """Return what networks must have in common to be lanes of the same vectors, by name."""
     engine = network.engine
-    return (network.sizes, repr(engine.activations), repr(engine.cost), engine.dtype,
-            np.asarray(engine.input_scale).tobytes(), engine.biased)
+    return {"sizes": network.sizes, "activations": engine.activations, "cost": engine.cost,
+            "dtype": engine.dtype, "input_scale": np.asarray(engine.input_scale).tolist(),
+            "bias": engine.biased}
 
 
 def training_structure(training: Training) -> tuple[Any, ...]:
     """Return what trainings must have in common, besides their rows."""
-    return (*structure(training.network), training.m, len(training.examples),
+    return (*structure(training.network).values(), training.m, len(training.examples),
             training.options.optimizer.NAME, all_examples(training).weights is None,
             training.order is None)
 

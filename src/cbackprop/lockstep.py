@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def run(
     RuntimeError
         If another training of one of the networks is running.
     Exception
-        The error of a callback; all trainings end.
+        The first error of a callback; all trainings end, with their last epochs recorded.
     """
     with ExitStack() as ends:
         for training in trainings:
@@ -89,18 +89,36 @@ class _Lockstep:
     def run(self, ends: ExitStack) -> list[Outcome]:
         for at, training in enumerate(self.trainings):
             self.outcomes[at] = training.history = training.first_history()
-            training.enter(ends)
             self.active[at] = self.epochs_left(at) > 0
+            with self.may_stop(at):
+                training.enter(ends)
         seconds = 0.0
-        while self.active.any():
+        while True:
             epochs = self.epochs(seconds)
             start = time.perf_counter()
-            costs, etas, before = self.train(epochs)
+            etas = self.rates()
+            before = self.active.copy()
+            if not before.any():
+                return self.outcomes
+            costs = self.train(epochs, etas)
             seconds = (time.perf_counter() - start) / epochs
             share = seconds / len(self.trainings)
+            errors: list[BaseException] = []
             for at in _indices(before):
-                self.record(at, costs[:, at].tolist(), float(etas[at, -1]), share)
-        return self.outcomes
+                try:
+                    self.record(at, costs[:, at].tolist(), float(etas[at, -1]), share)
+                except BaseException as error:  # the others have trained this epoch, too
+                    errors.append(error)
+            if errors:
+                raise min(errors, key=lambda error: isinstance(error, Exception))  # Ctrl-C first
+
+    @contextmanager
+    def may_stop(self, at: int) -> Iterator[None]:
+        """Let StopTraining end one training."""
+        try:
+            yield
+        except StopTraining:
+            self.active[at] = 0
 
     def epochs_left(self, at: int) -> int:
         """Return the number of epochs that a training has before it."""
@@ -110,7 +128,7 @@ class _Lockstep:
     def epochs(self, seconds: float) -> int:
         """Return the number of epochs of the next call of the core."""
         ongoing = [self.trainings[at] for at in _indices(self.active)]
-        if any(self.is_watched(training) for training in ongoing):
+        if not ongoing or any(self.is_watched(training) for training in ongoing):
             return 1
         left = min(self.epochs_left(at) for at in _indices(self.active))
         return min(left, max(1, int(CALL_SECONDS / seconds))) if seconds else 1
@@ -122,23 +140,26 @@ class _Lockstep:
         return any(overrides(each, method) for each in training.callbacks
                    if not isinstance(each, Diagnosis) for method in BY_EPOCH)
 
-    def train(self, epochs: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Train all active networks; return costs, learning rates, and which were active."""
-        before = self.active.copy()
+    def rates(self) -> NDArray[Any]:
+        """Begin an epoch of all active networks, some of which may stop; return their rates."""
         etas = np.zeros((len(self.trainings), self.steps))
-        seeds = np.zeros((epochs, len(self.trainings)), np.uint64)
-        begins = not self.states
-        for at in _indices(before):
+        for at in _indices(self.active):
             training = self.trainings[at]
-            for callback in training.callbacks:
-                callback.on_epoch_begin(training.network, training.history)
-            etas[at] = schedules.rates(
-                training.eta.watch(training.history), training.history.steps, self.steps)
-            if begins:
-                training.begin(float(etas[at, 0]))
-        if begins:
-            self.states = [self.state(training, float(eta[0]))
-                           for training, eta in zip(self.trainings, etas, strict=True)]
+            with self.may_stop(at):
+                for callback in training.callbacks:
+                    callback.on_epoch_begin(training.network, training.history)
+                etas[at] = schedules.rates(
+                    training.eta.watch(training.history), training.history.steps, self.steps)
+        return etas
+
+    def train(self, epochs: int, etas: NDArray[Any]) -> NDArray[Any]:
+        """Train all active networks, and return their costs."""
+        before = self.active.copy()
+        seeds = np.zeros((epochs, len(self.trainings)), np.uint64)
+        if not self.states:
+            for at in _indices(before):
+                self.trainings[at].begin(float(etas[at, 0]))
+            self.states = [self.state(at, float(eta[0])) for at, eta in enumerate(etas)]
         orders: list[Any] = [None] * len(self.trainings)
         random = [engine.random.bit_generator.state for engine in self.engines]
         try:
@@ -164,13 +185,13 @@ class _Lockstep:
             done = np.isfinite(costs[:, at]).sum()
             if self.trainings[at].order is None:
                 self.engines[at].random.integers(2**64, dtype=np.uint64, size=done)
-        return costs, etas, before
+        return costs
 
-    def state(self, training: Training, eta: float) -> OptimizerState:
+    def state(self, at: int, eta: float) -> OptimizerState:
         """Return the optimizer's state; plain descent has one for this training alone."""
-        engine = training.engine
-        if engine.optimizer_state is not None:
-            return engine.optimizer_state
+        training, engine = self.trainings[at], self.engines[at]
+        if self.active[at] and engine.optimizer_state is not None:
+            return engine.optimizer_state  # one that does not train may have another optimizer's
         state = OptimizerState(engine.build, engine.core, training.options.optimizer.NAME)
         state.set(training.options, self.n, eta, training.history.seed or 0)
         return state
@@ -195,14 +216,11 @@ class _Lockstep:
             measure, end = ([getattr(each, method) for each in training.callbacks
                              if overrides(each, method)]
                             for method in ("on_measure", "on_epoch_end"))
-            for method in measure:
-                method(training.network, training.history)
-            training.record(costs[:done], eta, seconds)
-            try:
+            with self.may_stop(at):
+                for method in measure:
+                    method(training.network, training.history)
+                training.record(costs[:done], eta, seconds)
                 training.call(end)
-            except StopTraining:
-                self.active[at] = 0
-                return
         if done < len(costs):
             self.outcomes[at] = training.engine.diverged(
                 f"training diverged in epoch {len(training.history) + 1}", eta,

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from cbackprop import _check, arrays, checkpoints, lanes, lockstep, thread_choice
 from cbackprop._endings import DivergenceError
 from cbackprop._pool import Pool
-from cbackprop.callbacks import Callback, Checkpoint, copies
+from cbackprop.callbacks import Callback, copies, written
 from cbackprop.history import History
 from cbackprop.network import Network
 from cbackprop.training import Training
@@ -120,18 +120,15 @@ def check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
     """Check that no two trainings write the same file, or go on from the same one."""
     taken: set[str] = set()
     for _, own in chosen:
-        given = own.get("callbacks") or ()
-        given = list(given) if isinstance(given, (list, tuple)) else []
-        files = [path for each in given if isinstance(each, Checkpoint)
-                 for path in (each.path, each.last)]
+        given = own.get("callbacks")
+        named = written(given) if isinstance(given, (list, tuple)) else set()
         resume = checkpoints.checked_resume(own.get("resume", False))
         if not isinstance(resume, bool):
-            files.append(resume)
-        named = {os.path.realpath(path) for path in files if path is not None}
+            named.add(os.path.realpath(resume))
         if named & taken:
             raise ValueError("callbacks and resume must name files of each network's own, got "
-                             f"{_check.shown(min(named & taken))} twice: give them in the jobs' "
-                             "dicts")
+                             f"{_check.shown(min(named & taken))} twice: train_many takes them in "
+                             "the dict of each job")
         taken |= named
 
 

@@ -319,18 +319,23 @@ class Archive(Mapping[str, NDArray[Any]]):
     file : binary file
     max_bytes : int
         The size to which the arrays may unpack, unless the file is larger itself.
+
+    Attributes
+    ----------
+    parts : list of str
+        The names of all parts of the file.
     """
 
     def __init__(self, file: BinaryIO, max_bytes: int) -> None:
-        self._zip = zipfile.ZipFile(file)
+        self._zip = unzipped(file)
+        self.parts = self._zip.namelist()
         self._members = {info.filename.removesuffix(".npy"): info for info in self._zip.infolist()
                          if info.filename.endswith(".npy")}
         self._most = self._left = max(max_bytes, file.seek(0, os.SEEK_END))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         member = self._members[name]
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{name} packed by method {member.compress_type}")  # without a limit
+        check_packed(member)
         self._left -= member.file_size
         if self._left < 0:
             raise ValueError(_too_many(self._most))
@@ -348,6 +353,36 @@ class Archive(Mapping[str, NDArray[Any]]):
 
     def __len__(self) -> int:
         return len(self._members)
+
+
+def unzipped(file: BinaryIO) -> zipfile.ZipFile:
+    """
+    Open an archive that begins where the file does.
+
+    Raises
+    ------
+    ValueError
+        If it does not: an archive of archives that lost its end still ends in a whole one.
+    """
+    archive = zipfile.ZipFile(file)
+    if min((member.header_offset for member in archive.infolist()), default=0):
+        raise ValueError("it is not whole: bytes stand before its first part")
+    return archive
+
+
+def check_packed(member: zipfile.ZipInfo) -> None:
+    """
+    Check that a part of an archive is packed by a method that unpacks piece by piece.
+
+    Others unpack to any size before it can be counted.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{member.filename} packed by method {member.compress_type}")
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

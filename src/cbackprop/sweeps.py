@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cbackprop import _check, _endings, _extras, _html, _joblib, _text, _words, arrays, metrics
 from cbackprop._endings import DivergenceError
@@ -17,9 +18,11 @@ from cbackprop.callbacks import Callback, EarlyStopping, collected, copies
 from cbackprop.history import SETS, SHORT, History
 from cbackprop.network import Network
 from cbackprop.parallel_training import again, check_files, train_many
+from cbackprop.target_values import MAX_CLASSES
 
 VALIDATION_SPLIT = 0.2
 MAX_ROWS = 20  # that are shown as text
+ROWS_OF_A_CLASS = 5  # on average; more whole numbers than so many classes allow are no labels
 NETWORK = [name for name in inspect.signature(Network).parameters if name != "threads"]
 TRAINING = [name for name in inspect.signature(Network.SGD).parameters if name not in (
     "self", "training_data", "evaluation_data", "validation_split", "threads", "callback",
@@ -149,7 +152,7 @@ class Sweep(Sequence[dict[str, Any]]):
 
     def _caption(self) -> str:
         most = max(map(len, self.networks))
-        return (f"{len(self)} combinations by {self.metric}, "
+        return (f"{len(self)} combination{'s' * (len(self) != 1)} by {self.metric}, "
                 f"{'more' if self.maximize else 'less'} is better"
                 f"{f'; the mean of {most} seeds' if most > 1 else ''}")
 
@@ -178,7 +181,9 @@ def sweep(
     grid : dict of lists, or list of such dicts
         The values to try, by the names of arguments of `Network` and `Network.SGD`: all
         combinations of a dict's values. "hidden" stands for the sizes between the first and the
-        last, which the data has: 30, or [30, 20]. Over the values of "seed", the mean is taken.
+        last, which the data has: 30, or [30, 20]. y of shape (n,) holds labels if it is whole, from
+        0, and below 20 or a fifth of n; other numbers have one output. Over the values of "seed",
+        the mean is taken.
     training_data : as `Network.SGD` takes it
         "hidden" needs arrays (x, y).
     metric : str or Metric, optional
@@ -231,9 +236,9 @@ def sweep(
                          f"got {_check.shown(validation_split)}")
     elif validation_split is None:
         shared["validation_split"] = VALIDATION_SPLIT
-    shared |= {name: settings[name] for name in TRAINING if name in settings}
+    shared |= {name: again(settings[name], name) for name in TRAINING if name in settings}
     if metric is not None:
-        shared["monitor"] = [*_listed(settings.get("monitor")), _entry(metric)
+        shared["monitor"] = [*_listed(shared.get("monitor")), _entry(metric)
                              if isinstance(metric, str) else metric]
     callbacks = collected(shared.pop("callbacks", ()), None, None)
     split_seed = int(_check.generator(combinations[0][1][0]).integers(2**63))
@@ -334,8 +339,15 @@ def _sizes(hidden: Any, data: Any) -> list[Any]:
     if len(shapes[1]) == 2:
         return [shapes[0][1], *between, shapes[1][1]]
     labels = arrays.numbers(data[1], "y of training_data")
-    whole = labels.size > 0 and bool((labels == np.floor(labels)).all())
-    return [shapes[0][1], *between, max(1, int(labels.max()) + 1) if whole else 1]
+    return [shapes[0][1], *between, _classes(labels) or 1]
+
+
+def _classes(y: NDArray[Any]) -> int:
+    """Return the number of classes whose labels these are, or 0 if they are numbers."""
+    if not y.size or not 0 <= y.min() <= y.max() < np.inf or (y != np.floor(y)).any():
+        return 0
+    classes = int(y.max()) + 1
+    return classes if classes <= max(MAX_CLASSES, len(y) // ROWS_OF_A_CLASS) else 0
 
 
 def _shape(values: Any) -> tuple[int, ...]:
@@ -387,6 +399,9 @@ def _entry(metric: str) -> str:
 def _unasked(recorded: Sequence[str]) -> str:
     """Return the entry that decides if the caller names none: a cost depends on the settings."""
     found = [name for name in recorded if name.startswith("evaluation_")]
+    if not found:
+        raise ValueError("metric must say what decides where monitor has no entry of the data held "
+                         f"out, got None and the entries {list(recorded)}")
     return next((name for name in found if name != "evaluation_cost"), found[0])
 
 

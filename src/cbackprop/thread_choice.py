@@ -127,7 +127,10 @@ def most(asked: int | None = None) -> int:
     """Return how many threads may run now: limited by cores, OpenMP, and other trainings."""
     allowed: int = min([build.openmp_threads() for build in _dispatch.LOADED])
     fair = max(1, cores() // max(1, _running))
-    return max(1, min(asked or default(), fair, allowed))
+    found = max(1, min(asked or default(), fair, allowed))
+    if found > 1:
+        _prepare_forks()
+    return found
 
 
 @contextmanager
@@ -183,7 +186,6 @@ def for_reading(asked: int | None, multiplications: int) -> int:
     """Return how many threads pay for inference, where they need no barrier."""
     if multiplications < 2 * MIN_PRODUCTS_PER_THREAD:
         return 1
-    _prepare_forks()
     return min(most(asked), multiplications // MIN_PRODUCTS_PER_THREAD)
 
 

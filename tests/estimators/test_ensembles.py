@@ -21,6 +21,7 @@ from sklearn.ensemble import BaggingClassifier  # noqa: E402
 from sklearn.model_selection import GridSearchCV  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
+from cbackprop.callbacks import CSVLog  # noqa: E402
 from cbackprop.sklearn import (  # noqa: E402
     MLPClassifier,
     MLPEnsembleClassifier,
@@ -44,6 +45,43 @@ QUICK = {"hidden_layer_sizes": (20,), "learning_rate_init": 0.02, "max_iter": 50
          "n_estimators": 2}
 WEIGHTS = np.random.default_rng(0).integers(0, 3, 400).astype(float)
 OWN = {"n_estimators", "bootstrap", "max_samples", "n_jobs"}
+
+
+def test_networks_do_not_share_a_file(tmp_path):
+    given = {**FEW, "callbacks": [CSVLog(tmp_path / "log.csv")]}
+    with one_line(ValueError, "^callbacks must write no file, which all .*, got '.*log.csv'$"):
+        MLPEnsembleClassifier(**given).fit(*DIGITS)
+    with one_line(TypeError, "^callbacks must be a list of callbacks, got 5$"):
+        MLPEnsembleClassifier(**given | {"callbacks": 5}).fit(*DIGITS)
+    assert not list(tmp_path.iterdir())
+    MLPEnsembleClassifier(**given | {"n_estimators": 1}).fit(*DIGITS)
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 1 + FEW["max_iter"]
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_ctrl_c_ends_all_networks(n_jobs):
+    def interrupt(network, history):
+        begun.add(id(network))
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    begun = set()
+    ensemble = MLPEnsembleClassifier(**FEW | {"n_estimators": 20}, n_jobs=n_jobs)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.set_params(callbacks=[interrupt]).fit(*DIGITS)
+    assert len(begun) < 20
+    assert not hasattr(ensemble, "estimators_")
+    (member, *_) = ensemble.set_params(callbacks=(), n_estimators=1).fit(*DIGITS).estimators_
+    with pytest.warns(UserWarning, match="^Training interrupted by user"):  # one is asked alone
+        member.set_params(callbacks=[interrupt]).fit(*DIGITS)
+
+
+def test_rows_that_weigh_nothing_are_not_drawn():
+    weights = np.where(np.arange(400) < 50, 1.0, 0.0)
+    with one_line(ValueError, "^max_samples must be at most the 50 rows of weight .*, got 60$"):
+        MLPEnsembleClassifier(**FEW, max_samples=60).fit(*DIGITS, weights)
+    found = MLPEnsembleClassifier(**FEW, max_samples=60, bootstrap=True).fit(*DIGITS, weights)
+    assert len(found.estimators_) == 3
 
 
 def alone(member, x, y, *weights, **given):

@@ -1,6 +1,9 @@
 """Ensembles: what their networks become, say and refuse; and train_many in lanes."""
 
+import copy
 import io
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -93,6 +96,36 @@ def test_values_of_each_network():
     close(nets, twins, histories, expected)
 
 
+@pytest.mark.parametrize("kind", [tuple, np.array, iter, lambda values: dict.fromkeys(values, 0)])
+def test_any_iterable_has_values_of_each_network(kind):
+    histories = Ensemble(networks(3)).SGD(data(), 1, 8, kind([0.1, 0.2, 0.3]))
+    assert [history.eta for history in histories] == [[0.1], [0.2], [0.3]]
+    assert len(Ensemble(networks(3)).SGD(data(), 1, 8, np.array(0.1))) == 3
+
+
+def test_iterators_are_read_for_all_networks():
+    x, y = data()
+    histories = Ensemble(networks(3)).SGD(
+        zip(x, y, strict=True), 1, 8, 0.1, zip(x, y, strict=True),
+        evaluation_data=zip(x, y, strict=True), monitor=iter(["cost", "accuracy"]))
+    wanted = Ensemble(networks(3)).SGD((x, y), 1, 8, 0.1, (x, y), evaluation_data=(x, y),
+                                       monitor=["cost", "accuracy"])
+    for history, other in zip(histories, wanted, strict=True):
+        assert history.recorded == other.recorded
+        assert history.series("test_cost") == other.series("test_cost")
+
+
+def test_attributes_that_only_networks_have():
+    ensemble = Ensemble(networks(2))
+    with pytest.raises(AttributeError, match=r"no attribute 'predict': each of its networks has "):
+        ensemble.predict(data()[0])
+    with pytest.raises(AttributeError, match=r"no attribute 'fit': SGD trains"):
+        ensemble.fit(*data())
+    with pytest.raises(AttributeError, match=r"^'Ensemble' object has no attribute 'nonsense'$"):
+        ensemble.nonsense()
+    assert len(copy.deepcopy(ensemble)) == len(pickle.loads(pickle.dumps(ensemble))) == 2
+
+
 def test_bags():
     x, y = data()
     weights = np.random.default_rng(1).integers(0, 3, (4, len(x)))
@@ -123,6 +156,53 @@ def test_a_callback_that_fails_ends_all_trainings():
     with pytest.raises(ArithmeticError, match="enough"):
         ensemble.SGD(data(), 3, 8, 0.1, callbacks=[fail])
     assert [len(history) for history in ensemble.SGD(data(), 3, 8, 0.1)] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("method", ["on_train_begin", "on_epoch_begin", "on_measure", "eta"])
+def test_stop_training_ends_its_network_alone(method):
+    class Stop(callbacks.Callback):
+        pass
+
+    def stop(self, network, history):
+        if len(history) == (2 if method != "on_train_begin" else 0) and network.stops:
+            raise callbacks.StopTraining
+
+    setattr(Stop, method, stop)
+    eta = schedules.HalveOnStall(3.0, patience=1, stop=0.5) if method == "eta" else 0.1
+    common = {"epochs": 6, "mini_batch_size": 8, "eta": eta, "test_data": data(20)}
+    nets, twins = networks(5), networks(5)
+    for each in (nets, twins):
+        for seed, net in enumerate(each):
+            net.stops = seed in (0, 3)
+    histories = Ensemble(nets).SGD(data(), callbacks=[Stop()], **common)
+    expected = [twin.SGD(data(), callbacks=[Stop()], **common) for twin in twins]
+    assert len({len(history) for history in histories}) > 1
+    close(nets, twins, histories, expected)
+    assert len(train_many(networks(5), data(), in_lanes=True, **common)) == 5
+
+
+def test_after_an_error_every_network_has_whole_epochs():
+    def fail(network, history):
+        if network is nets[1] and len(history) == 2:
+            raise ArithmeticError("enough")
+        if network is nets[2] and len(history) == 2:
+            raise KeyboardInterrupt
+
+    nets, twins = networks(4), networks(4)
+    with pytest.raises(KeyboardInterrupt):
+        Ensemble(nets).SGD(data(), 3, 8, 0.1, callbacks=[fail])
+    close(nets, twins, [net.history for net in nets],
+          alone(twins, data(), epochs=2, mini_batch_size=8, eta=0.1))
+
+
+def test_a_network_without_epochs_keeps_another_optimizers_state():
+    nets = networks(3)
+    nets[0].SGD(data(), 2, 8, 0.01, optimizer="adam")
+    before, state = nets[0].engine.core.parameters.copy(), nets[0].engine.optimizer_state
+    histories = Ensemble(nets).SGD(data(), [0, 2, 2], 8, 0.01, optimizer="momentum")
+    assert [len(history) for history in histories] == [0, 2, 2]
+    assert np.array_equal(nets[0].engine.core.parameters, before)
+    assert nets[0].engine.optimizer_state is state
 
 
 def test_training_goes_on_where_it_was():
@@ -199,10 +279,15 @@ REFUSED = {
     "none": (list, TypeError, "networks must be a list of networks"),
     "no network": (lambda: [1], TypeError, "networks must be a list of networks"),
     "twice": (lambda: networks(1) * 2, ValueError, "got one twice"),
-    "sizes": (lambda: [*networks(1), *networks(1, sizes=(4, 3))], ValueError, r"networks\[1\]"),
-    "cost": (lambda: [*networks(1), Network([4, 9, 3])], ValueError, r"networks\[1\]"),
-    "scale": (lambda: [*networks(1), *networks(1, input_scale=2.0)], ValueError, r"networks\[1\]"),
+    "sizes": (lambda: [*networks(1), *networks(1, sizes=(4, 3))], ValueError,
+              r"must have the same sizes, got \(4, 9, 3\) and, in networks\[1\], \(4, 3\)"),
+    "cost": (lambda: [*networks(1), Network([4, 9, 3], output_activation="softmax")], ValueError,
+             r"must have the same cost, got 'log_likelihood' and, in networks\[1\], 'quadratic'"),
+    "scale": (lambda: [*networks(1), *networks(1, input_scale=2.0)], ValueError,
+              r"must have the same input_scale, got 1.0 and, in networks\[1\], 2.0"),
     "own": (lambda: networks(2, activation=own_activation()), ValueError, "of the user's own"),
+    "bfloat16": (lambda: [*networks(1), *networks(1, compute_dtype="bfloat16")], ValueError,
+                 r"^an Ensemble cannot have compute_dtype='bfloat16', got it in networks\[1\]"),
 }
 
 
@@ -226,7 +311,10 @@ BAD = {
               "same_order must be False"),
     "output": ({"callbacks": 1}, TypeError, "callbacks must be a list"),
     "word": ({"momentun": 1}, TypeError, "momentun"),
-    "later": ({"lmbda": [0, 0, -1]}, ValueError, "lmbda must be"),
+    "later": ({"lmbda": [0, 0, -1]}, ValueError, r"^networks\[2\]: lmbda must be"),
+    "nothing": ({"sample_weight": np.eye(3)[[0, 2, 1]].repeat(61, 1)[:, 61:122]}, ValueError,
+                r"^networks\[0\]: training_data must not all weigh 0"),
+    "all": ({"lmbda": -1}, ValueError, "^lmbda must be"),
 }
 
 
@@ -304,10 +392,86 @@ def test_a_network_that_is_not_there(tmp_path):
     ensemble = Ensemble([Network([2, 1], seed=seed) for seed in (1, 2)])
     with pytest.raises(IndexError, match=r"^there are 2 networks, got the index 9$"):
         ensemble[9]
-    with pytest.raises(TypeError, match=r"^the index of a network must be an integer, got 'a'$"):
+    with pytest.raises(TypeError, match=r"^the index of a network must be an integer, got 'a'; "):
         ensemble["a"]
     with pytest.raises(ValueError, match=r"or quantiles between 0 and 1, got \[\]$"):
         ensemble.feedforward([[0.0, 1.0]], [])
     ensemble[-1].save(tmp_path / "one.npz")
-    with pytest.raises(ValueError, match=r"is not a usable ensemble: its parts must be 0\.npz, 1"):
+    with pytest.raises(ValueError, match=r"usable ensemble: it holds one network: Network\.load"):
         Ensemble.load(tmp_path / "one.npz")
+    ensemble.save(tmp_path / "two.zip")
+    with pytest.raises(ValueError, match=r"it holds several networks: Ensemble\.load reads it"):
+        Network.load(tmp_path / "two.zip")
+
+
+VOTES = {  # what the targets are, and what a network says by its outputs
+    "-1 and 1": ((4, 1), "tanh", lambda y: 2.0 * (y > 0) - 1, lambda a: a > 0),
+    "3 and 7": ((4, 1), "identity", lambda y: 3 + 4.0 * (y > 0), lambda a: a > 5),
+    "labels": ((4, 2), "sigmoid", lambda y: np.stack([y > 0, y > 1], 1) * 1.0, lambda a: a > 0.5),
+    "classes": ((4, 3), "identity", lambda y: y, lambda a: a == a.max(1, keepdims=True)),
+}
+
+
+@pytest.mark.parametrize(("sizes", "output", "targets", "says"), VOTES.values(), ids=VOTES)
+def test_votes_are_what_each_network_predicts(sizes, output, targets, says):
+    x, y = data()
+    nets = [Network(sizes, output_activation=output, seed=seed) for seed in range(5)]
+    ensemble = Ensemble(nets)
+    t = targets(y)
+    ensemble.SGD((x, t if sizes[1] != 1 else t[:, None]), 5, 8, 0.1)
+    shares = np.mean([says(net.feedforward(x)) for net in nets], axis=0)
+    assert 0 < shares.mean() < 1
+    np.testing.assert_allclose(ensemble.feedforward(x, "vote"), shares, atol=1e-6)
+
+
+def test_numbers_and_nan_do_not_vote():
+    x = data()[0]
+    nets = [Network([4, 2], output_activation="identity", seed=seed) for seed in range(3)]
+    Ensemble(nets).SGD((x, x[:, :2]), 1, 8, 0.1)
+    with pytest.raises(ValueError, match=r"^output 'vote' needs networks of classes or .* numbers"):
+        Ensemble(nets).feedforward(x, "vote")
+    nets = networks(2, activation="identity")
+    nets[0].weights[0][:] = 3e38
+    votes = Ensemble(nets).feedforward(np.full((1, 4), 1e30), "vote")
+    assert np.isnan(nets[0].feedforward(np.full((1, 4), 1e30))).any()
+    assert votes.sum() == 0.5
+
+
+def test_networks_that_read_tables_in_another_way():
+    tables = [{"a": np.arange(8.0) + shift, "b": np.arange(8.0) % 3} for shift in (0, 5)]
+    nets = [Network([2, 3, 2], seed=seed) for seed in range(2)]
+    for net in nets:
+        net.preprocessing = cbackprop.tables.Preprocessing.fit(tables[0])
+    ensemble = Ensemble(nets)
+    np.testing.assert_allclose(ensemble.feedforward(tables[1], "all"),
+                               [net.feedforward(tables[1]) for net in nets], rtol=1e-5)
+    nets[1].preprocessing = cbackprop.tables.Preprocessing.fit(tables[1])
+    y = np.arange(8) % 2
+    for use in (lambda: Ensemble(nets), lambda: ensemble.feedforward(tables[1]),
+                lambda: ensemble.SGD((tables[1], y), 1, 2, 0.1),
+                lambda: ensemble.measure((tables[1], y))):
+        with pytest.raises(ValueError, match=r"^networks must have the same preprocessing and cl"):
+            use()
+
+
+def test_damaged_files(tmp_path):
+    path, content = tmp_path / "three.zip", io.BytesIO()
+    Ensemble(networks(3)).save(content)
+    whole = content.getvalue()
+    for length in [1, len(whole) // 2, len(whole) - 100, len(whole) - 22, len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        for read in (Ensemble.load, Network.load):  # the end of a part is a whole archive
+            with pytest.raises(ValueError, match=r"not whole|not a zip file"):
+                read(path)
+    content = io.BytesIO()
+    networks(1)[0].save(content)
+    for name, method, error in [("0.npz", zipfile.ZIP_LZMA, "0.npz packed by method 14"),
+                                ("../0.npz", zipfile.ZIP_STORED, "parts must be 0.npz, 1.npz, ")]:
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr(name, content.getvalue())
+        with pytest.raises(ValueError, match=error):
+            Ensemble.load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.npz", b"nothing")
+    with pytest.raises(ValueError, match=r"three\.zip is not a usable ensemble: 0\.npz is not a "):
+        Ensemble.load(path)

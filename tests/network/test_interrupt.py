@@ -439,6 +439,32 @@ def test_a_forked_child_trains_the_same():
     assert costs == net.SGD(training_data, 2, 10, 0.5).cost
 
 
+FORKED_ENSEMBLE = """
+import os, signal
+import numpy as np
+from cbackprop import Ensemble, Network
+x, y = np.random.default_rng(0).random((50, 4)), np.arange(50) % 3
+ensemble = Ensemble([Network([4, 3], seed=seed) for seed in range(40)])
+use()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    use()
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+print("child returned:", status == 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("use", ["ensemble.SGD((x, y), 1, 10, 0.1, threads=2)",
+                                 "ensemble.feedforward(x, threads=2)"])
+def test_a_forked_child_uses_an_ensemble(use):
+    done = subprocess.run([sys.executable, "-c", FORKED_ENSEMBLE.replace("use()", use)],
+                          capture_output=True, text=True, timeout=60)
+    assert done.stdout == "child returned: True\n", done.stderr
+
+
 def test_a_diverging_update_changes_nothing():
     net = Network([3, 2], activation="identity", seed=1)
     before = parameters(net)

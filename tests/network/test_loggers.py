@@ -38,6 +38,7 @@ def test_tensorboard(tmp_path):
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator", reason=REASON)
     log = loggers.TensorBoard(tmp_path / "run", histograms=True)
+    assert log.writes() == (str(tmp_path / "run"),)
     net, history = train(log)
     found = accumulator.EventAccumulator(str(tmp_path / "run")).Reload()
     assert set(found.Tags()["scalars"]) == set(history.recorded)

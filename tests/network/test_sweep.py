@@ -255,6 +255,7 @@ def test_frames(library):
     ({"eta": [0.1]}, {"evaluation_data": EVALUATION, "validation_split": 0.1}, ValueError,
      "^validation_split must be None where there is evaluation_data, got 0.1$"),
     ({"eta": [0.1]}, {"callbacks": 3}, TypeError, "^callbacks must be a list of callbacks, got 3$"),
+    ({"eta": [0.1]}, {"monitor": "training_cost"}, ValueError, "^metric must say what decides wh"),
     ({"eta": [0.1]}, {"threads": 0}, ValueError, "^threads must be None or an integer from 1"),
 ])
 def test_refusals(grid, given, error, message):
@@ -273,10 +274,24 @@ def test_hidden_needs_arrays(data, message):
 
 @pytest.mark.parametrize(("y", "outputs"), [
     (Y, 3), (Y.astype(float), 3), (Y > 0, 2), (NUMBERS, 2), (NUMBERS[:, 0], 1),
-    (Y[:, None] * 1.0, 1)])
+    (Y[:, None] * 1.0, 1), (Y + 17, 20), (Y * 9 + 0.0, 19), (Y * 10, 1), (Y - 1, 1),
+    (np.arange(90) + 25.0, 1), (Y + 10**9, 1)])
 def test_hidden_takes_its_ends_from_the_data(y, outputs):
     found = sweep({"hidden": [3]}, (X, y), eta=0.01, output_activation="identity", **COMMON)
     assert found.best.sizes == (5, 3, outputs)
+
+
+def test_iterators_are_read_for_all_trainings():
+    found = sweep({"eta": [0.1, 0.2]}, TRAINING, hidden=3, monitor=iter(["training_cost"]),
+                  metric="accuracy", test_data=zip(*EVALUATION, strict=True), **COMMON)
+    assert [{"training_cost", "evaluation_accuracy", "test_cost"} <= {*net.history.recorded}
+            for (net,) in found.networks] == [True, True]
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_target_that_is_not_finite_is_named(value):
+    with one_line(ValueError, f"^y of training_data must be finite, got {value} at"):
+        sweep({"hidden": [3]}, (X, np.where(Y > 0, Y, value)), eta=0.01, **COMMON)
 
 
 def test_sparse_rows():
@@ -309,12 +324,17 @@ def test_what_joblib_is_configured_for():
 
 
 @pytest.mark.parametrize("option", [
-    {"callbacks": [callbacks.Checkpoint(last="same.npz")]}, {"resume": "same.npz"}])
+    {"callbacks": [callbacks.Checkpoint(last="same.npz")]}, {"resume": "same.npz"},
+    {"callbacks": [callbacks.CSVLog("same.csv")]}],
+    ids=["checkpoint", "resume", "log"])
 def test_networks_do_not_share_a_file(option, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     nets = [cbackprop.Network([2, 1], seed=seed) for seed in (1, 2)]
     with pytest.raises(ValueError, match=r"^callbacks and resume must name files of each network"):
         cbackprop.train_many(nets, ([[0.0, 1.0]], [[1.0]]), 1, 1, 0.1, **option)
+    if "callbacks" in option:
+        with pytest.raises(ValueError, match=r"^callbacks and resume must name files of each net"):
+            cbackprop.Ensemble(nets).SGD(([[0.0, 1.0]], [[1.0]]), 1, 1, 0.1, **option)
     with pytest.raises(TypeError, match=r"^resume must be True, False or the path of a checkpoint, "
                                         r"got 1$"):
         cbackprop.train_many(nets, ([[0.0, 1.0]], [[1.0]]), 1, 1, 0.1, resume=1)

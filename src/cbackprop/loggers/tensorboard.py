@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from cbackprop import _check
@@ -41,6 +42,10 @@ class TensorBoard(Callback):
             raise TypeError(f"folder must be a str or path-like, got {_check.shown(folder)}"
                             ) from None
         self.histograms = _check.boolean("histograms", histograms)
+
+    def writes(self) -> Sequence[str]:
+        """Return the folder."""
+        return (os.fsdecode(self.folder),)
 
     def on_train_begin(self, network: Any, history: History) -> None:
         """Write a table of the parameters of the run."""

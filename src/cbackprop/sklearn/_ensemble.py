@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _joblib, _words, callbacks
+from cbackprop import _check, _joblib, _words, callbacks
 from cbackprop.sklearn._compat import (
     Interval,
     Parallel,
@@ -61,6 +61,9 @@ class Ensemble(Estimator):
     def _members(self, anew: bool) -> list[Any]:
         """Return the networks to fit: new ones, after those that are there."""
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=self.n_estimators)
+        if self.n_estimators > 1 and (files := callbacks.written(self.callbacks)):
+            raise ValueError("callbacks must write no file, which all networks would share, got "
+                             f"{_check.shown(min(files))}")
         there = [] if anew else self.estimators_
         if len(there) > self.n_estimators:
             raise ValueError(f"n_estimators must be at least the {len(there)} networks that are "
@@ -121,6 +124,8 @@ class Ensemble(Estimator):
         ------
         TypeError, ValueError
             If a parameter or the data is bad, or training diverges.
+        KeyboardInterrupt
+            On Ctrl-C: there may be networks that have not been trained.
         """
         anew = not (self.warm_start and hasattr(self, "estimators_"))
         X, y = self._arrays(X, y, anew)
@@ -144,7 +149,7 @@ class Ensemble(Estimator):
         """Return the networks after `work`, by joblib."""
         sent = _joblib.sent(data)
         found: list[Any] = Parallel(self.n_jobs, prefer="threads")(
-            delayed(work)(member, *sent) for member in self._members(anew))
+            delayed(_worked)(work, member, *sent) for member in self._members(anew))
         return found
 
     def _weights(self, sample_weight: Any, x: Any) -> NDArray[Any] | None:
@@ -179,6 +184,15 @@ class Ensemble(Estimator):
         return self._new().__sklearn_tags__()
 
 
+def _worked(work: Any, member: Any, *sent: Any) -> Any:
+    """Do the work for one network; Ctrl-C ends that for all."""
+    member._may_end_early = False
+    try:
+        return work(member, *sent)
+    finally:
+        del member._may_end_early
+
+
 def _fit(member: Any, *sent: Any) -> Any:
     """Fit one network, perhaps on the rows that it draws."""
     x, y, weights, drawn, validation = _joblib.received(*sent)
@@ -202,8 +216,11 @@ def _counts(
     rows = np.arange(n) if weights is None else np.flatnonzero(weights)
     count = max_samples if isinstance(max_samples, Integral) else max(
         1, round(max_samples * len(rows)))
+    if count > len(rows) and not bootstrap:
+        raise ValueError(f"max_samples must be at most the {len(rows)} rows of weight above 0, got "
+                         f"{max_samples}")
     # It is no RandomState, from which the network draws its first weights.
-    drawn = np.random.default_rng(seed).choice(rows, min(int(count), n), replace=bootstrap)
+    drawn = np.random.default_rng(seed).choice(rows, int(count), replace=bootstrap)
     return np.bincount(drawn, minlength=n).astype(np.float64)
 
 

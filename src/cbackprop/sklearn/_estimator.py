@@ -90,6 +90,7 @@ class Perceptron(Estimator, ABC):
         "solver": [StrOptions({"lbfgs", "sgd", *ADAMS})]}
     _LOSSES: ClassVar[tuple[str, ...]]  # besides the network's costs
     _best: list[NDArray[Any]] | None = None
+    _may_end_early = True  # on Ctrl-C; not if it is one of many
     loss: Any
     coefs_: list[NDArray[Any]]
     intercepts_: list[NDArray[Any]]
@@ -474,6 +475,8 @@ class Perceptron(Estimator, ABC):
         try:
             sgd.run()
         except KeyboardInterrupt:
+            if not self._may_end_early:
+                raise
             warn("Training interrupted by user.")
         except DivergenceError as error:
             if validation is None:
