@@ -287,7 +287,7 @@ def lanes(results: Results) -> Any:
             axes.axhline(1, color=ink(), linewidth=1.2)
             axes.set(xscale="log", yscale="log", xlabel=name)
             log_axis(axes.xaxis, min(values), max(values),
-                     (1,) if max(values) / min(values) > 100 else (1, 2, 5))
+                     (1,) if max(values) / min(values) > 200 else (1, 2, 5))
             log_axis(axes.yaxis, 0.85 * min(ratios), 1.2 * max(ratios), (1, 2, 5))
             axes.grid()
         panels[0].set_ylim(0.85 * min(ratios), 1.2 * max(ratios))

@@ -25,6 +25,7 @@ from reporting.words import (
 # README's three figures: a small network, a tiny and a large one.
 IN_README = ("784-30-10", "8-16-16-1", "784-512-512-10")
 BESIDE = ("NumPy", "PyTorch eager", "scikit-learn", BOOK)
+README_WIDTH = 120
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -32,8 +33,8 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def wrapped(text: str) -> str:
-    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+def wrapped(text: str, width: int = 100) -> str:
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def measured_on(results: Results) -> str:
@@ -89,7 +90,7 @@ def speed(results: Results) -> str:
                 f"{times(best['ratio'])} ({best['name'].replace(' float32', '')})",
                 *(times(one["best"] / own["best"]) if one else "-" for one in others)])
     header = ["an epoch in float32", OURS, "the fastest other takes", *BESIDE]
-    about = wrapped(f"On {where(results)}:{missing(results)}")
+    about = wrapped(f"On {where(results)}:{missing(results)}", README_WIDTH)
     return f"{about}\n\n{markdown(header, lines)}"
 
 
@@ -149,7 +150,7 @@ def lanes(results: Results) -> str:
         own = seconds["lanes, own order"]
         lines.append([f"{work['rows']:,} rows, {many_name(work)}", f"{milliseconds(own)} ms", *(
             times(seconds[who] / own) if who in seconds else "-" for who in columns.values())])
-    about = wrapped(f"Many networks at once, on {where(results)}:{missing(results)}")
+    about = wrapped(f"Many networks at once, on {where(results)}:{missing(results)}", README_WIDTH)
     return f"{about}\n\n" + markdown(["an epoch of all", OURS, *columns], lines)
 
 
