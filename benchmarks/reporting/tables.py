@@ -162,8 +162,8 @@ def bfloat16(results: Results) -> str:
              for work in results["works"].values()]
     lines.append(["times as fast as our float32", *(
         f"{seconds['cbackprop float32'] / seconds[own]:.2f}" for seconds in works)])
-    return (f"{measured_on(results)} Products of bfloat16: {results['bfloat16']}.\n\n"
-            + markdown(header, lines))
+    about = f"Products of bfloat16 were {results['bfloat16']}."
+    return f"{wrapped(f'{measured_on(results)} {about}')}\n\n{markdown(header, lines)}"
 
 
 # ---- backpropagation against differences ----
