@@ -15,7 +15,7 @@ first line says so, and the ratios are then no claim.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ START = common.before_numpy(threads=1)
 
 import numpy as np  # noqa: E402  only now
 from numpy.typing import NDArray  # noqa: E402
+from opponents import load  # noqa: E402
 
 import cbackprop  # noqa: E402
 from cbackprop import precision  # noqa: E402
@@ -190,27 +191,29 @@ class Jax:
                 *(np.asarray(b_l, np.float32)[:, None] for b_l in b)]
 
 
-def contestants(work: Work, x: NDArray, y: NDArray, compiled: bool) -> dict[str, Any]:
+FORMS = {  # of each opponent: what it is called, and its forms
+    "PyTorch eager": ("PyTorch bfloat16", Torch,
+                      ("mixed", "whole", "mixed, compiled", "whole, compiled")),
+    "JAX": ("JAX bfloat16", Jax, ("mixed", "whole", "float32")),
+}
+
+
+def contestants(
+    work: Work, x: NDArray, y: NDArray, installed: Iterable[str], compiled: bool
+) -> dict[str, Any]:
     """Return all that are installed; compiling those of PyTorch takes a minute each."""
     found: dict[str, Any] = {OURS: Ours(work, x, y, precision.BFLOAT16),
                              FLOAT32: Ours(work, x, y, None)}
-    for library, made, forms in (
-            ("torch", Torch, ("mixed", "whole", "mixed, compiled", "whole, compiled")),
-            ("jax", Jax, ("mixed", "whole", "float32"))):
-        try:
-            __import__(library)
-        except ImportError:
-            continue
-        name = {"torch": "PyTorch bfloat16", "jax": "JAX bfloat16"}[library]
+    for opponent in installed:
+        name, made, forms = FORMS[opponent]
         for form in forms:
-            if form.endswith("compiled") and not compiled:
-                continue
-            who = "JAX float32" if form == "float32" else f"{name}, {form}"
-            found[who] = made(work, x, y, form)
+            if compiled or not form.endswith("compiled"):
+                who = "JAX float32" if form == "float32" else f"{name}, {form}"
+                found[who] = made(work, x, y, form)
     return found
 
 
-def check(work: Work, x: NDArray, y: NDArray) -> dict[str, float]:
+def check(work: Work, x: NDArray, y: NDArray, installed: Iterable[str]) -> dict[str, float]:
     """Return how far each one's first update is from float64's, as a share of its norm; or end."""
     exact = cbackprop.Network(work.sizes, seed=0)
     start = [p.astype(np.float64) for p in (*exact.weights, *exact.biases)]
@@ -221,7 +224,7 @@ def check(work: Work, x: NDArray, y: NDArray) -> dict[str, float]:
     wanted = np.concatenate([(p - s).ravel() for p, s in zip(
         (*twin.weights, *twin.biases), start, strict=True)])
     apart = {}
-    for name, one in contestants(work, x, y, compiled=False).items():
+    for name, one in contestants(work, x, y, installed, compiled=False).items():
         update = np.concatenate([(p - s).ravel() for p, s in zip(one.step(), start, strict=True)])
         apart[name] = float(np.linalg.norm(update - wanted) / np.linalg.norm(wanted))
         held = np.linalg.norm(np.concatenate([s.ravel() for s in start])) / np.linalg.norm(wanted)
@@ -232,18 +235,19 @@ def check(work: Work, x: NDArray, y: NDArray) -> dict[str, float]:
     return apart
 
 
-def contest(work: Work, repeat: int, compiled: bool) -> dict[str, Any]:
+def contest(work: Work, repeat: int, installed: Iterable[str], compiled: bool) -> dict[str, Any]:
     """Check, and time one work."""
     rng = np.random.default_rng(2)
     x = rng.random((work.rows, work.sizes[0]), np.float32)
     y = x if work.autoencoder else np.eye(work.sizes[-1], dtype=np.float32)[
         rng.integers(0, work.sizes[-1], work.rows)]
-    apart = check(work, x, y)
-    all_of_them = contestants(work, x, y, compiled)
+    apart = check(work, x, y, installed)
+    all_of_them = contestants(work, x, y, installed, compiled)
     for one in all_of_them.values():
         one.epoch()  # compiles, and finds its memory
     timings = interleaved([partial(stopwatch, one.epoch) for one in all_of_them.values()], repeat)
-    return {"off": apart, "flops": work.rows * work.flops_per_row,
+    return {"sizes": work.sizes, "mini_batch_size": work.mini_batch_size, "rows": work.rows,
+            "off": apart, "flops": work.rows * work.flops_per_row,
             "seconds": {name: timing.as_dict()
                         for name, timing in zip(all_of_them, timings, strict=True)}}
 
@@ -257,7 +261,8 @@ def measure(arguments: argparse.Namespace) -> Results:
         work = WORKS[name]
         work = work.tiny() if arguments.tiny else Work(**vars(work) | {
             "rows": ROWS.get(name, work.rows)})
-        works[name] = one = contest(work, arguments.repeat, not arguments.tiny)
+        works[name] = one = contest(work, arguments.repeat, arguments.modules,
+                                    compiled=not arguments.tiny)
         print(f"\n{work}")
         print(table(("", "ms, min", "median", "of float32's peak", "update off by"), [
             (who, f"{1e3 * timing['best']:.2f}", f"{1e3 * timing['median']:.2f}",
@@ -273,10 +278,12 @@ def measure(arguments: argparse.Namespace) -> Results:
         if others:
             bounds.append(Bound(f"{name}: times as fast as the next", of_others,
                                 min(others) / ours))
-    return {"peak": top, "bfloat16": precision.how_bfloat16(), "works": works, "bounds": bounds}
+    return {"peak_flops_per_second": {"float32": top}, "bfloat16": precision.how_bfloat16(),
+            "works": works, "bounds": bounds}
 
 
 main = Command("bfloat16", __doc__, START, measure, repeat=9, works=CASES,
+               load=lambda arguments: load(["torch", "jax"], threads=1),
                aim="a CPU with products of bfloat16")
 
 

@@ -5,10 +5,10 @@ Epochs of all networks, the orders of the rows drawn in them: float32, plain des
 quadratic cost. JAX runs `vmap` over the networks in one `scan`, PyTorch `torch.baddbmm`. What one
 step leaves is compared before anything is timed; then all are timed in turns.
 
-    python benchmarks/ensembles.py [--repeat N] [--tiny] [--json FILE] [--figure FILE]
+    python benchmarks/ensembles.py [--sweeps] [--repeat N] [--tiny] [--json FILE]
 
-The figure has the time of lanes over that of single training, by the number of networks, their
-width and the mini-batch; `lanes.worthwhile` follows from it.
+Sweeps have the time of lanes over that of single training, by the number of networks, their width
+and the mini-batch: `report.py` draws them, and `lanes.worthwhile` follows from them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from common import Peak, interleaved, stopwatch, table
 START = common.before_numpy(threads=1)
 
 import numpy as np  # noqa: E402  only now
+from opponents import load  # noqa: E402
 
 import cbackprop  # noqa: E402
 
@@ -144,7 +145,7 @@ def torch_bmm(
     return run
 
 
-def same_results(sizes: tuple[int, ...], m: int) -> None:
+def same_results(sizes: tuple[int, ...], m: int, installed: Iterable[str]) -> None:
     """Compare one step of all contestants, on rows in their order."""
     ensemble, nets = cbackprop.Ensemble(networks(3, sizes)), networks(3, sizes)
     ensemble.SGD(data(sizes, m), 1, m, ETA, shuffle=False)
@@ -152,21 +153,13 @@ def same_results(sizes: tuple[int, ...], m: int) -> None:
         net.SGD(data(sizes, m), 1, m, ETA, shuffle=False)
     expected = [w for w, _ in stacked(ensemble)]
     weights = {"one after another": [w for w, _ in stacked(nets)]}
-    if available("jax"):
+    if "JAX" in installed:
         weights["JAX"] = [np.asarray(w) for w, _ in jax_scan(3, sizes, m, m, True, False)()]
-    if available("torch"):
+    if "PyTorch eager" in installed:
         weights["PyTorch"] = [w.detach().numpy() for w, _ in torch_bmm(3, sizes, m, m, 1)()]
     for who, given in weights.items():
         for a, b in zip(given, expected, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5, err_msg=who)
-
-
-def available(library: str) -> bool:
-    try:
-        __import__(library)
-    except ModuleNotFoundError:
-        return False
-    return True
 
 
 def seconds(epoch: Epoch) -> float:
@@ -182,21 +175,22 @@ def best(epochs: dict[str, Epoch], repeat: int) -> dict[str, Any]:
     return {name: timing.as_dict() for name, timing in zip(epochs, timings, strict=True)}
 
 
-def contest(case: Case, rows: int, repeat: int) -> dict[str, Any]:
-    """Check, and time one case; the work is in floating-point operations."""
+def contest(case: Case, rows: int, repeat: int, installed: Iterable[str]) -> dict[str, Any]:
+    """Check, and time one case."""
     count, sizes, m = case
-    same_results(sizes, m)
+    same_results(sizes, m, installed)
     epochs = {LANES: lanes(count, sizes, m, rows),
               "lanes, one order": lanes(count, sizes, m, rows, same_order=True),
               "lanes, adam": lanes(count, sizes, m, rows, optimizer="adam"),
               "one after another": singles(count, sizes, m, rows)}
-    if available("jax"):
+    if "JAX" in installed:
         epochs["JAX, own order"] = jax_scan(count, sizes, m, rows, True)
         epochs["JAX, one order"] = jax_scan(count, sizes, m, rows, False)
-    if available("torch"):
+    if "PyTorch eager" in installed:
         epochs["PyTorch"] = torch_bmm(count, sizes, m, rows)
     weights = sum(a * b for a, b in pairwise(sizes))
-    return {"work": 2 * count * rows * (3 * weights - sizes[0] * sizes[1]),
+    return {"networks": count, "sizes": sizes, "mini_batch_size": m, "rows": rows,
+            "flops": 2 * count * rows * (3 * weights - sizes[0] * sizes[1]),
             "seconds": best(epochs, repeat)}
 
 
@@ -229,50 +223,39 @@ def sweeps(tiny: bool, repeat: int) -> dict[str, dict[int, float]]:
     return found
 
 
-def draw(found: dict[str, dict[int, float]], path: str) -> None:
-    import matplotlib
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, len(found), figsize=(12, 3.6), sharey=True)
-    for ax, (name, points) in zip(axes, found.items(), strict=True):
-        ax.plot(list(points), list(points.values()), "o-")
-        ax.axhline(1, color="0.6")
-        ax.set(xscale="log", yscale="log", xlabel=name)
-    axes[0].set(ylabel="time as lanes / time one after another")
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-
-
 def measure(arguments: argparse.Namespace) -> Results:
-    if arguments.figure:
-        found = sweeps(arguments.tiny, arguments.repeat)
-        draw(found, arguments.figure)
-        for name, points in found.items():
-            print(f"{name:<10} " + ", ".join(f"{at}: {value:.2f}" for at, value in points.items()))
-        return {"sweeps": found}
     peak = Peak("float32")
     top = peak.flops / min(peak.measure() for _ in range(5))
     works, bounds = {}, []
     for case in TINY if arguments.tiny else CASES:
         count, sizes, m = case
         name = f"{count} of {list(sizes)} x{m}"
-        works[name] = one = contest(case, 8 if arguments.tiny else ROWS, arguments.repeat)
+        works[name] = one = contest(case, 8 if arguments.tiny else ROWS, arguments.repeat,
+                                    arguments.modules)
         print(f"\n{name}")
         print(table(("", "ms, min", "median", "GFLOP/s", "of the peak"), [
             (who, f"{1e3 * timing['best']:.2f}", f"{1e3 * timing['median']:.2f}",
-             f"{1e-9 * one['work'] / timing['best']:.1f}",
-             f"{one['work'] / timing['best'] / top:.0%}")
+             f"{1e-9 * one['flops'] / timing['best']:.1f}",
+             f"{one['flops'] / timing['best'] / top:.0%}")
             for who, timing in one["seconds"].items()]))
         best_of_others = min(timing["best"] for who, timing in one["seconds"].items()
                              if not who.startswith("lanes"))
         bounds.append(Bound(f"{name}: times as fast as the next", 1,
                             best_of_others / one["seconds"][LANES]["best"]))
-    return {"peak": top, "works": works, "bounds": bounds}
+    found = {}
+    if arguments.sweeps:
+        found["sweeps"] = sweeps(arguments.tiny, arguments.repeat)
+        print("\ntime as lanes / one after another")
+        for name, points in found["sweeps"].items():
+            print(f"{name:<10} " + ", ".join(f"{at}: {value:.2f}" for at, value in points.items()))
+    return {"peak_flops_per_second": {"float32": top}, "works": works, "bounds": bounds, **found}
 
 
-main = Command("ensembles", __doc__, START, measure, repeat=15, options={
-    "--figure": {"metavar": "FILE", "help": "draw the time of lanes over single training instead"}})
+main = Command(
+    "ensembles", __doc__, START, measure, repeat=15,
+    load=lambda arguments: load(["torch", "jax"], threads=1),
+    options={"--sweeps": {"action": "store_true",
+                          "help": "also the number of networks, the width and the mini-batch"}})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """
 What was measured, as README's table, as tables and figures of docs/benchmarks.md.
 
-Reads the JSON of `peers.py`, `growth.py` and `backprop_vs_differences.py`: the files named, or else
-the newest kept of each. Tables go between their markers in the pages, as `<!-- speed -->` and
-`<!-- /speed -->` in README.md; figures to docs/figures/. `--keep` stores the files under
-benchmarks/results/ first, summed up. `--tiny` leaves everything as it is and writes to a temporary
-folder.
+Reads the JSON of the benchmarks in `REPORTS`: the files named, or else the newest kept of each.
+Tables go between their markers in the pages, as `<!-- speed -->` and `<!-- /speed -->` in
+README.md; figures to docs/figures/. `--keep` stores the files under benchmarks/results/ first,
+summed up. `--tiny` leaves everything as it is and writes to a temporary folder.
 
     python benchmarks/report.py [FILE ...] [--keep] [--readme FILE] [--page FILE] [--figures FOLDER]
     python benchmarks/report.py --tiny
@@ -62,10 +61,12 @@ def kept_name(results: Results) -> str:
 
 def summary(results: Results) -> Results:
     """Leave out what no table or figure shows: forms that were slower than another, and checks."""
-    works = {name: {key: value for key, value in work.items() if key != "forms"}
-             | {"check": {key: value for key, value in work["check"].items()
-                          if key != "differences"}}
-             for name, work in results.get("works", {}).items()}
+    works = {}
+    for name, work in results.get("works", {}).items():
+        works[name] = {key: value for key, value in work.items() if key not in ("forms", "off")}
+        if "check" in work:
+            works[name]["check"] = {key: value for key, value in work["check"].items()
+                                    if key != "differences"}
     return results | ({"works": works} if works else {})
 
 
@@ -114,7 +115,11 @@ REPORTS = {
     "backprop_vs_differences": Parts(
         {}, {"passes": tables.passes, "differences": tables.differences},
         {"differences": figures.differences}),
+    "ensembles": Parts(
+        {"lanes": tables.lanes}, {"ensembles": tables.ensembles}, {"lanes": figures.lanes}),
+    "bfloat16": Parts({}, {"bfloat16": tables.bfloat16}, {}),
 }
+ARGUMENTS = {"ensembles": ["--sweeps"]}  # without which there is nothing to draw
 
 
 def report(results: Results, readme: Path, page: Path, folder: Path) -> None:
@@ -138,8 +143,8 @@ def everything_tiny() -> None:
         for kind, parts in REPORTS.items():
             if kind not in kept:
                 path = folder / f"{kind}.json"
-                subprocess.run([sys.executable, HERE / f"{kind}.py", "--tiny", "--json", path],
-                               check=True, stdout=subprocess.DEVNULL)
+                subprocess.run([sys.executable, HERE / f"{kind}.py", "--tiny", "--json", path,
+                                *ARGUMENTS.get(kind, [])], check=True, stdout=subprocess.DEVNULL)
                 kept[kind] = read(path)
             page = folder / f"{kind}.md"
             page.write_text("".join(f"<!-- {marker} -->\n<!-- /{marker} -->\n"

@@ -8,24 +8,39 @@ import pytest
 from cbackprop.cli import main
 from cbackprop.core import _dispatch
 
+BUILDS = [(isa, real) for isa in _dispatch.LEVELS if isa not in _dispatch.OWN
+          for real in _dispatch.REALS]
+RUNNABLE = [(isa, real) for isa, real in BUILDS
+            if isa in _dispatch.BUILT and isa in _dispatch.SUPPORTED]
+
 
 def pytest_generate_tests(metafunc):
-    """Run every test that asks for `build` on every variant of the core, in both real types."""
-    if "build" in metafunc.fixturenames:
-        builds = [(isa, real) for isa in _dispatch.LEVELS for real in _dispatch.REALS
-                  if isa not in _dispatch.OWN]
-        metafunc.parametrize("build", builds, indirect=True, ids=["-".join(b) for b in builds])
+    """
+    Run every test that asks for `build` on every variant of the core that runs here.
+
+    One asks for `any_build`, and is skipped for the others: thousands that only say so take time.
+    """
+    for name, builds in (("build", RUNNABLE), ("any_build", BUILDS)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, builds, indirect=True, ids=["-".join(b) for b in builds])
 
 
 @pytest.fixture
 def build(request):
+    """One build of the core that runs here."""
+    isa, real = request.param
+    return _dispatch.load(real, isa)
+
+
+@pytest.fixture
+def any_build(request):
     """One build of the core; skipped, with the reason, where it does not exist or cannot run."""
     isa, real = request.param
     if isa not in _dispatch.BUILT:
-        pytest.skip(f"{isa} was not built")
+        pytest.skip(f"{isa} was not built: no test of a build is tried with it")
     if isa not in _dispatch.SUPPORTED:
-        pytest.skip(f"this CPU does not run {isa}")
-    return _dispatch.load(real, isa)
+        pytest.skip(f"this CPU does not run {isa}: no test of a build is tried with it")
+    return isa, real
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ Check that the files of the core use only what stands above them.
 
     python tools/core_floors.py
 
-`core/all.pxi` lists the files, floor by floor; a floor is a folder. What a file uses must be
-defined in it or in one that is listed before it. Prints the floors, and each arrow that runs
-upward; exit status 1 if there is one.
+`core/network.pxi` lists the files of one network, and `core/all.pxi` those that are built on them,
+each floor by floor; a floor is a folder. What a file uses must be defined in it or in one that is
+listed before it. Prints the floors, and each arrow that runs upward; exit status 1 if there is one.
 """
 
 import itertools
@@ -87,6 +87,11 @@ def arrows(files: list[str]) -> dict[tuple[str, str], set[str]]:
     return found
 
 
+def listed(name: str) -> list[str]:
+    """Return the files that a list includes."""
+    return re.findall(r'^include "(.*)"', (CORE / name).read_text(encoding="utf-8"), re.M)
+
+
 def floor_of(file: str) -> str:
     """Return the folder of a file."""
     return file.rpartition("/")[0]
@@ -94,20 +99,20 @@ def floor_of(file: str) -> str:
 
 def main() -> int:
     """Print the floors and the arrows that run upward."""
-    files = re.findall(r'^include "(.*)"', (CORE / "all.pxi").read_text(encoding="utf-8"), re.M)
+    lists = [listed("network.pxi"), listed("all.pxi")[1:]]  # which begins with the other list
+    files = [*itertools.chain(*lists)]
     place = {file: at for at, file in enumerate(files)}
     upward = {pair: names for pair, names in arrows(files).items()
               if place[pair[0]] < place[pair[1]]}
     floors = list(dict.fromkeys(map(floor_of, files)))
     for floor in floors:
         print(f"{floor:12}", *(file.partition("/")[2] for file in files if floor_of(file) == floor))
-    changes = [floor_of(a) for a, b in itertools.pairwise(files)
-               if floor_of(a) != floor_of(b)]
-    scattered = sorted({floor for floor in changes if changes.count(floor) > 1})
+    runs = [[floor for floor, _ in itertools.groupby(map(floor_of, each))] for each in lists]
+    scattered = sorted({floor for each in runs for floor in each if each.count(floor) > 1})
     for (user, giver), names in sorted(upward.items()):
         print(f"upward: {user} uses {sorted(names)} of {giver}")
     for floor in scattered:
-        print(f"not in one place of all.pxi: {floor}")
+        print(f"not in one place of a list: {floor}")
     print(f"{len(files)} files on {len(floors)} floors, {len(upward)} arrows upward")
     return 1 if upward or scattered else 0
 

@@ -270,6 +270,30 @@ def _apart(values: Sequence[float], low: float, high: float, least: float) -> li
     return [low * math.exp(scale * place) for place in places]
 
 
+# ---- many networks ----
+
+
+def lanes(results: Results) -> Any:
+    """Draw the time as lanes over that of single training, along each sweep."""
+    with drawing() as make:
+        found = results["sweeps"]
+        figure = make(8.6, 3.2, "Training as lanes: its time, by that of one network after another")
+        panels = figure.subplots(1, len(found), sharey=True)
+        ratios = [ratio for points in found.values() for ratio in points.values()]
+        for axes, (name, points) in zip(panels, found.items(), strict=True):
+            values = [int(value) for value in points]
+            axes.plot(values, list(points.values()), "o-", color=colours(3)[1],
+                      markeredgecolor=ink(), markeredgewidth=0.5, markersize=5)
+            axes.axhline(1, color=ink(), linewidth=1.2)
+            axes.set(xscale="log", yscale="log", xlabel=name)
+            log_axis(axes.xaxis, min(values), max(values),
+                     (1,) if max(values) / min(values) > 100 else (1, 2, 5))
+            log_axis(axes.yaxis, 0.85 * min(ratios), 1.2 * max(ratios), (1, 2, 5))
+            axes.grid()
+        panels[0].set_ylim(0.85 * min(ratios), 1.2 * max(ratios))
+    return figure
+
+
 # ---- how cost grows ----
 
 

@@ -1,7 +1,7 @@
 """Results as text and tables in Markdown."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from reporting.words import (
     BOOK,
@@ -18,6 +18,7 @@ from reporting.words import (
     percent,
     rows,
     times,
+    where,
     work_name,
 )
 
@@ -88,7 +89,8 @@ def speed(results: Results) -> str:
                 f"{times(best['ratio'])} ({best['name'].replace(' float32', '')})",
                 *(times(one["best"] / own["best"]) if one else "-" for one in others)])
     header = ["an epoch in float32", OURS, "the fastest other takes", *BESIDE]
-    return f"{measured_on(results)}\n\n{markdown(header, lines)}"
+    about = wrapped(f"On {where(results)}:{missing(results)}")
+    return f"{about}\n\n{markdown(header, lines)}"
 
 
 def all_epochs(results: Results) -> str:
@@ -107,6 +109,60 @@ def inference(results: Results) -> str:
                 f"{1e6 * one['best']:,.2f}" if one else _time(one, name, results)
                 for one in found)])
     return markdown(["feedforward in float32, us", *map(call_name, calls)], lines)
+
+
+# ---- many networks, and bfloat16 ----
+
+
+def many_name(work: Results) -> str:
+    return f"{work['networks']} of {work_name(work)}"
+
+
+def _of_all(results: Results, name: Callable[[Results], str], bold: str) -> list[list[str]]:
+    """Return a header, then a line for each contestant: the time of each work."""
+    works = list(results["works"].values())
+    lines = [["an epoch, ms", *map(name, works)]]
+    for who in dict.fromkeys(who for work in works for who in work["seconds"]):
+        found = [work["seconds"].get(who) for work in works]
+        lines.append([f"**{who}**" if who == bold else who,
+                      *(milliseconds(one["best"]) if one else "-" for one in found)])
+    return lines
+
+
+def ensembles(results: Results) -> str:
+    """Return the epochs of many networks, and our share of the peak."""
+    own, peak = "lanes, own order", results["peak_flops_per_second"]["float32"]
+    header, *lines = _of_all(results, many_name, own)
+    lines.append(["share of the peak", *(
+        percent(work["flops"] / work["seconds"][own]["best"] / peak)
+        for work in results["works"].values())])
+    return f"{measured_on(results)}\n\n{markdown(header, lines)}"
+
+
+def lanes(results: Results) -> str:
+    """Return README's part of many networks: a tiny and a larger kind."""
+    columns = {"JAX, vmap": "JAX, own order", "PyTorch, baddbmm": "PyTorch",
+               "one after another": "one after another"}
+    lines = []
+    for work in list(results["works"].values())[:3:2]:
+        seconds = {who: timing["best"] for who, timing in work["seconds"].items()}
+        own = seconds["lanes, own order"]
+        lines.append([f"{work['rows']:,} rows, {many_name(work)}", f"{milliseconds(own)} ms", *(
+            times(seconds[who] / own) if who in seconds else "-" for who in columns.values())])
+    about = wrapped(f"Many networks at once, on {where(results)}:{missing(results)}")
+    return f"{about}\n\n" + markdown(["an epoch of all", OURS, *columns], lines)
+
+
+def bfloat16(results: Results) -> str:
+    """Return the epochs with products of bfloat16, and what they gain."""
+    own = "cbackprop bfloat16"
+    header, *lines = _of_all(results, work_name, own)
+    works = [{who: timing["best"] for who, timing in work["seconds"].items()}
+             for work in results["works"].values()]
+    lines.append(["times as fast as our float32", *(
+        f"{seconds['cbackprop float32'] / seconds[own]:.2f}" for seconds in works)])
+    return (f"{measured_on(results)} Products of bfloat16: {results['bfloat16']}.\n\n"
+            + markdown(header, lines))
 
 
 # ---- backpropagation against differences ----

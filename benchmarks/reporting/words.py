@@ -27,7 +27,7 @@ def missing(results: Results) -> str:
     """Say who is absent or was refused, and why; nothing if none is."""
     absent = "; ".join(f"{name} ({why})" for name, why in results.get("absent", {}).items())
     refused = "; ".join(why for work in results.get("works", {}).values()
-                        for why in work["check"].get("refused", {}).values())
+                        for why in work.get("check", {}).get("refused", {}).values())
     return f" Absent: {absent}." * bool(absent) + f" Refused: {refused}." * bool(refused)
 
 
@@ -61,17 +61,22 @@ def rows(number: int) -> str:
 def machine(results: Results) -> str:
     """Say where, with what and how it was measured."""
     about = results["environment"]
+    versions = {"python": about["python"], "numpy": about["numpy"], **about.get("packages", {})}
+    known = {"python": "Python", "numpy": "NumPy"}
+    return (f"{where(results)}, {about['system']}, "
+            + ", ".join(f"{known.get(name, name)} {version}" for name, version in versions.items())
+            + f"; the best of {results['repeat']} interleaved rounds")
+
+
+def where(results: Results) -> str:
+    """Say on what machine it was measured, when, and of what version."""
+    about = results["environment"]
     threads = about["threads"]
     limits = results.get("limits", results).get("peak_flops_per_second", {})
     peak = " and ".join(f"{value / 1e9:,.0f} GFLOP/s in {real}" for real, value in limits.items())
-    versions = {"cbackprop": about["cbackprop"], "python": about["python"],
-                "numpy": about["numpy"], **about.get("packages", {})}
-    known = {"python": "Python", "numpy": "NumPy"}
     return (f"{'one core' if threads == 1 else f'{threads} cores and threads'} ({about['cpu']}, "
-            f"variant {about['variant']}{'; peak ' * bool(peak)}{peak}), {about['system']}, "
-            f"{about['date'][:10]}; "
-            + ", ".join(f"{known.get(name, name)} {version}" for name, version in versions.items())
-            + f"; the best of {results['repeat']} interleaved rounds")
+            f"variant {about['variant']}{'; peak ' * bool(peak)}{peak}; cbackprop "
+            f"{about['cbackprop']}, {about['date'][:10]})")
 
 
 def milliseconds(seconds: float) -> str:

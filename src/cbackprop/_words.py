@@ -85,7 +85,7 @@ METHODS = {word: ours for ours, words in {
 SEARCHED_FIRST = "Network.SGD", "Model.__init__", "EarlyStopping.__init__"
 _functions: dict[str, Callable[..., Any]] = {}  # functions by their qualified names
 # If it is a list, warnings of this thread go there: those of one among many trainings.
-collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+collected_messages: ContextVar[list[str] | None] = ContextVar("collected_messages", default=None)
 
 
 def plain(name: str) -> str:
@@ -194,7 +194,7 @@ def _suggesting(function: Callable[..., Any], like: Callable[..., Any]) -> Calla
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn, and point at the line outside this package from which the call came."""
-    messages = collected.get()
+    messages = collected_messages.get()
     if messages is not None:
         messages.append(message)
         return

@@ -106,9 +106,11 @@ def read(path: storage.Path_, network: Model, asked: dict[str, Any]) -> Point:
         (state["settings"], saved["asked"]), (network.settings(), asked)))
     for argument in {**then, **now}:
         if then.get(argument) != now.get(argument):
+            further = ("; to train further, call SGD with resume=True after it"
+                       if argument == "epochs" else "")
             raise ValueError(f"resume must go on as {name!r} began, with {argument} = "
                              f"{_check.shown(then.get(argument))}, "
-                             f"got {_check.shown(now.get(argument))}")
+                             f"got {_check.shown(now.get(argument))}{further}")
     with storage.damaged(f"{name} is not a usable checkpoint: "):
         history, position = state["history"], Position(**saved["position"])
         steps = -(-history.rows // history.mini_batch_size)

@@ -253,11 +253,17 @@ class Diagnosis(Callback):
     def __init__(self, examples: Examples, epochs: int) -> None:
         self.examples, self.epochs = examples, epochs
         self.seconds, self.looked = 0.0, False
+        self.seen = 0
+
+    def on_train_begin(self, network: Any, history: History) -> None:
+        """Leave out the epochs of trainings before."""
+        self.seen = len(history)
 
     def on_epoch_end(self, network: Any, history: History) -> None:
-        """Check, if it is time."""
-        engine, seconds = network.engine, history.seconds[-1]
-        self.epochs -= 1
+        """Check, if it is time; networks that train as lanes may have several new epochs."""
+        engine, seconds = network.engine, sum(history.seconds[self.seen:])
+        self.epochs -= len(history) - self.seen
+        self.seen = len(history)
         self.seconds += seconds
         is_new, engine.unseen_seconds = math.isinf(engine.unseen_seconds), (
             engine.unseen_seconds + seconds)

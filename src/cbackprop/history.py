@@ -196,12 +196,12 @@ class History:
                              f"got {_check.shown(seed)}")
         return history
 
-    def add(self, **measured: float) -> None:
-        """Append what was measured in one epoch."""
-        for name, value in measured.items():
-            values = (getattr(self, name) if name in MEASURED
+    def add(self, **measured: Iterable[float]) -> None:
+        """Append what was measured, a number for each of the new epochs."""
+        for name, values in measured.items():
+            series = (getattr(self, name) if name in MEASURED
                       else self.metrics.setdefault(name, []))
-            values.append(value)
+            series.extend(values)
 
     def line(self) -> str:
         """Return the last epoch in a line, as ``verbose=True`` and the command line print it."""

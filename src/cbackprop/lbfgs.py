@@ -49,8 +49,8 @@ def fit(
     def record(intermediate_result: Any) -> None:
         nonlocal began
         now = time.perf_counter()
-        history.add(cost=float(intermediate_result.fun), seconds=now - began,
-                    rows_per_second=n / (now - began))
+        history.add(cost=[float(intermediate_result.fun)], seconds=[now - began],
+                    rows_per_second=[n / (now - began)])
         began = now
 
     saved = engine.snapshot()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -186,23 +186,26 @@ class _Lockstep:
             (every if own is None else own)[every if order is None else order]
             for own, order in zip(selected, orders, strict=True)], np.int32)
 
-    def record(self, at: int, costs: Iterable[float], eta: float, seconds: float) -> None:
+    def record(self, at: int, costs: Sequence[float], eta: float, seconds: float) -> None:
         """Record the epochs of one network, and ask its callbacks whether to go on."""
         training = self.trainings[at]
-        measure, end = ([getattr(each, method) for each in training.callbacks
-                         if overrides(each, method)] for method in ("on_measure", "on_epoch_end"))
-        for cost in costs:
-            if not math.isfinite(cost):
-                self.outcomes[at] = training.engine.diverged(
-                    f"training diverged in epoch {len(training.history) + 1}", eta,
-                    all_examples(training).rows)
-                return
+        done = next((epoch for epoch, cost in enumerate(costs) if not math.isfinite(cost)),
+                    len(costs))
+        if done:  # if a callback has to see each epoch, it is one
+            measure, end = ([getattr(each, method) for each in training.callbacks
+                             if overrides(each, method)]
+                            for method in ("on_measure", "on_epoch_end"))
             for method in measure:
                 method(training.network, training.history)
-            training.record(cost, eta, seconds)
+            training.record(costs[:done], eta, seconds)
             try:
                 training.call(end)
             except StopTraining:
                 self.active[at] = 0
                 return
+        if done < len(costs):
+            self.outcomes[at] = training.engine.diverged(
+                f"training diverged in epoch {len(training.history) + 1}", eta,
+                all_examples(training).rows)
+            return
         self.active[at] &= self.epochs_left(at) > 0

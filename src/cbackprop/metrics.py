@@ -36,7 +36,7 @@ WORDS = {CLASSES: "classes", LABELS: "several labels", NUMBERS: "numbers", COUNT
 FALLING = "_cost", "_loss", "_error", "_deviance"  # endings of names
 RISING = "_score", "_accuracy"
 KIND_ROWS = 1000  # rows that stand for all
-FEW = 10  # rows that may hold two values by chance
+BY_CHANCE = 10  # up to so many rows hold but two values by chance
 
 
 # ---- what targets are ----
@@ -195,7 +195,7 @@ def _pair(values: Values, n: int, likely: bool, below_0: bool) -> tuple[float, f
             return None
         return (-1.0, 1.0) if low == -1 or (low == 1 and below_0) else (0.0, 1.0)
     whole = low == round(low) and high == round(high)
-    if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and n > FEW):
+    if (low, high) in ((0, 1), (-1, 1)) or likely or (whole and n > BY_CHANCE):
         return float(low), float(high)
     return None
 

@@ -8,7 +8,7 @@ class here, which has the row's numbers with their defaults.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal
 
@@ -66,7 +66,7 @@ class Optimizer:
 
     def hyperparameters(self) -> dict[str, float]:
         """Return its numbers by name, as the core takes them."""
-        return {name: number for name, number in asdict(self).items() if name != "lazy"}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "lazy"}
 
 
 @dataclass(frozen=True)

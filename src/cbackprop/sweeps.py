@@ -361,15 +361,15 @@ class _Tried(Callback):
     def on_train_begin(self, network: Any, history: History) -> None:
         """Set the seed, which would be drawn otherwise."""
         history.seed = self.seed
-        _words.collected.set(self.warnings)
+        _words.collected_messages.set(self.warnings)
 
     def on_epoch_end(self, network: Any, history: History) -> None:
         """Collect the warnings of this training: as lanes, many take turns in one thread."""
-        _words.collected.set(self.warnings)
+        _words.collected_messages.set(self.warnings)
 
     def on_train_end(self, network: Any, history: History) -> None:
         """Let warnings out again."""
-        _words.collected.set(None)
+        _words.collected_messages.set(None)
 
 
 def _listed(monitor: Any) -> list[Any]:

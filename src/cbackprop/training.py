@@ -340,14 +340,20 @@ class Training:
         for callback in self.callbacks:
             callback.on_measure(self.network, self.history)
         ranks.synchronize(engine)
-        self.record(sum(costs), float(etas[-1]), ranks.from_rank_0(lambda: seconds))
+        self.record([sum(costs)], float(etas[-1]), ranks.from_rank_0(lambda: seconds))
 
-    def record(self, cost: float, eta: float, seconds: float) -> None:
-        """Add an epoch to the history: its sum of costs, last learning rate and time."""
-        n = self.n
-        self.history.add(cost=cost / n, eta=eta, seconds=seconds, rows_per_second=n / seconds,
-                         **self.monitored())
-        self.history.steps += self.steps
+    def record(self, costs: Sequence[float], eta: float, seconds: float) -> None:
+        """
+        Add epochs to the history: the sum of costs, the last learning rate and the time of each.
+
+        If anything is monitored, there is one epoch.
+        """
+        n, epochs = self.n, len(costs)
+        self.history.add(
+            cost=[cost / n for cost in costs], eta=[eta] * epochs, seconds=[seconds] * epochs,
+            rows_per_second=[n / seconds] * epochs,
+            **{name: [value] for name, value in self.monitored().items()})
+        self.history.steps += self.steps * epochs
         self.position = Position()
         self.network.history = self.history
 

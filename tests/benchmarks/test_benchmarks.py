@@ -20,7 +20,7 @@ if not FOLDER.is_dir():
     pytest.skip("benchmarks/ is not beside the tests", allow_module_level=True)
 
 SMALLEST = ("--tiny", "--work", "8-16-16-1")
-BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs them whole
+BENCHMARKS = {  # by name, and what of each is run here; .ci/run runs more of each
     "peers.py": (*SMALLEST, "inference", "--opponents", "loops", "book", "numpy", "sklearn",
                  "torch", "jax", "numba", "onnxruntime"),  # torch.compile takes too long
     "threads.py": ("--tiny", "--work", "8-16-16-1", "784-30-10", "feedforward of 784-30-10",
@@ -375,7 +375,7 @@ def test_sparse_fit_and_one_row_print_what_they_keep():
 def test_ensembles_compares_all_contestants():
     done, results = tiny("ensembles.py")
     (one,) = results["works"].values()
-    assert one["work"] == 2 * 3 * 8 * (3 * 9 - 6)
+    assert one["flops"] == 2 * 3 * 8 * (3 * 9 - 6)
     times = {name: timing["best"] for name, timing in one["seconds"].items()}
     others = [value for name, value in times.items() if not name.startswith("lanes")]
     (bound,) = results["bounds"]

@@ -27,7 +27,8 @@ FACTORS = {
     "plain loops": 50.0, "the book's loop": 90.0, "NumPy": 3.1, "scikit-learn": 9.0,
     "PyTorch eager": 21.0, "PyTorch compiled": 7.0, "JAX": 2.2, "Numba": 2.1,
 }
-MARKERS = ("speed", "epochs", "inference", "growth", "passes", "differences")
+MARKERS = ("speed", "epochs", "inference", "growth", "passes", "differences", "lanes", "ensembles",
+           "bfloat16")
 
 
 def made_up():
@@ -100,7 +101,8 @@ def run_tiny(kind):
 
     with TemporaryDirectory() as folder:
         path = Path(folder, "results.json")
-        done = python(FOLDER / f"{kind}.py", "--tiny", "--json", path)
+        done = python(FOLDER / f"{kind}.py", "--tiny", "--json", path,
+                      *ARGUMENTS.get(kind, []))
         assert (done.returncode, done.stderr) == (0, "")
         return path.read_text()
 
@@ -109,7 +111,8 @@ def results_of(kind):
     return made_up() if kind == "peers" else json.loads(run_tiny(kind))
 
 
-KINDS = ("peers", "growth", "backprop_vs_differences")
+ARGUMENTS = {"ensembles": ["--sweeps"], "bfloat16": ["--work", "784-30-10"]}
+KINDS = ("peers", "growth", "backprop_vs_differences", "ensembles", "bfloat16")
 
 
 @pytest.fixture(scope="module")
@@ -194,11 +197,15 @@ def test_who_was_not_measured_on_a_work_is_shown(report):
 
 
 def test_machine_and_variant_are_named(report):
-    text = report.tables.speed(made_up())
-    assert max(map(len, text.partition("\n\n")[0].splitlines())) <= 100
-    for what in ("AMD EPYC 9B45", "variant v4", "256 GFLOP/s in float32", "torch 2.13.0",
-                 "2026-01-02", "best of 3 interleaved rounds"):
-        assert what in text.replace("\n", " ")
+    brief = ("AMD EPYC 9B45", "variant v4", "256 GFLOP/s in float32", "cbackprop 0.1.0",
+             "2026-01-02")
+    for table, parts in (
+            (report.tables.speed, brief),
+            (report.tables.all_epochs, (*brief, "torch 2.13.0", "best of 3 interleaved rounds"))):
+        text = table(made_up()).partition("\n\n")[0]
+        assert max(map(len, text.splitlines())) <= 100
+        for what in parts:
+            assert what in text.replace("\n", " ")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [
@@ -216,7 +223,47 @@ def test_differences_in_a_table(report):
     assert len(report.tables.passes(results).splitlines()) > 4
 
 
-# ---- what the two benchmarks measure ----
+def test_many_networks_in_tables(report):
+    results = results_of("ensembles")
+    (work,) = results["works"].values()
+    lines = [cells(line) for line in report.tables.ensembles(results).splitlines()
+             if line.startswith("|")]
+    shown = {line[0]: line[1] for line in lines}
+    own = work["seconds"]["lanes, own order"]["best"]
+    assert shown["an epoch, ms"] == "3 of 2-3-1 x4"
+    assert shown["**lanes, own order**"] == report.tables.milliseconds(own)
+    peak = results["peak_flops_per_second"]["float32"]
+    assert shown["share of the peak"] == f"{100 * work['flops'] / own / peak:.0f} %"
+    text = report.tables.lanes(results)
+    assert f"variant {results['environment']['variant']}" in text.replace("\n", " ")
+    header, _, line = text.splitlines()[-3:]
+    singles = work["seconds"]["one after another"]["best"] / own
+    assert dict(zip(cells(header), cells(line), strict=True))[
+        "one after another"] == report.tables.times(singles)
+
+
+def test_bfloat16_in_a_table(report):
+    results = results_of("bfloat16")
+    text = report.tables.bfloat16(results)
+    assert results["bfloat16"] in text
+    seconds = {who: timing["best"]
+               for who, timing in results["works"]["784-30-10"]["seconds"].items()}
+    gain = seconds["cbackprop float32"] / seconds["cbackprop bfloat16"]
+    lines = [cells(line) for line in text.splitlines() if line.startswith("|")]
+    header, last = lines[0], lines[-1]
+    assert last[header.index("784-30-10 x10")] == f"{gain:.2f}"
+
+
+def test_lanes_in_a_figure(report):
+    figure = report.figures.lanes(results_of("ensembles"))
+    panels = {axes.get_xlabel(): axes for axes in figure.axes}
+    assert list(panels) == ["networks", "width", "mini-batch"]
+    for name, points in results_of("ensembles")["sweeps"].items():
+        curve = panels[name].lines[0]
+        assert list(curve.get_ydata()) == list(points.values())
+
+
+# ---- what the benchmarks measure ----
 
 
 def test_growth_derives_its_numbers_from_its_times():
@@ -263,7 +310,7 @@ def test_a_wrong_gradient_is_not_timed():
                      r"1e-04 allowed: nothing is timed", done.stderr)
 
 
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", KINDS[1:3])
 def test_repeat_must_be_positive(kind):
     done = python(FOLDER / f"{kind}.py", "--repeat", "0")
     assert done.returncode == 2
@@ -379,7 +426,7 @@ def test_report_on_a_file(report, tmp_path, places, kind, monkeypatch):
 
 @pytest.mark.parametrize(("kind", "name"), [
     ("peers", "epochs"), ("peers", "inference"), ("peers", "roofline"), ("growth", "growth"),
-    ("backprop_vs_differences", "differences")])
+    ("backprop_vs_differences", "differences"), ("ensembles", "lanes")])
 def test_labels_are_whole_and_apart(report, kind, name):
     pytest.importorskip("matplotlib", reason="figures need the extra bench")
     kept = report.newest(report.KEPT)  # not a tiny run: its noise throws letters anywhere
@@ -423,8 +470,10 @@ def test_without_matplotlib_the_extra_is_named(report, monkeypatch):
 def test_tiny_runs_into_a_temporary_folder(report, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib", reason="figures need the extra bench")
     monkeypatch.setattr(report, "KEPT", tmp_path)
-    for kind in KINDS[:2]:
+    for kind in set(KINDS) - {"backprop_vs_differences", "ensembles"}:
         (tmp_path / f"{kind}.json").write_text(json.dumps(results_of(kind)))
-    report.main(["--tiny"])  # backprop_vs_differences.py is run
-    assert "differences.svg" in capsys.readouterr().out
-    assert len(list(tmp_path.iterdir())) == 2
+    report.main(["--tiny"])  # the two are run
+    out = capsys.readouterr().out
+    assert "differences.svg" in out
+    assert "lanes.svg" in out
+    assert len(list(tmp_path.iterdir())) == len(KINDS) - 2

@@ -17,7 +17,7 @@ from reference import (
 )
 
 from cbackprop import layers
-from cbackprop.core import _runtime
+from cbackprop.core import _dispatch, _runtime
 
 
 def etas(eta, n=1300):
@@ -28,6 +28,11 @@ def etas(eta, n=1300):
 def edges(build):
     n = lanes(build)
     return [1, n - 1, n, n + 1, 2 * n + 1, 2 * n + 2]
+
+
+def test_a_build_has_its_real_type(any_build):
+    isa, real = any_build
+    assert real == _dispatch.load(real, isa).REAL
 
 
 # ---- each equation ----
@@ -244,8 +249,9 @@ def test_narrow_outputs(build, cost, activation):
         decided = [(v > threshold)[:, 0] if j == 1 else v.argmax(axis=1) for v in (a, case.y)]
         assert correct == (decided[0] == decided[1]).sum()
         case.close(total / n, COSTS[cost][0](a, case.y).mean(), terms=100)
-        case.core.sgd(case.rows, case.targets, np.arange(n), 40, etas(0.1), 0, n)
-        case.reference.epoch(case.x, case.y, np.arange(n), 40, 0.1)
+        m = n // 3 + 1
+        case.core.sgd(case.rows, case.targets, np.arange(n), m, etas(0.1), 0, n)
+        case.reference.epoch(case.x, case.y, np.arange(n), m, 0.1)
         for actual, expected in zip(case.weights + case.biases,
                                     case.reference.weights + case.reference.biases, strict=True):
             case.close(actual, expected, terms=100)

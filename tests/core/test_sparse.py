@@ -637,7 +637,7 @@ def test_sparse_rows_from_a_row_source():
 
 
 def test_sparse_data_are_never_made_dense():
-    n, width, outputs = 2000, 40_000, 6000  # dense 320 MB and 48 MB in float32
+    n, width, outputs = 1000, 40_000, 6000  # dense 160 MB and 24 MB in float32
     x = sparse.random(n, width, 0.0005, "csr", np.float32, 0)
     y = sparse.random(n, outputs, 0.001, "csr", np.float32, 1)
     net = network((width, 2, outputs), dtype="float32", cost="cross_entropy")

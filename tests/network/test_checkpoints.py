@@ -462,7 +462,8 @@ def test_another_network(settings, answer, tmp_path):
 
 def test_other_epochs_and_mini_batches(tmp_path):
     path = begun(tmp_path / "last.npz")
-    for epochs, m, answer in [(5, M, "epochs = 4, got 5"),
+    further = "; to train further, call SGD with resume=True after it"
+    for epochs, m, answer in [(5, M, f"epochs = 4, got 5{further}"),
                               (EPOCHS, 7, "mini_batch_size = 6, got 7")]:
         with one_line(ValueError, f"began, with {answer}$"):
             network().SGD(data(), epochs, m, 0.1, resume=path)

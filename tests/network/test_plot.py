@@ -91,8 +91,16 @@ def test_every_function_is_drawn():
 
 
 @every
-def test_labels_are_whole_and_apart(draw):
-    drawn.check_labels(figure_of(draw()), least=8)
+def test_labels_are_whole_and_apart_and_no_ink_is_lost_on_a_dark_page(draw, pyplot):
+    """All text is drawn in what the style in use calls text, or in its colours."""
+    from matplotlib import colors, text
+
+    with pyplot.style.context("dark_background"):  # which changes colours alone
+        figure = figure_of(draw())
+        drawn.check_labels(figure, least=8)
+    for one in figure.findobj(lambda each: isinstance(each, text.Text) and each.get_text()):
+        on_dark = one.axes is None or not one.axes.images
+        assert not on_dark or lightness([colors.to_rgb(one.get_color())])[0] > 0.3
 
 
 @every
@@ -194,19 +202,6 @@ def test_lines_stand_out_from_the_background(style, pyplot):
     contrasts = [(max(back, tone) + 0.05) / (min(back, tone) + 0.05) for tone in tones]
     assert min(contrasts) > (2 if style == "tableau-colorblind10" else 2.5)  # the style's own
     assert contrasts[0] > 15
-
-
-@every
-def test_no_ink_is_lost_on_a_dark_page(draw, pyplot):
-    """All text and lines are drawn in what the style in use calls text, or in its colours."""
-    from matplotlib import colors, text
-
-    with pyplot.style.context("dark_background"):
-        figure = figure_of(draw())
-        figure.canvas.draw()
-        for one in figure.findobj(lambda each: isinstance(each, text.Text) and each.get_text()):
-            on_dark = one.axes is None or not one.axes.images
-            assert not on_dark or lightness([colors.to_rgb(one.get_color())])[0] > 0.3
 
 
 @pytest.mark.parametrize(("call", "what"), [

@@ -172,7 +172,7 @@ def test_warnings_of_one_of_many_are_its_note(way):
         found = sweep({"eta": [0.1, 0.2]}, (x, np.tile(Y, 20)), hidden=3, seed=0, epochs=3,
                       mini_batch_size=1)
     assert all("is far from unit scale" in row["note"] for row in found)
-    assert _words.collected.get() is None
+    assert _words.collected_messages.get() is None
     with pytest.warns(UserWarning, match="far from unit scale"):  # others' go where they went
         found.best.copy().SGD((x, np.tile(Y, 20)), 3, 1, 0.1)
 

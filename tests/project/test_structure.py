@@ -4,6 +4,7 @@ import ast
 import graphlib
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,10 @@ def private(tree):
                 isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))]
 
 
-def own(tree):
+@cache
+def own(path):
     """Return the names that a file defines, or sets on self or cls."""
+    tree = ast.parse(path.read_text())
     names = {node.name for node in ast.walk(tree)
              if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     names |= {node.id for node in ast.walk(tree)
@@ -111,5 +114,5 @@ def test_a_reach_is_seen():
 def test_nobody_reaches_into_objects_of_another_file(path):
     tree = ast.parse(path.read_text())
     room = [path] if path.parent == ROOT else sorted(path.parent.glob("*.py"))
-    allowed = THEIRS.union(*(own(ast.parse(other.read_text())) for other in room))
+    allowed = THEIRS.union(*map(own, room))
     assert [reach for reach in private(tree) if reach[1] not in allowed] == []

@@ -14,7 +14,7 @@ from cbackprop.history import printed
 from cbackprop.metrics import CLASSES, LABELS
 
 WORST = 3  # mistakes, after training
-MOST = 10  # in a whole report
+MOST_MISTAKES = 10  # in a whole report
 MOST_CLASSES = 20  # of a confusion that fits on a screen
 
 
@@ -163,7 +163,7 @@ class Report:
             yield ""
             yield from self._confusion_lines()
         yield ""
-        yield from self.mistake_lines(MOST)
+        yield from self.mistake_lines(MOST_MISTAKES)
 
     def _confusion_lines(self) -> Iterator[str]:
         confusion, names = self.confusion, list(map(str, self.classes))
@@ -178,12 +178,12 @@ class Report:
         yield "confusion: what was mistaken for what most often"
         apart = confusion[:, :-1].copy()
         np.fill_diagonal(apart, 0)
-        for at in np.argsort(-apart.ravel(), kind="stable")[:MOST].tolist():
+        for at in np.argsort(-apart.ravel(), kind="stable")[:MOST_MISTAKES].tolist():
             there, found = divmod(at, len(names))
             if apart[there, found]:
                 yield f"  {names[there]}, taken for {names[found]}: {apart[there, found]} times"
 
-    def facts(self, most: int = MOST, whole: bool = True) -> dict[str, Any]:
+    def facts(self, most: int = MOST_MISTAKES, whole: bool = True) -> dict[str, Any]:
         """Return all of it for JSON."""
         facts: dict[str, Any] = {"kind": self.kind.name, "rows": len(self),
                                  "metrics": self.metrics}

@@ -116,12 +116,12 @@ def to_keras(net: Network) -> Any:
     keras = _keras_3("to_keras")
     net = _arguments.network(net, "to_keras")
     named = {ours: theirs for theirs, ours in FUNCTIONS.items() if isinstance(ours, str)}
-    kinds, collected = keras.layers, chains.of(net, "to_keras")
+    kinds, net_layers = keras.layers, chains.of(net, "to_keras")
     model = keras.Sequential([keras.Input((net.sizes[0],), dtype=net.dtype)])
     scale = chains.scale_of(net)
     if scale is not None:
         model.add(kinds.Rescaling(scale.tolist(), dtype=net.dtype))
-    for w, b, runs in collected:
+    for w, b, runs in net_layers:
         run = chains.only(runs, "to_keras")
         dense = kinds.Dense(len(w), named.get(run.activation), use_bias=b is not None,
                             dtype=net.dtype, kernel_initializer="zeros")  # draws no numbers

@@ -64,22 +64,22 @@ def export_onnx(net: Network, path: storage.Target) -> None:
     """
     onnx = library("onnx", "export_onnx", "onnx")
     net = _arguments.network(net, "export_onnx")
-    collected, scale = chains.of(net, "export_onnx"), chains.scale_of(net)
-    arrays = [each for layer in collected for each in layer[:2] if each is not None]
+    layers, scale = chains.of(net, "export_onnx"), chains.scale_of(net)
+    arrays = [each for layer in layers for each in layer[:2] if each is not None]
     if sum(each.nbytes for each in arrays) > MOST_BYTES:
         raise ValueError("export_onnx needs parameters of less than 2 GB, which a file holds")
     graph = Graph(onnx, net.dtype)
     x = graph.value("x")
-    feedforward(x if scale is None else x * graph.constant(scale, "input_scale"), collected)
+    feedforward(x if scale is None else x * graph.constant(scale, "input_scale"), layers)
     content = graph.model(net.sizes[0], net.sizes[-1]).SerializeToString()
     with storage.replacing(path) as file:
         file.write(content)
 
 
-def feedforward(a: Value, collected: list[chains.Layer]) -> Value:
+def feedforward(a: Value, layers: list[chains.Layer]) -> Value:
     """Return the output for the input a, equation (25)."""
     graph = a.graph
-    for at, (w, b, runs) in enumerate(collected):
+    for at, (w, b, runs) in enumerate(layers):
         operands = [graph.constant(w, f"weights_{at}")]
         if b is not None:
             operands.append(graph.constant(b, f"biases_{at}"))

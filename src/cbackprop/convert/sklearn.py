@@ -114,9 +114,9 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     neural = library("sklearn.neural_network", "to_sklearn", "sklearn")
     binarizer = getattr(net, "_label_binarizer", None) if classes is None else None
     net = _arguments.network(net, "to_sklearn")
-    collected = chains.of(net, "to_sklearn")
-    collected[0].w[...] *= net.input_scale
-    activations = [chains.only(layer.runs, "to_sklearn").activation for layer in collected]
+    layers = chains.of(net, "to_sklearn")
+    layers[0].w[...] *= net.input_scale
+    activations = [chains.only(layer.runs, "to_sklearn").activation for layer in layers]
     *hidden, output = activations
     if len(set(hidden)) > 1 or not set(hidden) <= set(HIDDEN):
         raise ValueError(f"to_sklearn needs one of {sorted(HIDDEN)} in all hidden layers, "
@@ -128,9 +128,9 @@ def to_sklearn(net: Network, classes: ArrayLike | None = None) -> Any:
     mlp = kind(hidden_layer_sizes=net.sizes[1:-1],
                activation=HIDDEN[hidden[0]] if hidden else "relu",
                **({"loss": "poisson"} if output == "exponential" else {}))
-    mlp.coefs_ = [np.ascontiguousarray(layer.w.T) for layer in collected]
+    mlp.coefs_ = [np.ascontiguousarray(layer.w.T) for layer in layers]
     mlp.intercepts_ = [np.zeros(len(layer.w), net.dtype) if layer.b is None else layer.b
-                       for layer in collected]
+                       for layer in layers]
     mlp.n_features_in_, mlp.n_outputs_ = net.sizes[0], net.sizes[-1]
     mlp.n_layers_, mlp.out_activation_ = net.num_layers, OUTPUTS[output]
     # The values that its own first fit has before the first step.

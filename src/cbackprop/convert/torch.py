@@ -80,9 +80,9 @@ def to_torch(net: Network) -> Any:
     )
     """
     torch = library("torch", "to_torch", "torch")
-    collected, scale = chains.of(net, "to_torch"), chains.scale_of(net)
+    layers, scale = chains.of(net, "to_torch"), chains.scale_of(net)
     modules = [] if scale is None else [_input_scale()(scale)]
-    for w, b, runs in collected:
+    for w, b, runs in layers:
         run = chains.only(runs, "to_torch")
         activation = chains.made(run, WRITTEN.get(run.activation), torch.nn, "to_torch")
         linear = torch.nn.Linear(  # on "meta", it draws no numbers

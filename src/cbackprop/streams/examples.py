@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .prefetch import Prefetcher
 
 PART_BYTES = 2**23  # of rows evaluated at a time
-FEW = 256  # rows that stand for all, from at most so many blocks:
+SAMPLE_ROWS = 256  # rows that stand for all, from at most so many blocks:
 FEW_BLOCKS = 8
 
 # Return the core's rows and targets of (x, y, weights), checked, but not for finite x.
@@ -288,7 +288,7 @@ class BufferedExamples(Examples):
         """Read the rows of `few`, which must be finite."""
         bounds = self.bounds
         blocks = spread(len(bounds) - 1, FEW_BLOCKS)
-        counts = np.minimum(np.diff(bounds)[blocks], -(-FEW // len(blocks)))
+        counts = np.minimum(np.diff(bounds)[blocks], -(-SAMPLE_ROWS // len(blocks)))
         order = BlockOrder(None, blocks, np.cumsum(counts), int(counts.sum()))
         buffer = Buffer(order.size, self.stream.width, self.stream.dtype)
         with closing(self.stream.reader()) as reader:

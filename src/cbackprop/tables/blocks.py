@@ -295,11 +295,11 @@ class TableStream(Stream):
     def _quietly(self, work: Callable[[], Any]) -> Any:
         """Do some work, and warn of what it warns of once, and not for each block."""
         said: list[str] = []
-        token = _words.collected.set(said)
+        token = _words.collected_messages.set(said)
         try:
             done = work()
         finally:
-            _words.collected.reset(token)
+            _words.collected_messages.reset(token)
         for message in said:
             if message not in self.said:
                 self.said.add(message)

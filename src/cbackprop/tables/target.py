@@ -19,7 +19,7 @@ KIND_BY_NAME = {"classes": "classes", "classification": "classes", "numbers": "n
                 "regression": "numbers", "counts": "counts", "labels": "labels"}
 COUNTS = re.compile(r"(?:^(?:num|nb|number_of)_)|"
                     r"(?:^|_)(?:counts?|cnt|visits|claims|purchases|arrivals|accidents)(?:_|$)")
-FEW = 20  # up to so many different whole numbers are classes
+FEW_CLASSES = 20  # up to so many different whole numbers are classes
 ENOUGH = 5  # rows of each, on average
 GAPS = 5  # from so many different values on, labels would have no gaps
 Label: TypeAlias = str | int | float | bool
@@ -236,7 +236,8 @@ def _no_feature(table: Table, name: str) -> str | None:
             where = "the first column" if at == 0 else f"column {at + 1}"
             called = f"{where}, without a name, which"
         return f"left out: {called} {'counts' if counts else 'numbers'} the rows"
-    if table.named and columns.means_index(name) and n >= FEW and _differs_in_every_row(column):
+    if (table.named and columns.means_index(name) and n >= FEW_CLASSES
+            and _differs_in_every_row(column)):
         return f"left out: column {name!r}, which identifies the rows"
     return None
 
@@ -260,7 +261,7 @@ def _is_feature(name: str, column: NDArray[Any]) -> bool:
 
 
 def _are_too_many(classes: int, n: int) -> bool:
-    return classes > max(FEW, n // 2)
+    return classes > max(FEW_CLASSES, n // 2)
 
 
 # ---- of what kind ----
@@ -380,9 +381,9 @@ def _guess(name: str, column: NDArray[Any], values: Sequence[Label]) -> tuple[st
     counts = np.unique(column, return_counts=True)[1]
     are_small = low == 0 and counts.argmax() <= 1 and counts.max() >= 0.1 * n
     are_counts = are_small and not from_0_or_1 and d >= GAPS
-    if d <= FEW and n >= (2 if from_0_or_1 else ENOUGH) * d and not are_counts:
+    if d <= FEW_CLASSES and n >= (2 if from_0_or_1 else ENOUGH) * d and not are_counts:
         return "classes", f"they are whole numbers of {d} values"
-    if from_0_or_1 and d <= columns.MAX_CLASSES and n >= FEW * d:
+    if from_0_or_1 and d <= columns.MAX_CLASSES and n >= FEW_CLASSES * d:
         return "classes", f"they are the whole numbers from {low:g} to {high:g}"
     if are_small:
         return "counts", "they are whole, from 0 up, and mostly small"

@@ -1,1 +1,1 @@
-include "../all.pxi"
+include "../network.pxi"

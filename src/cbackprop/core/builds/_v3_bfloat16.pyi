@@ -1,1 +1,1 @@
-from cbackprop.core.builds._baseline_float32 import *
+from cbackprop.core.builds._baseline_bfloat16 import *

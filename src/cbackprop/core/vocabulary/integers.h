@@ -13,6 +13,11 @@ static inline uint64_t upper_product(uint64_t x, uint64_t n) {
 #endif
 }
 
+/* The same for n < 2^32, in operations that a compiler makes vectors of. */
+static inline uint64_t upper_product_32(uint64_t x, uint64_t n) {
+    return ((x >> 32) * n + ((x & 0xffffffff) * n >> 32)) >> 32;
+}
+
 static inline int lowest_bit(uint64_t x) { return __builtin_ctzll(x); } /* x is not 0 */
 static inline int count_bits(uint64_t x) { return __builtin_popcountll(x); }
 

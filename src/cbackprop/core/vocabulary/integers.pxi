@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "integers.h":
     uint64_t upper_product(uint64_t x, uint64_t n) noexcept nogil
+    uint64_t upper_product_32(uint64_t x, uint64_t n) noexcept nogil
     int lowest_bit(uint64_t x) noexcept nogil
     int count_bits(uint64_t x) noexcept nogil
 
