@@ -48,7 +48,8 @@ class Network(Evaluation):
         What products multiply, with dtype="float32"; by default `dtype`. With "bfloat16", the
         numbers are rounded as they are multiplied, and summed in float32: on CPUs with products of
         bfloat16 (``cbackprop info`` says so) wide networks train up to twice as fast; elsewhere
-        with the same bits, but slower. "auto" takes it where it is faster. docs/bfloat16.md.
+        products have the same bits, but are slower. "auto" takes it where it is faster.
+        docs/bfloat16.md.
     input_scale : float or array of shape (sizes[0],)
         What inputs are multiplied by as they are read; 1/255 lets images train as they are.
     bias : bool, or sequence of bool

@@ -367,7 +367,8 @@ INLINE vec along(vec first, vec second) { return across(SHUFFLE(first, second, E
 INLINE vec lower_half_of(vec x) { return (vec)((vec_uint32)x << 16); }
 INLINE vec upper_half_of(vec x) { return (vec)((vec_uint32)x & 0xffff0000); }
 /* The order of the instruction, which adds the second product first. A product of two bfloat16 is
- * exact in float32, so that this is the same with and without a fused multiply-add. */
+ * exact in float32, so that this is the same with and without a fused multiply-add, unless the
+ * product alone would overflow or be subnormal. */
 INLINE vec multiply_add(vec sum, vec a, vec b) {
     sum = sum + upper_half_of(a) * upper_half_of(b);
     return sum + lower_half_of(a) * lower_half_of(b);
