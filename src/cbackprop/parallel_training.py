@@ -127,7 +127,7 @@ def check_files(chosen: Sequence[tuple[Network, dict[str, Any]]]) -> None:
             named.add(os.path.realpath(resume))
         if named & taken:
             raise ValueError("callbacks and resume must name files of each network's own, got "
-                             f"{_check.shown(min(named & taken))} twice: train_many takes them in "
+                             f"{min(named & taken)!r} twice: train_many takes them in "
                              "the dict of each job")
         taken |= named
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cbackprop import _check, _joblib, _words, callbacks
+from cbackprop import _joblib, _words, callbacks
 from cbackprop.sklearn._compat import (
     Interval,
     Parallel,
@@ -63,7 +63,7 @@ class Ensemble(Estimator):
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=self.n_estimators)
         if self.n_estimators > 1 and (files := callbacks.written(self.callbacks)):
             raise ValueError("callbacks must write no file, which all networks would share, got "
-                             f"{_check.shown(min(files))}")
+                             f"{min(files)!r}")
         there = [] if anew else self.estimators_
         if len(there) > self.n_estimators:
             raise ValueError(f"n_estimators must be at least the {len(there)} networks that are "
